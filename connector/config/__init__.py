@@ -1,0 +1,184 @@
+"""YAML and environment → one frozen, validated ``Config``.
+
+``load`` is a function of the folder's text, the variables and the overrides given to it; nothing
+here reads the environment by itself. Faults are reported all at once, each with file and line,
+what is wrong, and the nearest name that would be right.
+"""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from connector.config import checks
+from connector.config.models import (
+    ActionRoute,
+    Column,
+    Config,
+    Database,
+    Family,
+    Gateway,
+    Hook,
+    Kafka,
+    KeyColumn,
+    Source,
+    Table,
+    Topics,
+    View,
+    Worker,
+)
+from connector.config.source import Document, Location
+from connector.errors import ConfigError, Finding
+
+__all__ = [
+    "ActionRoute",
+    "Column",
+    "Config",
+    "Database",
+    "Family",
+    "Gateway",
+    "Hook",
+    "Kafka",
+    "KeyColumn",
+    "Source",
+    "Table",
+    "Topics",
+    "View",
+    "Worker",
+    "load",
+    "parse",
+]
+
+FILES = ("connector.yaml", "topics.yaml", "tables.yaml")
+
+
+def load(
+    directory: Path, variables: Mapping[str, str], overrides: Mapping[str, object] | None = None
+) -> Config:
+    """Read the three files of ``directory``; ``overrides`` maps dotted names to values.
+
+    Raises ``ConfigError`` with every fault that was found.
+    """
+    texts: dict[str, str] = {}
+    for name in FILES:
+        try:
+            texts[name] = (directory / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            what = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+            cure = "Name the folder that holds connector.yaml, topics.yaml and tables.yaml with --config."
+            raise ConfigError([Finding(str(directory / name), what, cure)]) from None
+    return parse(texts, variables, overrides)
+
+
+def parse(
+    texts: Mapping[str, str], variables: Mapping[str, str], overrides: Mapping[str, object] | None = None
+) -> Config:
+    """Check the texts of the files, by file name, as one configuration."""
+    document = Document(variables)
+    for name, text in texts.items():
+        document.read(name, text)
+    for dotted, value in (overrides or {}).items():
+        if value is not None:
+            document.override(dotted, value)
+    document.raise_findings()
+    _read_secret_files(document)
+    try:
+        # Through JSON, because strict validation takes an array for a tuple only there.
+        config = Config.model_validate_json(json.dumps(document.data), strict=True)
+    except ValidationError as error:
+        raise ConfigError(list(_explain(error, document))) from None
+    document.raise_findings([finding(document.where) for finding in checks.check(config)])
+    return config
+
+
+def _read_secret_files(document: Document) -> None:
+    """Put the first line of each secret file among the hook's secrets; drop empty entries."""
+    hooks = document.data.get("hooks")
+    for name, hook in hooks.items() if isinstance(hooks, dict) else ():
+        if not isinstance(hook, dict):
+            continue
+        secrets = hook.get("secrets", [])
+        files = hook.get("secret_files", [])
+        if not isinstance(secrets, list) or not isinstance(files, list):
+            continue
+        for index, file in enumerate(files):
+            if not file:
+                continue
+            try:
+                secrets = [*secrets, Path(str(file)).read_text(encoding="utf-8").strip()]
+            except (OSError, UnicodeDecodeError) as error:
+                where = document.where(("hooks", name, "secret_files", index))
+                what = f"the secret file {file} cannot be read: {getattr(error, 'strerror', None) or error}"
+                document.findings.append(Finding(where, what, "Create it, or take it off the list."))
+        hook["secrets"] = [secret for secret in secrets if secret not in ("", None)]
+        hook["secret_files"] = [file for file in files if file]
+    document.raise_findings()
+
+
+def _explain(error: ValidationError, document: Document) -> Iterator[Finding]:
+    """Turn pydantic's errors into findings, one per place."""
+    told: set[Location] = set()
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        location = _written_location(problem["loc"], document.data)
+        if location in told:
+            continue
+        told.add(location)
+        dotted = ".".join(map(str, location))
+        if problem["type"] == "extra_forbidden":
+            known = _keys_at(location[:-1])
+            yield Finding(document.where(location), f"unknown key {dotted!r}", _nearest(str(location[-1]), known))
+        elif problem["type"] == "missing":
+            yield Finding(document.where(location), f"{dotted!r} is missing", "Add it.")
+        elif location[-1:] == ("url",) and location[0] == "database":
+            yield Finding(document.where(location), "database.url must be text", "Set DATABASE_URL.")
+        else:
+            yield Finding(document.where(location), f"{dotted!r}: {problem['msg']}")
+
+
+def _written_location(loc: Location, data: Any) -> Location:
+    """Drop the parts of a pydantic location that name a branch of a union instead of a key."""
+    location: list[str | int] = []
+    for part in loc:
+        present = isinstance(data, dict) and part in data
+        indexed = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if present or indexed:
+            location.append(part)
+            data = data[part]
+        elif isinstance(data, dict) and part == loc[-1]:
+            location.append(part)
+    return tuple(location)
+
+
+def _keys_at(location: Location) -> list[str]:
+    """Names of the keys that the model at ``location`` takes."""
+    model: Any = Config
+    for part in location:
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+        field = model.model_fields.get(str(part))
+        annotation = field.annotation if field else None
+        model = _model_inside(annotation) if field else model
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _model_inside(annotation: Any) -> Any:
+    """Return the model in ``Model``, ``dict[str, Model]`` or ``Model | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        if (model := _model_inside(argument)) is not None:
+            return model
+    return None
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"Did you mean {close[0]!r}?" if close else f"Known here: {', '.join(sorted(known))}."
+
+
+def describe_secret(secret: SecretStr | None) -> str:
+    """What may be shown of a secret: whether it is there."""
+    return "set" if secret and secret.get_secret_value() else "not set"

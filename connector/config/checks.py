@@ -1,0 +1,188 @@
+"""What no single model can see: rules that hold between the parts of a configuration."""
+
+import difflib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+from connector.config.models import Column, Config, KeyColumn, Source, Table
+from connector.config.source import Location
+from connector.errors import Finding
+
+# A finding that still needs to be told where its location stands.
+Located = Callable[[Callable[[Location], str]], Finding]
+
+# Columns that every state table has by itself (mirror.md, part 4) and what keeps late events late.
+STATE_COLUMNS = ("first_seen_at", "as_of", "last_action", "last_event_id", "event_count", "last_version")
+HISTORY_COLUMNS = ("event_id", "row_index")
+VERSION_SUFFIX = "__version"
+OWN_TABLES = ("notifications", "dead_letters", "consumer_offsets", "mirror_columns", "mirror_status")
+
+
+def check(config: Config) -> Iterator[Located]:
+    """Yield everything that cannot work."""
+    yield from _hooks(config)
+    yield from _kafka(config)
+    yield from _database(config)
+    yield from _families(config)
+    for name, table in config.tables.items():
+        yield from _table(config, name, table)
+    yield from _views(config)
+
+
+def _finding(location: Location, what: str, cure: str = "") -> Located:
+    return lambda where: Finding(where(location), what, cure)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = sorted(set(known))
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    return f"Did you mean {close[0]!r}?" if close else f"Known here: {', '.join(names)}."
+
+
+def _hooks(config: Config) -> Iterator[Located]:
+    for name, hook in config.hooks.items():
+        if hook.verify == "required" and not hook.secrets:
+            cure = "Set XTND_WEBHOOK_SECRET to the hook's secret, or list it under secrets or secret_files."
+            yield _finding(("hooks", name), f"the hook {name!r} has no secret to verify deliveries with", cure)
+
+
+def _kafka(config: Config) -> Iterator[Located]:
+    kafka = config.kafka
+    if not kafka.servers or any(not _is_server(server) for server in kafka.servers):
+        cure = "Write host:port, several separated by commas."
+        yield _finding(("kafka", "bootstrap_servers"), f"{kafka.bootstrap_servers!r} is no list of servers", cure)
+    if kafka.security_protocol.startswith("SASL") and not (
+        kafka.sasl_mechanism and kafka.sasl_username and kafka.sasl_password
+    ):
+        cure = "Set sasl_mechanism, sasl_username and sasl_password."
+        yield _finding(("kafka", "security_protocol"), f"{kafka.security_protocol} needs credentials", cure)
+    if config.topics.min_insync_replicas > config.topics.replication_factor:
+        what = "min_insync_replicas is above replication_factor: no write could ever be acknowledged"
+        yield _finding(("topics", "min_insync_replicas"), what, "Lower it, or raise replication_factor.")
+
+
+def _is_server(server: str) -> bool:
+    host, _, port = server.rpartition(":")
+    return bool(host) and port.isdigit() and 0 < int(port) < 65536  # noqa: PLR2004 - the range of ports
+
+
+def _database(config: Config) -> Iterator[Located]:
+    scheme = config.database.url.get_secret_value().split(":", 1)[0].split("+", 1)[0]
+    if scheme not in ("postgresql", "postgres", "sqlite"):
+        cure = "Write sqlite:///path/to/mirror.db or postgresql://user:password@host/database."
+        yield _finding(("database", "url"), f"{scheme!r} is no database that the mirror can live in", cure)
+
+
+def _families(config: Config) -> Iterator[Located]:
+    claimed: dict[str, str] = {}
+    for family, action, _ in config.actions():
+        if first := claimed.get(action):
+            what = f"the action {action!r} is in two families, {first!r} and {family!r}"
+            yield _finding(("topics", "families", family, "actions", action), what, "Remove one of them.")
+        claimed.setdefault(action, family)
+    names = Counter(family.topic or name for name, family in config.topics.families.items())
+    names.update([config.topics.unrouted, config.topics.dead_letters])
+    for name, family in config.topics.families.items():
+        if names[family.topic or name] > 1:
+            what = f"the topic name {family.topic or name!r} is used more than once"
+            yield _finding(("topics", "families", name), what, "Give each its own name with topic.")
+
+
+def _table(config: Config, name: str, table: Table) -> Iterator[Located]:
+    at = ("tables", name)
+    known_actions = {action for _, action, _ in config.actions()}
+    if name in OWN_TABLES or name.endswith(VERSION_SUFFIX):
+        yield _finding(at, f"the table name {name!r} is the connector's own", "Choose another name.")
+    for action in table.actions:
+        if action not in known_actions:
+            what = f"the action {action!r} is in no family of topics.yaml"
+            yield _finding((*at, "actions"), what, _nearest(action, known_actions))
+    if table.kind == "state" and not table.key:
+        yield _finding(at, f"the state table {name!r} has no key", "Say under key what identifies a row.")
+    if table.kind == "history" and table.key:
+        what = "a history table's key is always event_id, row_index"
+        yield _finding((*at, "key"), what, "Move these to columns.")
+    own = STATE_COLUMNS if table.kind == "state" else HISTORY_COLUMNS
+    for column in [*table.key, *table.columns]:
+        if column in own or column.endswith(VERSION_SUFFIX) or column in set(table.key) & set(table.columns):
+            section = "columns" if column in table.columns else "key"
+            yield _finding((*at, section, column), f"the column {column!r} exists already", "Rename it.")
+    for key, source in table.key.items():
+        yield from _source((*at, "key", key), table, source)
+    for column, settings in table.columns.items():
+        yield from _source((*at, "columns", column), table, settings)
+        yield from _column((*at, "columns", column), table, settings)
+    yield from _column_names(at, table)
+
+
+def _source(at: Location, table: Table, source: Source) -> Iterator[Located]:
+    given = source.given()
+    counts = isinstance(source, Column) and source.rule == "count"
+    if counts and given:
+        yield _finding(at, "a count takes no value", f"Remove {given[0]}.")
+    if not counts and len(given) != 1:
+        said = " and ".join(given) or "none"
+        cure = "Give exactly one of path, constant, by_action, event."
+        yield _finding(at, f"a value comes from one place, here it is {said}", cure)
+    per_action = [*(source.by_action or ()), *(source.path if isinstance(source.path, dict) else ())]
+    named = [*per_action, *(source.on or () if isinstance(source, Column) else ())]
+    for action in named:
+        if action not in table.actions:
+            what = f"the action {action!r} does not feed this table"
+            yield _finding(at, what, _nearest(action, table.actions))
+    if isinstance(source, KeyColumn) and per_action and set(per_action) != set(table.actions):
+        missing = ", ".join(sorted(set(table.actions) - set(per_action)))
+        yield _finding(at, f"the key has no value for {missing}", "A key needs one for every action.")
+
+
+def _column(at: Location, table: Table, column: Column) -> Iterator[Located]:
+    if table.kind == "state" and column.rule is None:
+        yield _finding(at, "the column has no rule", "Give rule: latest, earliest, count, min or max.")
+    if table.kind == "history" and (column.rule or column.on):
+        yield _finding(at, "a history row holds its own event's values, so no rule or on", "Remove it.")
+    if column.rule == "count" and column.type not in (None, "integer"):
+        yield _finding(at, f"a count is an integer, not {column.type}", "Remove type.")
+    if column.event == "occurred_at" and column.type not in (None, "timestamp"):
+        yield _finding(at, f"occurred_at is a timestamp, not {column.type}", "Remove type.")
+    if column.event not in (None, "occurred_at") and column.type not in (None, "text"):
+        yield _finding(at, f"{column.event} is text, not {column.type}", "Remove type.")
+    if column.rule != "count" and column.type == "integer":
+        yield _finding(at, "only a count is an integer", "Write type: numeric.")
+    if column.path is not None and column.type is None:
+        yield _finding(at, "a value from a path needs a type", "Give type: text, numeric or timestamp.")
+    constants = [*(column.by_action or {}).values(), *([] if column.constant is None else [column.constant])]
+    for constant in constants:
+        wanted = "numeric" if isinstance(constant, int) else "text"
+        if (column.type or wanted) != wanted:
+            yield _finding(at, f"{constant!r} is {wanted}, not {column.type}", f"Write type: {wanted}.")
+
+
+def _column_names(at: Location, table: Table) -> Iterator[Located]:
+    own = STATE_COLUMNS if table.kind == "state" else HISTORY_COLUMNS
+    known = {*table.key, *table.columns, *own}
+    for index in table.indexes:
+        for column in index:
+            if column not in known:
+                yield _finding((*at, "indexes"), f"no column {column!r} to index", _nearest(column, known))
+    for column in table.requires:
+        if column not in table.columns:
+            yield _finding((*at, "requires"), f"no column {column!r} to require", _nearest(column, table.columns))
+
+
+def _views(config: Config) -> Iterator[Located]:
+    histories = {name: table for name, table in config.tables.items() if table.kind == "history"}
+    for name, view in config.views.items():
+        at = ("views", name)
+        if name in config.tables or name in OWN_TABLES:
+            yield _finding(at, f"the name {name!r} is taken by a table", "Choose another name.")
+        if view.movements_of not in histories:
+            what = f"{view.movements_of!r} is no history table"
+            yield _finding((*at, "movements_of"), what, _nearest(view.movements_of, histories))
+            continue
+        history = histories[view.movements_of]
+        for column in [view.value, *view.per]:
+            if column not in history.columns:
+                what = f"{view.movements_of} has no column {column!r}"
+                yield _finding(at, what, _nearest(column, history.columns))
+        if view.value in history.columns and history.columns[view.value].type != "numeric":
+            yield _finding((*at, "value"), f"{view.value!r} is no number", "Name a numeric column.")

@@ -1,0 +1,188 @@
+"""The shape of the configuration: frozen models that refuse unknown keys and wrong types.
+
+Option names are nouns with their unit (``_seconds``, ``_bytes``, ``_hours``).
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+# Names of tables and columns: what both databases take without quoting.
+NamePattern = r"^[a-z][a-z0-9_]{0,58}$"
+Name = Annotated[str, Field(pattern=NamePattern)]
+TopicPart = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+HookName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+# A dotted way into a notification's Details, as in ``Order.Row.Position``.
+Path = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
+# One path, several of which the first that carries a value is taken, or one of these per action.
+Paths = Path | tuple[Path, ...]
+PathChoice = Paths | dict[str, Paths]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+Scalar = str | int
+
+EventField = Literal["occurred_at", "event_id", "action", "hook"]
+Rule = Literal["latest", "earliest", "count", "min", "max"]
+ColumnType = Literal["text", "numeric", "timestamp", "integer"]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Hook(Model):
+    """One registered webhook: ``/webhooks/<name>`` and what proves that a delivery is XTND's."""
+
+    secrets: tuple[SecretStr, ...] = ()
+    secret_files: tuple[str, ...] = ()
+    verify: Literal["required", "off"] = "required"
+    # Seconds between the first attempt and attempt 1, 2, 3 …; a higher attempt takes the last.
+    retry_schedule_seconds: tuple[Annotated[float, Field(ge=0)], ...] = Field((0, 60, 300), min_length=1)
+
+
+class Kafka(Model):
+    bootstrap_servers: str = Field(min_length=1)
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_ca_file: str | None = None
+    ssl_certificate_file: str | None = None
+    ssl_key_file: str | None = None
+    request_timeout_seconds: Seconds = 30
+
+    @property
+    def servers(self) -> list[str]:
+        """``host:port`` of every bootstrap server."""
+        return [server.strip() for server in self.bootstrap_servers.split(",") if server.strip()]
+
+
+class Database(Model):
+    """Where the mirror lives; a SQLAlchemy URL, kept secret because it may hold a password."""
+
+    url: SecretStr
+    connect_timeout_seconds: Seconds = 5
+    lock_timeout_seconds: Seconds = 20
+
+
+class Gateway(Model):
+    host: str = "0.0.0.0"  # noqa: S104 - the public door; everything else listens on 127.0.0.1
+    port: Port = 8080
+    admin_host: str = "127.0.0.1"
+    admin_port: Port = 8081
+    ack_timeout_seconds: Seconds = 2
+    request_deadline_seconds: Seconds = 10
+    max_body_bytes: int = Field(1_048_576, ge=1024)
+    max_header_bytes: int = Field(32_768, ge=1024)
+    max_key_bytes: int = Field(512, ge=1)
+    max_json_depth: int = Field(32, ge=4, le=200)
+    max_requests_in_flight: int = Field(512, ge=1)
+    max_connections: int = Field(8192, ge=1)
+
+
+class Worker(Model):
+    group: str = Field("xtnd-connector", min_length=1)
+    admin_host: str = "127.0.0.1"
+    admin_port: Port = 8082
+    max_batch_events: int = Field(2000, ge=1, le=20_000)
+    database_connections: int = Field(4, ge=1, le=64)
+    session_timeout_seconds: Seconds = 12
+    max_poll_interval_seconds: Seconds = 604_800
+
+
+class ActionRoute(Model):
+    """How an action's entity key is read: the values at the paths, joined with ``|``."""
+
+    key: Path | tuple[Path, ...]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.key,) if isinstance(self.key, str) else self.key
+
+
+class Family(Model):
+    topic: TopicPart | None = None
+    partitions: int | None = Field(None, ge=1, le=1000)
+    description: str = ""
+    actions: dict[str, ActionRoute] = Field(min_length=1)
+
+
+class Topics(Model):
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = "xtnd."
+    partitions: int = Field(12, ge=1, le=1000)
+    replication_factor: int = Field(1, ge=1, le=15)
+    min_insync_replicas: int = Field(1, ge=1, le=15)
+    retention_hours: int = Field(168, ge=-1)
+    compression: Literal["lz4", "zstd"] = "lz4"
+    max_message_bytes: int = Field(4_194_304, ge=1_048_576)
+    unrouted: TopicPart = "unrouted"
+    dead_letters: TopicPart = "dead-letters"
+    families: dict[Name, Family] = Field(min_length=1)
+
+
+class Source(Model):
+    """Where a value comes from: exactly one of the four."""
+
+    path: PathChoice | None = None
+    constant: Scalar | None = None
+    by_action: dict[str, Scalar] | None = None
+    event: EventField | None = None
+    description: str = ""
+
+    def given(self) -> list[str]:
+        """Names of the sources that are written down."""
+        return [name for name in ("path", "constant", "by_action", "event") if getattr(self, name) is not None]
+
+
+class KeyColumn(Source):
+    """A part of a state table's primary key; always text."""
+
+
+class Column(Source):
+    rule: Rule | None = None
+    type: ColumnType | None = None
+    on: tuple[str, ...] | None = Field(None, min_length=1)
+
+
+class Table(Model):
+    """One table of the mirror: a row per entity (``state``) or per row object (``history``)."""
+
+    kind: Literal["state", "history"] = "state"
+    description: str = ""
+    actions: tuple[str, ...] = Field(min_length=1)
+    # One row per object found here; the path may name an object or an array of objects.
+    each: Path | None = None
+    key: dict[Name, KeyColumn] = Field(default_factory=dict)
+    columns: dict[Name, Column] = Field(default_factory=dict)
+    # Columns without which a row object gives no row.
+    requires: tuple[Name, ...] = ()
+    indexes: tuple[tuple[Name, ...], ...] = ()
+
+
+class View(Model):
+    """A history table with the value before and the change, per ``per``, in event order."""
+
+    description: str = ""
+    movements_of: Name
+    value: Name
+    per: tuple[Name, ...] = Field(min_length=1)
+
+
+class Config(Model):
+    """Everything that a process needs to know, checked as a whole."""
+
+    hooks: dict[HookName, Hook] = Field(min_length=1)
+    kafka: Kafka
+    database: Database
+    gateway: Gateway = Gateway()
+    worker: Worker = Worker()
+    topics: Topics
+    tables: dict[Name, Table] = Field(min_length=1)
+    views: dict[Name, View] = Field(default_factory=dict)
+
+    def actions(self) -> Iterator[tuple[str, str, ActionRoute]]:
+        """Every (family, action, route) in the order of the YAML."""
+        for family, settings in self.topics.families.items():
+            for action, route in settings.actions.items():
+                yield family, action, route

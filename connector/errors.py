@@ -1,0 +1,93 @@
+"""Every error of the connector, grouped by the reaction that it needs.
+
+::
+
+    ConnectorError
+    ├── ConfigError      a person mends the YAML or the environment; refused at start
+    ├── Outage           wait, with growing pauses, for ever; nothing is skipped
+    │   ├── KafkaOutage
+    │   └── DatabaseOutage
+    ├── Poison           this one event can never succeed; dead letter, neighbours go on
+    ├── Defect           a bug or a foreign hand; stop the process loudly, offsets kept
+    │   └── SchemaMoved  another process changed the mirror's schema; restart to follow
+    └── StartupError     something outside is missing at start; says what mends it
+
+A library's own errors are translated into these in one place per library:
+``mirror.sink.translate`` for the database, ``gateway.publisher`` and ``topics`` for Kafka.
+"""
+
+from dataclasses import dataclass
+
+
+class ConnectorError(Exception):
+    """Something went wrong in the connector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong with the configuration.
+
+    ``where`` is ``file:line`` (or the name of an environment variable), ``what`` says what is
+    wrong there, ``cure`` what to write instead.
+    """
+
+    where: str
+    what: str
+    cure: str = ""
+
+    def __str__(self) -> str:
+        cure = f" {self.cure}" if self.cure else ""
+        return f"{self.where}: {self.what}.{cure}"
+
+
+class ConfigError(ConnectorError):
+    """The configuration cannot work; each finding names file, line, fault and cure."""
+
+    def __init__(self, findings: list[Finding]) -> None:
+        self.findings = findings
+        super().__init__("\n".join(str(finding) for finding in findings))
+
+
+class Outage(ConnectorError):
+    """Something that this process needs is away; wait and try again."""
+
+
+class KafkaOutage(Outage):
+    """The broker does not answer, or did not acknowledge in time."""
+
+
+class DatabaseOutage(Outage):
+    """The database does not answer, is full, or asks to try again."""
+
+
+class Poison(ConnectorError):
+    """This event can never be mirrored as it is.
+
+    ``reason`` is a stable short code that one can filter by; ``error`` is a sentence that names
+    the field and the cure.
+    """
+
+    def __init__(self, reason: str, error: str) -> None:
+        self.reason = reason
+        self.error = error
+        super().__init__(f"{reason}: {error}")
+
+
+class Defect(ConnectorError):
+    """A bug in this program, or a state that it must not go on from."""
+
+
+class SchemaMoved(Defect):
+    """The mirror's schema was changed by a process with another configuration.
+
+    Restart this process with the same configuration as the newest one.
+    """
+
+
+class StartupError(ConnectorError):
+    """A start is not possible; ``cure`` names the command or setting that mends it."""
+
+    def __init__(self, what: str, cure: str) -> None:
+        self.what = what
+        self.cure = cure
+        super().__init__(f"{what}\n  To mend it: {cure}")

@@ -1,0 +1,264 @@
+"""Families, topic names, entity keys; and the topics' creation and checks on the broker.
+
+All topic administration is here (kafka-python). Topics are created before anyone writes, never by
+the broker on its own: an idempotent producer can lose records on a topic created just now.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from connector import events
+from connector.config import Config, Kafka
+from connector.errors import KafkaOutage, Poison
+
+# --- Where an event goes -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where an action's events go: family, topic, and the paths of the entity key."""
+
+    family: str
+    topic: str
+    key_paths: tuple[tuple[str, ...], ...]
+
+
+class Routes:
+    """Action → family, topic and entity key, compiled from ``topics.yaml``."""
+
+    def __init__(self, config: Config) -> None:
+        topics = config.topics
+        self.topic_of_family = {
+            name: topics.prefix + (family.topic or name) for name, family in topics.families.items()
+        }
+        self.unrouted_topic = topics.prefix + topics.unrouted
+        self.dead_letter_topic = topics.prefix + topics.dead_letters
+        self.max_key_bytes = config.gateway.max_key_bytes
+        self._routes = {
+            action: Route(
+                family=family,
+                topic=self.topic_of_family[family],
+                key_paths=tuple(tuple(path.split(".")) for path in route.paths),
+            )
+            for family, action, route in config.actions()
+        }
+        self._unrouted = Route(family=events.UNROUTED, topic=self.unrouted_topic, key_paths=())
+
+    def route(self, action: str) -> Route:
+        """The action's route; an action that no family claims goes to the unrouted topic."""
+        return self._routes.get(action, self._unrouted)
+
+    def event_topics(self) -> dict[str, str]:
+        """Family → topic of everything that becomes rows, unrouted actions included."""
+        return {**self.topic_of_family, events.UNROUTED: self.unrouted_topic}
+
+    def entity_key(self, route: Route, data: Any) -> str | None:
+        """The entity that Details speak of; None for an unrouted action.
+
+        The first row object names it. Raises ``Poison`` when a part of the key is missing, null,
+        empty, of the wrong kind, or when the whole is too long.
+        """
+        if not route.key_paths:
+            return None
+        first = events.row_objects(data)[0]
+        key = "|".join(self._key_part(first, path) for path in route.key_paths)
+        if len(key.encode("utf-8", "surrogatepass")) > self.max_key_bytes:
+            what = f"The entity key is longer than {self.max_key_bytes} bytes."
+            raise Poison("key-too-long", f"{what} Raise gateway.max_key_bytes if it is real.")
+        return key
+
+    @staticmethod
+    def _key_part(row: Mapping[str, Any], path: tuple[str, ...]) -> str:
+        name = ".".join(path)
+        value = events.value_at(row, path)
+        if value is None:
+            raise Poison("key-missing", f"Details.{name} is missing or null; it identifies the entity.")
+        text = events.key_text(value)
+        if text is None:
+            raise Poison("key-kind", f"Details.{name} must be text or a number.")
+        if not text.strip():
+            raise Poison("key-empty", f"Details.{name} is empty; it identifies the entity.")
+        return text
+
+
+# --- What the broker should hold -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A topic as it should be; ``settings`` are Kafka's own names and texts."""
+
+    name: str
+    partitions: int
+    replication_factor: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def plans(config: Config) -> list[Plan]:
+    """Every topic of the connector."""
+    topics, routes = config.topics, Routes(config)
+    retention = -1 if topics.retention_hours < 0 else topics.retention_hours * 3_600_000
+    settings = {
+        "cleanup.policy": "delete",
+        "compression.type": topics.compression,
+        "retention.ms": str(retention),
+        "max.message.bytes": str(topics.max_message_bytes),
+        "min.insync.replicas": str(topics.min_insync_replicas),
+    }
+    partitions = {
+        routes.topic_of_family[name]: family.partitions or topics.partitions
+        for name, family in topics.families.items()
+    }
+    partitions |= {routes.unrouted_topic: topics.partitions, routes.dead_letter_topic: topics.partitions}
+    return [Plan(name, count, topics.replication_factor, settings) for name, count in partitions.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """Something about a topic that is not as planned, and whether ``ensure`` mends it."""
+
+    topic: str
+    what: str
+    mended_by_ensure: bool = True
+
+
+def client_settings(kafka: Kafka, *, client_id: str) -> dict[str, Any]:
+    """kafka-python settings for reaching the cluster: addresses, TLS and SASL."""
+    settings: dict[str, Any] = {
+        "bootstrap_servers": kafka.servers,
+        "client_id": client_id,
+        "security_protocol": kafka.security_protocol,
+        "request_timeout_ms": int(kafka.request_timeout_seconds * 1000),
+    }
+    if kafka.sasl_mechanism and kafka.sasl_password:
+        settings["sasl_mechanism"] = kafka.sasl_mechanism
+        settings["sasl_plain_username"] = kafka.sasl_username
+        settings["sasl_plain_password"] = kafka.sasl_password.get_secret_value()
+    if kafka.security_protocol.endswith("SSL"):
+        settings["ssl_cafile"] = kafka.ssl_ca_file
+        settings["ssl_certfile"] = kafka.ssl_certificate_file
+        settings["ssl_keyfile"] = kafka.ssl_key_file
+    return settings
+
+
+@contextmanager
+def admin_client(kafka: Kafka, *, timeout_seconds: float = 10) -> Iterator[KafkaAdminClient]:
+    """An admin client; raises ``KafkaOutage`` when no broker answers in time."""
+    client: KafkaAdminClient | None = None
+    try:
+        client = KafkaAdminClient(
+            **client_settings(kafka, client_id="xtnd-connector-admin")
+            | {
+                "bootstrap_timeout_ms": int(timeout_seconds * 1000),
+                "request_timeout_ms": int(timeout_seconds * 1000),
+            }
+        )
+        yield client
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise KafkaOutage(f"Kafka at {kafka.bootstrap_servers}: {type(error).__name__}: {error}") from error
+    finally:
+        if client is not None:
+            client.close()
+
+
+def broker_answers(kafka: Kafka, *, timeout_seconds: float = 5) -> bool:
+    """Whether a broker answers a metadata request in time."""
+    try:
+        with admin_client(kafka, timeout_seconds=timeout_seconds) as client:
+            client.describe_topics([])
+    except KafkaOutage:
+        return False
+    return True
+
+
+def deviations(config: Config, *, timeout_seconds: float = 10) -> list[Deviation]:
+    """What is not as planned on the broker; raises ``KafkaOutage``."""
+    with admin_client(config.kafka, timeout_seconds=timeout_seconds) as client:
+        return _deviations(client, plans(config))
+
+
+def ensure(config: Config, *, timeout_seconds: float = 30) -> list[Deviation]:
+    """Create missing topics, add partitions, set settings; return what is still not as planned.
+
+    Partitions are never taken away: Kafka cannot. A replication factor is not changed here.
+    Raises ``KafkaOutage``.
+    """
+    planned = plans(config)
+    with admin_client(config.kafka, timeout_seconds=timeout_seconds) as client:
+        existing = set(client.list_topics())
+        missing = {
+            plan.name: {
+                "num_partitions": plan.partitions,
+                "replication_factor": plan.replication_factor,
+                "configs": dict(plan.settings),
+            }
+            for plan in planned
+            if plan.name not in existing
+        }
+        if missing:
+            _create(client, missing)
+        present = [plan for plan in planned if plan.name in existing]
+        partitions = _partition_counts(client, present)
+        more = {plan.name: plan.partitions for plan in present if partitions[plan.name] < plan.partitions}
+        if more:
+            client.create_partitions(more)
+        _set_settings(client, [plan for plan in present if _wrong_settings(client, plan)])
+        return _deviations(client, planned)
+
+
+def _create(client: KafkaAdminClient, missing: Mapping[str, Any]) -> None:
+    try:
+        client.create_topics(dict(missing), wait_for_metadata=True)
+    except TopicAlreadyExistsError:
+        # Another process created some of them meanwhile; each alone, so that the rest come too.
+        for name, options in missing.items():
+            client.create_topics({name: options}, raise_errors=False)
+        client.wait_for_topics(list(missing))
+
+
+def _deviations(client: KafkaAdminClient, planned: list[Plan]) -> list[Deviation]:
+    existing = set(client.list_topics())
+    found = [Deviation(plan.name, "does not exist") for plan in planned if plan.name not in existing]
+    present = [plan for plan in planned if plan.name in existing]
+    counts = _partition_counts(client, present)
+    for plan in present:
+        count = counts[plan.name]
+        if count < plan.partitions:
+            found.append(Deviation(plan.name, f"has {count} partitions instead of {plan.partitions}"))
+        elif count > plan.partitions:
+            what = f"has {count} partitions, more than the {plan.partitions} of topics.yaml"
+            found.append(Deviation(plan.name, what, mended_by_ensure=False))
+        for key, value in _wrong_settings(client, plan).items():
+            found.append(Deviation(plan.name, f"{key} is {value} instead of {plan.settings[key]}"))
+    return found
+
+
+def _partition_counts(client: KafkaAdminClient, present: list[Plan]) -> dict[str, int]:
+    if not present:
+        return {}
+    described = client.describe_topics([plan.name for plan in present])
+    return {topic["name"]: len(topic["partitions"]) for topic in described}
+
+
+def _wrong_settings(client: KafkaAdminClient, plan: Plan) -> dict[str, str]:
+    resource = ConfigResource(ConfigResourceType.TOPIC, plan.name, dict.fromkeys(plan.settings, ""))
+    answer = client.describe_configs([resource], config_filter="all")
+    actual = next(iter(answer.values()))[plan.name]
+    return {
+        key: str(actual[key]["value"])
+        for key, wanted in plan.settings.items()
+        if key in actual and str(actual[key]["value"]) != wanted
+    }
+
+
+def _set_settings(client: KafkaAdminClient, wrong: list[Plan]) -> None:
+    if wrong:
+        client.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, plan.name, dict(plan.settings)) for plan in wrong]
+        )
