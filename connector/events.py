@@ -109,7 +109,7 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     time: str
     datacontenttype: str = "application/json"
-    subject: str | None | msgspec.UnsetType = msgspec.UNSET
+    subject: str | msgspec.UnsetType | None = msgspec.UNSET
     family: str
     action: str
     hook: str
@@ -149,7 +149,9 @@ def parse_delivery(body: bytes, *, max_depth: int = 32) -> Delivery:
         if not isinstance(whole, dict):
             raise Poison("not-an-object", "The body is JSON, but not an object with Id and Notifications.")
         envelope = _envelope.decode(body)
-        raw = _raw_list.decode(envelope.Notifications) if isinstance(whole.get("Notifications"), list) else None
+        raw = (
+            _raw_list.decode(envelope.Notifications) if isinstance(whole.get("Notifications"), list) else None
+        )
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Poison("not-json", f"The body is not JSON: {error}.") from None
     if raw is None:
@@ -172,7 +174,9 @@ def parse_notification(raw: bytes) -> Notification:
         entry = _notification.decode(raw)
         data = exact_json.decode(entry.Details)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Poison("notification-kind", f"The notification must be an object with Action: {error}.") from None
+        raise Poison(
+            "notification-kind", f"The notification must be an object with Action: {error}."
+        ) from None
     if not isinstance(entry.Action, str) or not entry.Action.strip():
         raise Poison("no-action", "The notification has no Action; it must be text.")
     if not row_objects(data):
@@ -307,7 +311,9 @@ def encode(event: Event) -> bytes:
 def decode(value: bytes | None) -> Event:
     """Read a record value; raises ``Poison`` when it is no event of ours."""
     if value is None:
-        raise Poison("null-record", "The record has no value; only the connector's gateway should write here.")
+        raise Poison(
+            "null-record", "The record has no value; only the connector's gateway should write here."
+        )
     try:
         cloud = _cloud_event.decode(value)
         event = Event(
@@ -324,7 +330,9 @@ def decode(value: bytes | None) -> Event:
             occurred_at=from_iso(cloud.time),
         )
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise Poison("not-an-event", f"The record is no CloudEvents JSON of this connector: {error}.") from None
+        raise Poison(
+            "not-an-event", f"The record is no CloudEvents JSON of this connector: {error}."
+        ) from None
     _check(event, cloud)
     return event
 
@@ -335,7 +343,7 @@ def _check(event: Event, cloud: CloudEvent) -> None:
         DELIVERY_ID.match(event.delivery_id)
         and 0 <= event.index <= MAX_INDEX
         and 1 <= event.attempt <= MAX_ATTEMPT
-        and 0 <= event.occurred_at
+        and event.occurred_at >= 0
         and cloud.id == event.event_id
         and event.action
         and event.family

@@ -44,7 +44,10 @@ up = Gauge(
 
 # Worker.
 events_mirrored = Counter(
-    "xtnd_worker_events_mirrored_total", "Distinct events committed, by family.", ["family"], registry=REGISTRY
+    "xtnd_worker_events_mirrored_total",
+    "Distinct events committed, by family.",
+    ["family"],
+    registry=REGISTRY,
 )
 events_known = Counter(
     "xtnd_worker_events_known_total",

@@ -129,7 +129,9 @@ def _explain(error: ValidationError, document: Document) -> Iterator[Finding]:
         dotted = ".".join(map(str, location))
         if problem["type"] == "extra_forbidden":
             known = _keys_at(location[:-1])
-            yield Finding(document.where(location), f"unknown key {dotted!r}", _nearest(str(location[-1]), known))
+            yield Finding(
+                document.where(location), f"unknown key {dotted!r}", _nearest(str(location[-1]), known)
+            )
         elif problem["type"] == "missing":
             yield Finding(document.where(location), f"{dotted!r} is missing", "Add it.")
         elif location[-1:] == ("url",) and location[0] == "database":

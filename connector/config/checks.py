@@ -43,14 +43,18 @@ def _hooks(config: Config) -> Iterator[Located]:
     for name, hook in config.hooks.items():
         if hook.verify == "required" and not hook.secrets:
             cure = "Set XTND_WEBHOOK_SECRET to the hook's secret, or list it under secrets or secret_files."
-            yield _finding(("hooks", name), f"the hook {name!r} has no secret to verify deliveries with", cure)
+            yield _finding(
+                ("hooks", name), f"the hook {name!r} has no secret to verify deliveries with", cure
+            )
 
 
 def _kafka(config: Config) -> Iterator[Located]:
     kafka = config.kafka
     if not kafka.servers or any(not _is_server(server) for server in kafka.servers):
         cure = "Write host:port, several separated by commas."
-        yield _finding(("kafka", "bootstrap_servers"), f"{kafka.bootstrap_servers!r} is no list of servers", cure)
+        yield _finding(
+            ("kafka", "bootstrap_servers"), f"{kafka.bootstrap_servers!r} is no list of servers", cure
+        )
     if kafka.security_protocol.startswith("SASL") and not (
         kafka.sasl_mechanism and kafka.sasl_username and kafka.sasl_password
     ):
@@ -75,11 +79,11 @@ def _database(config: Config) -> Iterator[Located]:
 
 def _families(config: Config) -> Iterator[Located]:
     claimed: dict[str, str] = {}
-    for family, action, _ in config.actions():
+    for owner, action, _ in config.actions():
         if first := claimed.get(action):
-            what = f"the action {action!r} is in two families, {first!r} and {family!r}"
-            yield _finding(("topics", "families", family, "actions", action), what, "Remove one of them.")
-        claimed.setdefault(action, family)
+            what = f"the action {action!r} is in two families, {first!r} and {owner!r}"
+            yield _finding(("topics", "families", owner, "actions", action), what, "Remove one of them.")
+        claimed.setdefault(action, owner)
     names = Counter(family.topic or name for name, family in config.topics.families.items())
     names.update([config.topics.unrouted, config.topics.dead_letters])
     for name, family in config.topics.families.items():
@@ -166,7 +170,9 @@ def _column_names(at: Location, table: Table) -> Iterator[Located]:
                 yield _finding((*at, "indexes"), f"no column {column!r} to index", _nearest(column, known))
     for column in table.requires:
         if column not in table.columns:
-            yield _finding((*at, "requires"), f"no column {column!r} to require", _nearest(column, table.columns))
+            yield _finding(
+                (*at, "requires"), f"no column {column!r} to require", _nearest(column, table.columns)
+            )
 
 
 def _views(config: Config) -> Iterator[Located]:

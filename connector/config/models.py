@@ -132,7 +132,9 @@ class Source(Model):
 
     def given(self) -> list[str]:
         """Names of the sources that are written down."""
-        return [name for name in ("path", "constant", "by_action", "event") if getattr(self, name) is not None]
+        return [
+            name for name in ("path", "constant", "by_action", "event") if getattr(self, name) is not None
+        ]
 
 
 class KeyColumn(Source):

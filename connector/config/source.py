@@ -57,7 +57,9 @@ class Document:
         for key, value in self._mapping(name, root, ()).items():
             if key in self.data:
                 where = self.marks[(key,)]
-                self.findings.append(Finding(where, f"{key!r} stands in another file too", "Keep one of them."))
+                self.findings.append(
+                    Finding(where, f"{key!r} stands in another file too", "Keep one of them.")
+                )
             self.data[key] = value
 
     def override(self, dotted: str, value: object) -> None:
@@ -114,7 +116,7 @@ class Document:
         tag = node.tag
         if text != node.value and node.style is None:
             # A plain scalar that held a variable is read again, so that ${PORT:-8080} is a number.
-            tag = Loader("").resolve(yaml.ScalarNode, text, (True, False))
+            tag = Loader("").resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
         loader = Loader("")
         try:
             return loader.construct_object(yaml.ScalarNode(tag, text, node.start_mark, node.end_mark))

@@ -1,0 +1,87 @@
+"""``connector check`` and ``connector verify``: everything looked at, each fault with its cure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from connector import topics
+from connector.config import Config
+from connector.errors import ConnectorError, KafkaOutage
+from connector.mirror import database, schema
+from connector.mirror import verify as mirror_verify
+from connector.mirror.mapping import Mapping
+from connector.simulator import verify as journal_verify
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One thing that was looked at; ``fault`` is None when it is well."""
+
+    what: str
+    fault: str | None = None
+    cure: str = ""
+
+
+def examine(config: Config) -> Iterator[Result]:
+    """Look at configuration, broker, topics and database, in this order."""
+    tables, actions = len(config.tables), sum(1 for _ in config.actions())
+    yield Result(f"configuration: {len(config.hooks)} hooks, {actions} actions, {tables} tables")
+    for name, hook in config.hooks.items():
+        if hook.verify == "off":
+            cure = f"set hooks.{name}.verify to required and give the hook a secret"
+            yield Result(f"hook {name}", "takes deliveries without a signature (verify: off)", cure)
+        else:
+            yield Result(f"hook {name}: secrets set: {len(hook.secrets)}")
+    yield from _examine_kafka(config)
+    yield from _examine_database(config)
+
+
+def _examine_kafka(config: Config) -> Iterator[Result]:
+    where = f"Kafka at {config.kafka.bootstrap_servers}"
+    try:
+        left = topics.deviations(config)
+    except KafkaOutage as error:
+        cure = "start Kafka (make up brings one), or set KAFKA_BOOTSTRAP_SERVERS or --kafka"
+        yield Result(where, str(error), cure)
+        return
+    yield Result(where)
+    for deviation in left:
+        cure = (
+            "run: connector topics"
+            if deviation.mended_by_ensure
+            else "set topics.partitions to what is there"
+        )
+        yield Result(f"topic {deviation.topic}", deviation.what, cure)
+    if not left:
+        yield Result(f"topics: {len(topics.plans(config))}, all as planned")
+
+
+def _examine_database(config: Config) -> Iterator[Result]:
+    url = database.url_of(config.database)
+    where = f"database {url.render_as_string(hide_password=True)}"
+    mapping = Mapping(config)
+    try:
+        engine = database.connect(config.database)
+        state = schema.state(engine, mapping)
+    except ConnectorError as error:
+        yield Result(where, str(error), "start the database, or set DATABASE_URL or --database-url")
+        return
+    yield Result(where)
+    if state:
+        yield Result("schema", state, "start a worker (connector worker): it makes and fills the schema")
+    else:
+        yield Result("schema: as tables.yaml says")
+
+
+def verify(config: Config, journal: Path | None) -> tuple[list[str], int]:
+    """What differs from the fold of the ledger, and how many events the ledger holds."""
+    mapping = Mapping(config)
+    engine = database.connect(config.database)
+    found = mirror_verify.differences(engine, mapping)
+    if journal is not None:
+        must = {event.event_id for event in journal_verify.must(journal)}
+        found += [
+            f"{event_id}: acknowledged, but not in the ledger"
+            for event_id in mirror_verify.missing(engine, must)
+        ]
+    return found, mirror_verify.count(engine)

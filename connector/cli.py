@@ -1,0 +1,326 @@
+"""The commands: thin, each hands over to the room that does the work.
+
+Errors that reach a person are sentences with a cure; a traceback comes with ``--debug`` alone.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from connector import __version__, config, errors, logs
+from connector.config import Config
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Receive XTND's signed webhooks, keep them on Kafka, mirror them into SQL tables.",
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+ConfigDir = Annotated[
+    Path, typer.Option("--config", envvar="XTND_CONFIG_DIR", help="Folder with the three YAML files.")
+]
+Kafka = Annotated[
+    str | None, typer.Option("--kafka", help="HOST:PORT of Kafka, instead of kafka.bootstrap_servers.")
+]
+DatabaseUrl = Annotated[
+    str | None, typer.Option("--database-url", help="The mirror, instead of database.url.")
+]
+PortOption = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The public port.")]
+AdminPort = Annotated[
+    int | None, typer.Option("--admin-port", min=1, max=65535, help="Health and metrics, on 127.0.0.1.")
+]
+SecretFile = Annotated[
+    Path | None, typer.Option("--secret-file", help="File with the hook's secret; else XTND_WEBHOOK_SECRET.")
+]
+DataDir = Annotated[Path, typer.Option("--data-dir", envvar="XTND_DATA_DIR", help="Where data is kept.")]
+CONFIG_DIR = Path("config")
+DATA_DIR = Path("data")
+CALLBACK = "http://127.0.0.1:8080/webhooks/xtnd"
+
+
+def main() -> None:
+    """Run a command; turn the connector's errors into sentences and exit codes."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(arguments)
+    except errors.ConfigError as error:
+        err.print(f"The configuration cannot work ({len(error.findings)} findings):", style="bold red")
+        for finding in error.findings:
+            err.print(f"  {finding}", markup=False)
+        sys.exit(2)
+    except errors.ConnectorError as error:
+        if debug:
+            raise
+        err.print(f"{error}", style="red", markup=False)
+        for cause in _causes(error):
+            err.print(f"  because: {type(cause).__name__}: {cause}", markup=False)
+        err.print("  (more with --debug)", style="dim")
+        sys.exit(1)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    while (error := error.__cause__) is not None:  # type: ignore[assignment]
+        yield error
+
+
+def _load(config_dir: Path, **overrides: Any) -> Config:
+    names = {
+        "kafka": "kafka.bootstrap_servers",
+        "database_url": "database.url",
+        "port": "gateway.port",
+        "admin_port": "gateway.admin_port",
+        "worker_admin_port": "worker.admin_port",
+    }
+    return config.load(
+        config_dir, os.environ, {names[name]: value for name, value in overrides.items() if value is not None}
+    )
+
+
+@app.command()
+def up(
+    config_dir: ConfigDir = CONFIG_DIR,
+    data_dir: DataDir = DATA_DIR,
+    kafka: Kafka = None,
+    database_url: DatabaseUrl = None,
+    port: PortOption = 8080,
+    admin_port: AdminPort = 8081,
+) -> None:
+    """Run everything on this machine: broker, topics, gateway, worker and a SQLite mirror."""
+    from connector import local  # noqa: PLC0415 - each command loads only its own room
+
+    options = local.UpOptions(
+        config_dir=config_dir,
+        data_dir=data_dir,
+        kafka=kafka,
+        database_url=database_url,
+        port=port or 8080,
+        admin_port=admin_port or 8081,
+    )
+    raise typer.Exit(local.run_up(options))
+
+
+@app.command()
+def gateway(
+    config_dir: ConfigDir = CONFIG_DIR,
+    kafka: Kafka = None,
+    database_url: DatabaseUrl = None,
+    port: PortOption = None,
+    admin_port: AdminPort = None,
+) -> None:
+    """Receive webhooks and write them to Kafka."""
+    logs.configure()
+    from connector.gateway.server import run_gateway  # noqa: PLC0415
+
+    settings = _load(config_dir, kafka=kafka, database_url=database_url, port=port, admin_port=admin_port)
+    raise typer.Exit(run_gateway(settings))
+
+
+@app.command()
+def worker(
+    config_dir: ConfigDir = CONFIG_DIR,
+    kafka: Kafka = None,
+    database_url: DatabaseUrl = None,
+    admin_port: AdminPort = None,
+) -> None:
+    """Carry events from Kafka into the mirror."""
+    logs.configure()
+    from connector.stream.worker import run_worker  # noqa: PLC0415
+
+    settings = _load(config_dir, kafka=kafka, database_url=database_url, worker_admin_port=admin_port)
+    raise typer.Exit(run_worker(settings))
+
+
+@app.command("topics")
+def topics_command(
+    config_dir: ConfigDir = CONFIG_DIR,
+    kafka: Kafka = None,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; say what differs.")] = False,
+) -> None:
+    """Create the topics and set them as topics.yaml says."""
+    from connector import topics  # noqa: PLC0415
+
+    settings = _load(config_dir, kafka=kafka)
+    left = topics.deviations(settings) if check else topics.ensure(settings)
+    table = Table("topic", "partitions", "retention", "state")
+    wrong: dict[str, list[str]] = {}
+    for deviation in left:
+        wrong.setdefault(deviation.topic, []).append(deviation.what)
+    hours = settings.topics.retention_hours
+    for plan in topics.plans(settings):
+        retention = "for ever" if hours < 0 else f"{hours} h"
+        table.add_row(
+            plan.name, str(plan.partitions), retention, "; ".join(wrong.get(plan.name, ["as planned"]))
+        )
+    out.print(table)
+    raise typer.Exit(1 if any(deviation.mended_by_ensure for deviation in left) else 0)
+
+
+@app.command()
+def check(config_dir: ConfigDir = CONFIG_DIR, kafka: Kafka = None, database_url: DatabaseUrl = None) -> None:
+    """Check the configuration, the broker, the topics and the database; say what mends each finding."""
+    from connector import checkup  # noqa: PLC0415
+
+    settings = _load(config_dir, kafka=kafka, database_url=database_url)
+    findings = 0
+    for result in checkup.examine(settings):
+        mark = "[green]ok[/green]" if result.fault is None else "[red]FAULT[/red]"
+        out.print(mark, result.what, "" if result.fault is None else f"- {result.fault}")
+        if result.fault is not None:
+            findings += 1
+            out.print(f"      mend it: {result.cure}", markup=False)
+    raise typer.Exit(1 if findings else 0)
+
+
+@app.command()
+def schema(
+    config_dir: ConfigDir = CONFIG_DIR,
+    database_url: DatabaseUrl = None,
+    dialect: Annotated[
+        str | None, typer.Option(help="postgresql or sqlite; else that of database.url.")
+    ] = None,
+) -> None:
+    """Print the mirror's schema as SQL."""
+    from connector.mirror import database  # noqa: PLC0415
+    from connector.mirror.schema import ddl  # noqa: PLC0415
+
+    settings = _load(config_dir, database_url=database_url)
+    name = dialect or database.url_of(settings.database).get_backend_name()
+    for statement in ddl(settings, "postgresql" if name.startswith("postgres") else "sqlite"):
+        print(f"{statement};\n")
+
+
+@app.command()
+def verify(
+    config_dir: ConfigDir = CONFIG_DIR,
+    database_url: DatabaseUrl = None,
+    journal: Annotated[
+        Path | None, typer.Option(help="Journal of a simulation, whose acknowledged events must be there.")
+    ] = None,
+) -> None:
+    """Fold the ledger anew and say where the mirror differs from it."""
+    from connector import checkup  # noqa: PLC0415
+
+    settings = _load(config_dir, database_url=database_url)
+    found, events = checkup.verify(settings, journal)
+    for difference in found[:20]:
+        err.print(difference, markup=False)
+    if found:
+        err.print(f"{len(found)} differences.", style="bold red")
+        raise typer.Exit(1)
+    out.print(f"verified: the mirror equals the fold of its ledger ({events} events)")
+
+
+@app.command()
+def simulate(
+    url: Annotated[str, typer.Option(help="Callback URL.")] = CALLBACK,
+    deliveries: Annotated[int, typer.Option(min=1, help="How many deliveries.")] = 1000,
+    rate: Annotated[float, typer.Option(min=0, help="Deliveries per second; 0 is as fast as it goes.")] = 0,
+    disorder: Annotated[float, typer.Option(min=0, max=1, help="Share sent late, behind newer ones.")] = 0,
+    duplicates: Annotated[float, typer.Option(min=0, max=1, help="Share sent again.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed plays the same shop.")] = 1,
+    parallel: Annotated[int, typer.Option(min=1, help="Deliveries on the way at once.")] = 8,
+    time_scale: Annotated[
+        float, typer.Option(min=0, help="Stretches XTND's retry pauses; 0.01 hurries.")
+    ] = 1,
+    journal: Annotated[Path | None, typer.Option(help="Write every attempt and answer here.")] = None,
+    secret_file: SecretFile = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Play an XTND shop against a callback URL."""
+    from connector import simulator  # noqa: PLC0415
+
+    options = simulator.SimulateOptions(
+        url=url,
+        secret=_secret(secret_file, data_dir),
+        seed=seed,
+        deliveries=deliveries,
+        rate=rate,
+        disorder=disorder,
+        duplicates=duplicates,
+        parallel=parallel,
+        time_scale=time_scale,
+        journal=journal,
+    )
+    raise typer.Exit(simulator.run_simulation(options))
+
+
+@app.command()
+def send(
+    files: Annotated[list[Path], typer.Argument(help="Files that hold one body each.")],
+    url: Annotated[str, typer.Option(help="Callback URL.")] = CALLBACK,
+    secret_file: SecretFile = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Sign files and post them as they are."""
+    from connector import simulator  # noqa: PLC0415
+
+    raise typer.Exit(simulator.send_files(url, _secret(secret_file, data_dir), files))
+
+
+@app.command()
+def sign(
+    body: Annotated[Path, typer.Argument(help="File with the body's exact bytes; - for standard input.")],
+    header: Annotated[
+        str | None, typer.Option("--header", help="The ms-signature header that came with it.")
+    ] = None,
+    secret_file: SecretFile = None,
+    data_dir: DataDir = DATA_DIR,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print a body's signature, or say why a signature does not match."""
+    from connector.gateway import doctor, signature  # noqa: PLC0415
+
+    data = sys.stdin.buffer.read() if str(body) == "-" else _bytes(body)
+    secret = _secret(secret_file, data_dir, strip=False)
+    if header is None:
+        print(signature.sign(data, secret.strip("\n")))
+        return
+    diagnosis = doctor.diagnose(data, header, [secret])
+    if as_json:
+        print(
+            json.dumps({"matches": diagnosis.matches, "cause": diagnosis.cause, "advice": diagnosis.advice})
+        )
+    else:
+        out.print(diagnosis.sentence, markup=False)
+    raise typer.Exit(0 if diagnosis.matches else 1)
+
+
+@app.command()
+def version() -> None:
+    """Print the connector's version."""
+    print(__version__)
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise errors.StartupError(
+            f"{file} cannot be read: {error.strerror}.", "name a file that holds the body's exact bytes"
+        ) from None
+
+
+def _secret(file: Path | None, data_dir: Path, *, strip: bool = True) -> str:
+    """The hook's secret: from a file, else from the environment, else as ``make up`` keeps it."""
+    own = data_dir / "webhook-secret"
+    if file is None and (given := os.environ.get("XTND_WEBHOOK_SECRET")):
+        return given
+    try:
+        text = (file or own).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.StartupError(
+            f"There is no secret: {file or own} cannot be read ({getattr(error, 'strerror', error)}).",
+            "set XTND_WEBHOOK_SECRET, or name the secret's file with --secret-file or make up's folder with --data-dir",
+        ) from None
+    return text.strip() if strip else text

@@ -1,0 +1,113 @@
+"""The fold: distinct events → rows, in any order, in any grouping (mirror.md, part 2).
+
+Pure: no I/O, no clock, no database, no Faust. A row is a join of what its events say, and the join
+is commutative and associative, so arrival order cannot matter: ``newest`` and ``oldest`` keep the
+value with the greatest or least version, ``min`` and ``max`` the least or greatest value, counts
+add once per distinct event. The database joins the same way (``sink.py``), so folding a batch and
+joining it into the table equals folding everything at once.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from connector.events import Event
+from connector.mirror import values
+from connector.mirror.mapping import Contribution, MappedTable
+
+Key = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class StateRow:
+    """A state row, whole or in part; ``cells`` and ``versions`` stand in the table's column order.
+
+    A version is "" where no value has come yet.
+    """
+
+    cells: list[Any]
+    versions: list[str]
+    first_seen_at: int
+    as_of: int
+    last_version: str = ""
+    last_action: str = ""
+    last_event_id: str = ""
+    event_count: int = 0
+
+
+@dataclass(slots=True)
+class Folded:
+    """Rows by table name and key."""
+
+    states: dict[str, dict[Key, StateRow]] = field(default_factory=dict)
+    histories: dict[str, dict[Key, tuple[Any, ...]]] = field(default_factory=dict)
+
+
+def fold(said: Iterable[tuple[Event, Sequence[Contribution]]]) -> Folded:
+    """Fold distinct events, each with its contributions, into rows."""
+    folded = Folded()
+    for event, contributions in said:
+        seen: set[tuple[str, Key]] = set()
+        version = event.version
+        for table, key, cells in contributions:
+            if table.kind == "history":
+                folded.histories.setdefault(table.name, {})[key] = cells
+                continue
+            rows = folded.states.setdefault(table.name, {})
+            row = rows.get(key)
+            if row is None:
+                row = rows[key] = _empty(table, event)
+            # Several row objects of one event with one key count once.
+            again = (table.name, key) in seen
+            seen.add((table.name, key))
+            _absorb_event(row, event, version, again=again)
+            _absorb_cells(table, row, cells, version, again=again)
+    return folded
+
+
+def _empty(table: MappedTable, event: Event) -> StateRow:
+    cells = [0 if column.merge == "count" else None for column in table.columns]
+    return StateRow(cells, [""] * len(cells), event.occurred_at, event.occurred_at)
+
+
+def _absorb_event(row: StateRow, event: Event, version: str, *, again: bool) -> None:
+    row.first_seen_at = min(row.first_seen_at, event.occurred_at)
+    row.as_of = max(row.as_of, event.occurred_at)
+    row.event_count += 0 if again else 1
+    if version > row.last_version:
+        row.last_version = version
+        row.last_action = event.action
+        row.last_event_id = event.event_id
+
+
+def _absorb_cells(
+    table: MappedTable, row: StateRow, cells: Sequence[Any], version: str, *, again: bool
+) -> None:
+    for index, value in enumerate(cells):
+        if value is None:
+            continue
+        column = table.columns[index]
+        held = row.cells[index]
+        if column.merge == "count":
+            row.cells[index] = held + (0 if again else value)
+        elif column.merge == "max":
+            row.cells[index] = value if held is None or value > held else held
+        elif column.merge == "min":
+            row.cells[index] = value if held is None or value < held else held
+        else:
+            _absorb_versioned(
+                column.merge, row, index, value, values.rank(value) if column.ranked else version
+            )
+
+
+def _absorb_versioned(merge: str, row: StateRow, index: int, value: Any, version: str) -> None:
+    """Keep the value with the greater (``newest``) or lesser (``oldest``) version.
+
+    At equal versions, which only row objects of one event (or equal numbers) have, the later row
+    object is the newer one and the earlier the older one.
+    """
+    held = row.versions[index]
+    wins = version >= held if merge == "newest" else held == "" or version < held
+    if wins:
+        row.cells[index] = value
+        row.versions[index] = version

@@ -1,0 +1,327 @@
+"""``tables.yaml`` → a compiled mapping that reads an event into contributions.
+
+Nothing here knows a table, a column or an action by name. ``Mapping.contributions`` is pure: one
+event in, what it says for each row that it touches out, or ``Poison`` when a value cannot be kept.
+The fold then joins contributions (``fold.py``).
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from connector import events
+from connector.config import Column, Config, Source, Table
+from connector.errors import Poison
+from connector.events import Event
+from connector.mirror import values
+
+# How two values of one column become one. ``newest`` and ``oldest`` compare the versions beside
+# the values, ``max`` and ``min`` the values themselves, ``count`` adds.
+Merge = Literal["newest", "oldest", "max", "min", "count", "plain"]
+ColumnType = Literal["text", "numeric", "timestamp", "integer"]
+Row = dict[str, Any]
+Getter = Callable[[Event, Row], Any]
+
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+LONG_EXPONENT = re.compile(rb"\d[eE][+-]?\d{3,}")
+
+
+@dataclass(frozen=True, slots=True)
+class MappedColumn:
+    """A column with how it is stored and joined; ``version`` names the column beside it, if any."""
+
+    name: str
+    type: ColumnType
+    merge: Merge
+    description: str = ""
+    indexed: bool = False
+    # Compared by value instead of by the event's place in time: min and max of numbers.
+    ranked: bool = False
+    # The rule as written, so that a change of it can be seen (schema.py).
+    written: str = ""
+
+    @property
+    def version(self) -> str | None:
+        return f"{self.name}__version" if self.merge in ("newest", "oldest") else None
+
+
+class Contribution(NamedTuple):
+    """What one event says for one row of a state table, or one row of a history table.
+
+    ``key`` is the row's primary key; ``cells`` stand in the order of the table's columns, None
+    where the event carries nothing, and a count's cell is 1 or None.
+    """
+
+    table: "MappedTable"
+    key: tuple[Any, ...]
+    cells: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _ActionPlan:
+    """How one action's row objects are read for one table."""
+
+    key: tuple[Getter, ...]
+    cells: tuple[Getter | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MappedTable:
+    """One table, compiled."""
+
+    name: str
+    kind: Literal["state", "history"]
+    description: str
+    key: tuple[MappedColumn, ...]
+    columns: tuple[MappedColumn, ...]
+    actions: frozenset[str]
+    indexes: tuple[tuple[str, ...], ...]
+    each: tuple[str, ...] | None
+    requires: tuple[int, ...]
+    plans: dict[str, _ActionPlan]
+    # Whether a row's key names the entity, so that its events can be found by their entity key.
+    follows_entity: bool = False
+    # What decides which rows exist, as written.
+    written: str = ""
+
+    def contributions(self, event: Event, rows: Sequence[Row]) -> Iterator[Contribution]:
+        """What ``event`` says for this table; ``rows`` are its Details as row objects."""
+        plan = self.plans[event.action]
+        spread = rows if self.each is None else list(_spread(rows, self.each))
+        for index, row in enumerate(spread):
+            cells = tuple(get(event, row) if get else None for get in plan.cells)
+            if any(cells[required] is None for required in self.requires):
+                continue
+            if self.kind == "history":
+                yield Contribution(self, (event.event_id, index), cells)
+            else:
+                yield Contribution(self, tuple(get(event, row) for get in plan.key), cells)
+
+
+class Mapping:
+    """Every table, compiled; the same for the worker, the schema and the verifier."""
+
+    def __init__(self, config: Config) -> None:
+        routes = {action: route.paths for _, action, route in config.actions()}
+        self.tables = tuple(_table(name, table, routes) for name, table in config.tables.items())
+        self._by_action: dict[str, tuple[MappedTable, ...]] = {}
+        for table in self.tables:
+            for action in table.actions:
+                self._by_action[action] = (*self._by_action.get(action, ()), table)
+
+    def table(self, name: str) -> MappedTable:
+        """The table of that name; ``KeyError`` when there is none."""
+        return next(table for table in self.tables if table.name == name)
+
+    def contributions(self, event: Event) -> list[Contribution]:
+        """What ``event`` says for each row that it touches.
+
+        Raises ``Poison`` when the event can never be mirrored: then no table takes any of it.
+        """
+        check_storable(event)
+        feeding = self._by_action.get(event.action, ())
+        if not feeding:
+            return []
+        rows = _rows(event)
+        return [found for table in feeding for found in table.contributions(event, rows)]
+
+    @staticmethod
+    def read(table: MappedTable, event: Event) -> Iterator[Contribution]:
+        """What ``event`` says for one table; raises ``Poison`` as ``contributions`` does."""
+        return table.contributions(event, _rows(event)) if event.action in table.actions else iter(())
+
+
+def check_storable(event: Event) -> None:
+    """Refuse an event whose JSON the ledger could not hold on every database."""
+    for name, raw in (("Details", event.details), ("Properties", event.properties.encode())):
+        if b"\\u0000" in raw and NUL.search(raw):
+            raise Poison("nul-character", f"{name} holds U+0000, which no database column can.")
+        if LONG_EXPONENT.search(raw):
+            raise Poison("number-range", f"{name} holds a number with an exponent of three digits or more.")
+    names = (event.action, event.family, event.hook, event.entity_key or "")
+    if any("\x00" in name for name in names):
+        raise Poison(
+            "nul-character", "The action or the entity key holds U+0000, which no database column can."
+        )
+    for name in names:
+        values.indexed_text(name)
+
+
+def _rows(event: Event) -> list[Row]:
+    try:
+        rows = events.row_objects(events.exact_json.decode(event.details))
+    except (ValueError, RecursionError) as error:
+        raise Poison("details-kind", f"Details cannot be read as JSON: {error}.") from None
+    if not rows:
+        raise Poison("details-kind", "Details must be an object or an array of objects.")
+    return rows
+
+
+def _spread(rows: Sequence[Row], path: tuple[str, ...]) -> Iterator[Row]:
+    """One row object per object at ``path``, each a copy of the whole with that object alone in place."""
+    for row in rows:
+        found = events.value_at(row, path)
+        items = found if isinstance(found, list) else [found]
+        for item in items:
+            if item is None:
+                continue
+            if not isinstance(item, dict):
+                raise Poison(
+                    "details-kind", f"Details.{'.'.join(path)} must be an object or an array of objects."
+                )
+            yield _replaced(row, path, item)
+
+
+def _replaced(row: Row, path: tuple[str, ...], item: Row) -> Row:
+    first, *rest = path
+    return {**row, first: _replaced(row[first], tuple(rest), item) if rest else item}
+
+
+# --- Compilation ---------------------------------------------------------------------------------
+
+
+def _table(name: str, table: Table, routes: dict[str, tuple[str, ...]]) -> MappedTable:
+    indexed = {column for index in table.indexes for column in index}
+    columns = tuple(
+        _column(column, settings, column in indexed) for column, settings in table.columns.items()
+    )
+    key: tuple[MappedColumn, ...]
+    if table.kind == "history":
+        key = (MappedColumn("event_id", "text", "plain"), MappedColumn("row_index", "integer", "plain"))
+    else:
+        key = tuple(
+            MappedColumn(column, "text", "plain", source.description, indexed=True)
+            for column, source in table.key.items()
+        )
+    return MappedTable(
+        name=name,
+        kind=table.kind,
+        description=table.description,
+        key=key,
+        columns=columns,
+        actions=frozenset(table.actions),
+        indexes=table.indexes,
+        each=tuple(table.each.split(".")) if table.each else None,
+        requires=tuple(list(table.columns).index(column) for column in table.requires),
+        plans={action: _plan(table, columns, action) for action in table.actions},
+        follows_entity=all(set(routes[action]) <= _key_paths(table, action) for action in table.actions),
+        written=f"{sorted(table.actions)} {table.each} {table.requires} "
+        + " ".join(
+            f"{column}={source.model_dump_json(exclude={'description'})}"
+            for column, source in table.key.items()
+        ),
+    )
+
+
+def _key_paths(table: Table, action: str) -> set[str]:
+    """Paths that the table's key is read from for an action."""
+    paths: set[str] = set()
+    for source in table.key.values():
+        choice = source.path.get(action) if isinstance(source.path, dict) else source.path
+        paths.update((choice,) if isinstance(choice, str) else choice or ())
+    return paths
+
+
+def _column(name: str, column: Column, indexed: bool) -> MappedColumn:
+    column_type = _type(column)
+    merge: Merge = "plain"
+    if column.rule == "count":
+        merge = "count"
+    elif column.rule in ("min", "max") and column_type != "numeric":
+        merge = column.rule
+    elif column.rule in ("latest", "max"):
+        # The newest occurred_at is the greatest one, so it needs no version beside it.
+        merge = "max" if column.event == "occurred_at" else "newest"
+    elif column.rule in ("earliest", "min"):
+        merge = "min" if column.event == "occurred_at" else "oldest"
+    return MappedColumn(
+        name=name,
+        type=column_type,
+        merge=merge,
+        description=column.description,
+        indexed=indexed,
+        ranked=column_type == "numeric" and column.rule in ("min", "max"),
+        written=column.model_dump_json(exclude={"description"}, exclude_none=True),
+    )
+
+
+def _type(column: Column) -> ColumnType:
+    if column.rule == "count":
+        return "integer"
+    if column.type is not None:
+        return column.type
+    if column.event == "occurred_at":
+        return "timestamp"
+    constants = [*(column.by_action or {}).values(), column.constant]
+    return "numeric" if any(isinstance(constant, int) for constant in constants) else "text"
+
+
+def _plan(table: Table, columns: Sequence[MappedColumn], action: str) -> _ActionPlan:
+    key = tuple(_key_getter(name, source, action) for name, source in table.key.items())
+    cells: list[Getter | None] = []
+    for mapped, column in zip(columns, table.columns.values(), strict=True):
+        if column.on is not None and action not in column.on:
+            cells.append(None)
+        elif column.rule == "count":
+            cells.append(lambda _event, _row: 1)
+        else:
+            reader = (
+                values.indexed_text
+                if mapped.indexed and mapped.type == "text"
+                else values.READERS[mapped.type]
+            )
+            cells.append(_getter(column, action, reader, mapped.name))
+    return _ActionPlan(key=key, cells=tuple(cells))
+
+
+def _key_getter(name: str, source: Source, action: str) -> Getter:
+    get = _getter(source, action, values.indexed_text, name)
+    if get is None:
+        raise ValueError(f"the key {name} has no value for {action}")  # refused by config.checks
+
+    def key(event: Event, row: Row) -> Any:
+        value = get(event, row)
+        if value is None:
+            raise Poison("key-missing", f"The key {name!r} has no value in Details of {event.action}.")
+        if not value.strip():
+            raise Poison("key-empty", f"The key {name!r} is empty in Details of {event.action}.")
+        return value
+
+    return key
+
+
+def _getter(source: Source, action: str, reader: values.Reader, name: str) -> Getter | None:
+    """How a value is read for one action; None when this action never carries one."""
+    if source.event == "occurred_at":
+        return lambda event, _row: event.occurred_at
+    if source.event is not None:
+        field = source.event
+        return lambda event, _row: getattr(event, field)
+    if source.path is not None:
+        return _path_getter(source.path, action, reader, name)
+    constant = source.constant if source.by_action is None else source.by_action.get(action)
+    if constant is None:
+        return None
+    fixed = reader(constant)
+    return lambda _event, _row: fixed
+
+
+def _path_getter(choice: Any, action: str, reader: values.Reader, name: str) -> Getter | None:
+    paths = choice.get(action) if isinstance(choice, dict) else choice
+    if paths is None:
+        return None
+    split = tuple(tuple(path.split(".")) for path in ((paths,) if isinstance(paths, str) else paths))
+
+    def get(_event: Event, row: Row) -> Any:
+        for path in split:
+            found = events.value_at(row, path)
+            if found is not None:
+                try:
+                    return reader(found)
+                except Poison as poison:
+                    where = f"Details.{'.'.join(path)} (column {name})"
+                    raise Poison(poison.reason, f"{where}: {poison.error}") from None
+        return None
+
+    return get

@@ -1,0 +1,311 @@
+"""The transaction: ledger, rows, history and Kafka offsets, together or not at all.
+
+The database is the truth about how far the mirror has come (reliability.md, part 3). Every
+transaction first locks the offsets of its partitions; what lies below them is dropped, a hole above
+them is not written but reported, and a worker that lost its partitions meanwhile finds the offsets
+moved. Then the ledger tells which events are new, and only those are folded and joined.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from connector.errors import SchemaMoved
+from connector.mirror import ledger, statements
+from connector.mirror.database import transaction
+from connector.mirror.fold import Folded, fold
+from connector.mirror.ledger import Placed
+from connector.mirror.mapping import Contribution, MappedTable, Mapping
+from connector.mirror.statements import Batch
+
+Partition = tuple[str, int]
+OFFSETS = (
+    ("topic", "text"),
+    ("partition", "integer"),
+    ("next_offset", "integer"),
+    ("updated_at", "timestamp"),
+)
+# Held shared by every batch and alone by a change of the schema (schema.py).
+SCHEMA_LOCK = 0x58544E44
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An event of a chunk with what it says for the mirror; ``origin`` is the caller's own."""
+
+    placed: Placed
+    contributions: list[Contribution]
+    origin: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter on its way into ``dead_letters``: its row's values by column."""
+
+    offset: int
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive records of one partition, decoded.
+
+    ``asked`` is the offset that was asked of Kafka, ``first`` that of the first record that came,
+    ``next_offset`` one past the last. Offsets with neither item nor letter are done with elsewhere.
+    """
+
+    topic: str
+    partition: int
+    asked: int
+    first: int
+    next_offset: int
+    items: Sequence[Item] = ()
+    letters: Sequence[Letter] = ()
+
+    @property
+    def tp(self) -> Partition:
+        return (self.topic, self.partition)
+
+
+@dataclass(slots=True)
+class Written:
+    """What a transaction did."""
+
+    new: dict[str, int] = field(default_factory=dict)
+    known: dict[str, int] = field(default_factory=dict)
+    # Partitions whose chunk did not follow the mirror's offset, and that offset.
+    holes: dict[Partition, int] = field(default_factory=dict)
+    # Partitions whose records Kafka no longer held, and how many.
+    lost: dict[Partition, int] = field(default_factory=dict)
+    # One past the last offset that the mirror now holds, by partition.
+    positions: dict[Partition, int] = field(default_factory=dict)
+
+
+class Sink:
+    """Writes chunks into the mirror; blocking, one transaction a call, safe from any thread."""
+
+    def __init__(self, engine: Engine, mapping: Mapping, fingerprint: str, clock: Callable[[], int]) -> None:
+        """``clock`` gives microseconds since the epoch; ``fingerprint`` is ``schema.fingerprint``."""
+        self._engine = engine
+        self._mapping = mapping
+        self._fingerprint = fingerprint
+        self._clock = clock
+
+    def write(self, chunks: Sequence[Chunk]) -> Written:
+        """Write chunks of distinct partitions in one transaction.
+
+        Raises ``DatabaseOutage`` (nothing happened, or it may have: do it again), ``Poison`` (some
+        event here cannot be stored: split), ``Defect`` or ``SchemaMoved`` (stop the process).
+        """
+        written = Written()
+        with transaction(self._engine) as connection:
+            self._fence_schema(connection)
+            held = self._lock_offsets(connection, chunks)
+            wanted = [chunk for chunk in chunks if self._follows(chunk, held[chunk.tp], written)]
+            self._write_events(
+                connection, [item for chunk in wanted for item in _above(chunk, held)], written
+            )
+            self._write_letters(connection, wanted, held)
+            self._move_offsets(connection, wanted, written)
+        return written
+
+    def positions(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """The mirror's next offset for those partitions that it knows."""
+        with transaction(self._engine) as connection:
+            return _select_offsets(connection, partitions, "")
+
+    def reset_position(self, partition: Partition, next_offset: int) -> None:
+        """Put a partition's offset elsewhere, because its log is not the one that was read before."""
+        with transaction(self._engine) as connection:
+            row = [(*partition, next_offset, self._clock())]
+            _upsert_offsets(
+                connection, row, "next_offset = excluded.next_offset, updated_at = excluded.updated_at"
+            )
+
+    # --- Steps of write, in order ---
+
+    def _fence_schema(self, connection: Connection) -> None:
+        """Refuse to write with another mapping than the schema was last made for."""
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock_shared(%s)", (SCHEMA_LOCK,))
+        row = connection.exec_driver_sql(
+            "SELECT rule FROM mirror_columns WHERE table_name = '' AND column_name = ''"
+        ).fetchone()
+        if row is None or row[0] != self._fingerprint:
+            raise SchemaMoved(
+                "The mirror's tables were changed by a process with another tables.yaml; "
+                "this one stops so that a restart takes the configuration that is there now."
+            )
+
+    def _lock_offsets(self, connection: Connection, chunks: Sequence[Chunk]) -> dict[Partition, int]:
+        """Lock the partitions' offsets; a partition that is new here starts where it was asked from."""
+        partitions = [chunk.tp for chunk in chunks]
+        lock = "ORDER BY topic, partition FOR UPDATE" if connection.dialect.name == "postgresql" else ""
+        held = _select_offsets(connection, partitions, lock)
+        unknown = [chunk for chunk in chunks if chunk.tp not in held]
+        if unknown:
+            now = self._clock()
+            _upsert_offsets(connection, [(*chunk.tp, chunk.asked, now) for chunk in unknown], "")
+            held |= _select_offsets(connection, [chunk.tp for chunk in unknown], lock)
+        return held
+
+    def _follows(self, chunk: Chunk, held: int, written: Written) -> bool:
+        """Whether the chunk may be written: it overlaps or touches what the mirror holds."""
+        if chunk.next_offset <= held:
+            written.positions[chunk.tp] = held
+            return False
+        if chunk.first <= held:
+            return True
+        if chunk.asked <= held:
+            # Kafka was asked for exactly what is missing and no longer has it.
+            written.lost[chunk.tp] = chunk.first - held
+            return True
+        written.holes[chunk.tp] = held
+        return False
+
+    def _write_events(self, connection: Connection, items: Sequence[Item], written: Written) -> None:
+        if not items:
+            return
+        distinct: dict[str, Item] = {}
+        for item in items:
+            event = item.placed.event
+            other = distinct.get(event.event_id)
+            if other is None or event.copy_rank < other.placed.event.copy_rank:
+                distinct[event.event_id] = item
+        now = self._clock()
+        new = ledger.insert(connection, [item.placed for item in distinct.values()], now)
+        known = [item for event_id, item in distinct.items() if event_id not in new]
+        fresh = [item for event_id, item in distinct.items() if event_id in new]
+        folded = fold((item.placed.event, item.contributions) for item in fresh)
+        write_folded(connection, self._mapping, folded)
+        if known:
+            self._restate(connection, known, now)
+        for item in items:
+            family = item.placed.event.family
+            written.known[family] = written.known.get(family, 0) + 1
+        for item in fresh:
+            family = item.placed.event.family
+            written.new[family] = written.new.get(family, 0) + 1
+            written.known[family] -= 1
+
+    def _restate(self, connection: Connection, known: Sequence[Item], now: int) -> None:
+        """Let a better copy of a known event (an earlier attempt that came later) take its place.
+
+        Rare: it takes a first attempt that reached Kafka after a retry of it. The rows that the
+        event touches are folded anew from the ledger.
+        """
+        held = ledger.held(connection, [item.placed.event.event_id for item in known])
+        better = [
+            item for item in known if item.placed.event.copy_rank < held[item.placed.event.event_id].copy_rank
+        ]
+        if not better:
+            return
+        events = [item.placed.event for item in better]
+        former = [held[event.event_id] for event in events]
+        ledger.restate(connection, [item.placed for item in better], now)
+        touched: dict[str, set[tuple[Any, ...]]] = {}
+        for event in (*events, *former):
+            for contribution in self._mapping.contributions(event):
+                touched.setdefault(contribution.table.name, set()).add(contribution.key)
+        for name, keys in touched.items():
+            refold(connection, self._mapping.table(name), keys, {event.entity_key or "" for event in events})
+
+    def _write_letters(
+        self, connection: Connection, chunks: Sequence[Chunk], held: dict[Partition, int]
+    ) -> None:
+        letters = [letter for chunk in chunks for letter in chunk.letters if letter.offset >= held[chunk.tp]]
+        if not letters:
+            return
+        mark = "%s" if connection.dialect.name == "postgresql" else "?"
+        names = list(letters[0].row)
+        statement = (
+            f"INSERT INTO dead_letters ({', '.join(names)}) VALUES ({', '.join([mark] * len(names))}) "
+            "ON CONFLICT (dead_letter_id) DO NOTHING"
+        )
+        connection.exec_driver_sql(
+            statement, [tuple(letter.row[name] for name in names) for letter in letters]
+        )
+
+    def _move_offsets(self, connection: Connection, chunks: Sequence[Chunk], written: Written) -> None:
+        now = self._clock()
+        rows = sorted((*chunk.tp, chunk.next_offset, now) for chunk in chunks)
+        sets = "next_offset = excluded.next_offset, updated_at = excluded.updated_at"
+        if rows:
+            _upsert_offsets(connection, rows, sets)
+        for (topic, partition), count in written.lost.items():
+            mark = "%s" if connection.dialect.name == "postgresql" else "?"
+            connection.exec_driver_sql(
+                f"UPDATE consumer_offsets SET records_lost = records_lost + {mark} "
+                f"WHERE topic = {mark} AND partition = {mark}",
+                (count, topic, partition),
+            )
+        written.positions |= {chunk.tp: chunk.next_offset for chunk in chunks}
+
+
+def _above(chunk: Chunk, held: dict[Partition, int]) -> Iterable[Item]:
+    """The chunk's items that the mirror does not hold yet."""
+    position = held[chunk.tp]
+    return (item for item in chunk.items if item.placed.offset >= position)
+
+
+def _select_offsets(
+    connection: Connection, partitions: Iterable[Partition], after: str
+) -> dict[Partition, int]:
+    batch = Batch(OFFSETS[:2], sorted(set(partitions)))
+    if not batch.rows:
+        return {}
+    before = "SELECT topic, partition, next_offset FROM consumer_offsets WHERE (topic, partition) IN ("
+    return {(row[0], row[1]): row[2] for row in statements.run(connection, before, batch, f") {after}")}
+
+
+def _upsert_offsets(connection: Connection, rows: Sequence[tuple[Any, ...]], sets: str) -> None:
+    columns = (*OFFSETS, ("records_lost", "integer"))
+    names = ", ".join(name for name, _ in columns)
+    action = f"DO UPDATE SET {sets}" if sets else "DO NOTHING"
+    batch = Batch(columns, [(*row, 0) for row in rows])
+    before = f"INSERT INTO consumer_offsets ({names})"
+    statements.run(connection, before, batch, f"ON CONFLICT (topic, partition) {action}")
+
+
+def write_folded(connection: Connection, mapping: Mapping, folded: Folded) -> None:
+    """Join folded rows into their tables, in the order of the mapping."""
+    for table in mapping.tables:
+        if states := folded.states.get(table.name):
+            statements.join_states(connection, table, states)
+        if history := folded.histories.get(table.name):
+            statements.write_history(connection, table, history)
+
+
+def refold(
+    connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]], entity_keys: set[str]
+) -> None:
+    """Fold these rows of a table anew from the ledger."""
+    names = [column.name for column in table.key]
+    if table.kind == "history":
+        _refold_history(connection, table, {key[0] for key in keys})
+        return
+    statements.delete_keys(connection, table.name, names, keys)
+    said = []
+    for event in _events_of(connection, table, entity_keys):
+        contributions = [one for one in Mapping.read(table, event) if one.key in keys]
+        if contributions:
+            said.append((event, contributions))
+    if rows := fold(said).states.get(table.name):
+        statements.join_states(connection, table, rows)
+
+
+def _refold_history(connection: Connection, table: MappedTable, event_ids: set[str]) -> None:
+    statements.delete_keys(connection, table.name, ["event_id"], {(event_id,) for event_id in event_ids})
+    events = ledger.held(connection, event_ids).values()
+    rows = fold((event, list(Mapping.read(table, event))) for event in events).histories.get(table.name)
+    if rows:
+        statements.write_history(connection, table, rows)
+
+
+def _events_of(connection: Connection, table: MappedTable, entity_keys: set[str]) -> Iterable[Any]:
+    """Events that may touch the rows of these entities; all of the table's where keys do not tell."""
+    if table.follows_entity:
+        return ledger.of_entities(connection, table.actions, entity_keys)
+    return ledger.of_actions(connection, table.actions)

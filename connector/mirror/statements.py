@@ -1,0 +1,238 @@
+"""The mirror's set-based SQL: one statement per table and batch, for both databases.
+
+A batch of rows travels as one parameter per column on PostgreSQL (``unnest``) and as one JSON
+parameter on SQLite (``json_each``); joining rows into a table is the same SQL on both and says in
+SQL what ``fold.py`` says in Python.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from connector import events
+from connector.mirror.fold import Key, StateRow
+from connector.mirror.mapping import MappedColumn, MappedTable
+
+INT64 = 2**63
+CASTS = {
+    "text": "text",
+    "numeric": "numeric",
+    "timestamp": "timestamptz",
+    "integer": "bigint",
+    "json": "jsonb",
+}
+LEDGER: tuple[tuple[str, str], ...] = (
+    ("event_id", "text"),
+    ("delivery_id", "text"),
+    ("notification_index", "integer"),
+    ("hook", "text"),
+    ("attempt", "integer"),
+    ("family", "text"),
+    ("action", "text"),
+    ("entity_key", "text"),
+    ("details", "json"),
+    ("properties", "json"),
+    ("received_at", "timestamp"),
+    ("occurred_at", "timestamp"),
+    ("kafka_topic", "text"),
+    ("kafka_partition", "integer"),
+    ("kafka_offset", "integer"),
+    ("mirrored_at", "timestamp"),
+)
+STATE: tuple[tuple[str, str], ...] = (
+    ("first_seen_at", "timestamp"),
+    ("as_of", "timestamp"),
+    ("last_action", "text"),
+    ("last_event_id", "text"),
+    ("event_count", "integer"),
+    ("last_version", "text"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one shape on their way into SQL; a numeric is canonical text, an instant an int."""
+
+    columns: tuple[tuple[str, str], ...]
+    rows: Sequence[Sequence[Any]]
+
+
+def run(connection: Connection, before: str, batch: Batch, after: str) -> Sequence[Any]:
+    """``before SELECT … FROM <batch> AS batch after``; returns what the statement returns."""
+    if connection.dialect.name == "postgresql":
+        select, parameters = _from_unnest(batch)
+    else:
+        select, parameters = _from_json(batch)
+    result = connection.exec_driver_sql(f"{before} {select} {after}", parameters)
+    return result.fetchall() if result.returns_rows else ()
+
+
+def _from_unnest(batch: Batch) -> tuple[str, tuple[Any, ...]]:
+    names = [f"c{index}::{CASTS[type_]}" for index, (_, type_) in enumerate(batch.columns)]
+    arrays = ", ".join("%s::bigint[]" if type_ == "integer" else "%s::text[]" for _, type_ in batch.columns)
+    alias = ", ".join(f"c{index}" for index in range(len(batch.columns)))
+    parameters = tuple(
+        [_instant(row[index]) for row in batch.rows]
+        if type_ == "timestamp"
+        else [row[index] for row in batch.rows]
+        for index, (_, type_) in enumerate(batch.columns)
+    )
+    return f"SELECT {', '.join(names)} FROM unnest({arrays}) AS batch({alias})", parameters
+
+
+def _from_json(batch: Batch) -> tuple[str, tuple[Any, ...]]:
+    names = [f"json_extract(value, '$[{index}]')" for index in range(len(batch.columns))]
+    types = [type_ for _, type_ in batch.columns]
+    rows = [
+        [_sqlite_value(type_, value) for type_, value in zip(types, row, strict=True)] for row in batch.rows
+    ]
+    # "WHERE true" keeps SQLite from reading ON CONFLICT as a join condition.
+    return f"SELECT {', '.join(names)} FROM json_each(?) WHERE true", (msgspec.json.encode(rows).decode(),)
+
+
+def _sqlite_value(type_: str, value: Any) -> Any:
+    if type_ == "timestamp":
+        return _instant(value)
+    if type_ == "numeric" and value is not None and "." not in value and -INT64 <= int(value) < INT64:
+        return int(value)
+    return value
+
+
+def _instant(value: int | None) -> str | None:
+    return None if value is None else events.iso(value)
+
+
+# --- Joining rows into the mapped tables ---------------------------------------------------------
+
+
+def state_batch(table: MappedTable, rows: dict[Key, StateRow], columns: Sequence[MappedColumn]) -> Batch:
+    """State rows as a batch, with only ``columns`` of the table's own columns, in key order.
+
+    Keys are sorted so that two workers that touch the same rows lock them in the same order.
+    """
+    places = [table.columns.index(column) for column in columns]
+    versioned = [table.columns.index(column) for column in columns if column.version]
+    names: list[tuple[str, str]] = [(column.name, column.type) for column in (*table.key, *columns)]
+    names += [*STATE, *((f"{table.columns[place].name}__version", "text") for place in versioned)]
+    return Batch(
+        tuple(names),
+        [
+            (
+                *key,
+                *(row.cells[place] for place in places),
+                row.first_seen_at,
+                row.as_of,
+                row.last_action,
+                row.last_event_id,
+                row.event_count,
+                row.last_version,
+                *(row.versions[place] for place in versioned),
+            )
+            for key, row in sorted(rows.items())
+        ],
+    )
+
+
+def join_states(
+    connection: Connection,
+    table: MappedTable,
+    rows: dict[Key, StateRow],
+    *,
+    columns: Sequence[MappedColumn] | None = None,
+    joins_events: bool = True,
+) -> None:
+    """Join folded rows into their table.
+
+    ``columns`` limits which of the table's own columns are joined and ``joins_events`` whether the
+    row's own bookkeeping is: a column that is filled later must not count its events twice.
+    """
+    chosen = table.columns if columns is None else columns
+    batch = state_batch(table, rows, chosen)
+    sets = [set_ for column in chosen for set_ in _column_sets(column)]
+    if joins_events:
+        sets += _event_sets()
+    run(
+        connection,
+        f"INSERT INTO {quoted(table.name)} AS held ({_names(batch)})",
+        batch,
+        f"ON CONFLICT ({', '.join(quoted(column.name) for column in table.key)}) "
+        + (f"DO UPDATE SET {', '.join(sets)}" if sets else "DO NOTHING"),
+    )
+
+
+def _column_sets(column: MappedColumn) -> list[str]:
+    name = quoted(column.name)
+    if column.merge == "count":
+        return [f"{name} = held.{name} + excluded.{name}"]
+    if column.merge in ("max", "min"):
+        return [_extreme(column.name, ">" if column.merge == "max" else "<")]
+    version = quoted(f"{column.name}__version")
+    if column.merge == "newest":
+        wins = f"excluded.{version} > held.{version}"
+    else:
+        wins = f"excluded.{version} <> '' AND (held.{version} = '' OR excluded.{version} < held.{version})"
+    return [_choice(column.name, wins), _choice(f"{column.name}__version", wins)]
+
+
+def _event_sets() -> list[str]:
+    newer = "excluded.last_version > held.last_version"
+    return [
+        _extreme("first_seen_at", "<"),
+        _extreme("as_of", ">"),
+        "event_count = held.event_count + excluded.event_count",
+        *(_choice(name, newer) for name in ("last_action", "last_event_id", "last_version")),
+    ]
+
+
+def _extreme(column: str, sign: str) -> str:
+    name = quoted(column)
+    wins = f"held.{name} IS NULL OR excluded.{name} {sign} held.{name}"
+    return f"{name} = CASE WHEN {wins} THEN COALESCE(excluded.{name}, held.{name}) ELSE held.{name} END"
+
+
+def _choice(column: str, wins: str) -> str:
+    name = quoted(column)
+    return f"{name} = CASE WHEN {wins} THEN excluded.{name} ELSE held.{name} END"
+
+
+def write_history(
+    connection: Connection,
+    table: MappedTable,
+    rows: dict[Key, tuple[Any, ...]],
+    *,
+    columns: Sequence[MappedColumn] | None = None,
+) -> None:
+    """Write history rows; one that is there already is written over with the same event's values."""
+    chosen = table.columns if columns is None else columns
+    places = [table.columns.index(column) for column in chosen]
+    batch = Batch(
+        tuple((column.name, column.type) for column in (*table.key, *chosen)),
+        [(*key, *(cells[place] for place in places)) for key, cells in sorted(rows.items())],
+    )
+    sets = ", ".join(f"{quoted(column.name)} = excluded.{quoted(column.name)}" for column in chosen)
+    run(
+        connection,
+        f"INSERT INTO {quoted(table.name)} ({_names(batch)})",
+        batch,
+        f"ON CONFLICT (event_id, row_index) DO {f'UPDATE SET {sets}' if sets else 'NOTHING'}",
+    )
+
+
+def delete_keys(connection: Connection, table: str, columns: Sequence[str], keys: Iterable[Key]) -> None:
+    """Delete the rows with these values in these text columns."""
+    batch = Batch(tuple((name, "text") for name in columns), sorted(keys))
+    if batch.rows:
+        listed = ", ".join(map(quoted, columns))
+        run(connection, f"DELETE FROM {quoted(table)} WHERE ({listed}) IN (", batch, ")")
+
+
+def _names(batch: Batch) -> str:
+    return ", ".join(quoted(name) for name, _ in batch.columns)
+
+
+def quoted(name: str) -> str:
+    """An identifier that may be a word of SQL, such as ``order`` or ``position``."""
+    return f'"{name}"'

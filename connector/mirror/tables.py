@@ -1,0 +1,211 @@
+"""The mirror's tables as SQLModel models, built from the mapping.
+
+The connector's own tables (ledger, dead letters, offsets) and one model per mapped table share one
+metadata per ``Tables``, so two configurations can live in one process.
+"""
+
+from typing import Any, cast
+
+from pydantic import create_model
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import registry
+from sqlalchemy.types import TypeEngine, UserDefinedType
+from sqlmodel import Field, SQLModel
+
+from connector.mirror.mapping import MappedColumn, MappedTable, Mapping
+
+PYTHON_TYPES: dict[str, type] = {"text": str, "numeric": str, "timestamp": str, "integer": int}
+
+
+class ExactAny(UserDefinedType[Any]):
+    """SQLite's ANY in a STRICT table: a value is stored as it is given, never as a binary float."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_kw: Any) -> str:
+        return "ANY"
+
+
+# Compared byte by byte on every database.
+EXACT_TEXT: TypeEngine[Any] = Text().with_variant(Text(collation="C"), "postgresql")
+JSON_TEXT: TypeEngine[Any] = Text().with_variant(postgresql.JSONB(), "postgresql")
+INSTANT: TypeEngine[Any] = Text().with_variant(postgresql.TIMESTAMP(timezone=True, precision=6), "postgresql")
+COUNT: TypeEngine[Any] = BigInteger().with_variant(Integer(), "sqlite")
+COLUMN_TYPES: dict[str, TypeEngine[Any]] = {
+    "text": Text(),
+    "numeric": Numeric().with_variant(ExactAny(), "sqlite"),
+    "timestamp": INSTANT,
+    "integer": COUNT,
+}
+
+
+def _own(name: str, type_: TypeEngine[Any], comment: str, **options: Any) -> tuple[str, Column[Any]]:
+    options.setdefault("nullable", False)
+    return name, Column(name, type_, comment=comment, **options)
+
+
+def _ledger() -> list[tuple[str, Column[Any]]]:
+    return [
+        _own("event_id", EXACT_TEXT, "<delivery Id>:<index in Notifications>", primary_key=True),
+        _own("delivery_id", EXACT_TEXT, "XTND's Id of the delivery, the same on every attempt."),
+        _own("notification_index", Integer(), "Place in the delivery's Notifications, from 0."),
+        _own("hook", Text(), "Hook that it came in by."),
+        _own("attempt", Integer(), "Which of XTND's attempts is kept here, from 1."),
+        _own("family", Text(), "Family of the action; unrouted when no family claims it."),
+        _own("action", Text(), "XTND's Action."),
+        _own("entity_key", EXACT_TEXT, "What the event speaks of; null for unrouted.", nullable=True),
+        _own("details", JSON_TEXT, "The notification's Details as received."),
+        _own("properties", JSON_TEXT, "The delivery's Properties as received."),
+        _own("received_at", INSTANT, "When the gateway had read the whole body (UTC)."),
+        _own("occurred_at", INSTANT, "Best estimate of when it happened in XTND (UTC)."),
+        _own("kafka_topic", Text(), "Where the record stands on Kafka: topic."),
+        _own("kafka_partition", Integer(), "Where the record stands on Kafka: partition."),
+        _own("kafka_offset", COUNT, "Where the record stands on Kafka: offset."),
+        _own("mirrored_at", INSTANT, "When it was committed here (UTC)."),
+    ]
+
+
+def _dead_letters() -> list[tuple[str, Column[Any]]]:
+    return [
+        _own("dead_letter_id", EXACT_TEXT, "The same for every copy of the same fault.", primary_key=True),
+        _own("stage", Text(), "gateway or worker: who parked it."),
+        _own("reason", Text(), "Stable short code."),
+        _own("error", Text(), "What is wrong, which field, and the cure."),
+        _own("hook", Text(), "Hook that it came in by.", nullable=True),
+        _own("action", Text(), "XTND's Action, where it could be read.", nullable=True),
+        _own("event_id", EXACT_TEXT, "The event, where it could be told.", nullable=True),
+        _own("payload", LargeBinary(), "Raw, exactly as received."),
+        _own("context", JSON_TEXT, "What a replay needs beside the payload."),
+        _own("kafka_topic", Text(), "Where the record stood: topic.", nullable=True),
+        _own("kafka_partition", Integer(), "Where the record stood: partition.", nullable=True),
+        _own("kafka_offset", COUNT, "Where the record stood: offset.", nullable=True),
+        _own("parked_at", INSTANT, "When it was parked (UTC)."),
+        _own("state", Text(), "parked, replayed or discarded."),
+        _own("state_at", INSTANT, "Since when it is in that state (UTC)."),
+    ]
+
+
+def _offsets() -> list[tuple[str, Column[Any]]]:
+    return [
+        _own("topic", EXACT_TEXT, "Kafka topic.", primary_key=True),
+        _own("partition", Integer(), "Kafka partition.", primary_key=True),
+        _own("next_offset", COUNT, "The first offset that the mirror does not hold yet."),
+        _own("records_lost", COUNT, "Offsets that Kafka no longer held when they were wanted."),
+        _own("updated_at", INSTANT, "When it last moved (UTC)."),
+    ]
+
+
+def _written_columns() -> list[tuple[str, Column[Any]]]:
+    return [
+        _own("table_name", EXACT_TEXT, "Table of the mirror.", primary_key=True),
+        _own("column_name", EXACT_TEXT, "Column; empty for the table itself.", primary_key=True),
+        _own("rule", Text(), "The rule that filled it, as written in YAML."),
+    ]
+
+
+class Tables:
+    """All models of a mapping, and their ``MetaData``."""
+
+    def __init__(self, mapping: Mapping) -> None:
+        self.metadata = MetaData()
+        self._registry = registry(metadata=self.metadata)
+        self.ledger = self._model(
+            "notifications",
+            _ledger(),
+            "The ledger: every event once, as received.",
+            [("family", "received_at"), ("action",), ("entity_key",), ("delivery_id",)],
+        )
+        self.dead_letters = self._model(
+            "dead_letters",
+            _dead_letters(),
+            "What could not be mirrored as it was, kept raw for a replay.",
+            [("state", "parked_at"), ("reason",)],
+        )
+        self.offsets = self._model(
+            "consumer_offsets",
+            _offsets(),
+            "How far the mirror has come on each Kafka partition; moved with the rows.",
+            [],
+        )
+        self.written = self._model(
+            "mirror_columns", _written_columns(), "Which rule filled which column (connector's own).", []
+        )
+        self.mapped = {
+            table.name: self._model(table.name, mapped_columns(table), table.description, table.indexes)
+            for table in mapping.tables
+        }
+
+    def _model(
+        self, name: str, columns: list[tuple[str, Column[Any]]], comment: str, indexes: Any
+    ) -> type[SQLModel]:
+        """One SQLModel class with exactly these columns."""
+        base: Any = type("MirrorModel", (SQLModel,), {"__abstract__": True}, registry=self._registry)
+        fields: dict[str, Any] = {
+            column_name: (Any, Field(default=None, sa_column=column)) for column_name, column in columns
+        }
+        table_indexes = [Index(f"ix_{name}_{'_'.join(index)}"[:63], *index) for index in indexes]
+        base.__table_args__ = (*table_indexes, {"comment": comment or None, "sqlite_strict": True})
+        base.__tablename__ = name
+        class_name = "".join(part.title() for part in name.split("_"))
+        model = create_model(
+            class_name, __base__=base, __cls_kwargs__={"table": True}, **fields
+        )
+        return cast(type[SQLModel], model)
+
+    def table(self, name: str) -> Table:
+        """The SQLAlchemy table of that name."""
+        return self.metadata.tables[name]
+
+
+def mapped_columns(table: MappedTable) -> list[tuple[str, Column[Any]]]:
+    """Columns of a mapped table in the order in which ``SELECT *`` shows them."""
+    columns = [_mapped(column, primary_key=True, nullable=False) for column in table.key]
+    columns += [_mapped(column) for column in table.columns]
+    if table.kind == "state":
+        columns += state_columns()
+        columns += [_version(column) for column in table.columns if column.version]
+    return columns
+
+
+def state_columns() -> list[tuple[str, Column[Any]]]:
+    """What every state table has beside its own columns (mirror.md, part 4)."""
+    return [
+        _own("first_seen_at", INSTANT, "When the oldest event of this row occurred (UTC)."),
+        _own("as_of", INSTANT, "When the newest event of this row occurred (UTC)."),
+        _own("last_action", Text(), "Action of the newest event."),
+        _own("last_event_id", EXACT_TEXT, "The newest event, as in notifications."),
+        _own("event_count", COUNT, "How many distinct events this row was folded from."),
+        _own("last_version", EXACT_TEXT, "Place in time of the newest event (connector's own)."),
+    ]
+
+
+def _mapped(column: MappedColumn, **options: Any) -> tuple[str, Column[Any]]:
+    type_ = EXACT_TEXT if options.get("primary_key") and column.type == "text" else COLUMN_TYPES[column.type]
+    if column.merge in ("min", "max") and column.type == "text":
+        type_ = EXACT_TEXT
+    if column.merge == "count":
+        options |= {"nullable": False, "server_default": "0"}
+    return column.name, Column(column.name, type_, comment=column.description or None, **options)
+
+
+def _version(column: MappedColumn) -> tuple[str, Column[Any]]:
+    comment = f"Place in time of the event that gave {column.name} (connector's own)."
+    name = f"{column.name}__version"
+    return name, Column(name, EXACT_TEXT, comment=comment, nullable=False, server_default="")
+
+
+def column_ddl(column: Column[Any], dialect: Dialect) -> str:
+    """``name TYPE …`` as in ALTER TABLE ADD COLUMN."""
+    return str(dialect.ddl_compiler(dialect, None).get_column_specification(column))  # type: ignore[arg-type]

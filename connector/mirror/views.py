@@ -1,0 +1,119 @@
+"""The mirror's views: movements of a history table, and how fresh the mirror is."""
+
+from collections.abc import Iterator
+
+from connector.config import Config, View
+from connector.mirror.mapping import Mapping
+from connector.mirror.statements import quoted
+from connector.topics import Routes
+
+STATUS = "mirror_status"
+STATUS_COMMENT = "How fresh the mirror is, per family; records_lost must be 0."
+
+
+def statements(config: Config, mapping: Mapping, dialect: str) -> Iterator[tuple[str, str, str]]:
+    """(name, SELECT, comment) of every view."""
+    for name, view in config.views.items():
+        yield name, _movements(view, mapping, dialect), view.description
+    yield STATUS, _status(config, dialect), STATUS_COMMENT
+
+
+def _movements(view: View, mapping: Mapping, dialect: str) -> str:
+    history = mapping.table(view.movements_of)
+    columns = ", ".join(quoted(column.name) for column in (*history.key, *history.columns))
+    value = quoted(view.value)
+    order = ", ".join(_event_order(dialect, "occurred_at" in {column.name for column in history.columns}))
+    window = f"PARTITION BY {', '.join(map(quoted, view.per))} ORDER BY {order}"
+    previous = f"LAG({value}) OVER ({window})"
+    return (
+        f"SELECT {columns}, previous_quantity, {_difference(value, 'previous_quantity', dialect)} AS delta "
+        f"FROM (SELECT *, {previous} AS previous_quantity FROM {quoted(history.name)}) AS history"
+    )
+
+
+def _event_order(dialect: str, has_instant: bool) -> Iterator[str]:
+    """Event order: (occurred_at, delivery Id, index), then the row object's place (mirror.md, 1)."""
+    if has_instant:
+        yield "occurred_at"
+    if dialect == "postgresql":
+        yield "split_part(event_id, ':', 1) COLLATE \"C\""
+        yield "split_part(event_id, ':', 2)::bigint"
+    else:
+        yield "substr(event_id, 1, instr(event_id, ':') - 1)"
+        yield "CAST(substr(event_id, instr(event_id, ':') + 1) AS INTEGER)"
+    yield "row_index"
+
+
+def _difference(value: str, previous: str, dialect: str) -> str:
+    """``value - previous``, exact on both databases.
+
+    SQLite holds a fraction as decimal text and would subtract binary floats, so there the
+    difference is taken in whole millionths, which is exact up to nine million million.
+    """
+    if dialect == "postgresql":
+        return f"({value} - {previous})"
+    millionths = f"({_millionths(value)} - {_millionths(previous)})"
+    fraction = f"rtrim(substr('000000' || (abs({millionths}) % 1000000), -6), '0')"
+    sign = f"CASE WHEN {millionths} < 0 THEN '-' ELSE '' END"
+    return (
+        f"CASE WHEN typeof({value}) = 'integer' AND typeof({previous}) = 'integer' "
+        f"THEN {value} - {previous} "
+        f"WHEN {millionths} % 1000000 = 0 THEN {millionths} / 1000000 "
+        f"ELSE {sign} || (abs({millionths}) / 1000000) || '.' || {fraction} END"
+    )
+
+
+def _millionths(value: str) -> str:
+    text = f"CAST({value} AS TEXT)"
+    point = f"instr({text} || '.', '.')"
+    whole = f"CAST(ltrim(substr({text}, 1, {point} - 1), '-') AS INTEGER)"
+    part = f"CAST(substr(substr({text}, {point} + 1) || '000000', 1, 6) AS INTEGER)"
+    sign = f"CASE WHEN substr({text}, 1, 1) = '-' THEN -1 ELSE 1 END"
+    return f"(({sign}) * ({whole} * 1000000 + {part}))"
+
+
+def _status(config: Config, dialect: str) -> str:
+    """One row per family, and one for dead letters that no family claims, while there are any."""
+    routes = Routes(config)
+    families = _values([(family, topic) for family, topic in routes.event_topics().items()])
+    actions = _values([(action, family) for family, action, _ in config.actions()])
+    lost = (
+        "CAST(COALESCE(SUM(records_lost), 0) AS BIGINT)"
+        if dialect == "postgresql"
+        else "COALESCE(SUM(records_lost), 0)"
+    )
+    return f"""
+WITH families(family, topic) AS ({families}),
+actions(action, family) AS ({actions}),
+seen AS (
+  SELECT family, COUNT(*) AS events, MIN(received_at) AS first_received_at,
+         MAX(received_at) AS last_received_at, MAX(mirrored_at) AS last_mirrored_at
+  FROM notifications GROUP BY family
+),
+parked AS (
+  SELECT COALESCE(actions.family, families.family, '(unknown)') AS family, COUNT(*) AS dead_letters
+  FROM dead_letters
+  LEFT JOIN actions ON actions.action = dead_letters.action
+  LEFT JOIN families ON families.topic = dead_letters.kafka_topic
+  WHERE state = 'parked' GROUP BY 1
+),
+lost AS (SELECT topic, {lost} AS records_lost FROM consumer_offsets GROUP BY topic)
+SELECT families.family AS family, COALESCE(seen.events, 0) AS events, first_received_at, last_received_at,
+       last_mirrored_at, COALESCE(parked.dead_letters, 0) AS parked_dead_letters,
+       COALESCE(lost.records_lost, 0) AS records_lost
+FROM families
+LEFT JOIN seen ON seen.family = families.family
+LEFT JOIN parked ON parked.family = families.family
+LEFT JOIN lost ON lost.topic = families.topic
+UNION ALL
+SELECT parked.family, 0, NULL, NULL, NULL, parked.dead_letters, 0
+FROM parked WHERE parked.family = '(unknown)'
+"""
+
+
+def _values(rows: list[tuple[str, str]]) -> str:
+    return " UNION ALL ".join(f"SELECT {_literal(first)}, {_literal(second)}" for first, second in rows)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,94 @@
+"""One Faust agent per family: thin loops that hand chunks to the delivery.
+
+Three rules hold here and nowhere else (reliability.md, part 3): acks are off and an event is acked
+after the transaction that holds it; no exception leaves a loop for an outage; a loop that ends
+while the app is not stopping ends the process.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from connector.mirror.sink import Partition
+from connector.stream.delivery import Decode, Delivery
+from connector.stream.transport import Fetched
+
+log = structlog.get_logger(__name__)
+
+# Exit codes of a worker that stops itself; a supervisor starts it again.
+EXIT_DEFECT = 70
+EXIT_STREAM_ENDED = 71
+
+Reread = Callable[[dict[Partition, int]], Awaitable[None]]
+Die = Callable[[int], Any]
+
+
+class Agents:
+    """Makes the agents of an app; ``die`` ends the process with an exit code."""
+
+    def __init__(self, app: Any, delivery: Delivery, *, max_events: int, reread: Reread, die: Die) -> None:
+        self._app = app
+        self._delivery = delivery
+        self._max_events = max_events
+        self._reread = reread
+        self._die = die
+
+    def add(self, name: str, topic: str, read: Decode) -> None:
+        """Add an agent that mirrors ``topic``; ``read`` decodes its chunks."""
+
+        async def mirror(stream: Any) -> None:
+            await self._guard(name, self._mirror(stream, read))
+
+        channel = self._app.topic(topic, key_serializer="raw", value_serializer="raw")
+        self._app.agent(channel, name=f"mirror-{name}", concurrency=1)(mirror)
+
+    async def _mirror(self, stream: Any, read: Decode) -> None:
+        async for batch in batches(stream, self._max_events):
+            holes = await self._delivery.deliver([event.value for event in batch], read)
+            for event in batch:
+                if not _in_hole(event.value, holes):
+                    event.ack()
+            if holes:
+                await self._reread(holes)
+
+    async def _guard(self, name: str, loop: Awaitable[None]) -> None:
+        """Let nothing but the app's own stop end the loop quietly."""
+        try:
+            await loop
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            log.critical("an agent failed; the worker stops", agent=name, error=repr(error), exc_info=error)
+            self._die(EXIT_DEFECT)
+            return
+        if not self._app.should_stop:
+            log.critical("a stream ended by itself; the worker stops", agent=name)
+            self._die(EXIT_STREAM_ENDED)
+
+
+def _in_hole(fetched: Fetched, holes: dict[Partition, int]) -> bool:
+    offset = holes.get((fetched.topic, fetched.partition))
+    return offset is not None and fetched.next_offset > offset
+
+
+async def batches(stream: Any, max_events: int) -> AsyncIterator[list[Any]]:
+    """What has piled up while the last batch was written: no timer, so a lone event goes at once.
+
+    Built on ``noack().events()`` and the channel's queue, because ``take`` acks what it has not
+    delivered and ``noack_take`` leaves a drainer behind.
+    """
+    source = stream.noack()
+    queue = source.channel.queue
+    events = source.events().__aiter__()
+    while True:
+        try:
+            batch = [await anext(events)]
+            records = len(batch[0].value.records)
+            while records < max_events and not queue.empty():
+                batch.append(await anext(events))
+                records += len(batch[-1].value.records)
+        except StopAsyncIteration:
+            return
+        yield batch

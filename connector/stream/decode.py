@@ -1,0 +1,144 @@
+"""Raw records of a fetch → a chunk that the sink can write, and the dead letters among them.
+
+Runs in a thread beside the event loop; pure but for the clock that is handed in.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from connector import events
+from connector.errors import Poison
+from connector.events import DeadLetter
+from connector.mirror.ledger import Placed
+from connector.mirror.mapping import Mapping
+from connector.mirror.sink import Chunk, Item, Letter
+from connector.stream.transport import Fetched
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A chunk with its good events, and the dead letters of the others."""
+
+    chunk: Chunk
+    parked: tuple[DeadLetter, ...] = ()
+
+
+def decode_events(fetched: Fetched, mapping: Mapping, now: int) -> Decoded:
+    """Read events; what cannot be read or mapped becomes a dead letter."""
+    items: list[Item] = []
+    parked: list[DeadLetter] = []
+    for record in fetched.records:
+        event: events.Event | None = None
+        try:
+            event = events.decode(record.value)
+            contributions = mapping.contributions(event)
+        except Poison as poison:
+            parked.append(dead_letter(record, poison, event, now))
+            continue
+        placed = Placed(event, record.topic, record.partition, record.offset)
+        items.append(Item(placed, contributions, record))
+    return Decoded(_chunk(fetched, items=items), tuple(parked))
+
+
+def decode_dead_letters(fetched: Fetched, now: int) -> Decoded:
+    """Read dead letters; a foreign record becomes a row of its own, never a new dead letter."""
+    letters = []
+    for record in fetched.records:
+        try:
+            letter = events.decode_dead_letter(record.headers, record.value)
+        except Poison as poison:
+            letter = dead_letter(record, poison, None, now)
+        letters.append(Letter(record.offset, _row(letter, record, now)))
+    return Decoded(_chunk(fetched, letters=letters))
+
+
+def dead_letter(record: Any, poison: Poison, event: events.Event | None, now: int) -> DeadLetter:
+    """The dead letter of a record; every copy of the same event and fault has the same id."""
+    origin = event.event_id if event else f"{record.topic}/{record.partition}/{record.offset}"
+    digest = hashlib.sha256(f"worker\n{origin}\n{poison.reason}".encode()).hexdigest()[:32]
+    return DeadLetter(
+        dead_letter_id=digest,
+        stage="worker",
+        reason=poison.reason,
+        error=poison.error,
+        hook=event.hook if event else None,
+        action=event.action if event else None,
+        event_id=event.event_id if event else None,
+        kafka_topic=record.topic,
+        kafka_partition=record.partition,
+        kafka_offset=record.offset,
+        parked_at=events.iso(now),
+        context={"key": record.key.decode("utf-8", "replace") if record.key is not None else None},
+        payload=record.value or b"",
+    )
+
+
+def without(chunk: Chunk, item: Item) -> Chunk:
+    """The chunk with one event taken out; its offset stays covered."""
+    return replace(chunk, items=[other for other in chunk.items if other is not item])
+
+
+def split(chunks: list[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
+    """Two halves of a batch, each with about half of the events, in offset order per partition."""
+    if len(chunks) > 1:
+        middle = len(chunks) // 2
+        return chunks[:middle], chunks[middle:]
+    chunk = chunks[0]
+    middle = len(chunk.items) // 2
+    border = chunk.items[middle].placed.offset
+    first = replace(chunk, next_offset=border, items=chunk.items[:middle])
+    second = replace(chunk, asked=border, first=border, items=chunk.items[middle:])
+    return [first], [second]
+
+
+def _chunk(fetched: Fetched, **content: Any) -> Chunk:
+    return Chunk(
+        topic=fetched.topic,
+        partition=fetched.partition,
+        asked=fetched.asked,
+        first=fetched.first,
+        next_offset=fetched.next_offset,
+        **content,
+    )
+
+
+def _row(letter: DeadLetter, record: Any, now: int) -> dict[str, Any]:
+    """Values of a ``dead_letters`` row; text without U+0000, which no column can hold."""
+    at = letter.parked_at or events.iso(now)
+    return {
+        "dead_letter_id": _clean(letter.dead_letter_id),
+        "stage": _clean(letter.stage),
+        "reason": _clean(letter.reason),
+        "error": _clean(letter.error),
+        "hook": _clean(letter.hook),
+        "action": _clean(letter.action),
+        "event_id": _clean(letter.event_id),
+        "payload": letter.payload,
+        "context": _clean(msgspec.json.encode(letter.context).decode().replace("\\u0000", "\ufffd")),
+        "kafka_topic": letter.kafka_topic or record.topic,
+        "kafka_partition": record.partition if letter.kafka_partition is None else letter.kafka_partition,
+        "kafka_offset": record.offset if letter.kafka_offset is None else letter.kafka_offset,
+        "parked_at": _instant(at, now),
+        "state": "parked",
+        "state_at": _instant(at, now),
+    }
+
+
+def _instant(text: str, now: int) -> str:
+    try:
+        return events.iso(events.from_iso(text))
+    except ValueError:
+        return events.iso(now)
+
+
+def _clean(text: str | None) -> str | None:
+    return None if text is None else text.replace("\x00", "\ufffd")
+
+
+def count_events(chunks: Iterable[Chunk]) -> int:
+    """Events in a batch."""
+    return sum(len(chunk.items) for chunk in chunks)

@@ -1,0 +1,71 @@
+"""Servers that the tests share: one real Apache Kafka and one real PostgreSQL per session."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from connector import config
+from connector.config import Config
+from tests import servers
+
+ROOT = Path(__file__).parent.parent
+SECRET = "0123456789abcdef" * 4
+MakeConfig = Callable[..., Config]
+
+settings.register_profile(
+    "default",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("default")
+
+_prefixes = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A running Apache Kafka for the whole session."""
+    with servers.kafka_broker(tmp_path_factory) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(kafka: Any) -> str:
+    """``HOST:PORT`` of the session's Apache Kafka."""
+    return str(kafka.bootstrap_servers)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A running PostgreSQL for the whole session."""
+    with servers.postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh, empty database: the test runs once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'mirror.db'}"
+    return str(request.getfixturevalue("postgres").new_database())
+
+
+@pytest.fixture
+def make_config() -> MakeConfig:
+    """The shipped configuration with overrides by dotted name, and a topic prefix of its own."""
+
+    def make(overrides: dict[str, object] | None = None, **variables: str) -> Config:
+        own = f"t{os.getpid()}-{next(_prefixes)}."
+        defaults = {"XTND_WEBHOOK_SECRET": SECRET}
+        return config.load(
+            ROOT / "config",
+            defaults | variables,
+            {"topics.prefix": own, "worker.group": own} | (overrides or {}),
+        )
+
+    return make
