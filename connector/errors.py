@@ -6,6 +6,7 @@
     ├── ConfigError      a person mends the YAML or the environment; refused at start
     ├── Outage           wait, with growing pauses, for ever; nothing is skipped
     │   ├── KafkaOutage
+    │   ├── SpoolOutage
     │   └── DatabaseOutage
     ├── Poison           this one event can never succeed; dead letter, neighbours go on
     ├── Defect           a bug or a foreign hand; stop the process loudly, offsets kept
@@ -54,6 +55,10 @@ class Outage(ConnectorError):
 
 class KafkaOutage(Outage):
     """The broker does not answer, or did not acknowledge in time."""
+
+
+class SpoolOutage(Outage):
+    """The gateway's spool is full, or its disk refuses."""
 
 
 class DatabaseOutage(Outage):

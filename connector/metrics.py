@@ -31,6 +31,27 @@ publish_failures = Counter(
     registry=REGISTRY,
 )
 
+spool_deliveries = Gauge(
+    "xtnd_gateway_spool_deliveries", "Deliveries that wait in the spool.", registry=REGISTRY
+)
+spool_bytes = Gauge("xtnd_gateway_spool_bytes", "Bytes that wait in the spool.", registry=REGISTRY)
+spool_oldest = Gauge(
+    "xtnd_gateway_spool_oldest_timestamp_seconds",
+    "When the oldest waiting delivery was spooled; 0 when none waits.",
+    registry=REGISTRY,
+)
+spool_stored = Counter(
+    "xtnd_gateway_spool_stored_total", "Deliveries that were fsynced into the spool.", registry=REGISTRY
+)
+spool_drained = Counter(
+    "xtnd_gateway_spool_drained_total", "Deliveries that went from the spool to Kafka.", registry=REGISTRY
+)
+spool_damaged = Counter(
+    "xtnd_gateway_spool_damaged_total",
+    "Spooled deliveries that could not be read back. Alert on any increase.",
+    registry=REGISTRY,
+)
+
 # Both.
 dead_letters = Counter(
     "xtnd_dead_letters_total",

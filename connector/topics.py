@@ -34,11 +34,9 @@ class Routes:
 
     def __init__(self, config: Config) -> None:
         topics = config.topics
-        self.topic_of_family = {
-            name: topics.prefix + (family.topic or name) for name, family in topics.families.items()
-        }
-        self.unrouted_topic = topics.prefix + topics.unrouted
-        self.dead_letter_topic = topics.prefix + topics.dead_letters
+        self.topic_of_family = topics.topic_of_family
+        self.unrouted_topic = topics.unrouted_topic
+        self.dead_letter_topic = topics.dead_letter_topic
         self.max_key_bytes = config.gateway.max_key_bytes
         self._routes = {
             action: Route(

@@ -120,6 +120,19 @@ class Topics(Model):
     dead_letters: TopicPart = "dead-letters"
     families: dict[Name, Family] = Field(min_length=1)
 
+    @property
+    def topic_of_family(self) -> dict[str, str]:
+        """Family → full topic name, in the order of the YAML."""
+        return {name: self.prefix + (family.topic or name) for name, family in self.families.items()}
+
+    @property
+    def unrouted_topic(self) -> str:
+        return self.prefix + self.unrouted
+
+    @property
+    def dead_letter_topic(self) -> str:
+        return self.prefix + self.dead_letters
+
 
 class Source(Model):
     """Where a value comes from: exactly one of the four."""

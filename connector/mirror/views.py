@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from connector import events
 from connector.config import Config, View
 from connector.mirror.mapping import Mapping
 from connector.mirror.statements import quoted
-from connector.topics import Routes
 
 STATUS = "mirror_status"
 STATUS_COMMENT = "How fresh the mirror is, per family; records_lost must be 0."
@@ -74,8 +74,8 @@ def _millionths(value: str) -> str:
 
 def _status(config: Config, dialect: str) -> str:
     """One row per family, and one for dead letters that no family claims, while there are any."""
-    routes = Routes(config)
-    families = _values([(family, topic) for family, topic in routes.event_topics().items()])
+    named = {**config.topics.topic_of_family, events.UNROUTED: config.topics.unrouted_topic}
+    families = _values(list(named.items()))
     actions = _values([(action, family) for family, action, _ in config.actions()])
     lost = (
         "CAST(COALESCE(SUM(records_lost), 0) AS BIGINT)"

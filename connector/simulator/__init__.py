@@ -1,0 +1,11 @@
+"""An XTND shop to play against a receiver: for a first look, for tests, and for load.
+
+``shop`` makes deliveries, ``traffic`` puts them out of order, ``sender`` posts them as XTND does,
+``journal`` keeps every attempt, and ``verify`` says from a journal what a mirror must hold.
+"""
+
+from connector.simulator.files import send_files
+from connector.simulator.options import SimulateOptions
+from connector.simulator.run import run_simulation, simulate
+
+__all__ = ["SimulateOptions", "run_simulation", "send_files", "simulate"]

@@ -1,0 +1,88 @@
+"""What a simulation is asked to do, and the checks before it starts."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from rich.console import Console
+
+from connector.errors import StartupError
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+TO_SIGN = "Set XTND_WEBHOOK_SECRET, or give --secret-file FILE (make up keeps it in data/webhook-secret)."
+NOT_THERE = "Start the receiver first (make up, or connector gateway), or give another URL with --url."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateOptions:
+    """One run of the simulator.
+
+    ``deliveries`` counts different deliveries, duplicates not included. ``rate`` is deliveries per
+    second, 0 as fast as it goes. ``disorder`` and ``duplicates`` are shares from 0 to 1.
+    ``time_scale`` stretches XTND's retry pauses (60 s, 240 s); ``timeout_seconds`` is the longest
+    wait for an answer and is not scaled. ``journal`` is overwritten.
+    """
+
+    url: str
+    secret: str = field(repr=False)
+    seed: int = 1
+    deliveries: int = 1000
+    rate: float = 0.0
+    disorder: float = 0.0
+    duplicates: float = 0.0
+    parallel: int = 8
+    time_scale: float = 1.0
+    timeout_seconds: float = 100.0
+    expect_continue: bool = True
+    journal: Path | None = None
+
+
+def check(options: SimulateOptions) -> SplitResult:
+    """Return the callback URL in parts; raise ``StartupError`` for what cannot work."""
+    for name in ("disorder", "duplicates"):
+        share = getattr(options, name)
+        if not 0 <= share <= 1:
+            raise StartupError(
+                f"--{name} is {share}; it is a share.", f"Give --{name} from 0 to 1, such as 0.1."
+            )
+    for name in ("deliveries", "parallel"):
+        if getattr(options, name) < 1:
+            raise StartupError(f"--{name} is {getattr(options, name)}.", f"Give --{name} 1 or more.")
+    for name in ("rate", "time_scale"):
+        if getattr(options, name) < 0:
+            flag = name.replace("_", "-")
+            raise StartupError(f"--{flag} is {getattr(options, name)}.", f"Give --{flag} 0 or more.")
+    return target(options.url, options.secret)
+
+
+def target(url: str, secret: str) -> SplitResult:
+    """Return the callback URL in parts; raise ``StartupError`` when it or the secret is missing."""
+    if not secret:
+        raise StartupError("There is no secret to sign with.", TO_SIGN)
+    cure = "Give the callback URL, such as http://127.0.0.1:8080/webhooks/xtnd."
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        raise StartupError(f"{url!r} is no URL: {error}.", cure) from None
+    if not usable:
+        raise StartupError(f"{url!r} is no callback URL.", cure)
+    return parts
+
+
+async def knock(parts: SplitResult) -> None:
+    """Open and close one connection; raises ``StartupError`` when nobody is there."""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+            _, writer = await asyncio.open_connection(parts.hostname, port)
+    except (OSError, TimeoutError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "no answer"
+        raise StartupError(f"Cannot connect to {parts.geturl()}: {why}.", NOT_THERE) from None
+    writer.close()
+
+
+def say(console: Console, text: str) -> None:
+    """Print a line as it is: nothing in it is markup, and it is not folded."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,237 @@
+"""Posts deliveries as XTND does (wire-contract.md, "Retries").
+
+Eight travel in parallel. Anything but 2xx, an exception, or no answer in time is tried again after
+one minute and then after four, each attempt rendered and signed anew; then the delivery is given up.
+410 ends the attempts at once. A redirect counts as a failure here, though XTND would follow it.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+
+import aiohttp
+import msgspec
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_attempt,
+)
+from yarl import URL
+
+from connector.simulator import journal, wire
+from connector.simulator.options import SimulateOptions
+from connector.simulator.tally import Tally
+from connector.simulator.traffic import LAST_ATTEMPT, Sending
+
+# Attempt → seconds of pause before it.
+PAUSE_SECONDS = {2: 60.0, 3: 240.0}
+GONE = 410
+# Deliveries that may wait for their next attempt at one time; then no new ones are sent.
+MAX_OPEN = 100_000
+# How long posts under way may still take once the run is stopped.
+GRACE_SECONDS = 3.0
+# Shorter than what servers keep an idle connection for (uvicorn: 5 s), so none dies under a post.
+KEEPALIVE_SECONDS = 3.0
+
+
+class NotTaken(Exception):  # noqa: N818 - an outcome, not an error of this program
+    """The receiver did not answer this attempt with 2xx."""
+
+
+class Gone(NotTaken):
+    """The receiver answered 410: XTND does not try again."""
+
+
+class Stopped(Exception):  # noqa: N818 - an outcome, not an error of this program
+    """The run was stopped while the delivery waited for its next attempt."""
+
+
+class Sender:
+    """One run's posts. ``shout`` gets a sentence when the receiver answers something grave."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        options: SimulateOptions,
+        log: journal.Journal,
+        tally: Tally,
+        shout: Callable[[str], None],
+    ) -> None:
+        self._session = session
+        # As registered: the query string stays to the letter.
+        self._url = URL(options.url, encoded=True)
+        self._options = options
+        self._journal = log
+        self._tally = tally
+        self._shout = shout
+        self._slots = asyncio.Semaphore(options.parallel)
+        self._open = asyncio.Semaphore(MAX_OPEN)
+        self._stop = asyncio.Event()
+        self._deadlines: set[asyncio.Timeout] = set()
+
+    @property
+    def stopped(self) -> bool:
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        """Send nothing new, let posts under way end within ``GRACE_SECONDS``, wait for no retry."""
+        self._stop.set()
+        latest = asyncio.get_running_loop().time() + GRACE_SECONDS
+        for deadline in self._deadlines:
+            with suppress(RuntimeError):  # it has just expired
+                deadline.reschedule(min(latest, deadline.when() or latest))
+
+    async def play(self, sendings: Iterable[Sending]) -> None:
+        """Send all of them and wait for the last outcome."""
+        begun = time.monotonic()
+        try:
+            async with asyncio.TaskGroup() as courses:
+                async for sending in self._paced(sendings):
+                    courses.create_task(self._course(sending))
+        except BaseExceptionGroup as group:
+            # One course that fails (a full disk under the journal) stops all; its error is the news.
+            raise group.exceptions[0] from None
+        finally:
+            self._tally.seconds = time.monotonic() - begun
+
+    async def _paced(self, sendings: Iterable[Sending]) -> AsyncIterator[Sending]:
+        """Yield sendings at the wished rate, each when a slot for its first attempt is taken."""
+        begun = time.monotonic()
+        for number, sending in enumerate(sendings):
+            if self._options.rate:
+                await self._sleep(begun + number / self._options.rate - time.monotonic())
+            await self._open.acquire()
+            await self._slots.acquire()
+            if self.stopped:
+                self._slots.release()
+                return
+            yield sending
+
+    async def _course(self, sending: Sending) -> None:
+        """All attempts of one sending; a duplicate has one only."""
+        extra = sending.kind == "duplicate"
+        self._tally.sent += not extra
+        outcome = "acknowledged"
+        try:
+            await self._attempts(sending, last=sending.attempt if extra else LAST_ATTEMPT)
+        except NotTaken:
+            outcome = "given_up"
+        except Stopped:
+            outcome = "unfinished"
+        finally:
+            self._open.release()
+        if not extra:
+            setattr(self._tally, outcome, getattr(self._tally, outcome) + 1)
+
+    async def _attempts(self, sending: Sending, last: int) -> None:
+        """Make attempts up to ``last`` until one is taken; raise the last one's outcome otherwise."""
+        try:
+            # Nearly all deliveries end here, and tenacity would cost them a fifth of the rate.
+            await self._attempt(sending, sending.attempt)
+        except Gone:
+            raise
+        except NotTaken:
+            if sending.attempt >= last:
+                raise
+            await self._again(sending, range(sending.attempt + 1, last + 1))
+
+    async def _again(self, sending: Sending, attempts: range) -> None:
+        """Make the attempts after the first, each after XTND's pause."""
+        left = iter(attempts)
+
+        async def attempt() -> None:
+            await self._attempt(sending, next(left))
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(NotTaken) & retry_if_not_exception_type(Gone),
+            stop=stop_after_attempt(len(attempts)),
+            wait=lambda state: self._seconds_before(attempts.start + state.attempt_number),
+            sleep=self._pause,
+            reraise=True,
+        )
+        await self._pause(self._seconds_before(attempts[0]))
+        await retrying(attempt)
+
+    def _seconds_before(self, attempt: int) -> float:
+        # tenacity asks after the last attempt too, before it sees that it was the last.
+        return PAUSE_SECONDS.get(attempt, 0.0) * self._options.time_scale
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait for the next attempt without a slot, then take one."""
+        await self._sleep(seconds)
+        await self._slots.acquire()
+        if self.stopped:
+            self._slots.release()
+            raise Stopped
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep, but wake when the run is stopped."""
+        if seconds > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._stop.wait()
+
+    async def _attempt(self, sending: Sending, attempt: int) -> None:
+        """One post with the slot that is held; gives the slot back and raises unless it is taken."""
+        try:
+            entry = await self._post(sending, attempt)
+        finally:
+            self._slots.release()
+        self._journal.write(entry)
+        if grave := self._tally.attempt(entry):
+            self._shout(grave)
+        if not entry.acknowledged:
+            raise Gone if entry.status == GONE else NotTaken
+
+    async def _post(self, sending: Sending, attempt: int) -> journal.Entry:
+        """Render, sign, post; whatever comes back is an entry."""
+        retry = attempt > sending.attempt
+        opened = journal.Entry(
+            sent_at=journal.instant(),
+            id=sending.delivery.delivery_id,
+            attempt=attempt,
+            kind="retry" if retry else sending.kind,
+            latency_ms=0.0,
+            notifications=msgspec.UNSET if retry else journal.told(sending.delivery),
+        )
+        body = wire.render(sending.delivery, attempt)
+        begun = time.perf_counter()
+        seconds = min(self._options.timeout_seconds, GRACE_SECONDS if self.stopped else math.inf)
+        deadline = asyncio.timeout(seconds)
+        self._deadlines.add(deadline)
+        try:
+            async with deadline:
+                status, answer = await self._exchange(body)
+        except TimeoutError:
+            return opened.failed("no answer in time", time.perf_counter() - begun)
+        except (aiohttp.ClientError, OSError) as fault:
+            return opened.failed(f"{type(fault).__name__}: {fault}", time.perf_counter() - begun)
+        finally:
+            self._deadlines.discard(deadline)
+        return opened.answered(status, answer, time.perf_counter() - begun)
+
+    async def _exchange(self, body: bytes) -> tuple[int, bytes]:
+        request = self._session.post(
+            self._url,
+            data=body,
+            headers=wire.headers(body, self._options.secret),
+            allow_redirects=False,
+            expect100=self._options.expect_continue,
+        )
+        async with request as response:
+            return response.status, await response.read()
+
+
+@asynccontextmanager
+async def session(parallel: int) -> AsyncIterator[aiohttp.ClientSession]:
+    """Open an HTTP client with at most ``parallel`` kept-alive connections, no cookies and no proxy."""
+    connector = aiohttp.TCPConnector(limit=parallel, keepalive_timeout=KEEPALIVE_SECONDS)
+    async with aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),  # the sender has deadlines of its own
+    ) as client:
+        yield client

@@ -1,0 +1,86 @@
+"""The shop's stock: what lies in each warehouse, what of it is promised, and what XTND says of it.
+
+Both balances are absolute values. Available is physical minus promised; it may fall below zero when
+more is ordered than lies there, the physical balance may not.
+"""
+
+from collections import defaultdict
+from decimal import Decimal
+from typing import NamedTuple
+
+from connector.simulator.wire import Notification, notification, plain_number
+
+ZERO = Decimal(0)
+
+
+class Place(NamedTuple):
+    """One product in one warehouse."""
+
+    product: str
+    warehouse: str
+
+
+class Cause(NamedTuple):
+    """EventName and EventType of a BalanceChanged."""
+
+    name: str
+    kind: str
+
+
+# The first pair stands in XTND's documentation; the others are made up in its manner.
+COUNTED = Cause("ItemChangeST", "BalanceAdjustment")
+PICKED = Cause("ItemChangePI", "OrderPicking")
+RECEIVED = Cause("ItemChangePU", "PurchaseDelivery")
+
+
+class Stock:
+    """Balances per place; every change returns the notifications that XTND sends for it."""
+
+    def __init__(self) -> None:
+        self._balance: defaultdict[Place, Decimal] = defaultdict(Decimal)
+        self._promised: defaultdict[Place, Decimal] = defaultdict(Decimal)
+
+    def balance(self, place: Place) -> Decimal:
+        return self._balance[place]
+
+    def available(self, place: Place) -> Decimal:
+        return self._balance[place] - self._promised[place]
+
+    def promise(self, place: Place, quantity: Decimal) -> list[Notification]:
+        """Promise it to an order: less is available. A negative quantity takes the promise back."""
+        self._promised[place] += quantity
+        return [self._available_changed(place)]
+
+    def pick(self, place: Place, quantity: Decimal) -> list[Notification]:
+        """Take what was promised from the shelf; available stays. ``ValueError`` if it is not there."""
+        if self._balance[place] < quantity:
+            raise ValueError(f"{quantity} of {place} cannot be picked, {self._balance[place]} are there")
+        self._promised[place] -= quantity
+        return [self._move(place, -quantity, PICKED)]
+
+    def receive(self, place: Place, quantity: Decimal) -> list[Notification]:
+        """Goods come in: both balances rise."""
+        return [self._move(place, quantity, RECEIVED), self._available_changed(place)]
+
+    def count(self, place: Place, found: Decimal) -> list[Notification]:
+        """Stocktaking finds ``found`` units on the shelf."""
+        return [self._move(place, found - self._balance[place], COUNTED), self._available_changed(place)]
+
+    def _move(self, place: Place, change: Decimal, cause: Cause) -> Notification:
+        self._balance[place] += change
+        return notification(
+            "BalanceChanged",
+            ProductNumber=place.product,
+            Warehouse=place.warehouse,
+            Balance=plain_number(self._balance[place]),
+            EventName=cause.name,
+            EventType=cause.kind,
+        )
+
+    def _available_changed(self, place: Place) -> Notification:
+        return notification(
+            "AvailableBalanceChanged",
+            ProductNumber=place.product,
+            Warehouse=place.warehouse,
+            AvailableBalance=plain_number(self.available(place)),
+        )
