@@ -1,0 +1,128 @@
+"""One gateway process: public port, admin port and publisher on one event loop."""
+
+import asyncio
+import functools
+import resource
+import signal
+import socket
+from typing import Any
+
+import structlog
+import uvloop
+
+from connector import admin, topics
+from connector.config import Config
+from connector.errors import StartupError
+from connector.gateway.app import Gateway
+from connector.gateway.guard import GuardedProtocol, Room
+from connector.gateway.publisher import Publisher
+
+log = structlog.get_logger()
+
+KEEP_ALIVE_SECONDS = 75
+# Unfinished bodies of all connections together.
+MAX_UNFINISHED_BODY_BYTES = 134_217_728
+# SIGTERM to exit is promised within 10 s; these two and a margin stay below.
+MAX_DRAIN_SECONDS = 5.0
+CLOSE_PRODUCER_SECONDS = 3.0
+READINESS_SECONDS = 2.0
+# Open files beside connections: the log, Kafka's sockets, the admin port, Python's own.
+OTHER_FILES = 256
+# An event repeats the delivery's properties as JSON text within JSON: at most twice the body.
+GROWTH = 2
+
+
+def run_gateway(config: Config) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code. Raises ``StartupError``."""
+    _check_sizes(config)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(config))
+
+
+async def _run(config: Config) -> int:
+    settings = config.gateway
+    door = admin.bind(settings.host, settings.port, setting="gateway.port", option="--port")
+    publisher = Publisher(config)
+    publisher.start()
+    server = _public_server(config, Gateway(config, publisher))
+    checks = {"kafka": functools.partial(_kafka_trouble, config, publisher)}
+    try:
+        async with (
+            admin.serve(
+                checks, settings.admin_host, settings.admin_port, setting="gateway.admin_port"
+            ) as port,
+            admin.running(server, door),
+        ):
+            _announce(config, door, port)
+            code = await _until_stopped(publisher)
+    finally:
+        door.close()
+        await publisher.close(CLOSE_PRODUCER_SECONDS)
+    log.info("gateway stopped")
+    return code
+
+
+def _announce(config: Config, door: socket.socket, admin_port: int) -> None:
+    for name, hook in config.hooks.items():
+        if hook.verify == "off":
+            log.warning("signatures are not verified: anyone can post to this hook", hook=name)
+    host, port = door.getsockname()[:2]
+    log.info("gateway listening", host=host, port=port, admin_port=admin_port, hooks=sorted(config.hooks))
+
+
+async def _until_stopped(publisher: Publisher) -> int:
+    """Wait for a signal (exit code 0) or for the publisher's death (1)."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    waits = [asyncio.create_task(stop.wait()), asyncio.create_task(publisher.died.wait())]
+    _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in pending:
+        wait.cancel()
+    log.info("gateway stopping")
+    return 1 if publisher.died.is_set() else 0
+
+
+def _public_server(config: Config, app: Gateway) -> admin.EmbeddedServer:
+    settings = config.gateway
+    room = Room(
+        max_connections=_connections(settings.max_connections),
+        max_header_bytes=settings.max_header_bytes,
+        deadline_seconds=settings.request_deadline_seconds,
+        max_held_bytes=max(MAX_UNFINISHED_BODY_BYTES, 4 * settings.max_body_bytes),
+    )
+    protocol: Any = functools.partial(GuardedProtocol, room)
+    drain = min(settings.ack_timeout_seconds + 1, MAX_DRAIN_SECONDS)
+    return admin.embedded(
+        app, drain_seconds=drain, http=protocol, backlog=4096, timeout_keep_alive=KEEP_ALIVE_SECONDS
+    )
+
+
+def _connections(wanted: int) -> int:
+    """As many connections as wanted, or as open files allow; raises the soft limit as needed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft < needed:
+            log.warning("fewer connections than configured: open files are limited", open_files=soft)
+            return max(soft - OTHER_FILES, 16)
+    return wanted
+
+
+async def _kafka_trouble(config: Config, publisher: Publisher) -> str | None:
+    """Whether Kafka answers, and whether deliveries can reach it."""
+    answers = await asyncio.to_thread(topics.broker_answers, config.kafka, timeout_seconds=READINESS_SECONDS)
+    if not answers:
+        return f"Kafka at {config.kafka.bootstrap_servers} does not answer"
+    return publisher.trouble()
+
+
+def _check_sizes(config: Config) -> None:
+    """Every body that is taken must fit into a Kafka record, as events or as a dead letter."""
+    body, message = config.gateway.max_body_bytes, config.topics.max_message_bytes
+    if GROWTH * body + 65_536 > message:
+        what = f"gateway.max_body_bytes ({body}) is too large for topics.max_message_bytes ({message})"
+        raise StartupError(what, f"Set topics.max_message_bytes to {GROWTH * body + 65_536} or more.")
