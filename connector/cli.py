@@ -74,7 +74,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _load(config_dir: Path, **overrides: Any) -> Config:
+def _load(config_dir: Path, *, with_secrets: bool = False, **overrides: Any) -> Config:
+    """The configuration of a process, from its environment and options alone."""
     names = {
         "kafka": "kafka.bootstrap_servers",
         "database_url": "database.url",
@@ -82,9 +83,17 @@ def _load(config_dir: Path, **overrides: Any) -> Config:
         "admin_port": "gateway.admin_port",
         "worker_admin_port": "worker.admin_port",
     }
-    return config.load(
-        config_dir, os.environ, {names[name]: value for name, value in overrides.items() if value is not None}
-    )
+    given = {names[name]: value for name, value in overrides.items() if value is not None}
+    return config.load(config_dir, os.environ, given, with_secrets=with_secrets)
+
+
+def _load_beside(config_dir: Path, data_dir: Path, *, with_secrets: bool = False, **overrides: Any) -> Config:
+    """As ``_load``, for a person's command: what ``connector up`` runs in ``data_dir`` is found."""
+    from connector.local import whereabouts  # noqa: PLC0415
+
+    for variable, value in whereabouts(data_dir).items():
+        os.environ.setdefault(variable, value)
+    return _load(config_dir, with_secrets=with_secrets, **overrides)
 
 
 @app.command()
@@ -122,7 +131,8 @@ def gateway(
     logs.configure()
     from connector.gateway.server import run_gateway  # noqa: PLC0415
 
-    settings = _load(config_dir, kafka=kafka, database_url=database_url, port=port, admin_port=admin_port)
+    ports = {"port": port, "admin_port": admin_port}
+    settings = _load(config_dir, with_secrets=True, kafka=kafka, database_url=database_url, **ports)
     raise typer.Exit(run_gateway(settings))
 
 
@@ -146,11 +156,12 @@ def topics_command(
     config_dir: ConfigDir = CONFIG_DIR,
     kafka: Kafka = None,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; say what differs.")] = False,
+    data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Create the topics and set them as topics.yaml says."""
     from connector import topics  # noqa: PLC0415
 
-    settings = _load(config_dir, kafka=kafka)
+    settings = _load_beside(config_dir, data_dir, kafka=kafka)
     left = topics.deviations(settings) if check else topics.ensure(settings)
     table = Table("topic", "partitions", "retention", "state")
     wrong: dict[str, list[str]] = {}
@@ -167,11 +178,16 @@ def topics_command(
 
 
 @app.command()
-def check(config_dir: ConfigDir = CONFIG_DIR, kafka: Kafka = None, database_url: DatabaseUrl = None) -> None:
+def check(
+    config_dir: ConfigDir = CONFIG_DIR,
+    kafka: Kafka = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
     """Check the configuration, the broker, the topics and the database; say what mends each finding."""
     from connector import checkup  # noqa: PLC0415
 
-    settings = _load(config_dir, kafka=kafka, database_url=database_url)
+    settings = _load_beside(config_dir, data_dir, with_secrets=True, kafka=kafka, database_url=database_url)
     findings = 0
     for result in checkup.examine(settings):
         mark = "[green]ok[/green]" if result.fault is None else "[red]FAULT[/red]"
@@ -189,15 +205,40 @@ def schema(
     dialect: Annotated[
         str | None, typer.Option(help="postgresql or sqlite; else that of database.url.")
     ] = None,
+    data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Print the mirror's schema as SQL."""
     from connector.mirror import database  # noqa: PLC0415
     from connector.mirror.schema import ddl  # noqa: PLC0415
 
-    settings = _load(config_dir, database_url=database_url)
+    settings = _load_beside(config_dir, data_dir, database_url=database_url)
     name = dialect or database.url_of(settings.database).get_backend_name()
     for statement in ddl(settings, "postgresql" if name.startswith("postgres") else "sqlite"):
         print(f"{statement};\n")
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="A SELECT.")],
+    config_dir: ConfigDir = CONFIG_DIR,
+    database_url: DatabaseUrl = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")] = False,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Ask the mirror; nothing can be changed with it."""
+    from connector.mirror import database  # noqa: PLC0415
+    from connector.mirror.query import run  # noqa: PLC0415
+
+    settings = _load_beside(config_dir, data_dir, database_url=database_url)
+    result = run(database.connect(settings.database), sql)
+    if as_json:
+        for row in result.rows:
+            print(json.dumps(dict(zip(result.columns, row, strict=True)), default=str))
+        return
+    table = Table(*result.columns)
+    for row in result.rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    out.print(table)
 
 
 @app.command()
@@ -207,11 +248,12 @@ def verify(
     journal: Annotated[
         Path | None, typer.Option(help="Journal of a simulation, whose acknowledged events must be there.")
     ] = None,
+    data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Fold the ledger anew and say where the mirror differs from it."""
     from connector import checkup  # noqa: PLC0415
 
-    settings = _load(config_dir, database_url=database_url)
+    settings = _load_beside(config_dir, data_dir, database_url=database_url)
     found, events = checkup.verify(settings, journal)
     for difference in found[:20]:
         err.print(difference, markup=False)

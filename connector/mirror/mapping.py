@@ -8,6 +8,7 @@ The fold then joins contributions (``fold.py``).
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from connector import events
@@ -24,7 +25,10 @@ Row = dict[str, Any]
 Getter = Callable[[Event, Row], Any]
 
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-LONG_EXPONENT = re.compile(rb"\d[eE][+-]?\d{3,}")
+# Where a number of more digits than PostgreSQL's jsonb takes may stand; text can look like it too.
+PERHAPS_WILD = re.compile(rb"\d[eE][+-]?\d{3}|\d{1000}")
+WILD_DIGITS = 1000
+STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,8 @@ def check_storable(event: Event) -> None:
     for name, raw in (("Details", event.details), ("Properties", event.properties.encode())):
         if b"\\u0000" in raw and NUL.search(raw):
             raise Poison("nul-character", f"{name} holds U+0000, which no database column can.")
-        if LONG_EXPONENT.search(raw):
+        # Text such as a product number 12E345 is no number; strings are cut out only where it matters.
+        if LONG_EXPONENT.search(raw) and LONG_EXPONENT.search(STRING.sub(b'""', raw)):
             raise Poison("number-range", f"{name} holds a number with an exponent of three digits or more.")
     names = (event.action, event.family, event.hook, event.entity_key or "")
     if any("\x00" in name for name in names):
@@ -148,10 +153,31 @@ def check_storable(event: Event) -> None:
         values.indexed_text(name)
 
 
+def _holds_wild_number(raw: bytes) -> bool:
+    """Whether a number (not a text that looks like one) has more digits than can be stored."""
+    try:
+        left = [events.exact_json.decode(raw)]
+    except (ValueError, RecursionError):
+        return True  # a number that cannot even be read
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+        elif isinstance(value, int | Decimal) and not isinstance(value, bool):
+            digits = value.bit_length() // 3 if isinstance(value, int) else abs(value.adjusted())
+            if digits > WILD_DIGITS or (
+                isinstance(value, Decimal) and len(value.as_tuple().digits) > WILD_DIGITS
+            ):
+                return True
+    return False
+
+
 def _rows(event: Event) -> list[Row]:
     try:
         rows = events.row_objects(events.exact_json.decode(event.details))
-    except (ValueError, RecursionError) as error:
+    except events.JSON_ERRORS as error:
         raise Poison("details-kind", f"Details cannot be read as JSON: {error}.") from None
     if not rows:
         raise Poison("details-kind", "Details must be an object or an array of objects.")
