@@ -14,8 +14,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from connector import __version__, config, errors, logs
-from connector.config import Config
+from connector import __version__, dead_letters_cli, errors, logs
+from connector.options import (
+    CONFIG_DIR,
+    DATA_DIR,
+    ConfigDir,
+    DatabaseUrl,
+    DataDir,
+    Kafka,
+    load,
+    load_beside,
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -23,18 +32,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Receive XTND's signed webhooks, keep them on Kafka, mirror them into SQL tables.",
 )
+app.add_typer(dead_letters_cli.app, name="dead-letters")
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
-ConfigDir = Annotated[
-    Path, typer.Option("--config", envvar="XTND_CONFIG_DIR", help="Folder with the three YAML files.")
-]
-Kafka = Annotated[
-    str | None, typer.Option("--kafka", help="HOST:PORT of Kafka, instead of kafka.bootstrap_servers.")
-]
-DatabaseUrl = Annotated[
-    str | None, typer.Option("--database-url", help="The mirror, instead of database.url.")
-]
 PortOption = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The public port.")]
 AdminPort = Annotated[
     int | None, typer.Option("--admin-port", min=1, max=65535, help="Health and metrics, on 127.0.0.1.")
@@ -42,9 +43,6 @@ AdminPort = Annotated[
 SecretFile = Annotated[
     Path | None, typer.Option("--secret-file", help="File with the hook's secret; else XTND_WEBHOOK_SECRET.")
 ]
-DataDir = Annotated[Path, typer.Option("--data-dir", envvar="XTND_DATA_DIR", help="Where data is kept.")]
-CONFIG_DIR = Path("config")
-DATA_DIR = Path("data")
 CALLBACK = "http://127.0.0.1:8080/webhooks/xtnd"
 
 
@@ -72,28 +70,6 @@ def main() -> None:
 def _causes(error: BaseException) -> Iterator[BaseException]:
     while (error := error.__cause__) is not None:  # type: ignore[assignment]
         yield error
-
-
-def _load(config_dir: Path, *, with_secrets: bool = False, **overrides: Any) -> Config:
-    """The configuration of a process, from its environment and options alone."""
-    names = {
-        "kafka": "kafka.bootstrap_servers",
-        "database_url": "database.url",
-        "port": "gateway.port",
-        "admin_port": "gateway.admin_port",
-        "worker_admin_port": "worker.admin_port",
-    }
-    given = {names[name]: value for name, value in overrides.items() if value is not None}
-    return config.load(config_dir, os.environ, given, with_secrets=with_secrets)
-
-
-def _load_beside(config_dir: Path, data_dir: Path, *, with_secrets: bool = False, **overrides: Any) -> Config:
-    """As ``_load``, for a person's command: what ``connector up`` runs in ``data_dir`` is found."""
-    from connector.local import whereabouts  # noqa: PLC0415
-
-    for variable, value in whereabouts(data_dir).items():
-        os.environ.setdefault(variable, value)
-    return _load(config_dir, with_secrets=with_secrets, **overrides)
 
 
 @app.command()
@@ -132,7 +108,7 @@ def gateway(
     from connector.gateway.server import run_gateway  # noqa: PLC0415
 
     ports = {"port": port, "admin_port": admin_port}
-    settings = _load(config_dir, with_secrets=True, kafka=kafka, database_url=database_url, **ports)
+    settings = load(config_dir, with_secrets=True, kafka=kafka, database_url=database_url, **ports)
     raise typer.Exit(run_gateway(settings))
 
 
@@ -147,7 +123,7 @@ def worker(
     logs.configure()
     from connector.stream.worker import run_worker  # noqa: PLC0415
 
-    settings = _load(config_dir, kafka=kafka, database_url=database_url, worker_admin_port=admin_port)
+    settings = load(config_dir, kafka=kafka, database_url=database_url, worker_admin_port=admin_port)
     raise typer.Exit(run_worker(settings))
 
 
@@ -161,7 +137,7 @@ def topics_command(
     """Create the topics and set them as topics.yaml says."""
     from connector import topics  # noqa: PLC0415
 
-    settings = _load_beside(config_dir, data_dir, kafka=kafka)
+    settings = load_beside(config_dir, data_dir, kafka=kafka)
     left = topics.deviations(settings) if check else topics.ensure(settings)
     table = Table("topic", "partitions", "retention", "state")
     wrong: dict[str, list[str]] = {}
@@ -187,7 +163,7 @@ def check(
     """Check the configuration, the broker, the topics and the database; say what mends each finding."""
     from connector import checkup  # noqa: PLC0415
 
-    settings = _load_beside(config_dir, data_dir, with_secrets=True, kafka=kafka, database_url=database_url)
+    settings = load_beside(config_dir, data_dir, with_secrets=True, kafka=kafka, database_url=database_url)
     findings = 0
     for result in checkup.examine(settings):
         mark = "[green]ok[/green]" if result.fault is None else "[red]FAULT[/red]"
@@ -211,7 +187,7 @@ def schema(
     from connector.mirror import database  # noqa: PLC0415
     from connector.mirror.schema import ddl  # noqa: PLC0415
 
-    settings = _load_beside(config_dir, data_dir, database_url=database_url)
+    settings = load_beside(config_dir, data_dir, database_url=database_url)
     name = dialect or database.url_of(settings.database).get_backend_name()
     for statement in ddl(settings, "postgresql" if name.startswith("postgres") else "sqlite"):
         print(f"{statement};\n")
@@ -229,7 +205,7 @@ def query(
     from connector.mirror import database  # noqa: PLC0415
     from connector.mirror.query import run  # noqa: PLC0415
 
-    settings = _load_beside(config_dir, data_dir, database_url=database_url)
+    settings = load_beside(config_dir, data_dir, database_url=database_url)
     result = run(database.connect(settings.database), sql)
     if as_json:
         for row in result.rows:
@@ -253,7 +229,7 @@ def verify(
     """Fold the ledger anew and say where the mirror differs from it."""
     from connector import checkup  # noqa: PLC0415
 
-    settings = _load_beside(config_dir, data_dir, database_url=database_url)
+    settings = load_beside(config_dir, data_dir, database_url=database_url)
     found, events = checkup.verify(settings, journal)
     for difference in found[:20]:
         err.print(difference, markup=False)
@@ -330,11 +306,12 @@ def sign(
         return
     diagnosis = doctor.diagnose(data, header, [secret])
     if as_json:
-        print(
-            json.dumps({"matches": diagnosis.matches, "cause": diagnosis.cause, "advice": diagnosis.advice})
-        )
+        told = {"matches": diagnosis.matches, "findings": diagnosis.findings, "expected": diagnosis.expected}
+        print(json.dumps(told))
     else:
-        out.print(diagnosis.sentence, markup=False)
+        out.print("The signature matches." if diagnosis.matches else "The signature does not match.")
+        for finding in diagnosis.findings:
+            out.print(f"  {finding}", markup=False)
     raise typer.Exit(0 if diagnosis.matches else 1)
 
 
@@ -363,6 +340,6 @@ def _secret(file: Path | None, data_dir: Path, *, strip: bool = True) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise errors.StartupError(
             f"There is no secret: {file or own} cannot be read ({getattr(error, 'strerror', error)}).",
-            "set XTND_WEBHOOK_SECRET, or name the secret's file with --secret-file or make up's folder with --data-dir",
+            "set XTND_WEBHOOK_SECRET, or name the file (--secret-file), or make up's folder (--data-dir)",
         ) from None
     return text.strip() if strip else text

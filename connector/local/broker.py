@@ -1,0 +1,250 @@
+"""The broker of the local stack: Apache Kafka from its jars, or a stand-in where there is no Java.
+
+Both have one interface (``Broker``), keep their ports in the data directory and go on with their
+data at the next start. Apache Kafka acknowledges a record once it is in the operating system's page
+cache: it survives ``kill -9`` of the broker, but on one machine not a power cut. Whoever needs that
+replicates over three brokers, as ``docker-compose.yml`` and the README describe.
+"""
+
+import base64
+import importlib.util
+import os
+import socket
+import struct
+import subprocess
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from string import Template
+
+from connector.errors import StartupError
+from connector.local import kafka_jars
+from connector.local.ports import remembered_ports
+from connector.local.processes import Child
+from connector.local.stopping import Until, wait_until
+
+HOST = "127.0.0.1"
+DEFAULT_HEAP = "512m"
+FORMAT_TIMEOUT_SECONDS = 120
+FIRST_LOOK_WARNING = (
+    "No Java 17 and Maven here, so the stand-in broker noida-db is used. It is for a first look only: "
+    "a crash may lose deliveries that were already acknowledged."
+)
+
+SERVER_PROPERTIES = Path(__file__).with_name("kafka-server.properties")
+
+
+class Broker:
+    """A broker as a child process on ports of its own; ``start`` again after an end keeps the ports.
+
+    ``name`` is for people and logs. ``probe`` tells whether the broker at an address answers;
+    ``until`` is how it waits (``up`` hands in one that a Ctrl-C ends).
+    """
+
+    name = "broker"
+    port_names: Sequence[str] = ("port",)
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        probe: Callable[[str], bool] | None = None,
+        until: Until = wait_until,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        self.data_dir = data_dir.absolute()
+        self.folder = self.data_dir / "kafka"
+        self.log = self.data_dir / "logs" / "kafka.log"
+        self.pass_fds = tuple(pass_fds)
+        self._probe = probe or broker_answers
+        self._until = until
+        self._ports: dict[str, int] = {}
+        self._child: Child | None = None
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The address for clients; the port is chosen at the first ``start``."""
+        return f"{HOST}:{self._chosen_ports()['port']}"
+
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """The process, once started; also after its end."""
+        return self._child.process if self._child else None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the running broker, else ``None``."""
+        return self._child.pid if self._child else None
+
+    @property
+    def child(self) -> Child:
+        """The process for a supervisor. Raises ``StartupError`` when the machine lacks a part."""
+        if self._child is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._child = Child(self.name, self._prepare(), self.log, pass_fds=self.pass_fds)
+        return self._child
+
+    def prepare(self) -> None:
+        """Do what takes long at the first start (download, format); ``start`` does it if need be."""
+        _ = self.child
+
+    def start(self) -> None:
+        """Start the process; it does not answer yet (``wait_ready``)."""
+        self.child.start()
+
+    def wait_ready(self, deadline_seconds: float) -> None:
+        """Wait until the broker answers; raises ``StartupError`` with its last words if it does not."""
+        ended = False
+
+        def answers_or_ended() -> bool:
+            nonlocal ended
+            ended = self.pid is None
+            return ended or self._probe(self.bootstrap_servers)
+
+        if not self._until(answers_or_ended, timeout_seconds=deadline_seconds) or ended:
+            what = "ended while starting" if ended else f"does not answer after {deadline_seconds:.0f} s"
+            raise StartupError(
+                f"The {self.name} {what}. It wrote last:\n{self.child.last_lines()}", f"read {self.log}"
+            )
+
+    def stop(self, timeout_seconds: float = 10.0) -> None:
+        """End the broker, by force after the time."""
+        if self._child:
+            self._child.stop(timeout_seconds)
+
+    def kill(self) -> None:
+        """End the broker as a crash would (``kill -9``)."""
+        if self._child:
+            self._child.kill()
+
+    def _prepare(self) -> list[str]:
+        """Write what the broker needs on disk and give the command that starts it."""
+        raise NotImplementedError
+
+    def _chosen_ports(self) -> dict[str, int]:
+        if not self._ports:
+            self._ports = remembered_ports(self.folder / "ports.json", self.port_names)
+        return self._ports
+
+
+class KafkaBroker(Broker):
+    """Apache Kafka, KRaft, one node, listening on 127.0.0.1 only.
+
+    ``heap`` is Java's ``-Xmx`` (default 512m, or ``XTND_KAFKA_HEAP``); ``settings`` are lines added
+    to the server's properties, for tests.
+    """
+
+    name = "Apache Kafka"
+    port_names = ("port", "controller_port")
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        probe: Callable[[str], bool] | None = None,
+        until: Until = wait_until,
+        pass_fds: Sequence[int] = (),
+        heap: str | None = None,
+        settings: str = "",
+    ) -> None:
+        super().__init__(data_dir, probe=probe, until=until, pass_fds=pass_fds)
+        self.heap = heap or os.environ.get("XTND_KAFKA_HEAP") or DEFAULT_HEAP
+        self.settings = settings
+
+    def _prepare(self) -> list[str]:
+        java = kafka_jars.find_java()
+        if java is None:
+            raise StartupError(
+                f"Apache Kafka needs Java {kafka_jars.OLDEST_JAVA} or later",
+                "install a Java runtime, or give a running broker with --kafka HOST:PORT",
+            )
+        jars = kafka_jars.resolve_jars(self._until)
+        properties = self._write_properties()
+        jvm = [java, "-cp", f"{jars}/*", *_simple_logging()]
+        self._format_once([*jvm, "kafka.tools.StorageTool"], properties)
+        return [*jvm, f"-Xmx{self.heap}", "-XX:+ExitOnOutOfMemoryError", "kafka.Kafka", str(properties)]
+
+    def _write_properties(self) -> Path:
+        properties = self.folder / "server.properties"
+        places = {"log_dir": str(self.folder / "log"), **self._chosen_ports()}
+        text = Template(SERVER_PROPERTIES.read_text()).substitute(places)
+        properties.write_text(text + self.settings)
+        return properties
+
+    def _format_once(self, storage_tool: list[str], properties: Path) -> None:
+        if (self.folder / "log" / "meta.properties").exists():
+            return
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        command = [*storage_tool, "format", "--ignore-formatted", "-t", cluster_id, "-c", str(properties)]
+        tool = Child("kafka format", command, self.log)
+        if tool.run(self._until, timeout_seconds=FORMAT_TIMEOUT_SECONDS) != 0:
+            raise StartupError(
+                f"Apache Kafka could not set up its folder {self.folder}: {tool.last_lines()}",
+                "see that the folder can be written and has room, then start again",
+            )
+
+
+class NoidaBroker(Broker):
+    """The stand-in from PyPI: speaks Kafka's protocol, keeps the log in memory and one JSON file.
+
+    Topics, the idempotent producer with lz4, consumer groups and rebalances were seen to work; a
+    ``kill -9`` was seen to lose acknowledged records. So it comes with ``FIRST_LOOK_WARNING``.
+    """
+
+    name = "noida-db"
+
+    def _prepare(self) -> list[str]:
+        program = _noida_program()
+        program.chmod(program.stat().st_mode | 0o100)
+        port = str(self._chosen_ports()["port"])
+        options = ["--only", "kafka", "--host", HOST, "--kafka-port", port]
+        return [str(program), "start", *options, "--data-dir", str(self.folder)]
+
+
+def choose_broker(data_dir: Path, *, until: Until = wait_until, pass_fds: Sequence[int] = ()) -> Broker:
+    """Choose Apache Kafka where Java and its jars can be had, else the stand-in.
+
+    Raises ``StartupError`` when neither is possible.
+    """
+    if kafka_jars.kafka_is_possible():
+        return KafkaBroker(data_dir, until=until, pass_fds=pass_fds)
+    _noida_program()
+    return NoidaBroker(data_dir, until=until, pass_fds=pass_fds)
+
+
+def broker_answers(bootstrap_servers: str) -> bool:
+    """Whether the first of the brokers (``host:port,…``) answers Kafka's ApiVersions request.
+
+    An open port is not enough: Kafka listens a while before it serves.
+    """
+    host, _, port = bootstrap_servers.split(",", maxsplit=1)[0].strip().rpartition(":")
+    # api_key 18 (ApiVersions), version 0, correlation id 7, client id "up".
+    request = struct.pack(">hhih2s", 18, 0, 7, 2, b"up")
+    try:
+        with socket.create_connection((host, int(port)), timeout=2.0) as connection:
+            connection.sendall(struct.pack(">i", len(request)) + request)
+            answer = connection.makefile("rb").read(10)
+    except (OSError, ValueError):
+        return False
+    return len(answer) == 10 and struct.unpack(">iih", answer)[1:] == (7, 0)  # noqa: PLR2004 (its head)
+
+
+def _simple_logging() -> list[str]:
+    prefix = "-Dorg.slf4j.simpleLogger"
+    return [
+        f"{prefix}.defaultLogLevel=warn",
+        f"{prefix}.showDateTime=true",
+        f"{prefix}.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+        f"{prefix}.showThreadName=false",
+    ]
+
+
+def _noida_program() -> Path:
+    found = importlib.util.find_spec("noida_db")
+    if found is None or found.origin is None:
+        raise StartupError(
+            "No Java 17 with Maven is here to run Apache Kafka, and the stand-in broker is not installed",
+            'install Java 17 and Maven, or run "make up", or "pip install xtnd-connector[embedded]", '
+            "or give a running broker with --kafka HOST:PORT",
+        )
+    return Path(found.origin).with_name("noida-db")

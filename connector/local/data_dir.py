@@ -1,0 +1,150 @@
+"""The data directory of ``connector up``: who holds it, the hook's secret, and what lies where."""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from connector.errors import StartupError
+from connector.local.stopping import Until
+
+SECRET_BYTES = 32
+"""Written as hexadecimal, so the secret has 64 characters."""
+
+LEFTOVERS_TIMEOUT_SECONDS = 5.0
+
+
+class DataDir:
+    """Where one local stack keeps its data; the path becomes absolute."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().absolute()
+        self.lock_file = self.path / "lock"
+        self.secret_file = self.path / "webhook-secret"
+        self.whereabouts_file = self.path / "whereabouts.json"
+        self.logs = self.path / "logs"
+        self.database_url = f"sqlite:///{self.path / 'mirror.db'}"
+
+    def create(self) -> None:
+        """Make the directory; raises ``StartupError`` when that is not allowed."""
+        try:
+            self.logs.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartupError(
+                f"The data directory {self.path} cannot be made: {error.strerror}",
+                "give another one with --data-dir",
+            ) from error
+
+    @contextlib.contextmanager
+    def held(self, until: Until, **about: Any) -> Iterator[int]:
+        """Hold the directory for this process; yields the file descriptor that is the hold.
+
+        Processes that inherit the descriptor share the hold: a start right after ``kill -9`` of
+        ``up`` waits until its broker has really gone. ``about`` (ports) is told to whoever comes
+        second. Raises ``StartupError`` when another process holds it.
+        """
+        with self.lock_file.open("a+", encoding="utf-8") as lock:
+            self._take(lock, until)
+            lock.truncate(0)
+            started = datetime.now(UTC).isoformat(timespec="seconds")
+            json.dump({"pid": os.getpid(), "started_at": started, **about}, lock)
+            lock.flush()
+            yield lock.fileno()
+
+    def _take(self, lock: TextIO, until: Until) -> None:
+        """Take the lock; wait for it only while its holder is dead and its children are ending."""
+
+        def taken_or_refused() -> bool:
+            return _try_lock(lock) or _is_alive(_holder(lock).get("pid"))
+
+        if not until(taken_or_refused, timeout_seconds=LEFTOVERS_TIMEOUT_SECONDS) or not _try_lock(lock):
+            raise self._is_held(_holder(lock))
+
+    def _is_held(self, holder: dict[str, Any]) -> StartupError:
+        pid = holder.get("pid", "unknown")
+        ports = f"ports {holder.get('port', '?')} and {holder.get('admin_port', '?')}"
+        since = holder.get("started_at", "an unknown time")
+        return StartupError(
+            f"The data directory {self.path} is held by connector up, process {pid}, since {since} ({ports})",
+            f"stop it with Ctrl-C or kill {pid}, or start this with other --data-dir, --port, --admin-port",
+        )
+
+    def note_whereabouts(self, environment: Mapping[str, str]) -> None:
+        """Write down where the stack's parts are, for commands in another terminal; owner only."""
+        scratch = self.whereabouts_file.with_name(f"{self.whereabouts_file.name}.{os.getpid()}")
+        scratch.unlink(missing_ok=True)
+        descriptor = os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(dict(environment), file)
+        scratch.rename(self.whereabouts_file)
+
+    def whereabouts(self) -> dict[str, str]:
+        """Read what ``note_whereabouts`` wrote; empty where no stack was ever started."""
+        try:
+            noted = json.loads(self.whereabouts_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return noted if isinstance(noted, dict) else {}
+
+    def ensure_secret(self) -> bool:
+        """Make the hook's secret at first start, readable by its owner only; whether it was made.
+
+        Raises ``StartupError`` for a file that holds no secret: silently making a new one would
+        turn away every delivery that is signed with the old one.
+        """
+        if self.secret_file.exists():
+            self._check_secret()
+            return False
+        scratch = self.secret_file.with_name(f"{self.secret_file.name}.{os.getpid()}")
+        scratch.unlink(missing_ok=True)
+        descriptor = os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(SECRET_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.rename(self.secret_file)
+        return True
+
+    def _check_secret(self) -> None:
+        if not self.secret_file.read_text().strip():
+            raise StartupError(
+                f"The file {self.secret_file} is empty",
+                "write the hook's secret into it, or remove it so that a new one is made at the next start",
+            )
+        if self.secret_file.stat().st_mode & 0o077:
+            self.secret_file.chmod(0o600)
+
+
+def _try_lock(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(lock: TextIO) -> dict[str, Any]:
+    """Read who holds the lock; empty while the holder has not written it yet."""
+    lock.seek(0)
+    try:
+        holder = json.load(lock)
+    except ValueError:
+        return {}
+    return holder if isinstance(holder, dict) else {}
+
+
+def _is_alive(pid: Any) -> bool:
+    if not isinstance(pid, int):
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,158 @@
+"""Apache Kafka's jars from Maven Central, resolved once into a cache folder.
+
+Kafka's own POM pins every library that it needs to one version; ``kafka-jars.sha256`` beside this
+module pins the bytes. To move to another version: change ``KAFKA_VERSION``, delete the checksums'
+lines, run ``sha256sum *.jar`` in the new cache folder into that file.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from connector.errors import StartupError
+from connector.local.processes import Child
+from connector.local.stopping import Until, wait_until
+
+KAFKA_VERSION = "4.2.2"
+SCALA_VERSION = "2.13"
+SLF4J_VERSION = "1.7.36"
+DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+OLDEST_JAVA = 17
+DOWNLOAD_TIMEOUT_SECONDS = 900
+CHECKSUMS = Path(__file__).with_name("kafka-jars.sha256")
+
+POM = f"""<?xml version="1.0" encoding="UTF-8"?>
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>xtnd</groupId><artifactId>kafka-jars</artifactId><version>1</version>
+  <packaging>pom</packaging>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.kafka</groupId><artifactId>kafka_{SCALA_VERSION}</artifactId>
+      <version>{KAFKA_VERSION}</version>
+    </dependency>
+    <dependency>
+      <groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId>
+      <version>{SLF4J_VERSION}</version>
+    </dependency>
+  </dependencies>
+</project>
+"""
+
+
+def cache_folder() -> Path:
+    """Give the folder for this version's jars: under ``XTND_CACHE_DIR``, else the user's cache."""
+    root = os.environ.get("XTND_CACHE_DIR") or "~/.cache/xtnd-connector"
+    return Path(root).expanduser().absolute() / f"kafka-{KAFKA_VERSION}"
+
+
+def find_java() -> str | None:
+    """Find a Java that can run Kafka, in ``JAVA_HOME`` or on the path; ``None`` when there is none."""
+    home = os.environ.get("JAVA_HOME")
+    candidates = [str(Path(home, "bin", "java"))] if home else []
+    for java in [*candidates, shutil.which("java")]:
+        if java and _java_version(java) >= OLDEST_JAVA:
+            return java
+    return None
+
+
+def _java_version(java: str) -> int:
+    """Give Java's major version, 0 when it does not run (macOS has a ``java`` that is none)."""
+    try:
+        told = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    found = re.search(r'version "(\d+)', told.stderr + told.stdout)
+    return int(found[1]) if found else 0
+
+
+def kafka_is_possible() -> bool:
+    """Whether Apache Kafka can run here: Java, and its jars or Maven to fetch them."""
+    return find_java() is not None and (jars_are_cached() or shutil.which("mvn") is not None)
+
+
+def jars_are_cached() -> bool:
+    """Whether the jars were resolved before; the folder appears only when it is complete."""
+    return cache_folder().is_dir()
+
+
+def resolve_jars(until: Until = wait_until) -> Path:
+    """Give the folder with Kafka's jars, fetching them at first use (about 45 MB).
+
+    Safe to run twice at the same time: a lock file lets one fetch and the other wait. Raises
+    ``StartupError`` when Maven cannot reach a repository or a jar is not the pinned one.
+    """
+    folder = cache_folder()
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(folder.with_name(f"{folder.name}.lock"), until):
+        if not folder.is_dir():
+            _fetch_into(folder, until)
+    return folder
+
+
+@contextlib.contextmanager
+def _locked(path: Path, until: Until) -> Iterator[None]:
+    with path.open("w") as lock:
+
+        def taken() -> bool:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+        if not until(taken, timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS):
+            raise _not_fetched(f"another process has held {path} for {DOWNLOAD_TIMEOUT_SECONDS} s")
+        yield
+
+
+def _fetch_into(folder: Path, until: Until) -> None:
+    """Download beside the folder and rename, so that a broken download is never taken for Kafka."""
+    with tempfile.TemporaryDirectory(prefix="kafka-", dir=folder.parent) as scratch:
+        jars = Path(scratch, "jars")
+        Path(scratch, "pom.xml").write_text(POM)
+        _run_maven(Path(scratch), jars, until)
+        verify(jars, CHECKSUMS.read_text())
+        jars.rename(folder)
+
+
+def _run_maven(project: Path, jars: Path, until: Until) -> None:
+    command = ["mvn", "-B", "-ntp", "-q", "-C", "-f", str(project / "pom.xml"), DEPENDENCY_PLUGIN]
+    command += [f"-DoutputDirectory={jars}", "-DincludeScope=runtime"]
+    maven = Child("mvn", command, project / "mvn.log")
+    code = maven.run(until, timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS)
+    if code is None:
+        raise _not_fetched(f"no end after {DOWNLOAD_TIMEOUT_SECONDS} s")
+    if code != 0:
+        raise _not_fetched(maven.last_lines(10))
+
+
+def _not_fetched(reason: str) -> StartupError:
+    return StartupError(
+        f"Maven could not fetch Apache Kafka {KAFKA_VERSION}: {reason}",
+        "check that mvn reaches a Maven repository (a mirror goes into ~/.m2/settings.xml) and start again, "
+        "or give a running broker with --kafka HOST:PORT",
+    )
+
+
+def verify(jars: Path, checksums: str) -> None:
+    """Refuse jars that are not exactly the pinned ones; ``checksums`` is ``sha256sum``'s output."""
+    pinned = {name: digest for digest, name in map(str.split, checksums.splitlines())}
+    found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in jars.glob("*.jar")}
+    foreign = sorted(name for name, _ in set(pinned.items()) ^ set(found.items()))
+    if foreign:
+        raise StartupError(
+            f"Maven delivered other jars for Apache Kafka {KAFKA_VERSION} than the pinned ones: "
+            f"{', '.join(dict.fromkeys(foreign))}",
+            "remove them from the local Maven repository (~/.m2/repository) and from your mirror, "
+            "then start again",
+        )

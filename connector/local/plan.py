@@ -1,0 +1,107 @@
+"""What ``connector up`` will run, worked out from its options and the environment before anything starts."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from connector.errors import StartupError
+from connector.local.data_dir import DataDir
+from connector.local.ports import port_is_free
+
+CALLBACK_PATH = "/webhooks/xtnd"
+SECRET_VARIABLES = ("XTND_WEBHOOK_SECRET", "XTND_WEBHOOK_SECRET_FILE")
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """The options of ``connector up``.
+
+    ``kafka`` and ``database_url`` are ``None`` for a broker and a SQLite file of its own, unless the
+    environment (``KAFKA_BOOTSTRAP_SERVERS``, ``DATABASE_URL``) names others. The worker's admin port
+    is the one after ``admin_port``.
+    """
+
+    config_dir: Path
+    data_dir: Path = Path("data")
+    kafka: str | None = None
+    database_url: str | None = None
+    port: int = 8080
+    admin_port: int = 8081
+    ready_timeout_seconds: float = 120.0
+
+
+class Plan:
+    """The processes' commands, environment and addresses.
+
+    ``connector`` is how the command itself is run; the tests put small scripts in its place.
+    """
+
+    def __init__(
+        self, options: UpOptions, environ: Mapping[str, str], *, connector: tuple[str, ...] | None = None
+    ) -> None:
+        self.options = options
+        self.data = DataDir(options.data_dir)
+        self.kafka = options.kafka or environ.get("KAFKA_BOOTSTRAP_SERVERS") or None
+        self.database_url = options.database_url or environ.get("DATABASE_URL") or self.data.database_url
+        given = [name for name in SECRET_VARIABLES if environ.get(name)]
+        self.own_secret = not given
+        self.secret_place = given[0] if given else str(self.data.secret_file)
+        self._connector = connector or (sys.executable, "-m", "connector")
+
+    @property
+    def worker_admin_port(self) -> int:
+        """The port of the worker's health, readiness and metrics."""
+        return self.options.admin_port + 1
+
+    def command(self, name: str) -> list[str]:
+        """Give the command line of ``topics``, ``gateway`` or ``worker``.
+
+        Addresses that may hold a password go by the environment: a command line is public.
+        """
+        ports: list[str] = {
+            "topics": [],
+            "gateway": ["--port", str(self.options.port), "--admin-port", str(self.options.admin_port)],
+            "worker": ["--admin-port", str(self.worker_admin_port)],
+        }[name]
+        return [*self._connector, name, "--config", str(self.options.config_dir.absolute()), *ports]
+
+    def environment(self, kafka: str) -> dict[str, str]:
+        """Give what the children's environment has beside this process's own."""
+        environment = {
+            "DATABASE_URL": self.database_url,
+            "KAFKA_BOOTSTRAP_SERVERS": kafka,
+            "XTND_DATA_DIR": str(self.data.path),
+            "PYTHONUNBUFFERED": "1",
+        }
+        if self.own_secret:
+            environment["XTND_WEBHOOK_SECRET_FILE"] = str(self.data.secret_file)
+        return environment
+
+    def check_ports(self) -> None:
+        """Refuse ports that are taken, by name of the option that moves them."""
+        wanted = [
+            (self.options.port, "0.0.0.0", "--port"),  # noqa: S104 (tested, not served)
+            (self.options.admin_port, "127.0.0.1", "--admin-port"),
+            (self.worker_admin_port, "127.0.0.1", "--admin-port (the worker takes the one after it)"),
+        ]
+        seen: set[int] = set()
+        for port, host, option in wanted:
+            if port in seen or not port_is_free(port, host):
+                raise StartupError(f"Port {port} is already in use", f"choose another with {option}")
+            seen.add(port)
+
+    def ready_line(self) -> str:
+        """Give the line that tells where everything is."""
+        base = "http://127.0.0.1"
+        return (
+            f"ready  callback {base}:{self.options.port}{CALLBACK_PATH}  secret {self.secret_place}"
+            f"  mirror {without_password(self.database_url)}  admin {base}:{self.options.admin_port}"
+        )
+
+
+def without_password(url: str) -> str:
+    """Give the URL with its password, if any, starred out."""
+    password = urlsplit(url).password
+    return url.replace(f":{password}@", ":***@") if password else url

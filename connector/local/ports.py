@@ -1,0 +1,56 @@
+"""Free TCP ports of 127.0.0.1 for servers that come and go."""
+
+import json
+import secrets
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+SERVER_PORTS = range(20_000, 32_768)
+EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+ATTEMPTS = 200
+
+
+def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server could listen on the port now (a port in TIME_WAIT counts as free)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """Choose a free port below the range from which the system takes ports for outgoing connections.
+
+    A client that keeps trying to reach a server that is away can, by chance, get the server's own
+    port for its end of the connection and so connect to itself, and the server can never listen
+    again. Below the ephemeral range that cannot happen.
+    """
+    for _ in range(ATTEMPTS):
+        port = SERVER_PORTS.start + secrets.randbelow(_first_ephemeral() - SERVER_PORTS.start)
+        if port_is_free(port):
+            return port
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def remembered_ports(file: Path, names: Sequence[str]) -> dict[str, int]:
+    """Give the ports of the last time if they are still free, else new ones, noted in ``file``."""
+    ports: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+    if set(ports) != set(names) or not all(port_is_free(port) for port in ports.values()):
+        ports = {name: free_port() for name in names}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(ports))
+    return ports
+
+
+def _first_ephemeral() -> int:
+    """Give the end of our range; a machine that was tuned may start its ephemeral ports lower."""
+    if not EPHEMERAL_RANGE.exists():
+        return SERVER_PORTS.stop
+    first = int(EPHEMERAL_RANGE.read_text().split()[0])
+    return min(first, SERVER_PORTS.stop) if first > SERVER_PORTS.start else SERVER_PORTS.stop

@@ -1,0 +1,39 @@
+"""What a person sees of ``connector up``: steps with a spinner in a terminal, plain lines elsewhere."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+
+class Screen:
+    """Writes to standard output; every line is flushed, so that a pipe sees it at once."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False)
+
+    @contextlib.contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        """Show that something takes time, and at its end how long it took."""
+        started = time.monotonic()
+        if self.console.is_terminal:
+            with self.console.status(Text(text)):
+                yield
+        else:
+            self.say(f"{text} …")
+            yield
+        self.say(f"✓ {text} ({time.monotonic() - started:.1f} s)", style="green")
+
+    def say(self, text: str, *, style: str = "") -> None:
+        """Print one line as it is: never wrapped, so that a path or an address can be copied."""
+        self.console.print(Text(text, style=style), soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        self.say(f"warning: {text}", style="yellow")
+
+    def fail(self, text: str) -> None:
+        """Print why it ends."""
+        self.say(f"error: {text}", style="bold red")

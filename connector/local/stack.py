@@ -1,0 +1,177 @@
+"""``connector up``: broker, topics, worker and gateway of one machine, started in order and watched."""
+
+import contextlib
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+from connector.errors import StartupError
+from connector.local.broker import FIRST_LOOK_WARNING, Broker, NoidaBroker, choose_broker
+from connector.local.plan import Plan, UpOptions
+from connector.local.processes import Child
+from connector.local.screen import Screen
+from connector.local.stopping import StopRequested, StopSignal
+from connector.local.supervisor import Supervisor
+
+STOP_SECONDS = 8.0
+"""For worker and gateway together; with the broker's below it stays within the promised 15."""
+
+BROKER_STOP_SECONDS = 5.0
+
+# A proxy named in the environment is for the world outside, not for our own ports.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def run_up(options: UpOptions, *, connector: tuple[str, ...] | None = None) -> int:
+    """Run the local stack until Ctrl-C or SIGTERM; gives the exit code.
+
+    Call it from the main thread. Nothing that it started is left when it returns. ``connector`` is
+    how the command itself is run (default: this Python, ``-m connector``).
+    """
+    screen = Screen()
+    try:
+        with StopSignal() as stop:
+            run_plan(Plan(options, os.environ, connector=connector), screen, stop)
+    except StartupError as error:
+        screen.fail(str(error))
+        return 1
+    return 0
+
+
+def run_plan(plan: Plan, screen: Screen, stop: StopSignal, *, broker: Broker | None = None) -> None:
+    """Hold the data directory, start everything, supervise, stop everything."""
+    plan.data.create()
+    ports = {"port": plan.options.port, "admin_port": plan.options.admin_port}
+    with contextlib.suppress(StopRequested), plan.data.held(stop.until, **ports) as hold:
+        plan.check_ports()
+        stack = Stack(plan, screen, stop, hold=hold, broker=broker)
+        try:
+            stack.start()
+            screen.say(plan.ready_line())
+            stack.supervise()
+        finally:
+            with screen.step("stopping"):
+                stack.stop()
+
+
+class Stack:
+    """The processes of one run. ``hold`` is the data directory's lock, which the children share."""
+
+    def __init__(
+        self, plan: Plan, screen: Screen, stop: StopSignal, *, hold: int, broker: Broker | None = None
+    ) -> None:
+        self._plan = plan
+        self._screen = screen
+        self._stop = stop
+        self._hold = hold
+        self._broker = broker
+        self._parts: list[Child] = []
+        self._deadline = time.monotonic() + plan.options.ready_timeout_seconds
+
+    def start(self) -> None:
+        """Start part after part, each when the one before is ready."""
+        self._make_secret()
+        kafka = self._plan.kafka or self._start_broker()
+        environment = self._plan.environment(kafka)
+        self._plan.data.note_whereabouts(environment)
+        self._create_topics(environment)
+        worker, gateway = (self._child(name, environment) for name in ("worker", "gateway"))
+        self._parts = [worker, gateway]
+        for part in self._parts:
+            part.start()
+        self._wait_for_part(gateway, self._plan.options.admin_port)
+        self._wait_for_part(worker, self._plan.worker_admin_port)
+
+    def supervise(self) -> None:
+        """Keep all parts alive until a stop is asked for."""
+        supervisor = Supervisor(self._screen.warn)
+        for child in self._all_parts():
+            supervisor.watch(child)
+        supervisor.run(self._stop)
+
+    def stop(self) -> None:
+        """End worker and gateway together, then the broker, each by force after its time."""
+        for part in self._parts:
+            part.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for part in self._parts:
+            # Not asked twice: to some servers a second signal means "now".
+            if not part.wait(deadline - time.monotonic()):
+                part.kill()
+        if self._broker:
+            self._broker.stop(BROKER_STOP_SECONDS)
+
+    def _make_secret(self) -> None:
+        if self._plan.own_secret and self._plan.data.ensure_secret():
+            self._screen.say(f"made the hook's secret: {self._plan.data.secret_file}")
+
+    def _start_broker(self) -> str:
+        if self._broker is None:
+            self._broker = choose_broker(self._plan.data.path, until=self._stop.until, pass_fds=[self._hold])
+        if isinstance(self._broker, NoidaBroker):
+            self._screen.warn(FIRST_LOOK_WARNING)
+        with self._screen.step(f"preparing {self._broker.name} (at first start this downloads it)"):
+            self._broker.prepare()
+        # The download's time is not the start's.
+        self._deadline = time.monotonic() + self._plan.options.ready_timeout_seconds
+        with self._screen.step(f"starting {self._broker.name}"):
+            self._broker.start()
+            self._broker.wait_ready(self._left())
+        return self._broker.bootstrap_servers
+
+    def _create_topics(self, environment: dict[str, str]) -> None:
+        topics = self._child("topics", environment)
+        with self._screen.step("creating topics"):
+            code = topics.run(self._stop.until, timeout_seconds=self._left())
+        if code != 0:
+            raise _failed(topics, "could not create the topics")
+
+    def _wait_for_part(self, part: Child, admin_port: int) -> None:
+        readiness = Readiness(f"http://127.0.0.1:{admin_port}/readyz")
+        with self._screen.step(f"starting {part.name}"):
+            self._stop.until(lambda: part.pid is None or readiness.ask(), timeout_seconds=self._left())
+            if part.pid is None:
+                raise _failed(part, f"ended with exit code {part.exit_code()} while starting")
+            if not readiness.ready:
+                raise _failed(part, f"is not ready; {readiness.url} says: {readiness.said}")
+
+    def _child(self, name: str, environment: dict[str, str]) -> Child:
+        log = self._plan.data.logs / f"{name}.log"
+        return Child(name, self._plan.command(name), log, env=environment, pass_fds=[self._hold])
+
+    def _all_parts(self) -> Iterator[Child]:
+        if self._broker:
+            yield self._broker.child
+        yield from self._parts
+
+    def _left(self) -> float:
+        return max(self._deadline - time.monotonic(), 1.0)
+
+
+class Readiness:
+    """The last answer of a part's ``/readyz``."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.ready = False
+        self.said = "nothing yet"
+
+    def ask(self) -> bool:
+        """Whether the part is ready now."""
+        try:
+            with _DIRECT.open(self.url, timeout=5.0) as answer:
+                self.ready, self.said = True, str(answer.status)
+        except urllib.error.HTTPError as error:
+            self.said = error.read(2000).decode(errors="replace").strip()
+        except OSError as error:
+            self.said = str(error)
+        return self.ready
+
+
+def _failed(child: Child, what: str) -> StartupError:
+    return StartupError(
+        f"The {child.name} {what}. It wrote last:\n{child.last_lines()}",
+        f"mend what it says and start again; all of it is in {child.log}",
+    )

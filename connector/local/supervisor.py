@@ -1,0 +1,102 @@
+"""Keeps the processes of the local stack alive: one that ends is started again, with growing pauses."""
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import tenacity
+
+from connector.local.processes import Child
+
+LONGEST_PAUSE_SECONDS = 30.0
+RAN_WELL_SECONDS = 60.0
+CHECK_EVERY_SECONDS = 0.5
+
+_pause = tenacity.wait_exponential(multiplier=1, min=1, max=LONGEST_PAUSE_SECONDS)
+
+
+class StopFlag(Protocol):
+    """What ends the supervision; ``StopSignal`` in production."""
+
+    @property
+    def requested(self) -> bool:
+        """Whether to end."""
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the time to pass or for anything that is worth a look."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    child: Child
+    started_at: float
+    failures: int = 0
+    start_again_at: float | None = None
+
+
+class Supervisor:
+    """Watches children that were started; ``say`` tells a person what it does.
+
+    ``clock`` counts seconds.
+    """
+
+    def __init__(self, say: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._say = say
+        self._clock = clock
+        self._watched: list[_Watched] = []
+
+    def watch(self, child: Child) -> None:
+        """Keep this running child alive from now on."""
+        self._watched.append(_Watched(child, started_at=self._clock()))
+
+    def run(self, stop: StopFlag) -> None:
+        """Supervise until a stop is asked for."""
+        while not stop.requested:
+            self.check()
+            stop.wait(CHECK_EVERY_SECONDS)
+
+    def check(self) -> None:
+        """Look at every child once: note who ended, start again whose pause is over."""
+        for watched in self._watched:
+            if watched.start_again_at is not None:
+                self._start_when_due(watched)
+            elif watched.child.pid is None:
+                self._plan_restart(watched, _ending(watched.child.exit_code()))
+            else:
+                watched.child.keep_log_small()
+
+    def _plan_restart(self, watched: _Watched, ending: str) -> None:
+        now = self._clock()
+        ran_well = now - watched.started_at >= RAN_WELL_SECONDS
+        watched.failures = 1 if ran_well else watched.failures + 1
+        pause_seconds = pause_before_restart(watched.failures)
+        watched.start_again_at = now + pause_seconds
+        name, log = watched.child.name, watched.child.log
+        self._say(f"{name} {ending}; starting it again in {pause_seconds:.0f} s (see {log})")
+
+    def _start_when_due(self, watched: _Watched) -> None:
+        if watched.start_again_at is None or self._clock() < watched.start_again_at:
+            return
+        watched.start_again_at = None
+        watched.started_at = self._clock()
+        try:
+            watched.child.start()
+        except OSError as error:
+            self._plan_restart(watched, f"could not be started ({error.strerror})")
+        else:
+            self._say(f"{watched.child.name} started again (process {watched.child.pid})")
+
+
+def pause_before_restart(failures: int) -> float:
+    """Give the seconds to wait after so many failures in a row: 1, 2, 4 … 30."""
+    state = tenacity.RetryCallState(tenacity.Retrying(), fn=None, args=(), kwargs={})
+    state.attempt_number = failures
+    return _pause(state)
+
+
+def _ending(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"was ended by {signal.Signals(-exit_code).name}"
+    return f"ended with exit code {exit_code}"

@@ -1,0 +1,134 @@
+"""The Dockerfile and the compose file, read as text: no Docker engine runs where the tests do."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from connector.local.kafka_jars import KAFKA_VERSION
+
+ROOT = Path(__file__).parents[2]
+OURS = ("topics", "gateway", "worker")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+@pytest.fixture(scope="module")
+def dockerfile() -> list[str]:
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_only_the_gateways_public_port_is_published(compose: dict[str, Any]) -> None:
+    published = {name: service.get("ports", []) for name, service in compose["services"].items()}
+    assert {name: ports for name, ports in published.items() if ports} == {"gateway": ["8080:8080"]}
+
+
+def test_workers_can_be_scaled(compose: dict[str, Any]) -> None:
+    worker = compose["services"]["worker"]
+    assert not {"container_name", "ports", "volumes", "hostname"} & worker.keys()
+
+
+def test_no_secret_is_written_down(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        for name, value in service.get("environment", {}).items():
+            if "SECRET" in name or "PASSWORD" in name:
+                assert re.fullmatch(r"\$\{[A-Z_]+:(\?.+|-)\}", value), name
+            if name == "DATABASE_URL":
+                assert "${POSTGRES_PASSWORD:?" in value
+
+
+def test_our_processes_cannot_write_but_to_volumes_and_gain_no_rights(compose: dict[str, Any]) -> None:
+    for name in OURS:
+        service = compose["services"][name]
+        assert service["read_only"] is True
+        assert service["tmpfs"] == ["/tmp"]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert "user" not in service
+
+
+def test_everything_that_runs_on_is_restarted_and_watched(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        if name == "topics":
+            assert service["restart"] == "on-failure"
+        else:
+            assert service["restart"] == "unless-stopped"
+        if name not in OURS:  # ours have the image's health check
+            assert service["healthcheck"]["test"]
+
+
+def test_topics_come_before_those_who_use_them(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert services["topics"]["depends_on"] == {"kafka": {"condition": "service_healthy"}}
+    for name in ("gateway", "worker"):
+        assert services[name]["depends_on"]["topics"] == {"condition": "service_completed_successfully"}
+    assert services["worker"]["depends_on"]["postgres"] == {"condition": "service_healthy"}
+
+
+def test_what_must_outlive_a_container_lies_on_a_declared_volume(compose: dict[str, Any]) -> None:
+    used = {
+        volume.split(":")[0]
+        for service in compose["services"].values()
+        for volume in service.get("volumes", [])
+    }
+    assert used == compose["volumes"].keys() == {"kafka-data", "postgres-data", "gateway-data"}
+
+
+def test_kafka_and_postgres_are_on_the_inner_network_only(compose: dict[str, Any]) -> None:
+    assert compose["networks"]["inside"] == {"internal": True}
+    for name in ("kafka", "postgres", "worker", "topics"):
+        assert compose["services"][name]["networks"] == ["inside"]
+
+
+def test_images_are_pinned_and_kafka_is_the_version_that_the_tests_run(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        assert re.search(r":\d+\.\d+(\.\d+)?(-[a-z]+)?$", service["image"])
+    assert compose["services"]["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
+
+
+def test_the_image_is_pinned_slim_and_not_root(dockerfile: list[str]) -> None:
+    bases = [line.split()[1] for line in dockerfile if line.startswith("FROM")]
+    assert len(bases) == 2
+    assert all(re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", base) for base in bases)
+    (user,) = [line.split()[1] for line in dockerfile if line.startswith("USER")]
+    assert all(int(part) > 0 for part in user.split(":"))
+
+
+def test_the_image_installs_pinned_packages_with_hashes_only(dockerfile: list[str]) -> None:
+    installs = [line for line in dockerfile if "pip install" in line]
+    assert len(installs) == 2
+    assert "--require-hashes" in installs[0]
+    assert "runtime.lock" in installs[0]
+    assert "--no-deps" in installs[1]
+    assert "--no-build-isolation" in installs[1]
+
+
+def test_the_process_is_not_wrapped_in_a_shell(dockerfile: list[str]) -> None:
+    for instruction in ("ENTRYPOINT", "CMD"):
+        (line,) = [line for line in dockerfile if line.startswith(f"{instruction} ")]
+        assert line.split(maxsplit=1)[1].startswith("[")
+    (health,) = [line for line in dockerfile if line.startswith("HEALTHCHECK")]
+    assert 'CMD ["python"' in health
+
+
+def test_the_build_context_holds_neither_data_nor_secrets() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in lines
+    allowed = {line[1:] for line in lines if line.startswith("!")}
+    assert allowed == {"requirements/runtime.lock", "pyproject.toml", "README.md", "connector", "config"}
+
+
+def test_lock_files_name_no_index_and_hash_everything() -> None:
+    for lock in (ROOT / "requirements").glob("*.lock"):
+        text = lock.read_text()
+        assert "://" not in text, lock.name
+        assert "index-url" not in text
+        assert "find-links" not in text
+        for requirement in re.split(r"\n(?=\S)", text.strip()):
+            assert "--hash=sha256:" in requirement, requirement.splitlines()[0]
