@@ -8,6 +8,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import uvicorn
@@ -26,16 +27,25 @@ CHECK_TIMEOUT_SECONDS = 5.0
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def admin_app(checks: Mapping[str, Check]) -> Starlette:
-    """The admin port's app; ``checks`` are by the name of the part that they test."""
+NOTHING: Mapping[str, Check] = MappingProxyType({})
+
+
+def admin_app(checks: Mapping[str, Check], notes: Mapping[str, Check] = NOTHING) -> Starlette:
+    """Build the admin port's app.
+
+    ``checks``, by the name of the part that they test, decide readiness; what ``notes`` find wrong
+    is told without making the process unready.
+    """
 
     async def healthz(_request: Request) -> Response:
         return PlainTextResponse("ok")
 
     async def readyz(_request: Request) -> Response:
         wrong = await failures(checks)
+        noted = await failures(notes)
         status = 503 if wrong else 200
-        return JSONResponse({"ready": not wrong, "failures": wrong}, status_code=status)
+        answer: dict[str, Any] = {"ready": not wrong, "failures": wrong}
+        return JSONResponse(answer | ({"warnings": noted} if noted else {}), status_code=status)
 
     async def metrics_page(_request: Request) -> Response:
         return Response(metrics.render(), media_type=METRICS_TYPE)
@@ -45,7 +55,7 @@ def admin_app(checks: Mapping[str, Check]) -> Starlette:
 
 
 async def failures(checks: Mapping[str, Check]) -> dict[str, str]:
-    """What is wrong, by part; also sets the ``xtnd_up`` metric of each part."""
+    """Say what is wrong, by part; also set the ``xtnd_up`` metric of each part."""
     results = await asyncio.gather(*(_result(check) for check in checks.values()))
     wrong = {name: result for name, result in zip(checks, results, strict=True) if result is not None}
     for name in checks:
@@ -58,12 +68,12 @@ async def _result(check: Check) -> str | None:
         return await asyncio.wait_for(check(), CHECK_TIMEOUT_SECONDS)
     except TimeoutError:
         return f"no answer within {CHECK_TIMEOUT_SECONDS:g} s"
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever a check trips over is what is wrong
         return f"{type(error).__name__}: {error}"
 
 
 def bind(host: str, port: int, *, setting: str, option: str) -> socket.socket:
-    """A listening socket; raises ``StartupError`` that names the setting and the option."""
+    """Return a bound socket; raises ``StartupError`` that names the setting and the option."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -78,7 +88,7 @@ def bind(host: str, port: int, *, setting: str, option: str) -> socket.socket:
     except OSError as error:
         cure = f"Free the port, or set another with {option} or {setting} in connector.yaml."
         raise StartupError(f"cannot listen on {host}:{port}: {error.strerror or error}", cure) from None
-    door.setblocking(False)  # noqa: FBT003
+    door.setblocking(False)
     return door
 
 
@@ -86,7 +96,7 @@ class EmbeddedServer(uvicorn.Server):
     """uvicorn inside a running loop; signals are the process's business."""
 
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         yield
 
     def stop(self) -> None:
@@ -95,7 +105,7 @@ class EmbeddedServer(uvicorn.Server):
 
 
 def embedded(app: Any, *, drain_seconds: float, **settings: Any) -> EmbeddedServer:
-    """A server for ``app``: httptools, no access log, no server header, no proxy headers trusted."""
+    """Make a server for ``app``: httptools, no access log, no server header, no proxy headers trusted."""
     options: dict[str, Any] = {
         "http": "httptools",
         "ws": "none",
@@ -114,7 +124,7 @@ async def running(server: EmbeddedServer, door: socket.socket) -> AsyncIterator[
     """Serve on a bound socket until the block ends, and then drain."""
     task = asyncio.create_task(server.serve(sockets=[door]))
     try:
-        while not server.started and not task.done():
+        while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers no event
             await asyncio.sleep(0.005)
         yield
     finally:
@@ -124,10 +134,16 @@ async def running(server: EmbeddedServer, door: socket.socket) -> AsyncIterator[
 
 @asynccontextmanager
 async def serve(
-    checks: Mapping[str, Check], host: str, port: int, *, setting: str, option: str = "--admin-port"
+    checks: Mapping[str, Check],
+    host: str,
+    port: int,
+    *,
+    setting: str,
+    option: str = "--admin-port",
+    notes: Mapping[str, Check] = NOTHING,
 ) -> AsyncIterator[int]:
     """Run the admin port until the block ends; gives the port. Raises ``StartupError``."""
     door = bind(host, port, setting=setting, option=option)
     bound: int = door.getsockname()[1]
-    async with running(embedded(admin_app(checks), drain_seconds=1), door):
+    async with running(embedded(admin_app(checks, notes), drain_seconds=1), door):
         yield bound

@@ -16,7 +16,7 @@ import structlog
 
 from connector import events, metrics
 from connector.config import Config
-from connector.errors import KafkaOutage, Poison
+from connector.errors import Outage, Poison
 from connector.gateway import signature
 from connector.gateway.problems import Problem
 from connector.gateway.records import RECORD_OVERHEAD_BYTES, STAGE, Record, Translator
@@ -45,7 +45,7 @@ class Intake(Protocol):
     """Where verified records go. The spool will stand here, around the publisher."""
 
     async def take(self, records: Sequence[Record]) -> None:
-        """Return when the records are safe; raises ``KafkaOutage`` when they are not."""
+        """Return when the records are safe; raises ``Outage`` when they are not."""
 
 
 class Door(NamedTuple):
@@ -61,12 +61,12 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Disconnected(Exception):  # noqa: N818 - an outcome, not an error
+class Disconnected(Exception):
     """The sender went away before its request was complete."""
 
 
 def now_microseconds() -> int:
-    """The instant, in microseconds since 1970-01-01 UTC."""
+    """Return the instant, in microseconds since 1970-01-01 UTC."""
     return time.time_ns() // 1000
 
 
@@ -110,7 +110,7 @@ class Gateway:
         await send({"type": "http.response.body", "body": answer.body})
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        """The way of a request: find → read → verify → parse → publish → answer."""
+        """Go the way of a request: find → read → verify → parse → publish → answer."""
         door = self._doors.get(scope["raw_path"])
         if door is None:
             raise Problem(404, "There is no hook at this path; hooks are at /webhooks/<name>.", close=True)
@@ -137,7 +137,7 @@ class Gateway:
         return _accepted(records)
 
     async def _read(self, headers: HeaderLines, receive: Receive) -> bytes:
-        """The whole body, holding no more of it than the cap; the deadline is the guard's."""
+        """Read the whole body, holding no more of it than the cap; the deadline is the guard's."""
         for name, value in headers:
             if name == b"content-length" and int(value) > self._max_body:
                 raise self._too_large()
@@ -182,8 +182,8 @@ class Gateway:
         metrics.requests_in_flight.set(self._in_flight)
         try:
             await self._intake.take(records)
-        except KafkaOutage:
-            what = "Kafka did not take the delivery in time; it was not accepted. Send it again."
+        except Outage:
+            what = "Neither Kafka nor the spool took the delivery; it was not accepted. Send it again."
             raise Problem(503, what) from None
         finally:
             self._in_flight -= 1

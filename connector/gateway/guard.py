@@ -7,7 +7,6 @@ parser is fed one request at a time.
 """
 
 import asyncio
-import re
 from enum import Enum, auto
 from typing import Any
 
@@ -15,55 +14,12 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from connector import metrics
+from connector.gateway.head import END, body_length, head_fault
 from connector.gateway.problems import Problem
 
-_END = b"\r\n\r\n"
-_REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) [!\"$-~]+ HTTP/1\.[01]\r\n")
-_LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r")
-_CHUNKED = re.compile(rb"\ntransfer-encoding:[ \t]*chunked[ \t]*\r")
 # How long, and how much, a peer that still sends is listened to so that it can read the refusal.
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 4_194_304
-
-
-def head_fault(head: bytes) -> str | None:
-    """What makes a request's head unfit to be parsed, or None.
-
-    ``head`` begins with the request line. It may still be incomplete; then only what no further
-    byte can mend is found.
-    """
-    lines = head.count(b"\r\n")
-    if b"\0" in head:
-        return "a NUL byte in the head"
-    if head.count(b"\n") != lines or head.count(b"\r") - head.endswith(b"\r") != lines:
-        return "a line of the head that does not end in CRLF"
-    if b"\n " in head or b"\n\t" in head:
-        return "a folded header line"
-    return _framing_fault(head) if head.endswith(_END) else None
-
-
-def _framing_fault(head: bytes) -> str | None:
-    if not _REQUEST_LINE.match(head):
-        return "a request line that is not HTTP/1.1"
-    lower = head.lower()
-    lengths, encodings = lower.count(b"\ncontent-length:"), lower.count(b"\ntransfer-encoding:")
-    if lengths and encodings:
-        return "both Content-Length and Transfer-Encoding"
-    if lengths > 1 or encodings > 1:
-        return "a repeated Content-Length or Transfer-Encoding"
-    if lengths and not _LENGTH.search(lower):
-        return "a Content-Length that is no number"
-    if encodings and not _CHUNKED.search(lower):
-        return "a Transfer-Encoding other than chunked"
-    return None
-
-
-def body_length(head: bytes) -> int | None:
-    """Bytes of the body that follows a sound head; None when it comes in chunks."""
-    lower = head.lower()
-    if found := _LENGTH.search(lower):
-        return int(found[1])
-    return None if _CHUNKED.search(lower) else 0
 
 
 class Stage(Enum):
@@ -177,7 +133,7 @@ class GuardedProtocol(HttpToolsProtocol):
         return False
 
     def shutdown(self) -> None:
-        """The server ends: let what is being answered finish, and nothing else."""
+        """Let what is being answered finish, and nothing else: the server ends."""
         if self.stage is Stage.BODY:
             self.refuse(Problem(503, "The gateway is being stopped. Send it again.", close=True))
         else:
@@ -205,8 +161,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """Check a head and feed it, with as much of its body as is there; return what is left."""
         while data.startswith(b"\r\n"):  # RFC 9112, 2.2: empty lines before a request are skipped
             data = data[2:]
-        end = data.find(_END, 0, self.room.max_header_bytes + len(_END))
-        head = data[: end + len(_END)] if end >= 0 else data
+        end = data.find(END, 0, self.room.max_header_bytes + len(END))
+        head = data[: end + len(END)] if end >= 0 else data
         if len(head) > self.room.max_header_bytes:
             what = f"The head of the request is larger than {self.room.max_header_bytes} bytes."
             self.refuse(Problem(431, what, close=True))
@@ -301,7 +257,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.room.make_space()
 
     def time_out(self) -> None:
-        """The request was not complete in time."""
+        """Refuse a request that was not complete in time."""
         what = f"The request was not complete within {self.room.deadline_seconds:g} s."
         self.refuse(Problem(408, what, close=True))
 

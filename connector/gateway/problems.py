@@ -32,19 +32,19 @@ class Problem(ConnectorError):
         super().__init__(f"{status}: {detail}")
 
     def body(self) -> bytes:
-        """The JSON object of RFC 9457."""
+        """Return the JSON object of RFC 9457."""
         title = HTTPStatus(self.status).phrase
         return _encoder.encode(
             {"type": "about:blank", "title": title, "status": self.status, "detail": self.detail}
         )
 
     def headers(self, body: bytes) -> list[tuple[bytes, bytes]]:
-        """The answer's header lines for this ``body``."""
+        """Return the answer's header lines for this ``body``."""
         lines = [(b"content-type", CONTENT_TYPE), (b"content-length", b"%d" % len(body)), *self.extra]
         return [*lines, (b"connection", b"close")] if self.close else lines
 
     def raw(self) -> bytes:
-        """The whole answer as it goes over the wire, for where no ASGI message can be sent."""
+        """Return the whole answer as it goes over the wire, for where no ASGI message can be sent."""
         body = self.body()
         status = f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}\r\n".encode()
         lines = b"".join(name + b": " + value + b"\r\n" for name, value in self.headers(body))

@@ -38,7 +38,7 @@ METADATA_BLOCK_SECONDS = 0.25
 BOOTSTRAP_SECONDS = 2.0
 REBUILD_PAUSE_SECONDS = 1.0
 TROUBLE_SECONDS = 5.0
-LINGER_MS = 5
+LINGER_MS = 2
 BATCH_BYTES = 65_536
 # A producer that concludes nothing for this long past its delivery timeout has a dead sender.
 STALE_SECONDS = 5.0
@@ -49,7 +49,7 @@ _ABOUT_THE_RECORD = (MessageSizeTooLargeError, RecordListTooLargeError)
 class Handover:
     """One delivery's records on their way, and the future that its request waits on."""
 
-    __slots__ = ("concluded", "future", "overdue_at", "publisher", "records", "size", "todo")
+    __slots__ = ("concluded", "future", "overdue_at", "producer", "publisher", "records", "size", "todo")
 
     def __init__(
         self,
@@ -64,6 +64,7 @@ class Handover:
         self.future = future
         self.overdue_at = overdue_at
         self.concluded = False
+        self.producer: KafkaProducer | None = None
         # One entry per record. Popping is atomic; a counter would lose steps between two threads.
         self.todo = [None] * len(records)
 
@@ -114,7 +115,7 @@ class Publisher:
         self._thread.start()
 
     def trouble(self) -> str | None:
-        """What keeps deliveries from Kafka at this moment, or None.
+        """Say what keeps deliveries from Kafka at this moment, or None.
 
         A failure counts for ``TROUBLE_SECONDS`` unless an acknowledgement came after it: a gateway
         that gets no deliveries because it is not ready must become ready by itself.
@@ -169,7 +170,8 @@ class Publisher:
             handover = self._held.popleft()
             if not handover.concluded:
                 self._release(handover)
-                self._broken.set()
+                if handover.producer is not None and handover.producer is self._producer:
+                    self._broken.set()
 
     def _release(self, handover: Handover) -> None:
         handover.concluded = True
@@ -217,11 +219,8 @@ class Publisher:
     def conclude(self, handover: Handover, error: BaseException | None) -> None:
         """Note that a delivery is acknowledged or lost, and wake the loop unless it is awake."""
         self._concluded.append((handover, error))
-        if (
-            error is not None
-            and not getattr(error, "retriable", False)
-            and not isinstance(error, _ABOUT_THE_RECORD)
-        ):
+        # A retired producer's last errors say nothing about the one in its place.
+        if _is_fatal(error) and handover.producer is self._producer:
             self._broken.set()
         if not self._woken and self._loop is not None:
             self._woken = True
@@ -254,6 +253,7 @@ class Publisher:
         if producer is None or handover.future.done():
             self.conclude(handover, KafkaOutage("Kafka was away."))
             return
+        handover.producer = producer
         try:
             for record in handover.records:
                 sent = producer.send(record.topic, record.value, record.key, record.headers)
@@ -292,7 +292,7 @@ class Publisher:
         self._trouble = f"Kafka at {servers} does not answer: {type(error).__name__}: {error}"
 
     def _build(self) -> KafkaProducer:
-        """A producer that knows the partitions of every topic, so that ``send`` need not ask."""
+        """Build a producer that knows the partitions of every topic, so that ``send`` need not ask."""
         producer = KafkaProducer(**self._settings())
         try:
             for topic in self._topics:
@@ -322,9 +322,16 @@ class Publisher:
         }
 
 
+def _is_fatal(error: BaseException | None) -> bool:
+    """Whether only a new producer can go on after this error."""
+    return isinstance(error, KafkaError) and not error.retriable and not isinstance(error, _ABOUT_THE_RECORD)
+
+
 def _close(producer: KafkaProducer, timeout_seconds: float) -> None:
     """Close a producer; what it cannot get rid of in time is given up with it."""
     try:
         producer.close(timeout=timeout_seconds)
     except (KafkaError, OSError) as error:
-        log.warning("kafka producer left unclosed", error=str(error))
+        # kafka-python's close gives up when its flush does, and leaves the sender running for ever.
+        producer._sender.force_close()  # noqa: SLF001
+        log.warning("kafka producer closed by force", error=str(error))

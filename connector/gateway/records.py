@@ -56,7 +56,7 @@ class Translator:
     def record(
         self, verified: VerifiedBody, delivery: Delivery, index: int, received_at: int, occurred_at: int
     ) -> Record:
-        """The record of one notification: its event, or the dead letter of a bad one."""
+        """Make the record of one notification: its event, or the dead letter of a bad one."""
         raw = delivery.notifications[index]
         action: str | None = None
         try:
@@ -78,15 +78,18 @@ class Translator:
             )
             value = events.encode(event)
             record = Record(route.topic, event.kafka_key, value, self._event_headers, route.family)
-            if record.size > self._max_message_bytes:
-                what = f"The event takes {record.size} bytes on Kafka; {self._max_message_bytes} are taken."
-                raise Poison("record-too-large", f"{what} Raise topics.max_message_bytes if it is real.")
+            self._check_size(record)
         except Poison as poison:
             return self._parked_notification(verified, delivery, index, received_at, action, poison)
         return record
 
+    def _check_size(self, record: Record) -> None:
+        if record.size > self._max_message_bytes:
+            what = f"The event takes {record.size} bytes on Kafka; {self._max_message_bytes} are taken."
+            raise Poison("record-too-large", f"{what} Raise topics.max_message_bytes if it is real.")
+
     def parked_body(self, verified: VerifiedBody, received_at: int, poison: Poison) -> Record:
-        """The dead letter of a body that is no delivery at all."""
+        """Make the dead letter of a body that is no delivery at all."""
         context = {"received_at": events.iso(received_at)}
         return self._dead_letter(
             DeadLetter(

@@ -5,6 +5,7 @@ import functools
 import resource
 import signal
 import socket
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -15,9 +16,13 @@ from connector.config import Config
 from connector.errors import StartupError
 from connector.gateway.app import Gateway
 from connector.gateway.guard import GuardedProtocol, Room
+from connector.gateway.intake import Intake
 from connector.gateway.publisher import Publisher
+from connector.gateway.spool import Spool
 
 log = structlog.get_logger()
+
+Checks = dict[str, admin.Check]
 
 KEEP_ALIVE_SECONDS = 75
 # Unfinished bodies of all connections together.
@@ -42,24 +47,52 @@ def run_gateway(config: Config) -> int:
 async def _run(config: Config) -> int:
     settings = config.gateway
     door = admin.bind(settings.host, settings.port, setting="gateway.port", option="--port")
+    spool = _open_spool(config)
     publisher = Publisher(config)
     publisher.start()
-    server = _public_server(config, Gateway(config, publisher))
-    checks = {"kafka": functools.partial(_kafka_trouble, config, publisher)}
+    intake = Intake(publisher, spool, spool_timeout_seconds=settings.ack_timeout_seconds)
+    drainer = asyncio.create_task(intake.drain())
+    server = public_server(config, Gateway(config, intake))
+    checks, notes = _health(config, publisher, intake)
+    admin_port = (settings.admin_host, settings.admin_port)
     try:
         async with (
-            admin.serve(
-                checks, settings.admin_host, settings.admin_port, setting="gateway.admin_port"
-            ) as port,
+            admin.serve(checks, *admin_port, setting="gateway.admin_port", notes=notes) as port,
             admin.running(server, door),
         ):
             _announce(config, door, port)
             code = await _until_stopped(publisher)
     finally:
         door.close()
+        drainer.cancel()
         await publisher.close(CLOSE_PRODUCER_SECONDS)
+        await spool.close()
     log.info("gateway stopped")
     return code
+
+
+def _open_spool(config: Config) -> Spool:
+    spool = Spool(Path(config.gateway.spool_path), max_bytes=config.gateway.spool_max_bytes)
+    found = spool.open()
+    if found.damaged:
+        log.error(
+            "the spool was damaged; what could be read was carried over",
+            kept_aside=str(found.kept_aside),
+            carried_over=found.waiting,
+            unreadable_at_least=found.damaged,
+        )
+    elif found.waiting:
+        log.info("deliveries wait in the spool", deliveries=found.waiting)
+    return spool
+
+
+def _health(config: Config, publisher: Publisher, intake: Intake) -> tuple[Checks, Checks]:
+    """What makes the gateway unready, and what is only told: it takes deliveries without Kafka."""
+
+    async def taking() -> str | None:
+        return intake.trouble()
+
+    return {"intake": taking}, {"kafka": functools.partial(_kafka_trouble, config, publisher)}
 
 
 def _announce(config: Config, door: socket.socket, admin_port: int) -> None:
@@ -84,7 +117,8 @@ async def _until_stopped(publisher: Publisher) -> int:
     return 1 if publisher.died.is_set() else 0
 
 
-def _public_server(config: Config, app: Gateway) -> admin.EmbeddedServer:
+def public_server(config: Config, app: Gateway) -> admin.EmbeddedServer:
+    """Make the public port's server, with its limits."""
     settings = config.gateway
     room = Room(
         max_connections=_connections(settings.max_connections),

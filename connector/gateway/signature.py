@@ -102,5 +102,5 @@ def _signature(values: Sequence[bytes]) -> bytes:
 
 
 def sign(body: bytes, secret: str) -> str:
-    """The header value that XTND would send: ``sha256=`` and upper-case hex."""
+    """Return the header value that XTND would send: ``sha256=`` and upper-case hex."""
     return "sha256=" + hmac.digest(secret.encode(), body, "sha256").hex().upper()

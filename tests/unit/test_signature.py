@@ -83,7 +83,7 @@ DIGITS = sign(BODY, CHECK_SECRET).partition("=")[2]
         (f'sha256="{DIGITS}"', "malformed"),
         (b"sha256=" + b"\xff" * 64, "malformed"),
         ("sha256=" + "é" * 64, "malformed"),
-        ("sha256=" + "０" * 64, "malformed"),
+        ("sha256=" + "\N{FULLWIDTH DIGIT ZERO}" * 64, "malformed"),
         ("sha256=" + "0" * 64, "wrong"),
     ],
 )

@@ -1,0 +1,276 @@
+"""The gateway as a process: start, stop, readiness, and a Kafka that freezes, dies and comes back."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connector import config as configuration
+from connector import events, topics
+from connector.config import Config
+from connector.local.ports import free_port
+from tests import gateways
+from tests.gateways import KafkaLog, Wire, delivery, head, notification, post, signed, until
+
+ROOT = Path(__file__).parents[2]
+SECRET = "a secret of these tests"
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from connector import config, errors, logs
+from connector.gateway.server import run_gateway
+logs.configure()
+try:
+    sys.exit(run_gateway(config.load(Path("config"), {}, json.loads(sys.argv[1]))))
+except errors.StartupError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.fixture(scope="module")
+def overrides(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return {
+        "kafka.bootstrap_servers": kafka_bootstrap,
+        "topics.prefix": f"process{uuid.uuid4().hex[:8]}.",
+        "topics.partitions": 2,
+        "hooks.xtnd.secrets": [SECRET],
+        "hooks.xtnd.secret_files": [],
+        "gateway.ack_timeout_seconds": 1,
+    }
+
+
+@pytest.fixture(scope="module")
+def config(overrides: dict[str, Any]) -> Config:
+    made = configuration.load(ROOT / "config", {}, overrides)
+    assert topics.ensure(made) == []
+    return made
+
+
+@contextmanager
+def process(overrides: dict[str, Any], **more: Any) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
+    """A gateway process with its public and its admin port."""
+    ports = {"gateway.port": free_port(), "gateway.admin_port": free_port(), "gateway.host": "127.0.0.1"}
+    with tempfile.TemporaryDirectory() as folder:
+        spool = {"gateway.spool_path": f"{folder}/spool.db"}
+        yield from _process(spool | overrides | ports, more)
+
+
+def _process(
+    overrides: dict[str, Any], more: dict[str, Any]
+) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
+    chosen = overrides | {f"gateway.{key}": value for key, value in more.items()}
+    gateway = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, json.dumps(chosen)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield gateway, chosen["gateway.port"], chosen["gateway.admin_port"]
+    finally:
+        gateway.kill()
+        gateway.communicate()
+
+
+def admin(port: int, path: str) -> tuple[int, str]:
+    """Status and body of a page of the admin port; (0, "") while nobody listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as page:
+            return page.status, page.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def up(port: int) -> None:
+    until(lambda: admin(port, "/healthz")[0] == 200, "the gateway lives")
+
+
+def ready(port: int) -> None:
+    def is_ready() -> bool:
+        status, told = admin(port, "/readyz")
+        return status == 200 and "warnings" not in json.loads(told)
+
+    until(is_ready, "the gateway is ready and reaches Kafka", seconds=30)
+
+
+def test_sigterm_answers_what_is_under_way_and_ends(config: Config, overrides: dict[str, Any]) -> None:
+    log = KafkaLog(config)
+    body = delivery(notification("9"))
+    with process(overrides) as (gateway, port, admin_port):
+        ready(admin_port)
+        with Wire(port) as idle, Wire(port) as slow, ThreadPoolExecutor(20) as pool:
+            slow.send(head("POST", gateways.PATH, signed(body, SECRET)) + body[:5])
+            answers = [pool.submit(post, port, body, SECRET) for _ in range(20)]
+            answers[0].result()
+            began = time.monotonic()
+            gateway.send_signal(signal.SIGTERM)
+            _, errors = gateway.communicate(timeout=10)
+            assert idle.closed()
+            assert slow.answer().status == 503
+        assert time.monotonic() - began < 10
+        accepted = sum(1 for answer in answers if not answer.exception() and answer.result().status == 202)
+    assert gateway.returncode == 0
+    told = [json.loads(line)["event"] for line in errors.splitlines()]
+    assert told.count("gateway listening") == 1
+    assert SECRET not in errors
+    assert accepted >= 1
+    assert len(log.since()) >= accepted
+    log.close()
+
+
+def test_a_port_in_use_is_named_with_its_cure(overrides: dict[str, Any], tmp_path: Path) -> None:
+    with process(overrides) as (_, port, admin_port):
+        up(admin_port)
+        for taken, setting, option in (
+            ({"gateway.port": port}, "gateway.port", "--port"),
+            ({"gateway.admin_port": admin_port}, "gateway.admin_port", "--admin-port"),
+        ):
+            chosen = {"gateway.port": free_port(), "gateway.admin_port": free_port()} | overrides | taken
+            chosen |= {"gateway.spool_path": str(tmp_path / "spool.db")}
+            second = subprocess.run(
+                [sys.executable, "-c", PROGRAM, json.dumps(chosen | {"gateway.host": "127.0.0.1"})],
+                cwd=ROOT, capture_output=True, text=True, timeout=20, check=False,
+            )  # fmt: skip
+            assert second.returncode != 0
+            assert setting in second.stderr
+            assert option in second.stderr
+            assert "Traceback" not in second.stderr
+
+
+def test_the_admin_port_tells_health_readiness_and_metrics(config: Config, overrides: dict[str, Any]) -> None:
+    with process(overrides) as (_, port, admin_port):
+        ready(admin_port)
+        assert post(port, delivery(notification()), SECRET).status == 202
+        assert json.loads(admin(admin_port, "/readyz")[1]) == {"ready": True, "failures": {}}
+        page = admin(admin_port, "/metrics")[1]
+        assert 'xtnd_gateway_answers_total{hook="xtnd",status="202"} 1.0' in page
+        assert 'xtnd_gateway_events_accepted_total{family="orders"} 1.0' in page
+        assert 'xtnd_up{part="kafka"} 1.0' in page
+        assert post(port, b"", SECRET, path="/metrics").status == 404
+
+
+def test_it_starts_without_kafka_takes_deliveries_and_drains_them(
+    kafka: Any, config: Config, overrides: dict[str, Any]
+) -> None:
+    log = KafkaLog(config)
+    os.kill(kafka.pid, signal.SIGSTOP)
+    try:
+        with process(overrides) as (_, port, admin_port):
+            up(admin_port)
+            began = time.monotonic()
+            for number in range(20):
+                assert post(port, delivery(notification(str(number))), SECRET).status == 202
+            assert time.monotonic() - began < 3
+            status, told = admin(admin_port, "/readyz")
+            assert status == 200
+            assert "does not answer" in json.loads(told)["warnings"]["kafka"]
+            assert "xtnd_gateway_spool_deliveries 20.0" in admin(admin_port, "/metrics")[1]
+            os.kill(kafka.pid, signal.SIGCONT)
+            drained = "xtnd_gateway_spool_deliveries 0.0"
+            until(lambda: drained in admin(admin_port, "/metrics")[1], "the spool is drained", seconds=30)
+            keys = {record.key for record in log.since()}
+            assert {str(number).encode() for number in range(20)} <= keys
+    finally:
+        os.kill(kafka.pid, signal.SIGCONT)
+
+
+def test_what_was_spooled_is_drained_by_the_next_process_after_kill_9(
+    kafka: Any, config: Config, overrides: dict[str, Any], tmp_path: Path
+) -> None:
+    log = KafkaLog(config)
+    spool = {"gateway.spool_path": str(tmp_path / "spool.db")}
+    os.kill(kafka.pid, signal.SIGSTOP)
+    try:
+        with process(overrides | spool) as (gateway, port, admin_port):
+            up(admin_port)
+            for number in range(20):
+                assert post(port, delivery(notification(f"k{number}")), SECRET).status == 202
+            gateway.kill()
+            gateway.wait()
+        os.kill(kafka.pid, signal.SIGCONT)
+        with process(overrides | spool) as (_, port, admin_port):
+            up(admin_port)
+            drained = "xtnd_gateway_spool_drained_total 20.0"
+            until(lambda: drained in admin(admin_port, "/metrics")[1], "the spool is drained", seconds=30)
+            assert {f"k{number}".encode() for number in range(20)} <= {record.key for record in log.since()}
+    finally:
+        os.kill(kafka.pid, signal.SIGCONT)
+
+
+def test_with_the_spool_full_and_kafka_away_nothing_is_accepted(
+    kafka: Any, overrides: dict[str, Any]
+) -> None:
+    os.kill(kafka.pid, signal.SIGSTOP)
+    try:
+        with process(overrides, spool_max_bytes=1_048_576) as (_, port, admin_port):
+            up(admin_port)
+            big = delivery(*[notification("x" * 200) for _ in range(400)])
+            statuses = [post(port, big, SECRET).status for _ in range(4)]
+            assert statuses[0] == 202
+            assert statuses[-1] == 503
+            assert 202 not in statuses[statuses.index(503) :]
+    finally:
+        os.kill(kafka.pid, signal.SIGCONT)
+
+
+def hammer(port: int, stop: threading.Event) -> tuple[list[str], list[float]]:
+    """Post until told to stop; return the Ids that were accepted, and how long each answer took."""
+    accepted, seconds = [], []
+    while not stop.is_set():
+        delivery_id = uuid.uuid4().hex
+        began = time.monotonic()
+        answer = post(port, delivery(notification(delivery_id[:4]), delivery_id=delivery_id), SECRET)
+        seconds.append(time.monotonic() - began)
+        assert answer.status in (202, 503)
+        if answer.status == 202:
+            accepted.append(delivery_id)
+    return accepted, seconds
+
+
+@pytest.mark.parametrize("fault", ["frozen", "killed"])
+def test_an_outage_of_kafka_loses_nothing_that_was_accepted(kafka: Any, config: Config, fault: str) -> None:
+    log = KafkaLog(config)
+    stop = threading.Event()
+    with gateways.running(config) as port, ThreadPoolExecutor(8) as pool:
+        until(lambda: post(port, delivery(notification()), SECRET).status == 202, "Kafka is reached")
+        posts = [pool.submit(hammer, port, stop) for _ in range(8)]
+        try:
+            if fault == "frozen":
+                os.kill(kafka.pid, signal.SIGSTOP)
+            else:
+                kafka.kill()
+            until(lambda: post(port, delivery(notification()), SECRET).status == 503, "the outage is felt")
+            if fault == "frozen":
+                os.kill(kafka.pid, signal.SIGCONT)
+            else:
+                kafka.start()
+                kafka.wait_ready(60)
+            until(
+                lambda: post(port, delivery(notification()), SECRET).status == 202,
+                "it goes on by itself",
+                seconds=30,
+            )
+        finally:
+            if fault == "frozen":
+                os.kill(kafka.pid, signal.SIGCONT)
+            stop.set()
+        results = [post.result() for post in posts]
+    accepted = {delivery_id for ids, _ in results for delivery_id in ids}
+    landed = {events.decode(record.value).delivery_id for record in log.since()}
+    assert accepted
+    assert accepted <= landed
+    assert max(second for _, seconds in results for second in seconds) < 3
+    log.close()
