@@ -56,10 +56,15 @@ FILES = ("connector.yaml", "topics.yaml", "tables.yaml")
 
 
 def load(
-    directory: Path, variables: Mapping[str, str], overrides: Mapping[str, object] | None = None
+    directory: Path,
+    variables: Mapping[str, str],
+    overrides: Mapping[str, object] | None = None,
+    *,
+    with_secrets: bool = True,
 ) -> Config:
     """Read the three files of ``directory``; ``overrides`` maps dotted names to values.
 
+    ``with_secrets`` is for who verifies deliveries; a worker needs no secret and is given none.
     Raises ``ConfigError`` with every fault that was found.
     """
     texts: dict[str, str] = {}
@@ -70,11 +75,15 @@ def load(
             what = f"cannot be read: {getattr(error, 'strerror', None) or error}"
             cure = "Name the folder that holds connector.yaml, topics.yaml and tables.yaml with --config."
             raise ConfigError([Finding(str(directory / name), what, cure)]) from None
-    return parse(texts, variables, overrides)
+    return parse(texts, variables, overrides, with_secrets=with_secrets)
 
 
 def parse(
-    texts: Mapping[str, str], variables: Mapping[str, str], overrides: Mapping[str, object] | None = None
+    texts: Mapping[str, str],
+    variables: Mapping[str, str],
+    overrides: Mapping[str, object] | None = None,
+    *,
+    with_secrets: bool = True,
 ) -> Config:
     """Check the texts of the files, by file name, as one configuration."""
     document = Document(variables)
@@ -84,18 +93,33 @@ def parse(
         if value is not None:
             document.override(dotted, value)
     document.raise_findings()
-    _read_secret_files(document)
+    _keep_secrets_text(document)
+    _read_secret_files(document, with_secrets=with_secrets)
     try:
         # Through JSON, because strict validation takes an array for a tuple only there.
         config = Config.model_validate_json(json.dumps(document.data), strict=True)
     except ValidationError as error:
         raise ConfigError(list(_explain(error, document))) from None
-    document.raise_findings([finding(document.where) for finding in checks.check(config)])
+    document.raise_findings(
+        [finding(document.where) for finding in checks.check(config, with_secrets=with_secrets)]
+    )
     return config
 
 
-def _read_secret_files(document: Document) -> None:
-    """Put the first line of each secret file among the hook's secrets; drop empty entries."""
+def _keep_secrets_text(document: Document) -> None:
+    """Take what variables say for secrets as text, also where it looks like a number."""
+    for location, text in document.substituted.items():
+        match location:
+            case (
+                ("hooks", _, "secrets", _)
+                | ("kafka", "sasl_username" | "sasl_password")
+                | ("database", "url")
+            ) if text:
+                document.put(location, text)
+
+
+def _read_secret_files(document: Document, *, with_secrets: bool) -> None:
+    """Put the text of each secret file among the hook's secrets; drop empty entries."""
     hooks = document.data.get("hooks")
     for name, hook in hooks.items() if isinstance(hooks, dict) else ():
         if not isinstance(hook, dict):
@@ -105,11 +129,11 @@ def _read_secret_files(document: Document) -> None:
         if not isinstance(secrets, list) or not isinstance(files, list):
             continue
         for index, file in enumerate(files):
-            if not file:
+            if not file or not with_secrets:
                 continue
             try:
                 secrets = [*secrets, Path(str(file)).read_text(encoding="utf-8").strip()]
-            except (OSError, UnicodeDecodeError) as error:
+            except (OSError, ValueError) as error:
                 where = document.where(("hooks", name, "secret_files", index))
                 what = f"the secret file {file} cannot be read: {getattr(error, 'strerror', None) or error}"
                 document.findings.append(Finding(where, what, "Create it, or take it off the list."))

@@ -1,8 +1,10 @@
 """What no single model can see: rules that hold between the parts of a configuration."""
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from urllib.parse import urlsplit
 
 from connector.config.models import Column, Config, KeyColumn, Source, Table
 from connector.config.source import Location
@@ -15,12 +17,17 @@ Located = Callable[[Callable[[Location], str]], Finding]
 STATE_COLUMNS = ("first_seen_at", "as_of", "last_action", "last_event_id", "event_count", "last_version")
 HISTORY_COLUMNS = ("event_id", "row_index")
 VERSION_SUFFIX = "__version"
+# PostgreSQL's names have at most 63 bytes, and a column's version column is named after it.
+MAX_COLUMN_NAME = 63 - len(VERSION_SUFFIX)
+MAX_CONSTANT_TEXT = 250
+DATABASE = re.compile(r"(?:sqlite|postgres|postgresql)(?:\+[a-z0-9_]+)?://")
 OWN_TABLES = ("notifications", "dead_letters", "consumer_offsets", "mirror_columns", "mirror_status")
 
 
-def check(config: Config) -> Iterator[Located]:
+def check(config: Config, *, with_secrets: bool = True) -> Iterator[Located]:
     """Yield everything that cannot work."""
-    yield from _hooks(config)
+    if with_secrets:
+        yield from _hooks(config)
     yield from _kafka(config)
     yield from _database(config)
     yield from _families(config)
@@ -60,6 +67,9 @@ def _kafka(config: Config) -> Iterator[Located]:
     ):
         cure = "Set sasl_mechanism, sasl_username and sasl_password."
         yield _finding(("kafka", "security_protocol"), f"{kafka.security_protocol} needs credentials", cure)
+    if config.topics.retention_hours == 0:
+        what = "a retention of 0 hours deletes records before they are mirrored"
+        yield _finding(("topics", "retention_hours"), what, "Write hours, or -1 for ever.")
     if config.topics.min_insync_replicas > config.topics.replication_factor:
         what = "min_insync_replicas is above replication_factor: no write could ever be acknowledged"
         yield _finding(("topics", "min_insync_replicas"), what, "Lower it, or raise replication_factor.")
@@ -71,10 +81,22 @@ def _is_server(server: str) -> bool:
 
 
 def _database(config: Config) -> Iterator[Located]:
-    scheme = config.database.url.get_secret_value().split(":", 1)[0].split("+", 1)[0]
-    if scheme not in ("postgresql", "postgres", "sqlite"):
-        cure = "Write sqlite:///path/to/mirror.db or postgresql://user:password@host/database."
-        yield _finding(("database", "url"), f"{scheme!r} is no database that the mirror can live in", cure)
+    at, url = ("database", "url"), config.database.url.get_secret_value()
+    cure = "Write sqlite:///path/to/mirror.db or postgresql://user:password@host/database."
+    # The URL itself is never shown: whatever it holds may be a password.
+    if not DATABASE.match(url):
+        yield _finding(at, "this is no database that the mirror can live in", cure)
+    elif not _has_sound_port(url):
+        yield _finding(at, "the port is no number from 1 to 65535", cure)
+    elif url.startswith("sqlite") and url.partition("://")[2].lstrip("/") in ("", ":memory:"):
+        yield _finding(at, "a database in memory is gone with the process", cure)
+
+
+def _has_sound_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _families(config: Config) -> Iterator[Located]:
@@ -106,11 +128,6 @@ def _table(config: Config, name: str, table: Table) -> Iterator[Located]:
     if table.kind == "history" and table.key:
         what = "a history table's key is always event_id, row_index"
         yield _finding((*at, "key"), what, "Move these to columns.")
-    own = STATE_COLUMNS if table.kind == "state" else HISTORY_COLUMNS
-    for column in [*table.key, *table.columns]:
-        if column in own or column.endswith(VERSION_SUFFIX) or column in set(table.key) & set(table.columns):
-            section = "columns" if column in table.columns else "key"
-            yield _finding((*at, section, column), f"the column {column!r} exists already", "Rename it.")
     for key, source in table.key.items():
         yield from _source((*at, "key", key), table, source)
     for column, settings in table.columns.items():
@@ -134,9 +151,30 @@ def _source(at: Location, table: Table, source: Source) -> Iterator[Located]:
         if action not in table.actions:
             what = f"the action {action!r} does not feed this table"
             yield _finding(at, what, _nearest(action, table.actions))
+    for name in given:
+        if getattr(source, name) in ((), {}) or (
+            isinstance(source.path, dict) and () in source.path.values()
+        ):
+            yield _finding(at, f"{name} is empty", "Say where the value comes from.")
     if isinstance(source, KeyColumn) and per_action and set(per_action) != set(table.actions):
         missing = ", ".join(sorted(set(table.actions) - set(per_action)))
         yield _finding(at, f"the key has no value for {missing}", "A key needs one for every action.")
+    if isinstance(source, KeyColumn) and source.event == "occurred_at":
+        yield _finding(at, "a key is text, and occurred_at is not", "Take another source.")
+    yield from _constants(at, source)
+
+
+def _constants(at: Location, source: Source) -> Iterator[Located]:
+    """Constants that no column can hold, or that are text and numbers mixed."""
+    constants = [*(source.by_action or {}).values(), *([] if source.constant is None else [source.constant])]
+    for constant in constants:
+        if isinstance(constant, str) and ("\x00" in constant or len(constant) > MAX_CONSTANT_TEXT):
+            what = f"the constant holds U+0000 or is longer than {MAX_CONSTANT_TEXT} letters"
+            yield _finding(at, what, "Shorten it.")
+        if isinstance(source, KeyColumn) and isinstance(constant, str) and not constant.strip():
+            yield _finding(at, "the key is empty", "A key identifies something.")
+    if isinstance(source, Column) and source.type is None and len({type(one) for one in constants}) > 1:
+        yield _finding(at, "the values are text and numbers mixed", "Put the numbers in quotes.")
 
 
 def _column(at: Location, table: Table, column: Column) -> Iterator[Located]:
@@ -164,7 +202,17 @@ def _column(at: Location, table: Table, column: Column) -> Iterator[Located]:
 def _column_names(at: Location, table: Table) -> Iterator[Located]:
     own = STATE_COLUMNS if table.kind == "state" else HISTORY_COLUMNS
     known = {*table.key, *table.columns, *own}
-    for index in table.indexes:
+    for column in [*table.key, *table.columns]:
+        section = "columns" if column in table.columns else "key"
+        if column in own or column.endswith(VERSION_SUFFIX) or column in set(table.key) & set(table.columns):
+            yield _finding((*at, section, column), f"the column {column!r} exists already", "Rename it.")
+        if len(column) > MAX_COLUMN_NAME:
+            what = f"the column name {column!r} is longer than {MAX_COLUMN_NAME} letters"
+            yield _finding((*at, section, column), what, "Shorten it.")
+    for place, index in enumerate(table.indexes):
+        if not index or index in table.indexes[:place]:
+            what = "an index names columns" if not index else f"the index {list(index)} stands twice"
+            yield _finding((*at, "indexes", place), what, "Remove it.")
         for column in index:
             if column not in known:
                 yield _finding((*at, "indexes"), f"no column {column!r} to index", _nearest(column, known))
@@ -186,6 +234,12 @@ def _views(config: Config) -> Iterator[Located]:
             yield _finding((*at, "movements_of"), what, _nearest(view.movements_of, histories))
             continue
         history = histories[view.movements_of]
+        if all(column.event != "occurred_at" for column in history.columns.values()):
+            what = f"{view.movements_of} has no column with event: occurred_at to order it by"
+            yield _finding((*at, "movements_of"), what, "Add one.")
+        for column in sorted({"previous_quantity", "delta"} & set(history.columns)):
+            what = f"{view.movements_of} has a column {column!r}, as the view has"
+            yield _finding((*at, "movements_of"), what, "Rename it.")
         for column in [view.value, *view.per]:
             if column not in history.columns:
                 what = f"{view.movements_of} has no column {column!r}"

@@ -19,7 +19,7 @@ Path = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
 Paths = Path | tuple[Path, ...]
 PathChoice = Paths | dict[str, Paths]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=1e9)]
 Scalar = str | int
 
 EventField = Literal["occurred_at", "event_id", "action", "hook"]
@@ -38,7 +38,9 @@ class Hook(Model):
     secret_files: tuple[str, ...] = ()
     verify: Literal["required", "off"] = "required"
     # Seconds between the first attempt and attempt 1, 2, 3 …; a higher attempt takes the last.
-    retry_schedule_seconds: tuple[Annotated[float, Field(ge=0)], ...] = Field((0, 60, 300), min_length=1)
+    retry_schedule_seconds: tuple[Annotated[float, Field(ge=0, le=1e9)], ...] = Field(
+        (0, 60, 300), min_length=1
+    )
 
 
 class Kafka(Model):
@@ -79,6 +81,16 @@ class Gateway(Model):
     max_json_depth: int = Field(32, ge=4, le=200)
     max_requests_in_flight: int = Field(512, ge=1)
     max_connections: int = Field(8192, ge=1)
+    # Where deliveries wait on disk while Kafka is away; one file per gateway process.
+    spool_path: str = Field("data/spool.db", min_length=1)
+    spool_max_bytes: int = Field(1_073_741_824, ge=1_048_576)
+
+
+class DeadLetterLimit(Model):
+    """The worker stops before it parks more than both of these within a minute."""
+
+    per_minute: int = Field(100, ge=0)
+    share: Annotated[float, Field(ge=0, le=1)] = 0.2
 
 
 class Worker(Model):
@@ -89,6 +101,8 @@ class Worker(Model):
     database_connections: int = Field(4, ge=1, le=64)
     session_timeout_seconds: Seconds = 12
     max_poll_interval_seconds: Seconds = 604_800
+    watchdog_seconds: Seconds = 120
+    dead_letter_limit: DeadLetterLimit = DeadLetterLimit()
 
 
 class ActionRoute(Model):
@@ -113,9 +127,9 @@ class Topics(Model):
     partitions: int = Field(12, ge=1, le=1000)
     replication_factor: int = Field(1, ge=1, le=15)
     min_insync_replicas: int = Field(1, ge=1, le=15)
-    retention_hours: int = Field(168, ge=-1)
+    retention_hours: int = Field(168, ge=-1, le=1_000_000_000)
     compression: Literal["lz4", "zstd"] = "lz4"
-    max_message_bytes: int = Field(4_194_304, ge=1_048_576)
+    max_message_bytes: int = Field(4_194_304, ge=1_048_576, le=2_147_483_647)
     unrouted: TopicPart = "unrouted"
     dead_letters: TopicPart = "dead-letters"
     families: dict[Name, Family] = Field(min_length=1)

@@ -46,6 +46,7 @@ def run_gateway(config: Config) -> int:
 
 async def _run(config: Config) -> int:
     settings = config.gateway
+    stop = _stop_signal()
     door = admin.bind(settings.host, settings.port, setting="gateway.port", option="--port")
     spool = _open_spool(config)
     publisher = Publisher(config)
@@ -61,7 +62,7 @@ async def _run(config: Config) -> int:
             admin.running(server, door),
         ):
             _announce(config, door, port)
-            code = await _until_stopped(publisher)
+            code = await _until_stopped(stop, publisher)
     finally:
         door.close()
         drainer.cancel()
@@ -103,12 +104,17 @@ def _announce(config: Config, door: socket.socket, admin_port: int) -> None:
     log.info("gateway listening", host=host, port=port, admin_port=admin_port, hooks=sorted(config.hooks))
 
 
-async def _until_stopped(publisher: Publisher) -> int:
-    """Wait for a signal (exit code 0) or for the publisher's death (1)."""
+def _stop_signal() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT; caught before anything is ready, so that no signal kills outright."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _until_stopped(stop: asyncio.Event, publisher: Publisher) -> int:
+    """Wait for a signal (exit code 0) or for the publisher's death (1)."""
     waits = [asyncio.create_task(stop.wait()), asyncio.create_task(publisher.died.wait())]
     _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in pending:

@@ -20,7 +20,8 @@ from connector.errors import ConnectorError, DatabaseOutage, Defect, Poison, Sta
 
 # SQLSTATE classes (PostgreSQL, appendix A) by the reaction that they need.
 POISON_CLASSES = ("22", "23", "54")  # data exception, constraint violation, row or index too big
-DEFECT_CLASSES = ("42", "0A")  # table or column gone, statement not supported
+# Table or column gone, statement not supported, something of somebody's depends on what is dropped.
+DEFECT_CLASSES = ("42", "0A", "2B")
 DEFECT_EXCEPTIONS = ("42501",)  # insufficient privilege is mended outside: an outage
 SQLITE_POISON = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")
 SQLITE_MINIMUM = (3, 37, 0)  # STRICT tables
@@ -42,7 +43,9 @@ def connect(database: Database, *, connections: int = 1) -> Engine:
     url = url_of(database)
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url, database)
-    timeouts = f"-c lock_timeout={int(database.lock_timeout_seconds * 1000)} -c timezone=UTC"
+    timeouts = f"-c lock_timeout={int(database.lock_timeout_seconds * 1000)} -c timezone=UTC "
+    # A worker that was frozen inside a transaction must not hold its locks for as long as it sleeps.
+    timeouts += "-c idle_in_transaction_session_timeout=30000"
     return create_engine(
         url,
         pool_size=connections,

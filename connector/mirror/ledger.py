@@ -71,20 +71,18 @@ def of_entities(
 ) -> Iterator[Event]:
     """Events of these actions that may touch rows of these entities.
 
-    An event with an array of Details is keyed by its first object alone, so all of those come too.
+    An event with an array of Details is keyed by its first object alone, and one that came before
+    its action was in a family by nothing, so all of those come too.
     """
-    array = (
-        "jsonb_typeof(details) = 'array'"
-        if connection.dialect.name == "postgresql"
-        else "json_type(details) = 'array'"
-    )
+    kind = "jsonb_typeof" if connection.dialect.name == "postgresql" else "json_type"
+    untold = f"({kind}(details) = 'array' OR entity_key IS NULL)"
     wanted = set(actions)
     seen: set[str] = set()
     for event in _select(connection, "entity_key", entity_keys):
         if event.action in wanted:
             seen.add(event.event_id)
             yield event
-    for event in _pages(connection, wanted, f"AND {array}"):
+    for event in _pages(connection, wanted, f"AND {untold}"):
         if event.event_id not in seen:
             yield event
 

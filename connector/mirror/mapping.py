@@ -28,7 +28,6 @@ NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 # Where a number of more digits than PostgreSQL's jsonb takes may stand; text can look like it too.
 PERHAPS_WILD = re.compile(rb"\d[eE][+-]?\d{3}|\d{1000}")
 WILD_DIGITS = 1000
-STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +83,15 @@ class MappedTable:
     each: tuple[str, ...] | None
     requires: tuple[int, ...]
     plans: dict[str, _ActionPlan]
-    # Whether a row's key names the entity, so that its events can be found by their entity key.
-    follows_entity: bool = False
+    # Which parts of a row's key spell the entity key of its events, in each way that an action has;
+    # None where some action's entity key cannot be told from the row.
+    entities: frozenset[tuple[int, ...]] | None = None
     # What decides which rows exist, as written.
     written: str = ""
+
+    def entity_keys(self, key: tuple[Any, ...]) -> set[str]:
+        """Entity keys of the events that touch the row with this key, arrays of Details aside."""
+        return {"|".join(key[place] for place in places) for places in self.entities or ()}
 
     def contributions(self, event: Event, rows: Sequence[Row]) -> Iterator[Contribution]:
         """What ``event`` says for this table; ``rows`` are its Details as row objects."""
@@ -109,6 +113,7 @@ class Mapping:
     def __init__(self, config: Config) -> None:
         routes = {action: route.paths for _, action, route in config.actions()}
         self.tables = tuple(_table(name, table, routes) for name, table in config.tables.items())
+        self._by_name = {table.name: table for table in self.tables}
         self._by_action: dict[str, tuple[MappedTable, ...]] = {}
         for table in self.tables:
             for action in table.actions:
@@ -116,7 +121,7 @@ class Mapping:
 
     def table(self, name: str) -> MappedTable:
         """The table of that name; ``KeyError`` when there is none."""
-        return next(table for table in self.tables if table.name == name)
+        return self._by_name[name]
 
     def contributions(self, event: Event) -> list[Contribution]:
         """What ``event`` says for each row that it touches.
@@ -141,9 +146,8 @@ def check_storable(event: Event) -> None:
     for name, raw in (("Details", event.details), ("Properties", event.properties.encode())):
         if b"\\u0000" in raw and NUL.search(raw):
             raise Poison("nul-character", f"{name} holds U+0000, which no database column can.")
-        # Text such as a product number 12E345 is no number; strings are cut out only where it matters.
-        if LONG_EXPONENT.search(raw) and LONG_EXPONENT.search(STRING.sub(b'""', raw)):
-            raise Poison("number-range", f"{name} holds a number with an exponent of three digits or more.")
+        if PERHAPS_WILD.search(raw) and _holds_wild_number(raw):
+            raise Poison("number-range", f"{name} holds a number of more than {WILD_DIGITS} digits.")
     names = (event.action, event.family, event.hook, event.entity_key or "")
     if any("\x00" in name for name in names):
         raise Poison(
@@ -157,7 +161,7 @@ def _holds_wild_number(raw: bytes) -> bool:
     """Whether a number (not a text that looks like one) has more digits than can be stored."""
     try:
         left = [events.exact_json.decode(raw)]
-    except (ValueError, RecursionError):
+    except events.JSON_ERRORS:
         return True  # a number that cannot even be read
     while left:
         value = left.pop()
@@ -231,7 +235,7 @@ def _table(name: str, table: Table, routes: dict[str, tuple[str, ...]]) -> Mappe
         each=tuple(table.each.split(".")) if table.each else None,
         requires=tuple(list(table.columns).index(column) for column in table.requires),
         plans={action: _plan(table, columns, action) for action in table.actions},
-        follows_entity=all(set(routes[action]) <= _key_paths(table, action) for action in table.actions),
+        entities=_entities(table, routes),
         written=f"{sorted(table.actions)} {table.each} {table.requires} "
         + " ".join(
             f"{column}={source.model_dump_json(exclude={'description'})}"
@@ -240,13 +244,25 @@ def _table(name: str, table: Table, routes: dict[str, tuple[str, ...]]) -> Mappe
     )
 
 
-def _key_paths(table: Table, action: str) -> set[str]:
-    """Paths that the table's key is read from for an action."""
-    paths: set[str] = set()
-    for source in table.key.values():
-        choice = source.path.get(action) if isinstance(source.path, dict) else source.path
-        paths.update((choice,) if isinstance(choice, str) else choice or ())
-    return paths
+def _entities(table: Table, routes: dict[str, tuple[str, ...]]) -> frozenset[tuple[int, ...]] | None:
+    """See ``MappedTable.entities``."""
+    ways: set[tuple[int, ...]] = set()
+    for action in table.actions:
+        sources = [_paths(source, action) for source in table.key.values()]
+        places = [
+            next((place for place, paths in enumerate(sources) if path in paths), None)
+            for path in routes[action]
+        ]
+        if None in places:
+            return None
+        ways.add(tuple(place for place in places if place is not None))
+    return frozenset(ways)
+
+
+def _paths(source: Source, action: str) -> tuple[str, ...]:
+    """Paths that a key column is read from for an action."""
+    choice = source.path.get(action) if isinstance(source.path, dict) else source.path
+    return (choice,) if isinstance(choice, str) else choice or ()
 
 
 def _column(name: str, column: Column, indexed: bool) -> MappedColumn:

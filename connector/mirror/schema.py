@@ -13,14 +13,15 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Dialect, Engine, Table, inspect
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTableComment
+from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnComment, SetTableComment
 
 from connector.config import Config
-from connector.errors import StartupError
+from connector.errors import Poison, StartupError
+from connector.events import Event
 from connector.mirror import ledger, statements, views
 from connector.mirror.database import transaction
 from connector.mirror.fold import Folded, fold
-from connector.mirror.mapping import MappedColumn, MappedTable, Mapping
+from connector.mirror.mapping import Contribution, MappedColumn, MappedTable, Mapping
 from connector.mirror.sink import SCHEMA_LOCK
 from connector.mirror.statements import Batch, quoted
 from connector.mirror.tables import Tables, column_ddl
@@ -28,6 +29,7 @@ from connector.mirror.tables import Tables, column_ddl
 log = structlog.get_logger(__name__)
 
 FILL_BATCH = 20_000
+REMOVED = "removed"
 WRITTEN = (("table_name", "text"), ("column_name", "text"), ("rule", "text"))
 
 
@@ -53,8 +55,10 @@ def ddl(config: Config, dialect_name: str) -> Iterator[str]:
     for table in Tables(mapping).metadata.sorted_tables:
         yield _text(CreateTable(table), dialect)
         yield from (_text(CreateIndex(index), dialect) for index in sorted(table.indexes, key=_index_name))
-        yield from _comments(table, dialect)
-    yield from _view_statements(config, mapping, dialect_name)
+        for comment in _comments(table, dialect):
+            yield _text(comment, dialect).replace("%%", "%")
+    for view in views.statements(config, mapping, dialect_name):
+        yield from _view_statements(*view, dialect_name)
 
 
 def ensure(engine: Engine, config: Config, mapping: Mapping) -> Filled:
@@ -67,10 +71,9 @@ def ensure(engine: Engine, config: Config, mapping: Mapping) -> Filled:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
-        if _recorded(connection).get(("", "")) == fingerprint(mapping) and _complete(connection, tables):
-            _make_views(connection, config, mapping)
-            return Filled({})
-        filled = _change(connection, tables, mapping)
+        filled = Filled({})
+        if _recorded(connection).get(("", "")) != fingerprint(mapping) or not _complete(connection, tables):
+            filled = _change(connection, tables, mapping)
         _make_views(connection, config, mapping)
     for table, columns in filled.columns.items():
         log.info("filled from the ledger", table=table, columns=columns or "all")
@@ -91,16 +94,17 @@ def state(engine: Engine, mapping: Mapping) -> str | None:
 def _change(connection: Connection, tables: Tables, mapping: Mapping) -> Filled:
     existing = set(inspect(connection).get_table_names())
     recorded = _recorded(connection)
+    _refuse_foreign(existing, recorded, tables, mapping)
     for table in tables.metadata.sorted_tables:
         if table.name in existing:
-            _add_columns(connection, table)
+            _add_columns(connection, table, mapping)
         else:
             table.create(connection)
             continue
         _make_indexes(connection, table)
         if connection.dialect.name == "postgresql":
-            for comment in _comments(table, connection.dialect):
-                connection.exec_driver_sql(comment.replace("%", "%%"))
+            for element in _comments(table, connection.dialect):
+                connection.execute(element)
     filled: dict[str, list[str] | None] = {}
     for mapped in mapping.tables:
         changed = _changed_columns(mapped, recorded, whole=mapped.name not in existing)
@@ -130,11 +134,21 @@ def _fill(connection: Connection, table: MappedTable, columns: Sequence[MappedCo
         _clear(connection, table, columns)
     said: list[tuple[Any, Any]] = []
     for event in ledger.of_actions(connection, table.actions):
-        said.append((event, list(Mapping.read(table, event))))
+        said.append((event, _read(table, event)))
         if len(said) >= FILL_BATCH:
             _join(connection, table, fold(said), columns)
             said.clear()
     _join(connection, table, fold(said), columns)
+
+
+def _read(table: MappedTable, event: Event) -> list[Contribution]:
+    try:
+        return list(Mapping.read(table, event))
+    except Poison as poison:
+        raise StartupError(
+            f"The event {event.event_id} of the ledger does not fit the table {table.name}: {poison.error}",
+            "change the type or the path of the column in tables.yaml",
+        ) from poison
 
 
 def _clear(connection: Connection, table: MappedTable, columns: Sequence[MappedColumn]) -> None:
@@ -170,8 +184,23 @@ def _complete(connection: Connection, tables: Tables) -> bool:
     )
 
 
-def _add_columns(connection: Connection, table: Table) -> None:
-    existing = {column["name"] for column in inspect(connection).get_columns(table.name)}
+def _refuse_foreign(
+    existing: set[str], recorded: dict[tuple[str, str], str], tables: Tables, mapping: Mapping
+) -> None:
+    """Never touch a table of that name which is another program's."""
+    if "mirror_columns" in existing and not recorded:
+        return  # made by hand from the text of ``connector schema``
+    known = {table for table, _ in recorded}
+    ours = {table.name for table in mapping.tables} if recorded else set(tables.metadata.tables)
+    if foreign := sorted((ours & existing) - known):
+        raise StartupError(
+            f"The database holds tables of these names that are not the connector's: {', '.join(foreign)}.",
+            "give the mirror a database of its own, or rename these tables in tables.yaml",
+        )
+
+
+def _add_columns(connection: Connection, table: Table, mapping: Mapping) -> None:
+    existing = {column["name"]: column["type"] for column in inspect(connection).get_columns(table.name)}
     key = set(inspect(connection).get_pk_constraint(table.name)["constrained_columns"])
     wanted_key = {column.name for column in table.primary_key}
     if key != wanted_key:
@@ -180,8 +209,17 @@ def _add_columns(connection: Connection, table: Table) -> None:
             f"{sorted(wanted_key)} in tables.yaml.",
             f"drop the table ({quoted(table.name)}) and start again: it is filled from the ledger anew",
         )
+    mapped = table.name in {one.name for one in mapping.tables}
     for column in table.columns:
-        if column.name not in existing:
+        if column.name in existing:
+            held, wanted = _type_name(existing[column.name], connection), _type_name(column.type, connection)
+            if mapped and held != wanted:
+                raise StartupError(
+                    f"The column {column.name} of the table {table.name} is {held} in the database and "
+                    f"{wanted} by tables.yaml.",
+                    f"drop the table ({quoted(table.name)}) and start again: it is filled from the ledger",
+                )
+        else:
             connection.exec_driver_sql(
                 f"ALTER TABLE {quoted(table.name)} ADD COLUMN {column_ddl(column, connection.dialect)}"
             )
@@ -192,30 +230,56 @@ def _make_indexes(connection: Connection, table: Table) -> None:
         connection.execute(CreateIndex(index, if_not_exists=True))
 
 
+def _type_name(type_: Any, connection: Connection) -> str:
+    name = str(type_.compile(dialect=connection.dialect))
+    # SQLAlchemy has no name for SQLite's ANY and calls it so.
+    return "ANY" if connection.dialect.name == "sqlite" and name == "NUMERIC" else name
+
+
 def _make_views(connection: Connection, config: Config, mapping: Mapping) -> None:
-    for statement in _view_statements(config, mapping, connection.dialect.name):
+    """Make the views that are new or changed.
+
+    One that did not change is left alone: it keeps its grants, and whoever reads it is not waited for.
+    """
+    dialect = connection.dialect.name
+    made = {column: rule for (table, column), rule in _recorded(connection).items() if column and not table}
+    existing = set(inspect(connection).get_view_names())
+    wanted = {name: (select, comment) for name, select, comment in views.statements(config, mapping, dialect)}
+    rules = {name: hashlib.sha256(repr(parts).encode()).hexdigest()[:32] for name, parts in wanted.items()}
+    if made == rules and set(rules) <= existing:
+        return
+    for name in made.keys() - wanted.keys():
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {quoted(name)}")
+    for name, (select, comment) in wanted.items():
+        if made.get(name) != rules[name] or name not in existing:
+            _make_view(connection, name, select, comment)
+    connection.exec_driver_sql("DELETE FROM mirror_columns WHERE table_name = '' AND column_name <> ''")
+    _insert_rules(connection, {("", name): rule for name, rule in rules.items()})
+
+
+def _make_view(connection: Connection, name: str, select: str, comment: str) -> None:
+    for statement in _view_statements(name, select, comment, connection.dialect.name):
         connection.exec_driver_sql(
             statement.replace("%", "%%") if connection.dialect.name == "postgresql" else statement
         )
 
 
-def _view_statements(config: Config, mapping: Mapping, dialect: str) -> Iterator[str]:
-    for name, select, comment in views.statements(config, mapping, dialect):
-        yield f"DROP VIEW IF EXISTS {quoted(name)}"
-        yield f"CREATE VIEW {quoted(name)} AS {select}"
-        if dialect == "postgresql" and comment:
-            literal = comment.replace("'", "''")
-            yield f"COMMENT ON VIEW {quoted(name)} IS '{literal}'"
+def _view_statements(name: str, select: str, comment: str, dialect: str) -> Iterator[str]:
+    yield f"DROP VIEW IF EXISTS {quoted(name)}"
+    yield f"CREATE VIEW {quoted(name)} AS {select}"
+    if dialect == "postgresql" and comment:
+        literal = comment.replace("'", "''")
+        yield f"COMMENT ON VIEW {quoted(name)} IS '{literal}'"
 
 
-def _comments(table: Table, dialect: Dialect) -> Iterator[str]:
+def _comments(table: Table, dialect: Dialect) -> Iterator[DDLElement]:
     if not dialect.supports_comments:
         return
     if table.comment:
-        yield _text(SetTableComment(table), dialect)
+        yield SetTableComment(table)
     for column in table.columns:
         if column.comment:
-            yield _text(SetColumnComment(column), dialect)
+            yield SetColumnComment(column)
 
 
 def _text(element: Any, dialect: Dialect) -> str:
@@ -253,8 +317,17 @@ def _recorded(connection: Connection) -> dict[tuple[str, str], str]:
 
 
 def _record(connection: Connection, mapping: Mapping) -> None:
-    connection.exec_driver_sql("DELETE FROM mirror_columns")
     rules = {**_written(mapping), ("", ""): fingerprint(mapping)}
+    # A table that was taken out of tables.yaml is still known as the connector's; when it comes back,
+    # its rule differs and it is filled anew.
+    removed = {
+        (table, ""): REMOVED for table, _ in _recorded(connection) if table and (table, "") not in rules
+    }
+    connection.exec_driver_sql("DELETE FROM mirror_columns WHERE table_name <> '' OR column_name = ''")
+    _insert_rules(connection, {**rules, **removed})
+
+
+def _insert_rules(connection: Connection, rules: dict[tuple[str, str], str]) -> None:
     rows = [(table, column, rule) for (table, column), rule in rules.items()]
     statements.run(
         connection, "INSERT INTO mirror_columns (table_name, column_name, rule)", Batch(WRITTEN, rows), ""

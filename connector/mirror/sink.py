@@ -210,7 +210,7 @@ class Sink:
             for contribution in self._mapping.contributions(event):
                 touched.setdefault(contribution.table.name, set()).add(contribution.key)
         for name, keys in touched.items():
-            refold(connection, self._mapping.table(name), keys, {event.entity_key or "" for event in events})
+            refold(connection, self._mapping.table(name), keys)
 
     def _write_letters(
         self, connection: Connection, chunks: Sequence[Chunk], held: dict[Partition, int]
@@ -220,9 +220,14 @@ class Sink:
             return
         mark = "%s" if connection.dialect.name == "postgresql" else "?"
         names = list(letters[0].row)
+        # One that was replayed and parked anew after that has failed again. Copies of the same fault
+        # and a rebuild from the log bring only what was parked before, and change nothing.
+        sets = ", ".join(f"{name} = excluded.{name}" for name in names if name != "dead_letter_id")
         statement = (
-            f"INSERT INTO dead_letters ({', '.join(names)}) VALUES ({', '.join([mark] * len(names))}) "
-            "ON CONFLICT (dead_letter_id) DO NOTHING"
+            f"INSERT INTO dead_letters AS held ({', '.join(names)}) "
+            f"VALUES ({', '.join([mark] * len(names))}) "
+            f"ON CONFLICT (dead_letter_id) DO UPDATE SET {sets} "
+            "WHERE held.state = 'replayed' AND excluded.parked_at > held.state_at"
         )
         connection.exec_driver_sql(
             statement, [tuple(letter.row[name] for name in names) for letter in letters]
@@ -278,9 +283,7 @@ def write_folded(connection: Connection, mapping: Mapping, folded: Folded) -> No
             statements.write_history(connection, table, history)
 
 
-def refold(
-    connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]], entity_keys: set[str]
-) -> None:
+def refold(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]]) -> None:
     """Fold these rows of a table anew from the ledger."""
     names = [column.name for column in table.key]
     if table.kind == "history":
@@ -288,7 +291,7 @@ def refold(
         return
     statements.delete_keys(connection, table.name, names, keys)
     said = []
-    for event in _events_of(connection, table, entity_keys):
+    for event in _events_of(connection, table, keys):
         contributions = [one for one in Mapping.read(table, event) if one.key in keys]
         if contributions:
             said.append((event, contributions))
@@ -304,8 +307,9 @@ def _refold_history(connection: Connection, table: MappedTable, event_ids: set[s
         statements.write_history(connection, table, rows)
 
 
-def _events_of(connection: Connection, table: MappedTable, entity_keys: set[str]) -> Iterable[Any]:
-    """Events that may touch the rows of these entities; all of the table's where keys do not tell."""
-    if table.follows_entity:
+def _events_of(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]]) -> Iterable[Any]:
+    """Events that may touch these rows; all of the table's where keys do not tell."""
+    if table.entities is not None:
+        entity_keys = {entity_key for key in keys for entity_key in table.entity_keys(key)}
         return ledger.of_entities(connection, table.actions, entity_keys)
     return ledger.of_actions(connection, table.actions)

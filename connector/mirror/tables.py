@@ -150,23 +150,30 @@ class Tables:
     def _model(
         self, name: str, columns: list[tuple[str, Column[Any]]], comment: str, indexes: Any
     ) -> type[SQLModel]:
-        """One SQLModel class with exactly these columns."""
+        """One SQLModel class with exactly these columns.
+
+        A column whose name is a member of SQLModel's own, such as ``copy``, has ``column_`` before it there.
+        """
         base: Any = type("MirrorModel", (SQLModel,), {"__abstract__": True}, registry=self._registry)
         fields: dict[str, Any] = {
-            column_name: (Any, Field(default=None, sa_column=column)) for column_name, column in columns
+            _attribute(column_name): (Any, Field(default=None, sa_column=column))
+            for column_name, column in columns
         }
         table_indexes = [Index(f"ix_{name}_{'_'.join(index)}"[:63], *index) for index in indexes]
         base.__table_args__ = (*table_indexes, {"comment": comment or None, "sqlite_strict": True})
         base.__tablename__ = name
         class_name = "".join(part.title() for part in name.split("_"))
-        model = create_model(
-            class_name, __base__=base, __cls_kwargs__={"table": True}, **fields
-        )
-        return cast(type[SQLModel], model)
+        model = create_model(class_name, __base__=base, __cls_kwargs__={"table": True}, **fields)
+        return cast("type[SQLModel]", model)
 
     def table(self, name: str) -> Table:
         """The SQLAlchemy table of that name."""
         return self.metadata.tables[name]
+
+
+def _attribute(column: str) -> str:
+    taken = hasattr(SQLModel, column) or column.startswith("model_") or column == "registry"
+    return f"column_{column}" if taken else column
 
 
 def mapped_columns(table: MappedTable) -> list[tuple[str, Column[Any]]]:

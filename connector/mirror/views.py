@@ -14,15 +14,20 @@ STATUS_COMMENT = "How fresh the mirror is, per family; records_lost must be 0."
 def statements(config: Config, mapping: Mapping, dialect: str) -> Iterator[tuple[str, str, str]]:
     """(name, SELECT, comment) of every view."""
     for name, view in config.views.items():
-        yield name, _movements(view, mapping, dialect), view.description
+        yield name, _movements(config, view, mapping, dialect), view.description
     yield STATUS, _status(config, dialect), STATUS_COMMENT
 
 
-def _movements(view: View, mapping: Mapping, dialect: str) -> str:
+def _movements(config: Config, view: View, mapping: Mapping, dialect: str) -> str:
     history = mapping.table(view.movements_of)
     columns = ", ".join(quoted(column.name) for column in (*history.key, *history.columns))
     value = quoted(view.value)
-    order = ", ".join(_event_order(dialect, "occurred_at" in {column.name for column in history.columns}))
+    instant = next(
+        name
+        for name, column in config.tables[view.movements_of].columns.items()
+        if column.event == "occurred_at"
+    )
+    order = ", ".join((quoted(instant), *_event_order(dialect)))
     window = f"PARTITION BY {', '.join(map(quoted, view.per))} ORDER BY {order}"
     previous = f"LAG({value}) OVER ({window})"
     return (
@@ -31,10 +36,8 @@ def _movements(view: View, mapping: Mapping, dialect: str) -> str:
     )
 
 
-def _event_order(dialect: str, has_instant: bool) -> Iterator[str]:
-    """Event order: (occurred_at, delivery Id, index), then the row object's place (mirror.md, 1)."""
-    if has_instant:
-        yield "occurred_at"
+def _event_order(dialect: str) -> Iterator[str]:
+    """What follows occurred_at in event order: delivery Id, index, the row object's place (mirror.md, 1)."""
     if dialect == "postgresql":
         yield "split_part(event_id, ':', 1) COLLATE \"C\""
         yield "split_part(event_id, ':', 2)::bigint"

@@ -37,7 +37,7 @@ GRACE_SECONDS = 3.0
 KEEPALIVE_SECONDS = 3.0
 
 
-class NotTaken(Exception):  # noqa: N818 - an outcome, not an error of this program
+class NotTaken(Exception):
     """The receiver did not answer this attempt with 2xx."""
 
 
@@ -45,7 +45,7 @@ class Gone(NotTaken):
     """The receiver answered 410: XTND does not try again."""
 
 
-class Stopped(Exception):  # noqa: N818 - an outcome, not an error of this program
+class Stopped(Exception):
     """The run was stopped while the delivery waited for its next attempt."""
 
 

@@ -11,22 +11,27 @@ from typing import Any
 
 import structlog
 
+from connector import failpoints
 from connector.mirror.sink import Partition
 from connector.stream.delivery import Decode, Delivery
-from connector.stream.transport import Fetched
+from connector.stream.fetched import Fetched
 
 log = structlog.get_logger(__name__)
 
 # Exit codes of a worker that stops itself; a supervisor starts it again.
 EXIT_DEFECT = 70
 EXIT_STREAM_ENDED = 71
+EXIT_STANDSTILL = 73
 
-Reread = Callable[[dict[Partition, int]], Awaitable[None]]
+Reread = Callable[[set[Partition]], None]
 Die = Callable[[int], Any]
 
 
 class Agents:
-    """Makes the agents of an app; ``die`` ends the process with an exit code."""
+    """Makes the agents of an app.
+
+    ``reread`` has partitions read again from the mirror's offset, ``die`` ends the process.
+    """
 
     def __init__(self, app: Any, delivery: Delivery, *, max_events: int, reread: Reread, die: Die) -> None:
         self._app = app
@@ -46,12 +51,13 @@ class Agents:
 
     async def _mirror(self, stream: Any, read: Decode) -> None:
         async for batch in batches(stream, self._max_events):
+            failpoints.reach("agent")
             holes = await self._delivery.deliver([event.value for event in batch], read)
             for event in batch:
                 if not _in_hole(event.value, holes):
                     event.ack()
             if holes:
-                await self._reread(holes)
+                self._reread(set(holes))
 
     async def _guard(self, name: str, loop: Awaitable[None]) -> None:
         """Let nothing but the app's own stop end the loop quietly."""

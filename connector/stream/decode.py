@@ -16,7 +16,10 @@ from connector.events import DeadLetter
 from connector.mirror.ledger import Placed
 from connector.mirror.mapping import Mapping
 from connector.mirror.sink import Chunk, Item, Letter
-from connector.stream.transport import Fetched
+from connector.stream.fetched import Fetched
+
+INT32, INT64 = 2**31, 2**63
+SHORT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,25 +110,44 @@ def _chunk(fetched: Fetched, **content: Any) -> Chunk:
 
 
 def _row(letter: DeadLetter, record: Any, now: int) -> dict[str, Any]:
-    """Values of a ``dead_letters`` row; text without U+0000, which no column can hold."""
-    at = letter.parked_at or events.iso(now)
+    """Values of a ``dead_letters`` row that every database takes, whatever the header claims."""
+    at = _instant(letter.parked_at or events.iso(now), now)
+    context = {_clean(key): _storable(value) for key, value in letter.context.items()}
     return {
-        "dead_letter_id": _clean(letter.dead_letter_id),
-        "stage": _clean(letter.stage),
-        "reason": _clean(letter.reason),
+        "dead_letter_id": _short(letter.dead_letter_id),
+        "stage": _short(letter.stage),
+        "reason": _short(letter.reason),
         "error": _clean(letter.error),
-        "hook": _clean(letter.hook),
-        "action": _clean(letter.action),
-        "event_id": _clean(letter.event_id),
+        "hook": _short(letter.hook),
+        "action": _short(letter.action),
+        "event_id": _short(letter.event_id),
         "payload": letter.payload,
-        "context": _clean(msgspec.json.encode(letter.context).decode().replace("\\u0000", "\ufffd")),
-        "kafka_topic": letter.kafka_topic or record.topic,
-        "kafka_partition": record.partition if letter.kafka_partition is None else letter.kafka_partition,
-        "kafka_offset": record.offset if letter.kafka_offset is None else letter.kafka_offset,
-        "parked_at": _instant(at, now),
+        "context": msgspec.json.encode(context).decode(),
+        "kafka_topic": _short(letter.kafka_topic or record.topic),
+        "kafka_partition": _number(letter.kafka_partition, record.partition, INT32),
+        "kafka_offset": _number(letter.kafka_offset, record.offset, INT64),
+        "parked_at": at,
         "state": "parked",
-        "state_at": _instant(at, now),
+        "state_at": at,
     }
+
+
+def _number(claimed: int | None, actual: int, below: int) -> int:
+    return actual if claimed is None or not 0 <= claimed < below else claimed
+
+
+def _storable(value: Any) -> Any:
+    """A value that a JSON column takes: text without U+0000, small whole numbers, else its text."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int) and -INT64 <= value < INT64:
+        return value
+    return _clean(value if isinstance(value, str) else repr(value))
+
+
+def _short(text: str | None) -> str | None:
+    """Text for a column that is a key or indexed; no real one is longer."""
+    return None if text is None else _clean(text[:SHORT])
 
 
 def _instant(text: str, now: int) -> str:

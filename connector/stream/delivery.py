@@ -9,18 +9,20 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import TypeVar
 
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from connector import metrics
-from connector.errors import Outage, Poison
+from connector import failpoints, metrics
+from connector.errors import Poison
 from connector.events import DeadLetter
 from connector.mirror.sink import Chunk, Partition, Sink, Written
 from connector.stream import decode
 from connector.stream.decode import Decoded
-from connector.stream.transport import Fetched
+from connector.stream.fetched import Fetched
+from connector.stream.limit import Limit
+from connector.stream.patience import Patience
 
 log = structlog.get_logger(__name__)
 
@@ -28,38 +30,46 @@ T = TypeVar("T")
 Decode = Callable[[Fetched, int], Decoded]
 Publish = Callable[[DeadLetter], Awaitable[None]]
 
-LONGEST_PAUSE_SECONDS = 10.0
-
 
 class Delivery:
     """Carries batches into the mirror; one for all agents of a worker."""
 
-    def __init__(self, sink: Sink, executor: Executor, publish: Publish, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        executor: Executor,
+        publish: Publish,
+        clock: Callable[[], int],
+        *,
+        patience: Patience,
+        limit: Limit,
+    ) -> None:
         """``publish`` puts a dead letter on Kafka and returns when it is acknowledged."""
         self._sink = sink
         self._executor = executor
         self._publish = publish
         self._clock = clock
-        # What is wrong right now, by part; empty while all is well.
-        self.trouble: dict[str, str] = {}
+        self._patience = patience
+        self._limit = limit
 
     async def deliver(self, fetched: Sequence[Fetched], read: Decode) -> dict[Partition, int]:
         """Bring chunks into the mirror; returns the offsets of partitions that must be read again."""
         now = self._clock()
-        decoded = await self._in_thread(lambda: [read(one, now) for one in _joined(fetched)])
-        for one in decoded:
-            await self._park(one.parked)
+        decoded = await self._in_thread(lambda: [read(one, now) for one in joined(fetched)])
+        letters = [letter for one in decoded for letter in one.parked]
+        self._limit.read(decode.count_events([one.chunk for one in decoded]) + len(letters))
+        await self._park(letters)
         holes: dict[Partition, int] = {}
         # A partition stands once in a transaction, so a second run of it waits for the first.
-        for batch in _rounds([one.chunk for one in decoded]):
+        for batch in rounds([one.chunk for one in decoded]):
             holes |= await self._write(batch)
         return holes
 
     async def _write(self, chunks: list[Chunk]) -> dict[Partition, int]:
         """Write a batch, splitting it around events that the database refuses."""
         try:
-            written = await self._patiently(
-                "database", lambda: self._in_thread(lambda: self._sink.write(chunks))
+            written = await self._patience.until_done(
+                "database", lambda: self._in_thread(lambda: self._transact(chunks))
             )
         except Poison as poison:
             if decode.count_events(chunks) > 1:
@@ -68,6 +78,13 @@ class Delivery:
             return await self._write(await self._park_refused(chunks, poison))
         self._tell(chunks, written)
         return written.holes
+
+    def _transact(self, chunks: list[Chunk]) -> Written:
+        failpoints.reach("database")
+        with metrics.batch_seconds.time():
+            written = self._sink.write(chunks)
+        failpoints.reach("after-commit")
+        return written
 
     async def _park_refused(self, chunks: list[Chunk], poison: Poison) -> list[Chunk]:
         """Park the single event of a batch that the database refuses."""
@@ -80,6 +97,7 @@ class Delivery:
         raise poison  # nothing here but offsets and dead letters, which no value can spoil
 
     async def _park(self, letters: Sequence[DeadLetter]) -> None:
+        self._limit.park(len(letters))
         for letter in letters:
             log.warning(
                 "event parked",
@@ -90,33 +108,8 @@ class Delivery:
                 partition=letter.kafka_partition,
                 offset=letter.kafka_offset,
             )
-            await self._patiently("kafka", lambda letter=letter: self._publish(letter))  # type: ignore[misc]
+            await self._patience.until_done("kafka", partial(self._publish, letter))
             metrics.dead_letters.labels(stage="worker", reason=letter.reason).inc()
-
-    async def _patiently(self, part: str, act: Callable[[], Awaitable[T]]) -> T:
-        """Do it until it succeeds or fails with something else than an outage."""
-
-        def note(state: RetryCallState) -> None:
-            error = state.outcome.exception() if state.outcome else None
-            self.trouble[part] = str(error)
-            metrics.up.labels(part=part).set(0)
-            metrics.outage_pauses.labels(part=part).inc()
-            pause = round(state.next_action.sleep, 2) if state.next_action else 0
-            log.warning("waiting for an outage to end", part=part, error=str(error), pause_seconds=pause)
-
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Outage),
-            wait=wait_random_exponential(multiplier=0.1, max=LONGEST_PAUSE_SECONDS),
-            before_sleep=note,
-            reraise=True,
-        )
-        async for attempt in retrying:
-            with attempt:
-                result = await act()
-        if self.trouble.pop(part, None):
-            log.info("the outage is over", part=part)
-        metrics.up.labels(part=part).set(1)
-        return result
 
     async def _in_thread(self, act: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, act)
@@ -144,30 +137,30 @@ class Delivery:
             )
 
 
-def _joined(fetched: Sequence[Fetched]) -> list[Fetched]:
+def joined(fetched: Sequence[Fetched]) -> list[Fetched]:
     """Runs of one partition that follow each other, as one."""
-    joined: list[Fetched] = []
+    runs: list[Fetched] = []
     place: dict[Partition, int] = {}
     for one in fetched:
         tp = (one.topic, one.partition)
         index = place.get(tp)
-        if index is not None and joined[index].next_offset == one.asked == one.first:
-            before = joined[index]
-            joined[index] = Fetched(one.topic, one.partition, before.asked, before.records + one.records)
+        if index is not None and runs[index].next_offset == one.asked == one.first:
+            before = runs[index]
+            runs[index] = Fetched(one.topic, one.partition, before.asked, before.records + one.records)
         else:
-            place[tp] = len(joined)
-            joined.append(one)
-    return joined
+            place[tp] = len(runs)
+            runs.append(one)
+    return runs
 
 
-def _rounds(chunks: Sequence[Chunk]) -> list[list[Chunk]]:
+def rounds(chunks: Sequence[Chunk]) -> list[list[Chunk]]:
     """Batches in which every partition stands once, in the order of the chunks."""
-    rounds: list[list[Chunk]] = []
+    batches: list[list[Chunk]] = []
     turn: dict[Partition, int] = {}
     for chunk in chunks:
         index = turn.get(chunk.tp, 0)
         turn[chunk.tp] = index + 1
-        if index == len(rounds):
-            rounds.append([])
-        rounds[index].append(chunk)
-    return rounds
+        if index == len(batches):
+            batches.append([])
+        batches[index].append(chunk)
+    return batches

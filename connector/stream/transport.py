@@ -4,20 +4,26 @@ Faust spends about 130 µs on every message, nearly all of it on tasks and queue
 is a chunk: the consecutive records of one partition out of one fetch, which is also the natural
 database transaction. Everything else (agents, streams, rebalances) is Faust's.
 
-What Faust keeps about offsets is bookkeeping only. Positions come from the database at every
-assignment, and a chunk is acked after the transaction that holds it, so the highest ack of a
-partition may always be committed to Kafka (reliability.md, part 3).
+What Faust keeps about offsets is bookkeeping only. A partition is fetched from only while it has a
+``Place``: its position, put there from the database's offset. A rebalance takes all places away,
+and a hole or a log that began anew that of one partition; each is then placed again. A chunk is
+acked after the transaction that holds it, so the highest ack of a partition may always be committed
+to Kafka (reliability.md, part 3).
 """
 
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import aiokafka
 import structlog
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
+
+from connector.stream.fetched import Fetched, Host, Place, Position, ReadOffsets
 
 log = structlog.get_logger(__name__)
 
@@ -26,44 +32,11 @@ log = structlog.get_logger(__name__)
 # a lone event; Faust's own 1.5 s would be felt.
 FETCH_WAIT_MS = 50
 TURN_SECONDS = 0.05
-# Bytes of one partition in one fetch; keeps a worker small whatever the backlog.
-PARTITION_FETCH_BYTES = 262_144
-
-Locate = Callable[["ChunkConsumer", set[TP]], Awaitable[Mapping[TP, "Position"]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where to go on in a partition: what the mirror wants, and what Kafka can be asked for."""
-
-    wanted: int
-    seek: int
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """The value of a chunk message: consecutive records of one partition, still raw.
-
-    ``asked`` is the offset that the mirror wanted when these records came; above it stands a hole,
-    unless ``asked`` is what the mirror holds: then Kafka no longer has what lay between.
-    """
-
-    topic: str
-    partition: int
-    asked: int
-    records: tuple[Any, ...]
-
-    @property
-    def first(self) -> int:
-        return int(self.records[0].offset)
-
-    @property
-    def next_offset(self) -> int:
-        return int(self.records[-1].offset) + 1
+PLACE_AGAIN_SECONDS = 1.0
 
 
 class ChunkThread(driver.AIOKafkaConsumerThread):
-    """The thread of Faust's consumer, with a short wait at the broker."""
+    """The thread of Faust's consumer."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -71,52 +44,98 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001
         return consumer
 
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit to Kafka; a failure is no reason to stop, because the database holds the truth."""
+        try:
+            await self._ensure_consumer().commit(
+                {
+                    aiokafka.TopicPartition(tp.topic, tp.partition): offset
+                    for tp, offset in offsets.items()
+                    if tp in self.assignment()
+                }
+            )
+        except KafkaError as error:
+            log.info("offsets not committed to Kafka; the database holds them", error=repr(error))
+            return False
+        return True
+
+    async def stay(self) -> None:
+        """Count as a poll: aiokafka leaves the group for good when nobody polls for too long."""
+        await self.call_thread(self._touch)
+
+    async def _touch(self) -> None:
+        with self._ensure_consumer()._fetcher._subscriptions.fetch_context():  # noqa: SLF001
+            pass
+
 
 class ChunkConsumer(driver.Consumer):
-    """Faust's consumer, fetching chunks.
+    """Faust's consumer, fetching chunks."""
 
-    ``locate`` says where to go on after an assignment, ``budget`` how many records of one topic may
-    wait for their transaction; both are set by the app (``worker.py``).
-    """
-
-    locate: Locate
-    budget: int
+    logger = driver.logger
+    _thread: ChunkThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._asked: dict[TP, int] = {}
-        self._waiting: defaultdict[str, int] = defaultdict(int)
+        self._places: dict[TP, Place] = {}
+        self._restarted: set[TP] = set()
+        self._placing: asyncio.Future[None] | None = None
+        self._assigned_once = False
+        # Held while records are fetched, so that no seek happens in the middle.
+        self._turn = asyncio.Lock()
+        # Records of each message that is not acked; one that Faust drops vanishes by itself.
+        self._waiting: WeakKeyDictionary[Message, int] = WeakKeyDictionary()
         super().__init__(*args, **kwargs)
+        self._read_offset = ReadOffsets()  # type: ignore[assignment]  # keeps nothing, whatever it is given
 
     def _new_consumer_thread(self) -> ChunkThread:
         return ChunkThread(self, loop=self.loop, beacon=self.beacon)
 
     # --- Chunks out of fetches ---
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ARG002, ASYNC109
         """Yield one message per partition that has records."""
-        records, active = await self._wait_next_records(min(timeout, TURN_SECONDS))
-        generation = self.app.consumer_generation_id
-        if records is None or self.should_stop:
-            return
         if not self.flow_active:
-            # A rebalance is under way: what was fetched is read again from the mirror's offset.
-            await self._seek_if_possible()
-            return
+            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
+        async with self._turn:
+            generation = self.app.consumer_generation_id
+            places = self._fetchable()
+            records = await self._fetch(set(places))
         for tp, fetched in records.items():
-            message = self._chunk(tp, fetched)
-            if not self.flow_active or self.app.consumer_generation_id != generation:
-                return
-            if active is None or tp in active or tp in self._buffered_partitions:
-                self._waiting[tp.topic] += len(fetched)
-                yield tp, message
+            if self.should_stop or not self.flow_active or generation != self.app.consumer_generation_id:
+                return  # what was fetched is read again from where it will be placed
+            place = places.get(tp)
+            if place is not None and place is self._places.get(tp):
+                message = self._chunk(tp, fetched, place)
+                if message is not None:
+                    yield tp, message
 
-    def _chunk(self, tp: TP, records: list[Any]) -> ConsumerMessage:
-        last = records[-1]
-        asked = self._asked.get(tp, records[0].offset)
-        # Noted even when the message goes nowhere, so that a lost chunk shows as a hole.
-        self._asked[tp] = last.offset + 1
-        value = Fetched(tp.topic, tp.partition, asked, tuple(records))
-        return ConsumerMessage(
+    async def _fetch(self, partitions: set[TP]) -> Mapping[TP, list[Any]]:
+        if partitions:
+            records: Mapping[TP, list[Any]] = await self._getmany(partitions, TURN_SECONDS)
+            return records
+        await self._thread.stay()
+        await self.sleep(TURN_SECONDS)
+        return {}
+
+    def _fetchable(self) -> dict[TP, Place]:
+        """Placed partitions, without those of a topic whose records already fill the budget."""
+        budget = cast("Host", self.app).budget
+        waiting: Counter[str] = Counter()
+        for message, records in self._waiting.items():
+            waiting[message.topic] += records
+        active = self._get_active_partitions() | self._buffered_partitions
+        return {
+            tp: place for tp, place in self._places.items() if tp in active and waiting[tp.topic] < budget
+        }
+
+    def _chunk(self, tp: TP, records: list[Any], place: Place) -> ConsumerMessage | None:
+        """The message of a chunk; None when the log turns out to be another than was read before."""
+        first, last = records[0], records[-1]
+        if first.offset < place.expected:
+            self.place_again([tp], restarted=True)
+            return None
+        value = Fetched(tp.topic, tp.partition, place.wanted, tuple(records))
+        place.wanted = place.expected = last.offset + 1
+        message = ConsumerMessage(
             tp.topic,
             tp.partition,
             last.offset,
@@ -131,27 +150,14 @@ class ChunkConsumer(driver.Consumer):
             tp,
             generation_id=self.app.consumer_generation_id,
         )
-
-    def _get_active_partitions(self) -> set[TP]:
-        """Partitions to fetch from: not those of a topic whose records already fill the budget."""
-        active: set[TP] = super()._get_active_partitions()
-        full = {topic for topic, waiting in self._waiting.items() if waiting >= self.budget}
-        if not full:
-            return active
-        # Without any topic Faust would sleep for a second, so the fullest wait in a short turn.
-        return {tp for tp in active if tp.topic not in full} or active
+        self._waiting[message] = len(records)
+        return message
 
     def ack(self, message: Message) -> bool:
         """Note that a chunk is in the mirror; frees its share of the budget."""
+        self._waiting.pop(message, None)
         done: bool = super().ack(message)
-        records = getattr(message.value, "records", ())
-        self._waiting[message.topic] = max(0, self._waiting[message.topic] - len(records))
         return done
-
-    # --- Offsets ---
-
-    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """A chunk's offsets lie apart by nature; there is nothing to fill."""
 
     def _new_offset(self, tp: TP) -> int | None:
         """What may be committed: one past the highest chunk that is in the mirror."""
@@ -163,39 +169,68 @@ class ChunkConsumer(driver.Consumer):
         self._acked_index[tp].clear()
         return int(highest) + 1
 
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Leave standstills to our own watchdog: Faust's look counts messages, not chunks."""
+
+    # --- Places ---
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Give up all places: partitions that stay will be placed again with the others."""
+        self._places.clear()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Note that the group has given this worker its share, which may be none."""
+        self._assigned_once = True
+        await super().on_partitions_assigned(assigned, generation_id)
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Go on where the mirror ends; called by Faust at every assignment."""
-        assigned = self.assignment()
-        self._waiting.clear()
-        positions = await type(self).locate(self, assigned)
-        missing = assigned - set(positions)
-        if missing:
-            # The database is away: start at Kafka's own offsets, which never run ahead of the
-            # mirror's; the transaction drops what it holds already and reports a hole.
-            return dict(await super().seek_to_committed())
-        await self.go_to(positions)
-        return {tp: position.seek for tp, position in positions.items()}
+        """Have every partition placed; called by Faust at every assignment, which must not wait."""
+        self._restarted.clear()
+        self.place_again(self.assignment())
+        return {}
 
-    async def go_to(self, positions: Mapping[TP, Position]) -> None:
-        """Seek partitions and wait until the fetcher stands there."""
-        known = {tp: position for tp, position in positions.items() if tp in self.assignment()}
-        await self.seek_wait({tp: position.seek for tp, position in known.items()})
-        for tp, position in known.items():
-            self._asked[tp] = position.wanted
+    @property
+    def settled(self) -> bool:
+        """Whether partitions were assigned and each has its place."""
+        return self._assigned_once and self.assignment() <= set(self._places)
 
-    async def _seek_if_possible(self) -> None:
-        try:
-            await self.perform_seek()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the assignment seeks again
-            log.info("seek during a rebalance did not succeed", error=str(error))
+    def place_again(self, partitions: Iterable[TP], *, restarted: bool = False) -> None:
+        """Stop fetching from partitions until they are placed by the mirror's offset."""
+        for tp in partitions:
+            self._places.pop(tp, None)
+            if restarted:
+                self._restarted.add(tp)
+        if self._placing is None or self._placing.done():
+            self._placing = self.add_future(self._place_all())
 
-    def forget(self, revoked: Iterable[TP]) -> None:
-        """Drop what is known of partitions that went to another worker."""
-        for tp in revoked:
-            self._asked.pop(tp, None)
+    async def _place_all(self) -> None:
+        """Place what has no place, for as long as it takes."""
+        host = cast("Host", self.app)
+        while not self.should_stop and (missing := self.assignment() - set(self._places)):
+            try:
+                positions = await host.locator.locate(self, missing, self._restarted & missing)
+                await self._go_to(positions)
+            except (KafkaError, TimeoutError) as error:
+                # Kafka is away, or the partitions went to another worker meanwhile.
+                log.warning("partitions not placed yet", error=repr(error))
+                await self.sleep(PLACE_AGAIN_SECONDS)
+
+    async def _go_to(self, positions: Mapping[TP, Position]) -> None:
+        """Seek partitions between two fetches, and let them be fetched from."""
+        async with self._turn:
+            here = {tp: position for tp, position in positions.items() if tp in self.assignment()}
+            await self.seek_wait({tp: position.seek for tp, position in here.items()})
+            for tp, position in here.items():
+                self._places[tp] = Place(position.wanted, position.seek)
+                self._restarted.discard(tp)
 
 
 class ChunkTransport(driver.Transport):
     """The transport that the worker's app uses for consuming."""
 
     Consumer = ChunkConsumer
+
+
+# What Faust's own services have to say is told under Faust's name and level.
+ChunkThread.logger = ChunkConsumer.logger = driver.logger

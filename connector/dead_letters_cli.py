@@ -1,0 +1,229 @@
+"""``connector dead-letters``: look at what was parked, cure the cause, replay it or discard it.
+
+Every command prints tables for people and, with ``--json``, one JSON object. The exit code is 0
+when everything asked for was done, else 1.
+"""
+
+import json
+import re
+import time
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from connector import errors, logs
+from connector.options import (
+    CONFIG_DIR,
+    DATA_DIR,
+    ConfigDir,
+    DatabaseUrl,
+    DataDir,
+    Kafka,
+    load_beside,
+)
+
+if TYPE_CHECKING:
+    from connector.config import Config
+    from connector.mirror.letters import Filter, Letters
+
+app = typer.Typer(no_args_is_help=True, help="What could not be mirrored as it was: look, replay, discard.")
+
+
+class State(StrEnum):
+    parked = "parked"
+    replayed = "replayed"
+    discarded = "discarded"
+    all = "all"
+
+
+class Stage(StrEnum):
+    gateway = "gateway"
+    worker = "worker"
+
+
+SECONDS = {"m": 60, "h": 3600, "d": 86_400}
+
+
+def _since(text: str) -> int:
+    """``90m``, ``24h``, ``7d`` ago, or an ISO-8601 date or instant (UTC unless it says otherwise)."""
+    if found := re.fullmatch(r"(\d{1,6})([mhd])", text):
+        return time.time_ns() // 1000 - int(found[1]) * SECONDS[found[2]] * 1_000_000
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        what = "give 90m, 24h or 7d, or a UTC instant such as 2026-11-23T08:00:00Z"
+        raise typer.BadParameter(what) from None
+    aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return round(aware.timestamp() * 1_000_000)
+
+
+Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="Ids, or the first letters of them.")]
+StageOption = Annotated[Stage | None, typer.Option("--stage", help="Who parked it.")]
+Reason = Annotated[str | None, typer.Option("--reason", help="Short code, such as key-missing.")]
+Action = Annotated[str | None, typer.Option("--action", help="XTND's Action.")]
+Hook = Annotated[str | None, typer.Option("--hook", help="Hook that it came in by.")]
+Since = Annotated[
+    int | None,
+    typer.Option("--since", parser=_since, metavar="WHEN", help="Parked since: 90m, 24h, 7d, or an instant."),
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many, the newest.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_letters(
+    *,
+    state: Annotated[State, typer.Option("--state", help="What has become of it.")] = State.parked,
+    stage: StageOption = None,
+    reason: Reason = None,
+    action: Action = None,
+    hook: Hook = None,
+    since: Since = None,
+    limit: Limit = 50,
+    as_json: Json = False,
+    config_dir: ConfigDir = CONFIG_DIR,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """List dead letters, the newest first."""
+    from connector import dead_letters_view as view  # noqa: PLC0415 - each command loads only its own room
+
+    letters = _letters(_settings(config_dir, data_dir, database_url=database_url))
+    wanted = _filter(stage, reason, action, hook, since, limit, state=state)
+    found, total = letters.load(letters.ids(wanted), with_payload=False), letters.count(wanted)
+    if as_json:
+        _json({"total": total, "letters": [view.summary(stored) for stored in found]})
+    else:
+        view.print_list(found, total, state)
+
+
+@app.command()
+def show(
+    letter_id: Annotated[str, typer.Argument(metavar="ID", help="An id, or the first letters of one.")],
+    *,
+    as_json: Json = False,
+    config_dir: ConfigDir = CONFIG_DIR,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Show one dead letter with its payload, exactly as received."""
+    from connector import dead_letters_view as view  # noqa: PLC0415
+
+    letters = _letters(_settings(config_dir, data_dir, database_url=database_url))
+    (stored,) = letters.load(letters.resolve([letter_id]))
+    if as_json:
+        _json(view.whole(stored))
+    else:
+        view.print_letter(stored)
+
+
+@app.command()
+def replay(
+    ids: Ids = [],  # noqa: B006 - Typer's way of saying "none given"
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Everything that is parked.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; say what would.")] = False,
+    stage: StageOption = None,
+    reason: Reason = None,
+    action: Action = None,
+    hook: Hook = None,
+    since: Since = None,
+    limit: Limit = None,
+    as_json: Json = False,
+    config_dir: ConfigDir = CONFIG_DIR,
+    kafka: Kafka = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Send parked letters through the whole way again, with the configuration of today."""
+    from connector import dead_letters_view as view  # noqa: PLC0415
+    from connector.replay import Replay  # noqa: PLC0415
+
+    filtered = any(part is not None for part in (stage, reason, action, hook, since, limit))
+    if bool(ids) + (every or filtered) != 1:
+        raise errors.StartupError(
+            "It is not clear which letters to replay.",
+            "give ids, or filters such as --reason key-missing, or --all (see: connector dead-letters list)",
+        )
+    settings = _settings(config_dir, data_dir, kafka=kafka, database_url=database_url)
+    letters = _letters(settings)
+    wanted = _filter(stage, reason, action, hook, since, limit, state=State.parked)
+    chosen = letters.resolve(ids) if ids else letters.ids(wanted)
+    if dry_run:
+        outcome, rehearsed = Replay(settings).rehearse(chosen)
+        told = view.rehearsal(outcome, rehearsed)
+    else:
+        outcome, rehearsed = Replay(settings).run(chosen), None
+        told = view.outcome(outcome)
+    if as_json:
+        _json(told)
+    else:
+        view.print_outcome(outcome, rehearsed)
+    raise typer.Exit(0 if outcome.complete else 1)
+
+
+@app.command()
+def discard(
+    ids: Ids,
+    *,
+    as_json: Json = False,
+    config_dir: ConfigDir = CONFIG_DIR,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Give parked letters up: they stay in the table, and are never parked again."""
+    from connector import dead_letters_view as view  # noqa: PLC0415
+    from connector.mirror.letters import DISCARDED  # noqa: PLC0415
+
+    letters = _letters(_settings(config_dir, data_dir, database_url=database_url))
+    chosen = letters.resolve(ids)
+    with letters.change(chosen, DISCARDED, time.time_ns() // 1000) as discarded:
+        pass
+    refused = {
+        stored.id: stored.state
+        for stored in letters.load(chosen, with_payload=False)
+        if stored.id not in discarded
+    }
+    if as_json:
+        _json({"discarded": sorted(discarded), "refused": view.refusals(refused)})
+    else:
+        view.print_discarded(len(discarded), refused)
+    raise typer.Exit(1 if refused else 0)
+
+
+def _settings(config_dir: Any, data_dir: Any, **overrides: Any) -> "Config":
+    logs.configure(level="WARNING")
+    return load_beside(config_dir, data_dir, **overrides)
+
+
+def _letters(settings: "Config") -> "Letters":
+    """The mirror's dead letters; raises ``StartupError`` when there is no mirror yet."""
+    from connector.mirror import database  # noqa: PLC0415
+    from connector.mirror.letters import Letters  # noqa: PLC0415
+    from connector.mirror.mapping import Mapping  # noqa: PLC0415
+
+    letters = Letters(database.connect(settings.database), Mapping(settings))
+    letters.require()
+    return letters
+
+
+def _filter(
+    stage: Stage | None,
+    reason: str | None,
+    action: str | None,
+    hook: str | None,
+    since: int | None,
+    limit: int | None,
+    *,
+    state: State,
+) -> "Filter":
+    from connector.mirror.letters import Filter  # noqa: PLC0415
+
+    chosen = None if state is State.all else state.value
+    return Filter(chosen, stage.value if stage else None, reason, action, hook, since, limit)
+
+
+def _json(told: dict[str, Any]) -> None:
+    typer.echo(json.dumps(told, ensure_ascii=False, indent=2))

@@ -1,0 +1,236 @@
+"""How dead letters look: tables for people, plain data for ``--json``.
+
+Whatever came from outside is printed as plain text without control characters, so that a payload
+can neither paint the terminal nor pose as our own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from connector.safe_text import hexdump, plain, readable
+
+if TYPE_CHECKING:  # so that a look at the list does not load Kafka's client
+    from connector.mirror.letters import Stored
+    from connector.mirror.rehearsal import Change, Rehearsed
+    from connector.replay import Outcome
+    from connector.replay.plans import Plan
+
+FACTS = (
+    *("stage", "reason", "error", "hook", "action", "event_id"),
+    *("kafka_topic", "kafka_partition", "kafka_offset", "parked_at"),
+)
+SHORT = 12  # letters of an id that are shown; enough for replay and show
+SHOWN_BYTES = 8192
+SHOWN_CHANGES = 200
+TABLE: Any = {"box": None, "pad_edge": False, "header_style": "bold", "padding": (0, 2, 0, 0)}
+
+Told = dict[str, Any]
+
+# --- For --json ----------------------------------------------------------------------------------
+
+
+def summary(stored: Stored) -> Told:
+    """Everything of a letter but payload and context."""
+    letter = stored.letter
+    told = {"id": stored.id, "state": stored.state, "state_at": stored.state_at, "mirrored": stored.mirrored}
+    return told | {name: getattr(letter, name) for name in FACTS}
+
+
+def whole(stored: Stored) -> Told:
+    """A letter with context and payload; bytes that are no UTF-8 come as hex."""
+    payload, text = stored.letter.payload, readable(stored.letter.payload, strict=False)
+    shown = {"payload": text} if text is not None else {"payload_hex": payload.hex()}
+    return {**summary(stored), "context": stored.letter.context, "payload_bytes": len(payload), **shown}
+
+
+def outcome(done: Outcome) -> Told:
+    """What a replay did."""
+    return {
+        "replayed": [_published(plan) for plan in done.done],
+        "still_parked": [_still_bad(plan) for plan in done.still_bad],
+        "refused": refusals(done.refused),
+    }
+
+
+def rehearsal(would: Outcome, rehearsed: Rehearsed) -> Told:
+    """What a replay would do."""
+    return {
+        "dry_run": True,
+        "would_publish": [_published(plan) for plan in would.done],
+        "would_stay_parked": [_still_bad(plan) for plan in would.still_bad],
+        "refused": refusals(would.refused),
+        "already_mirrored": sorted(rehearsed.known),
+        "worker_would_park": [
+            {"event_id": event_id, "reason": poison.reason, "error": poison.error}
+            for event_id, poison in rehearsed.refused.items()
+        ],
+        "changes": [_change(change) for change in rehearsed.changes],
+    }
+
+
+def refusals(refused: Mapping[str, str]) -> list[Told]:
+    """Letters that were not parked, with their state."""
+    return [{"id": letter_id, "state": state} for letter_id, state in refused.items()]
+
+
+def _published(plan: Plan) -> Told:
+    listed = [
+        {
+            "topic": record.topic,
+            "key": record.key.decode("utf-8", "replace"),
+            "reason": record.label if record.parked else None,
+        }
+        for record in plan.records
+    ]
+    return {"id": plan.letter.dead_letter_id, "event_id": plan.letter.event_id, "records": listed}
+
+
+def _still_bad(plan: Plan) -> Told:
+    fault = plan.fault
+    reason, error = (fault.reason, fault.error) if fault else ("", "")
+    return {"id": plan.letter.dead_letter_id, "reason": reason, "error": error}
+
+
+def _change(change: Change) -> Told:
+    columns = {name: {"before": old, "after": new} for name, (old, new) in change.columns.items()}
+    return {"table": change.table, "key": change.key, "row": _kind(change), "columns": columns}
+
+
+def _kind(change: Change) -> str:
+    if change.before is None:
+        return "new"
+    return "removed" if change.after is None else "changed"
+
+
+# --- For people ----------------------------------------------------------------------------------
+
+
+def print_list(found: Sequence[Stored], total: int, state: str) -> None:
+    """One line of facts and one of the error per letter, at any width."""
+    out = _console()
+    if not found:
+        out.print("No dead letters." if state == "all" else f"No dead letters are {state}.")
+        return
+    table = Table(**TABLE)
+    table.add_column("id", no_wrap=True)
+    table.add_column("parked at (UTC)", no_wrap=True)
+    table.add_column("what", ratio=2, overflow="fold")
+    table.add_column("why", ratio=3, overflow="fold")
+    for stored in found:
+        letter = stored.letter
+        at = f"{letter.parked_at[:10]}\n{letter.parked_at[11:19]}"
+        what = f"{plain(letter.action or 'no action')}\n{plain(letter.event_id or letter.hook or '')}"
+        why = f"{letter.stage}: {plain(letter.reason)}\n{plain(letter.error)}"
+        table.add_row(Text(f"{stored.id[:SHORT]}\n{stored.state}"), Text(at), Text(what), Text(why))
+    out.print(table)
+    more = "" if total == len(found) else "; --limit shows more, --reason and others fewer"
+    out.print(f"\n{len(found)} of {total}{more}. Next: connector dead-letters show ID")
+
+
+def print_letter(stored: Stored) -> None:
+    """Every field of a letter, then its payload."""
+    out = _console()
+    table = Table(show_header=False, **TABLE)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold", ratio=1)
+    for name, value in (summary(stored) | stored.letter.context).items():
+        if value is not None and value != "":
+            shown = ("yes" if value else "no") if isinstance(value, bool) else str(value)
+            table.add_row("event mirrored" if name == "mirrored" else plain(name), Text(plain(shown)))
+    out.print(table)
+    payload = stored.letter.payload
+    text = readable(payload[:SHOWN_BYTES], strict=True) or hexdump(payload[:SHOWN_BYTES])
+    out.print(f"\npayload, {len(payload)} bytes:", style="bold")
+    out.print(Text(text), soft_wrap=True)
+    if len(payload) > SHOWN_BYTES:
+        out.print(f"… {len(payload) - SHOWN_BYTES} more bytes; --json has them all", style="dim")
+
+
+def print_outcome(done: Outcome, rehearsed: Rehearsed | None) -> None:
+    """What a replay did, or with ``rehearsed`` what it would do."""
+    out = _console()
+    if not (done.done or done.still_bad or done.refused):
+        out.print("Nothing that is parked fits; nothing to replay.")
+        return
+    for plan in done.done:
+        out.print(Text(_went(plan, "would go to" if rehearsed else "replayed to")), soft_wrap=True)
+    for plan in done.still_bad:
+        fault = plan.fault
+        what = f"{fault.reason}: {fault.error}" if fault else ""
+        stays = "would stay parked" if rehearsed else "stays parked"
+        line = f"{plan.letter.dead_letter_id[:SHORT]}  {stays}: {plain(what)}"
+        out.print(Text(line, style="red"), soft_wrap=True)
+    _print_refused(out, done.refused)
+    if rehearsed:
+        _print_changes(out, rehearsed)
+    verb = "would be replayed" if rehearsed else "replayed"
+    out.print(f"\n{len(done.done)} {verb}, {len(done.still_bad)} still bad, {len(done.refused)} refused.")
+    if rehearsed:
+        out.print("Nothing was changed (--dry-run).")
+    elif done.done:
+        out.print("A worker mirrors them now. One that fails again is parked again.")
+
+
+def print_discarded(count: int, refused: Mapping[str, str]) -> None:
+    """What a discard did."""
+    out = _console()
+    _print_refused(out, refused)
+    out.print(f"{count} discarded, {len(refused)} refused.")
+
+
+def _print_refused(out: Console, refused: Mapping[str, str]) -> None:
+    for letter_id, state in refused.items():
+        line = f"{plain(letter_id[:SHORT])}  refused: it is {plain(state)}, and only a parked one can be"
+        out.print(Text(f"{line} replayed or discarded", style="red"), soft_wrap=True)
+
+
+def _went(plan: Plan, verb: str) -> str:
+    topics: dict[str, int] = {}
+    for record in plan.records:
+        topics[record.topic] = topics.get(record.topic, 0) + 1
+    where = ", ".join(f"{topic} ({count})" if count > 1 else topic for topic, count in topics.items())
+    reasons = ", ".join(sorted({plain(record.label) for record in plan.anew}))
+    parked = f"; of these {len(plan.anew)} parked as new letters ({reasons})" if plan.anew else ""
+    return f"{plan.letter.dead_letter_id[:SHORT]}  {verb} {where or 'nowhere: it is empty'}{parked}"
+
+
+def _print_changes(out: Console, rehearsed: Rehearsed) -> None:
+    for event_id, poison in rehearsed.refused.items():
+        line = f"\n{plain(event_id)} would be parked by the worker: {plain(str(poison))}"
+        out.print(Text(line, style="red"), soft_wrap=True)
+    for event_id in sorted(rehearsed.known):
+        out.print(Text(f"\n{plain(event_id)} is in the mirror already."), soft_wrap=True)
+    if not rehearsed.changes:
+        out.print("\nNo row would change.")
+        return
+    for change in rehearsed.changes[:SHOWN_CHANGES]:
+        key = " ".join(f"{name}={value}" for name, value in change.key.items())
+        out.print(Text(f"\n{change.table}  {plain(key)}  ({_kind(change)})", style="bold"))
+        out.print(_columns(change))
+    if (more := len(rehearsed.changes) - SHOWN_CHANGES) > 0:
+        out.print(f"… and {more} more rows; --json has them all", style="dim")
+
+
+def _columns(change: Change) -> Table:
+    table = Table(show_header=False, **TABLE)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold", style="dim")
+    table.add_column()
+    table.add_column(overflow="fold")
+    for name, (before, after) in change.columns.items():
+        table.add_row(f"  {name}", Text(_cell(before)), "→", Text(_cell(after)))
+    return table
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None else plain(str(value))
+
+
+def _console() -> Console:
+    return Console(highlight=False, markup=False)

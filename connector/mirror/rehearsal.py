@@ -1,0 +1,169 @@
+"""What would these events change? The sink's own write, in a transaction that is never committed."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from connector import events
+from connector.errors import Poison
+from connector.events import Event
+from connector.mirror import ledger, statements
+from connector.mirror.database import translate
+from connector.mirror.fold import Key
+from connector.mirror.ledger import Placed
+from connector.mirror.mapping import MappedTable
+from connector.mirror.sink import Item, Sink, Written
+from connector.mirror.statements import STATE, Batch, quoted
+
+Values = dict[str, Any]
+# The ledger's columns that a person wants to see of an event; Kafka's are not known beforehand.
+LEDGER_SHOWN = ("hook", "attempt", "family", "action", "entity_key", "received_at", "occurred_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row that would change: None before is a new row, None after one that goes.
+
+    Instants are ISO-8601 text and numbers decimal text; ``before`` and ``after`` hold every column.
+    """
+
+    table: str
+    key: Values
+    before: Values | None
+    after: Values | None
+
+    @property
+    def columns(self) -> dict[str, tuple[Any, Any]]:
+        """Column → (before, after) of those that differ."""
+        before, after = self.before or {}, self.after or {}
+        names = [*after, *(name for name in before if name not in after)]
+        pairs = {name: (before.get(name), after.get(name)) for name in names}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+@dataclass(slots=True)
+class Rehearsed:
+    """What would change, and the events that the database would refuse, by event id."""
+
+    changes: list[Change] = field(default_factory=list)
+    refused: dict[str, Poison] = field(default_factory=dict)
+    # Events that the ledger holds already.
+    known: set[str] = field(default_factory=set)
+
+
+class Rehearsal(Sink):
+    """A sink that writes as the worker's does and then takes everything back."""
+
+    def rehearse(self, said: Sequence[Event]) -> Rehearsed:
+        """Write events and read the touched rows before and after.
+
+        The rows stay locked meanwhile. Raises ``DatabaseOutage``, ``SchemaMoved``.
+        """
+        rehearsed = Rehearsed()
+        with _undone(self._engine) as connection:
+            self._fence_schema(connection)
+            held = ledger.held(connection, [event.event_id for event in said])
+            rehearsed.known = set(held)
+            touched = self._touched([*said, *held.values()])
+            before = {table.name: _rows(connection, table, keys) for table, keys in touched}
+            for event in said:
+                self._try(connection, event, rehearsed)
+            rehearsed.changes += _ledger_changes(connection, said, held)
+            for table, keys in touched:
+                after = _rows(connection, table, keys)
+                rehearsed.changes += _changes(table, before[table.name], after)
+        return rehearsed
+
+    def _touched(self, said: Iterable[Event]) -> list[tuple[MappedTable, set[Key]]]:
+        keys: dict[str, set[Key]] = {}
+        for event in said:
+            for contribution in self._mapping.contributions(event):
+                keys.setdefault(contribution.table.name, set()).add(contribution.key)
+        return [(table, keys[table.name]) for table in self._mapping.tables if table.name in keys]
+
+    def _try(self, connection: Connection, event: Event, rehearsed: Rehearsed) -> None:
+        """Write one event on its own, so that one that is refused takes no other with it."""
+        nowhere = Placed(event, "", -1, -1)
+        item = Item(nowhere, self._mapping.contributions(event))
+        try:
+            with connection.begin_nested():
+                self._write_events(connection, [item], Written())
+        except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
+            meaning = translate(error)
+            if not isinstance(meaning, Poison):
+                raise
+            rehearsed.refused[event.event_id] = meaning
+
+
+@contextmanager
+def _undone(engine: Engine) -> Iterator[Connection]:
+    """A transaction that is rolled back whatever happens; the database's errors come out translated."""
+    try:
+        with engine.connect() as connection:
+            connection.begin()  # closing the connection rolls it back
+            yield connection
+    except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
+        raise translate(error) from error
+
+
+def _rows(connection: Connection, table: MappedTable, keys: set[Key]) -> dict[Key, Values]:
+    """Rows with these keys, as they are shown."""
+    columns: list[tuple[str, str]] = [(column.name, column.type) for column in (*table.key, *table.columns)]
+    if table.kind == "state":
+        columns += [(name, type_) for name, type_ in STATE if name != "last_version"]
+    listed = ", ".join(quoted(name) for name, _ in columns)
+    width = len(table.key)
+    batch = Batch(tuple((column.name, column.type) for column in table.key), sorted(keys))
+    names = ", ".join(quoted(column.name) for column in table.key)
+    query = f"SELECT {listed} FROM {quoted(table.name)} WHERE ({names}) IN ("
+    found: dict[Key, Values] = {}
+    for row in statements.run(connection, query, batch, ")"):
+        cells = {name: _shown(type_, value) for (name, type_), value in zip(columns, row, strict=True)}
+        found[tuple(row[:width])] = cells
+    return found
+
+
+def _changes(table: MappedTable, before: dict[Key, Values], after: dict[Key, Values]) -> Iterator[Change]:
+    names = [column.name for column in table.key]
+    for key in sorted(before.keys() | after.keys()):
+        old, new = before.get(key), after.get(key)
+        if old != new:
+            named = dict(zip(names, key, strict=True))
+            yield Change(table.name, named, _rest(old, names), _rest(new, names))
+
+
+def _rest(row: Values | None, key: Sequence[str]) -> Values | None:
+    return None if row is None else {name: value for name, value in row.items() if name not in key}
+
+
+def _ledger_changes(
+    connection: Connection, said: Sequence[Event], before: dict[str, Event]
+) -> Iterator[Change]:
+    after = ledger.held(connection, [event.event_id for event in said])
+    for event_id, event in after.items():
+        former = before.get(event_id)
+        if former != event:
+            old = None if former is None else _ledger_values(former)
+            yield Change("notifications", {"event_id": event_id}, old, _ledger_values(event))
+
+
+def _ledger_values(event: Event) -> Values:
+    values = {name: getattr(event, name) for name in LEDGER_SHOWN}
+    return values | {name: events.iso(values[name]) for name in ("received_at", "occurred_at")}
+
+
+def _shown(type_: str, value: Any) -> Any:
+    """A value as text that both databases agree on; counts stay numbers."""
+    if isinstance(value, datetime):
+        return events.iso(events.microseconds(value))
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return str(value) if type_ == "numeric" and value is not None else value

@@ -1,0 +1,160 @@
+"""Dead letters back on their way, with the configuration of today (mirror.md, part 7).
+
+A letter of the gateway is translated anew from the raw notification (or the raw body) by the
+gateway's own code, as received then: same event id, same instants, so a late replay ends in the same
+rows as a timely arrival. A letter of the worker is the event itself, routed anew. What is still bad
+stays parked and says why; the rest is published, acknowledged, and marked ``replayed``.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from connector.config import Config
+from connector.errors import KafkaOutage, Poison, StartupError
+from connector.events import Event
+from connector.gateway.publisher import Publisher
+from connector.mirror import database, schema
+from connector.mirror.letters import PARKED, REPLAYED, Letters, Stored
+from connector.mirror.mapping import Mapping
+from connector.mirror.rehearsal import Rehearsal, Rehearsed
+from connector.replay.plans import Plan, Planner, is_body
+
+# Letters per transaction; each may hold a body of the gateway's largest size.
+PAGE = 32
+# Longer than the gateway waits, because nobody holds a connection open; shorter than
+# database.lock_timeout_seconds, because the letters' rows stay locked meanwhile.
+ACK_SECONDS = 10.0
+READY_SECONDS = 20.0
+READY_PAUSE_SECONDS = 0.05
+CLOSE_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was done, or would be."""
+
+    done: list[Plan] = field(default_factory=list)
+    still_bad: list[Plan] = field(default_factory=list)
+    # Letters that were not parked (any more): id → state.
+    refused: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was left and nothing came back as a dead letter."""
+        return not (self.still_bad or self.refused or any(plan.anew for plan in self.done))
+
+    def sort(self, plans: Sequence[Plan]) -> None:
+        """Take plans in, by whether they can go."""
+        for plan in plans:
+            (self.still_bad if plan.fault else self.done).append(plan)
+
+
+class Replay:
+    """Replays dead letters of one mirror; blocking."""
+
+    def __init__(self, config: Config) -> None:
+        """Raises ``StartupError`` when the mirror was made with another configuration."""
+        self._config = config
+        self._engine = database.connect(config.database)
+        self._mapping = Mapping(config)
+        self._planner = Planner(config, self._mapping)
+        self._letters = Letters(self._engine, self._mapping)
+        self._letters.require()
+        if state := schema.state(self._engine, self._mapping):
+            cure = "start the worker with this configuration first: it brings the tables up to it"
+            raise StartupError(f"The mirror is not as this configuration says: {state}.", cure)
+
+    # --- What would happen ---
+
+    def rehearse(self, ids: Sequence[str]) -> tuple[Outcome, Rehearsed]:
+        """What a replay would publish and change; nothing is published or changed.
+
+        An event that only the database refuses counts as still bad.
+        """
+        outcome = Outcome()
+        for plans in self._pages(ids, outcome):
+            outcome.sort(plans)
+        said = {event.event_id: event for plan in outcome.done for event in plan.events}
+        unmappable = self._unmappable(said.values())
+        sink = Rehearsal(self._engine, self._mapping, schema.fingerprint(self._mapping), now)
+        rehearsed = sink.rehearse([event for event in said.values() if event.event_id not in unmappable])
+        rehearsed.refused |= unmappable
+        for plan in outcome.done[:]:
+            fault = None if is_body(plan.letter) else rehearsed.refused.get(plan.events[0].event_id)
+            if fault:
+                outcome.done.remove(plan)
+                outcome.sort([Plan(plan.letter, fault=fault)])
+        return outcome, rehearsed
+
+    def _unmappable(self, said: Iterable[Event]) -> dict[str, Poison]:
+        """Events, out of whole bodies, that the worker would park."""
+        found: dict[str, Poison] = {}
+        for event in said:
+            try:
+                self._mapping.contributions(event)
+            except Poison as poison:
+                found[event.event_id] = poison
+        return found
+
+    # --- Doing it ---
+
+    def run(self, ids: Sequence[str]) -> Outcome:
+        """Replay these letters; raises ``Outage``, and what was done before it stays done."""
+        return asyncio.run(self._run(ids))
+
+    async def _run(self, ids: Sequence[str]) -> Outcome:
+        outcome = Outcome()
+        patient = self._config.gateway.model_copy(update={"ack_timeout_seconds": ACK_SECONDS})
+        publisher = Publisher(self._config.model_copy(update={"gateway": patient}))
+        publisher.start()
+        try:
+            await _ready(publisher)
+            for plans in self._pages(ids, outcome):
+                await self._replay(publisher, plans, outcome)
+        except KafkaOutage as error:
+            done = len(outcome.done)
+            what = f"{error} {done} dead letters were replayed before that, the others stay parked."
+            raise KafkaOutage(f"{what} Run it again when Kafka is back.") from error
+        finally:
+            await publisher.close(CLOSE_SECONDS)
+        return outcome
+
+    async def _replay(self, publisher: Publisher, plans: Sequence[Plan], outcome: Outcome) -> None:
+        """Publish a page of plans and mark their letters, or neither.
+
+        The mark is made before and committed after the acknowledgements. So its instant lies before
+        whatever the worker parks in answer, which waits for the lock; and a crash in between leaves
+        the letters parked: to publish twice has no effect, to forget one would.
+        """
+        page = Outcome()
+        page.sort(plans)
+        good = [plan.letter.dead_letter_id for plan in page.done]
+        with self._letters.change(good, REPLAYED, now()) as marked:
+            going = [plan for plan in page.done if plan.letter.dead_letter_id in marked]
+            await publisher.take([record for plan in going for record in plan.records])
+        outcome.sort([plan.light() for plan in (*going, *page.still_bad)])
+        gone = [letter_id for letter_id in good if letter_id not in marked]
+        outcome.refused |= {stored.id: stored.state for stored in self._letters.load(gone)}
+
+    def _pages(self, ids: Sequence[str], outcome: Outcome) -> Iterator[list[Plan]]:
+        """Plans of the letters that are parked, in pages; the others are noted as refused."""
+        for start in range(0, len(ids), PAGE):
+            page: list[Stored] = self._letters.load(ids[start : start + PAGE])
+            outcome.refused |= {one.id: one.state for one in page if one.state != PARKED}
+            yield [self._planner.plan(one.letter) for one in page if one.state == PARKED]
+
+
+def now() -> int:
+    """Microseconds since the epoch."""
+    return time.time_ns() // 1000
+
+
+async def _ready(publisher: Publisher) -> None:
+    """Wait until the producer knows the topics; raises ``KafkaOutage``."""
+    give_up_at = time.monotonic() + READY_SECONDS
+    while (trouble := publisher.trouble()) is not None:
+        if time.monotonic() > give_up_at or publisher.died.is_set():
+            raise KafkaOutage(trouble)
+        await asyncio.sleep(READY_PAUSE_SECONDS)

@@ -1,0 +1,149 @@
+"""A dead letter → the records that it makes with the configuration of today, or why it stays bad."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from connector import events
+from connector.config import Config
+from connector.errors import Poison
+from connector.events import DeadLetter, Delivery, Event
+from connector.gateway import records, signature
+from connector.gateway.records import RECORD_OVERHEAD_BYTES, Record, Translator
+from connector.gateway.signature import Keys, VerifiedBody
+from connector.mirror.mapping import Mapping
+from connector.topics import Routes
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a replay of a letter does: the records it publishes, or the fault that keeps it parked."""
+
+    letter: DeadLetter
+    records: tuple[Record, ...] = ()
+    events: tuple[Event, ...] = ()
+    fault: Poison | None = None
+
+    @property
+    def anew(self) -> list[Record]:
+        """Records that are dead letters themselves: bad notifications of a body that is good now."""
+        return [record for record in self.records if record.parked]
+
+    def light(self) -> "Plan":
+        """The plan without what takes memory."""
+        small = tuple(record._replace(value=b"", headers=[]) for record in self.records)
+        return Plan(msgspec.structs.replace(self.letter, payload=b""), small, fault=self.fault)
+
+
+def is_body(letter: DeadLetter) -> bool:
+    """Whether the payload is a whole body of the gateway, not one notification or event."""
+    return letter.stage == records.STAGE and "delivery_id" not in letter.context
+
+
+class Planner:
+    """Makes plans for one configuration; pure."""
+
+    def __init__(self, config: Config, mapping: Mapping) -> None:
+        self._hooks = config.hooks
+        self._mapping = mapping
+        self._routes = Routes(config)
+        self._max_bytes = config.topics.max_message_bytes - RECORD_OVERHEAD_BYTES
+        self._translator = Translator(
+            self._routes, max_message_bytes=self._max_bytes, max_depth=config.gateway.max_json_depth
+        )
+
+    def plan(self, letter: DeadLetter) -> Plan:
+        """Make a letter's records anew; never raises for what the letter holds."""
+        try:
+            made = tuple(self._records(letter))
+            said = tuple(events.decode(record.value) for record in made if not record.parked)
+            if not is_body(letter):
+                self._refuse_bad(made, said)
+        except Poison as poison:
+            return Plan(letter, fault=poison)
+        return Plan(letter, made, said)
+
+    def _refuse_bad(self, made: Sequence[Record], said: Sequence[Event]) -> None:
+        """Refuse what the gateway or the worker would only park again."""
+        for record in made:
+            if record.parked:
+                bad = events.decode_dead_letter(record.headers, record.value)
+                raise Poison(bad.reason, bad.error)
+            if record.size > self._max_bytes:
+                what = f"The event takes {record.size} bytes on Kafka; {self._max_bytes} are taken."
+                raise Poison("record-too-large", f"{what} Raise topics.max_message_bytes if it is real.")
+        for event in said:
+            self._mapping.contributions(event)
+
+    def _records(self, letter: DeadLetter) -> list[Record]:
+        if letter.stage != records.STAGE:
+            return [self._event_record(letter)]
+        verified = self._as_verified(letter)
+        if is_body(letter):
+            delivery = self._translator.delivery(verified)
+            indexes = range(len(delivery.notifications))
+        else:
+            delivery, index = _delivery_around(letter)
+            indexes = range(index, index + 1)
+        received_at = _received_at(letter)
+        schedule = self._hooks[verified.hook].retry_schedule_seconds
+        occurred_at = events.occurred_at(received_at, delivery.attempt, schedule)
+        return [
+            self._translator.record(verified, delivery, index, received_at, occurred_at) for index in indexes
+        ]
+
+    def _event_record(self, letter: DeadLetter) -> Record:
+        """The event of a worker's letter, with the route and entity key of today."""
+        event = events.decode(letter.payload)
+        route = self._routes.route(event.action)
+        try:
+            data = events.exact_json.decode(event.details)
+        except msgspec.DecodeError as error:
+            raise Poison("details-kind", f"Details cannot be read as JSON: {error}.") from None
+        if not events.row_objects(data):
+            raise Poison("details-kind", "Details must be an object or an array of objects.")
+        key = self._routes.entity_key(route, data)
+        event = msgspec.structs.replace(event, family=route.family, entity_key=key)
+        return Record(route.topic, event.kafka_key, events.encode(event), [events.CONTENT_TYPE], route.family)
+
+    def _as_verified(self, letter: DeadLetter) -> VerifiedBody:
+        """The payload as verified: the gateway parks nothing else, and keeps no signature of it."""
+        if letter.hook is None or letter.hook not in self._hooks:
+            what = f"The hook {letter.hook!r} that it came in by is not in connector.yaml."
+            raise Poison("hook-unknown", f"{what} List it there under hooks, or discard the letter.")
+        return signature.verify((), letter.payload, Keys(hook=letter.hook, keyed=(), required=False))
+
+
+def _delivery_around(letter: DeadLetter) -> tuple[Delivery, int]:
+    """A delivery with the letter's notification in its place and nothing around it."""
+    delivery_id, properties = _context(letter, "delivery_id", str), _context(letter, "properties", str)
+    index, attempt = _context(letter, "index", int), _context(letter, "attempt", int)
+    sound = events.DELIVERY_ID.match(delivery_id) and 0 <= index <= events.MAX_INDEX
+    if not sound or not 1 <= attempt <= events.MAX_ATTEMPT:
+        raise _foreign("delivery_id, index and attempt that fit together")
+    notifications = (*(b"",) * index, letter.payload)
+    delivery = Delivery(
+        delivery_id=delivery_id, attempt=attempt, properties=properties, notifications=notifications
+    )
+    return delivery, index
+
+
+def _received_at(letter: DeadLetter) -> int:
+    try:
+        return events.from_iso(_context(letter, "received_at", str))
+    except ValueError:
+        raise _foreign("received_at that is an instant") from None
+
+
+def _context(letter: DeadLetter, name: str, kind: type) -> Any:
+    value = letter.context.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise _foreign(name)
+    return value
+
+
+def _foreign(what: str) -> Poison:
+    error = f"The letter's context has no {what}: it was not parked by this connector. Discard it."
+    return Poison("foreign-dead-letter", error)

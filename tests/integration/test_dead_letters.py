@@ -1,0 +1,552 @@
+"""``connector dead-letters`` on real databases and a real Kafka, through the real commands."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import yaml
+from kafka import KafkaConsumer, TopicPartition
+from typer.testing import CliRunner
+
+from connector import config as configuration
+from connector import dead_letters_cli, events, logs, replay, topics
+from connector.config import Config
+from connector.config.source import Loader
+from connector.errors import KafkaOutage, StartupError
+from connector.gateway.publisher import Publisher
+from connector.gateway.records import Record
+from connector.local.ports import free_port
+from connector.local.stopping import wait_until
+from connector.mirror import database, schema, verify
+from connector.mirror.letters import DISCARDED, PARKED, REPLAYED, Filter, Letters, Stored
+from connector.mirror.mapping import Mapping
+from connector.mirror.sink import Chunk, Letter, Sink
+from connector.stream import decode
+from tests.conftest import ROOT, MakeConfig
+from tests.unit.test_replay import RECEIVED_AT, WRONG_KEY, body, created, letter_of, receive
+
+DEADLINE_SECONDS = 60.0
+MINUTE = 60_000_000
+RESERVED = {"Action": "OrderReserved", "Details": {"OrderNumber": "8684", "OrderType": "NormalOrder"}}
+WRONG_MAPPING = {"tables.orders.key.order_number.path": "OrderNr"}
+
+
+class Shop:
+    """One mirror with its own topics: configurations as folders, commands and workers as processes."""
+
+    def __init__(self, folder: Path, database_url: str, kafka: str) -> None:
+        self.folder = folder
+        self.prefix = f"t{os.getpid()}-{folder.name}."
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "KAFKA_BOOTSTRAP_SERVERS": kafka,
+            "DATABASE_URL": database_url,
+        }
+        self.good = self.write("good")
+        self.config = self.read(self.good)
+        self.engine = database.connect(self.config.database, connections=3)
+        self.mapping = Mapping(self.config)
+        self.letters = Letters(self.engine, self.mapping)
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    def write(self, name: str, overrides: dict[str, object] | None = None) -> Path:
+        """A configuration folder: the shipped YAML with other values by dotted name."""
+        folder = self.folder / name
+        folder.mkdir()
+        wanted = {"topics.prefix": self.prefix, "topics.partitions": 2, "worker.group": self.prefix}
+        for file in configuration.FILES:
+            data = yaml.load((ROOT / "config" / file).read_text(), Loader)
+            for dotted, value in (wanted | (overrides or {})).items():
+                *parents, last = dotted.split(".")
+                place = data
+                for part in parents:
+                    place = place.get(part, {})
+                if place and parents[0] in data:
+                    place[last] = value
+            (folder / file).write_text(yaml.safe_dump(data, sort_keys=False))
+        return folder
+
+    def read(self, folder: Path) -> Config:
+        return configuration.load(folder, self.environment, with_secrets=False)
+
+    def make_tables(self) -> None:
+        schema.ensure(self.engine, self.config, self.mapping)
+
+    def command(self, *arguments: str, config: Path | None = None, columns: int = 120) -> Any:
+        """``connector dead-letters …``: what it printed and its exit code."""
+        options = ["--config", str(config or self.good), "--data-dir", str(self.folder / "data")]
+        return subprocess.run(
+            [sys.executable, "-m", "connector", "dead-letters", *arguments, *options],
+            env=self.environment | {"COLUMNS": str(columns)},
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+            check=False,
+        )
+
+    def asked(self, *arguments: str) -> Any:
+        """What a command says with ``--json``, run in this process: quick, for many looks."""
+        options = ["--json", "--config", str(self.good), "--data-dir", str(self.folder / "data")]
+        with mock.patch.object(logs, "configure"):  # the other tests' logs stay as they are
+            done = CliRunner().invoke(dead_letters_cli.app, [*arguments, *options], env=self.environment)
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    def told(self, *arguments: str, code: int = 0, **options: Any) -> Any:
+        """What a command says with ``--json``."""
+        done = self.command(*arguments, "--json", **options)
+        assert done.returncode == code, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    def publish(self, records: Sequence[Record]) -> None:
+        topics.ensure(self.config)
+
+        async def send() -> None:
+            publisher = Publisher(self.config)
+            publisher.start()
+            await replay._ready(publisher)
+            await publisher.take(records)
+            await publisher.close(5)
+
+        asyncio.run(send())
+
+    def start_worker(self, folder: Path | None = None) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "connector", "worker", "--config", str(folder or self.good)]
+        with (self.folder / "worker.log").open("ab") as log:
+            self.workers.append(
+                subprocess.Popen(
+                    [*command, "--admin-port", str(free_port())],
+                    env=self.environment,
+                    stdout=log,
+                    stderr=log,
+                )
+            )
+        return self.workers[-1]
+
+    def stop_worker(self) -> None:
+        worker = self.workers.pop()
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == 0
+
+    def wait(self, condition: Callable[[], bool], what: str) -> None:
+        assert wait_until(condition, timeout_seconds=DEADLINE_SECONDS), (
+            f"{what}; the worker wrote:\n{(self.folder / 'worker.log').read_text()[-3000:]}"
+        )
+
+    def wait_for_tables(self) -> None:
+        self.wait(lambda: schema.state(self.engine, self.mapping) is None, "no tables as the mapping says")
+
+    def wait_for_letters(self, count: int, state: str = PARKED) -> list[Stored]:
+        self.wait_for_tables()
+        wanted = Filter(state=state)
+        self.wait(lambda: self.letters.count(wanted) == count, f"not {count} letters {state}")
+        return self.letters.load(self.letters.ids(wanted))
+
+    def wait_for_events(self, *event_ids: str) -> None:
+        self.wait(lambda: not verify.missing(self.engine, event_ids), f"not all of {event_ids}")
+
+    def rows(self) -> dict[str, Any]:
+        """Every mapped table, the ledger's size and the letters, as they stand."""
+        with database.transaction(self.engine) as connection:
+            held: dict[str, Any] = {
+                table.name: verify.actual(table, connection) for table in self.mapping.tables
+            }
+        return held | {
+            "events": verify.count(self.engine),
+            "letters": self.letters.load(self.letters.ids(Filter(state=None))),
+        }
+
+    def ends(self) -> dict[Any, int]:
+        """The end of every partition of every topic."""
+        consumer = KafkaConsumer(bootstrap_servers=self.config.kafka.servers)
+        try:
+            wanted = [
+                TopicPartition(plan.name, partition)
+                for plan in topics.plans(self.config)
+                for partition in range(plan.partitions)
+            ]
+            return dict(consumer.end_offsets(wanted))
+        finally:
+            consumer.close()
+
+    def assert_as_if_in_time(self, *bodies: bytes) -> None:
+        """The mirror is what these bodies make when the gateway takes them in time."""
+        assert verify.differences(self.engine, self.mapping) == []
+        said = [events.decode(record.value) for raw in bodies for record in receive(self.config, raw)]
+        with database.transaction(self.engine) as connection:
+            for table in self.mapping.tables:
+                assert verify.actual(table, connection) == verify.expected(table, said)
+
+    def end(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+            worker.wait()
+        self.engine.dispose()
+
+
+@pytest.fixture
+def shop(tmp_path: Path, database_url: str, kafka_bootstrap: str) -> Iterator[Shop]:
+    shop = Shop(tmp_path, database_url, kafka_bootstrap)
+    yield shop
+    shop.end()
+
+
+@pytest.fixture
+def offline(tmp_path: Path, database_url: str) -> Iterator[Shop]:
+    """A mirror with tables, and no Kafka at its address."""
+    shop = Shop(tmp_path, database_url, f"127.0.0.1:{free_port()}")
+    shop.make_tables()
+    yield shop
+    shop.end()
+
+
+def park(shop: Shop, *raws: bytes, at: int = RECEIVED_AT, wrong: Config | None = None) -> list[str]:
+    """Write letters of the gateway into the mirror as the worker's agent does; gives their ids."""
+    bad = wrong or shop.read(shop.folder / "wrong")
+    ids = []
+    for raw in raws:
+        for record in receive(bad, raw):
+            write_letter(shop, record, at)
+            ids.append(letter_of(record).dead_letter_id)
+    return ids
+
+
+def write_letter(shop: Shop, record: Record, at: int) -> None:
+    letter = letter_of(record)
+    row = decode._row(letter, _Origin, at) | {"parked_at": events.iso(at), "state_at": events.iso(at)}
+    sink = Sink(shop.engine, shop.mapping, schema.fingerprint(shop.mapping), replay.now)
+    ((_, position),) = sink.positions([("letters", 0)]).items() or ((("letters", 0), 0),)
+    chunk = Chunk("letters", 0, position, position, position + 1, letters=[Letter(position, row)])
+    sink.write([chunk])
+
+
+class _Origin:
+    topic, partition, offset = "letters", 0, 0
+
+
+def state_of(shop: Shop, letter_id: str) -> tuple[str, str, str]:
+    (stored,) = shop.letters.load([letter_id])
+    return (stored.state, stored.letter.parked_at, stored.state_at)
+
+
+def mark(shop: Shop, letter_id: str, state: str, at: int) -> None:
+    with shop.letters.change([letter_id], state, at) as changed:
+        assert changed == {letter_id}
+
+
+# --- The whole way -------------------------------------------------------------------------------
+
+
+def test_a_cured_letter_comes_in_as_if_it_had_come_in_time(shop: Shop) -> None:
+    wrong = shop.read(shop.write("wrong", WRONG_KEY))
+    early, late = (
+        body(created()),
+        body(RESERVED).replace(b'"d1"', b'"d2"').replace(b'"Attempt":2', b'"Attempt":1'),
+    )
+    shop.publish([*receive(wrong, early), *receive(shop.config, late)])
+    shop.start_worker()
+    (stored,) = shop.wait_for_letters(1)
+    shop.wait_for_events("d2:0")
+    prefix = stored.id[:6]
+    before, ends = shop.rows(), shop.ends()
+
+    told = shop.told("replay", prefix, "--dry-run")
+    assert told["would_publish"][0]["records"][0]["topic"] == shop.config.topics.topic_of_family["orders"]
+    orders = next(change for change in told["changes"] if change["table"] == "orders")
+    assert (orders["key"], orders["row"]) == ({"order_number": "8684"}, "changed")
+    instant = events.iso(RECEIVED_AT - MINUTE)
+    assert orders["columns"] == {
+        "created_at": {"before": None, "after": instant},
+        "first_seen_at": {"before": events.iso(RECEIVED_AT), "after": instant},
+        "event_count": {"before": 1, "after": 2},
+    }
+    printed = shop.command("replay", prefix, "--dry-run", columns=80)
+    assert f"created_at     -                            →  {instant}" in printed.stdout
+    assert (shop.rows(), shop.ends()) == (before, ends)
+
+    told = shop.told("replay", prefix)
+    assert [one["id"] for one in told["replayed"]] == [stored.id]
+    shop.wait_for_events("d1:0")
+    shop.assert_as_if_in_time(early, late)
+    (done,) = shop.wait_for_letters(1, REPLAYED)
+    assert done.mirrored
+
+    again = shop.told("replay", stored.id, code=1)
+    assert again["refused"] == [{"id": stored.id, "state": "replayed"}]
+    assert shop.told("replay", "--all") == {"replayed": [], "still_parked": [], "refused": []}
+    shop.assert_as_if_in_time(early, late)
+
+
+def test_a_cured_mapping_brings_in_what_the_worker_parked(shop: Shop) -> None:
+    wrong = shop.write("wrong", WRONG_MAPPING)
+    raw = body(created(), RESERVED)
+    shop.publish(receive(shop.config, raw))
+    shop.start_worker(wrong)
+    shop.wait(lambda: schema.state(shop.engine, Mapping(shop.read(wrong))) is None, "no tables")
+    shop.wait(lambda: shop.letters.count(Filter(stage="worker")) == 2, "not 2 letters")
+
+    told = shop.told("replay", "--stage", "worker", code=1, config=wrong)
+    assert {one["reason"] for one in told["still_parked"]} == {"key-missing"}
+    assert shop.letters.count(Filter()) == 2
+    printed = shop.command("replay", "--all", "--dry-run")
+    assert printed.returncode == 1
+    assert "start the worker with this configuration first" in printed.stderr
+
+    shop.stop_worker()
+    shop.start_worker()
+    shop.wait_for_tables()
+    told = shop.told("replay", "--reason", "key-missing")
+    assert len(told["replayed"]) == 2
+    shop.wait_for_events("d1:0", "d1:1")
+    shop.assert_as_if_in_time(raw)
+
+
+def test_one_that_fails_again_is_parked_again_and_a_rebuild_wakes_nothing(shop: Shop) -> None:
+    shop.make_tables()
+    forbid_orders(shop)
+    raw, other = body(created()), body(created("99")).replace(b'"d1"', b'"d2"')
+    shop.publish([*receive(shop.config, raw), *receive(shop.config, other)])
+    shop.start_worker()
+    stored = {one.letter.event_id: one for one in shop.wait_for_letters(2)}
+    assert {one.letter.reason for one in stored.values()} == {"database-refused"}
+    ours, given_up = stored["d1:0"].id, stored["d2:0"].id
+
+    told = shop.told("replay", ours, "--dry-run", code=1)
+    assert [one["reason"] for one in told["would_stay_parked"]] == ["database-refused"]
+    assert shop.told("discard", given_up)["discarded"] == [given_up]
+    shop.told("replay", ours)
+    first = stored["d1:0"].letter.parked_at
+
+    def parked_anew() -> bool:
+        state, parked_at, _ = state_of(shop, ours)
+        return state == PARKED and parked_at > first
+
+    shop.wait(parked_anew, "not parked again")
+    shop.stop_worker()
+    allow_orders(shop)
+    shop.start_worker()
+    shop.told("replay", ours)
+    shop.wait_for_events("d1:0")
+    shop.stop_worker()
+
+    settled = {one: state_of(shop, one) for one in (ours, given_up)}
+    assert [state for state, _, _ in settled.values()] == [REPLAYED, DISCARDED]
+    forget_offsets(shop)
+    ends = shop.ends()
+    shop.start_worker()
+    shop.wait(lambda: reread(shop, ends), "the log was not read again")
+    shop.wait_for_events("d2:0")  # its record can be mirrored now; its letter stays given up
+    assert {one: state_of(shop, one) for one in (ours, given_up)} == settled
+    shop.assert_as_if_in_time(raw, other)
+
+
+def forbid_orders(shop: Shop) -> None:
+    """A rule that a person put on the table, which no mapping knows of."""
+    with database.transaction(shop.engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("ALTER TABLE orders ADD CONSTRAINT none CHECK (order_number = '')")
+        else:
+            connection.exec_driver_sql(
+                "CREATE TRIGGER none BEFORE INSERT ON orders BEGIN SELECT RAISE(ABORT, 'none'); END"
+            )
+
+
+def allow_orders(shop: Shop) -> None:
+    with database.transaction(shop.engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("ALTER TABLE orders DROP CONSTRAINT none")
+        else:
+            connection.exec_driver_sql("DROP TRIGGER none")
+
+
+def forget_offsets(shop: Shop) -> None:
+    """As a person does who wants the whole log read again."""
+    with database.transaction(shop.engine) as connection:
+        connection.exec_driver_sql("UPDATE consumer_offsets SET next_offset = 0")
+
+
+def reread(shop: Shop, ends: dict[Any, int]) -> bool:
+    with database.transaction(shop.engine) as connection:
+        rows = connection.exec_driver_sql("SELECT topic, partition, next_offset FROM consumer_offsets")
+        held = {(row[0], row[1]): row[2] for row in rows}
+    return all(held.get((tp.topic, tp.partition), 0) >= end for tp, end in ends.items())
+
+
+# --- What becomes of a letter that comes again ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "at", "again_at", "expected"),
+    [
+        (PARKED, 0, 5, (PARKED, 0, 0)),
+        (REPLAYED, 3, 0, (REPLAYED, 0, 3)),
+        (REPLAYED, 3, 2, (REPLAYED, 0, 3)),
+        (REPLAYED, 3, 3, (REPLAYED, 0, 3)),
+        (REPLAYED, 3, 4, (PARKED, 4, 4)),
+        (DISCARDED, 3, 4, (DISCARDED, 0, 3)),
+    ],
+)
+def test_only_what_is_parked_after_its_replay_is_parked_again(
+    offline: Shop, state: str, at: int, again_at: int, expected: tuple[str, int, int]
+) -> None:
+    wrong = offline.read(offline.write("wrong", WRONG_KEY))
+    (letter_id,) = park(offline, body(created()), wrong=wrong)
+    if state != PARKED:
+        mark(offline, letter_id, state, RECEIVED_AT + at)
+    for _ in range(2):  # the second time is a mere duplicate
+        park(offline, body(created()), at=RECEIVED_AT + again_at, wrong=wrong)
+        held = state_of(offline, letter_id)
+        assert held == (
+            expected[0],
+            events.iso(RECEIVED_AT + expected[1]),
+            events.iso(RECEIVED_AT + expected[2]),
+        )
+
+
+def test_a_letter_that_fails_before_its_replay_is_committed_is_parked_again(offline: Shop) -> None:
+    wrong = offline.read(offline.write("wrong", WRONG_KEY))
+    (letter_id,) = park(offline, body(created()), wrong=wrong)
+    going = threading.Event()
+
+    def fail_again() -> None:
+        going.set()
+        park(offline, body(created()), at=RECEIVED_AT + 2, wrong=wrong)
+
+    worker = threading.Thread(target=fail_again)
+    with offline.letters.change([letter_id], REPLAYED, RECEIVED_AT + 1):
+        worker.start()
+        assert going.wait(10)
+    worker.join(DEADLINE_SECONDS)
+    assert state_of(offline, letter_id)[0] == PARKED
+
+
+def test_letters_stay_parked_when_kafka_does_not_take_them(
+    offline: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (letter_id,) = park(offline, body(created()), wrong=offline.read(offline.write("wrong", WRONG_KEY)))
+    monkeypatch.setattr(replay, "READY_SECONDS", 0.2)
+    with pytest.raises(KafkaOutage, match="0 dead letters were replayed before that, the others stay parked"):
+        replay.Replay(offline.config).run([letter_id])
+
+    async def refuse(_self: Publisher, _records: Sequence[Record]) -> None:
+        raise KafkaOutage("not now")
+
+    async def ready(_publisher: Publisher) -> None:
+        return
+
+    monkeypatch.setattr(replay, "_ready", ready)
+    monkeypatch.setattr(Publisher, "take", refuse)
+    with pytest.raises(KafkaOutage, match="not now"):
+        replay.Replay(offline.config).run([letter_id])
+    assert state_of(offline, letter_id)[0] == PARKED
+
+
+# --- Looking and discarding ----------------------------------------------------------------------
+
+
+def test_the_list_is_filtered_and_fits_the_terminal(offline: Shop) -> None:
+    offline.write("wrong", WRONG_KEY)
+    raw = body(created(), {"Action": "OfferCreated", "Details": {}}, {"Details": {}})
+    ids = park(offline, raw, b"no JSON \x1b[2J")
+    mark(offline, ids[0], DISCARDED, RECEIVED_AT + 1)
+
+    def listed(*arguments: str) -> set[str]:
+        return {one["id"] for one in offline.asked("list", *arguments)["letters"]}
+
+    assert listed() == set(ids[1:])
+    assert listed("--state", "all") == set(ids)
+    assert listed("--state", "discarded") == {ids[0]}
+    assert listed("--reason", "not-json") == {ids[3]}
+    assert listed("--action", "OfferCreated", "--stage", "gateway", "--hook", "xtnd") == {ids[1]}
+    assert listed("--stage", "worker") == listed("--hook", "other") == set()
+    assert listed("--since", events.iso(RECEIVED_AT)) == set(ids[1:])
+    assert listed("--since", events.iso(RECEIVED_AT + 1)) == set()
+    limited = offline.asked("list", "--limit", "1")
+    assert (limited["total"], len(limited["letters"])) == (3, 1)
+    for columns in (80, 120):
+        lines = offline.command("list", columns=columns).stdout.splitlines()
+        assert max(map(len, lines)) <= columns
+        assert all(sum(line.startswith(letter_id[:12]) for line in lines) == 1 for letter_id in ids[1:])
+        assert "3 of 3. Next: connector dead-letters show ID" in lines[-1]
+
+
+def test_a_letter_is_shown_as_received_and_never_paints_the_terminal(offline: Shop) -> None:
+    offline.write("wrong", WRONG_KEY)
+    text, evil = park(offline, body(created("[red]8684[/red]")), b"no JSON \x1b[2J")
+    shown = offline.command("show", text[:8], columns=80).stdout
+    assert '{"OrderNumber": "[red]8684[/red]"' in shown
+    assert max(map(len, shown.split("payload,")[0].splitlines())) <= 80
+    assert offline.asked("show", text)["context"]["delivery_id"] == "d1"
+    dump = offline.command("show", evil).stdout
+    assert "\x1b" not in dump
+    assert "6e 6f 20 4a 53 4f 4e 20 1b 5b 32 4a" in dump
+    assert offline.asked("show", evil)["payload"] == "no JSON \x1b[2J"
+
+
+def test_bytes_that_are_no_text_come_as_hex_in_json(offline: Shop) -> None:
+    offline.write("wrong", WRONG_KEY)
+    (letter_id,) = park(offline, b"\xff\xfe")
+    assert offline.asked("show", letter_id)["payload_hex"] == "fffe"
+
+
+def test_only_what_is_parked_can_be_discarded(offline: Shop) -> None:
+    offline.write("wrong", WRONG_KEY)
+    first, second = park(offline, body(created(), created()))
+    mark(offline, first, REPLAYED, RECEIVED_AT + 1)
+    told = offline.told("discard", first, second, second[:8], code=1)
+    assert told == {"discarded": [second], "refused": [{"id": first, "state": "replayed"}]}
+    assert state_of(offline, first)[0] == REPLAYED
+    printed = offline.command("discard", second)
+    assert printed.returncode == 1
+    assert "refused: it is discarded" in printed.stdout
+
+
+def test_a_wrong_id_is_answered_with_what_helps(offline: Shop) -> None:
+    offline.write("wrong", WRONG_KEY)
+    ids = park(offline, *(body(created()).replace(b'"d1"', b'"d%d"' % number) for number in range(20)))
+    letter_id = ids[0]
+    typo = letter_id[:11] + ("0" if letter_id[11] != "0" else "1")
+    wrong = offline.command("show", typo)
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert f"did you mean {letter_id[:12]}?" in wrong.stderr
+    with pytest.raises(StartupError, match="connector dead-letters list --state all"):
+        offline.letters.resolve(["zzz"])
+    with pytest.raises(StartupError, match="begins the ids of 20 dead letters"):
+        offline.letters.resolve([""])
+    for unclear in ([], [letter_id, "--all"], ["--all", "--reason", "x", letter_id]):
+        done = CliRunner().invoke(dead_letters_cli.app, ["replay", *unclear])
+        assert "It is not clear which letters to replay." in str(done.exception)
+
+
+def test_a_body_keeps_its_good_notifications_and_parks_the_bad_ones_anew(shop: Shop) -> None:
+    strict = shop.read(shop.write("strict", {"gateway.max_json_depth": 4}))
+    deep = {"Action": "OrderCreated", "Details": {"OrderNumber": "8684", "OrderType": "A", "More": [[[1]]]}}
+    strange = {"Action": "OrderCreated", "Details": {"OrderNumber": "1", "OrderType": {}}}
+    shop.publish(receive(strict, body(deep, created(None), strange)))
+    shop.start_worker()
+    shop.wait_for_letters(1)
+    would = shop.told("replay", "--reason", "too-deep", "--dry-run", code=1)
+    assert [one["reason"] for one in would["would_publish"][0]["records"]] == [None, "key-missing", None]
+    assert [(one["event_id"], one["reason"]) for one in would["worker_would_park"]] == [("d1:2", "not-text")]
+    shop.told("replay", "--all", code=1)
+    shop.wait_for_events("d1:0")
+    anew = {one.letter.event_id: one.letter.reason for one in shop.wait_for_letters(2)}
+    assert anew == {"d1:1": "key-missing", "d1:2": "not-text"}
+    assert verify.differences(shop.engine, shop.mapping) == []
+
+
+def test_without_a_mirror_it_says_how_one_comes_about(tmp_path: Path, make_config: MakeConfig) -> None:
+    shop = Shop(tmp_path, f"sqlite:///{tmp_path}/none.db", "127.0.0.1:1")
+    told = shop.command("list")
+    assert told.returncode == 1
+    assert "This database holds no mirror yet" in told.stderr
+    assert "connector worker" in told.stderr

@@ -1,0 +1,302 @@
+"""The transaction: ledger, rows, history and offsets, together or not at all."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from connector.config import Config
+from connector.errors import Defect, Poison, SchemaMoved
+from connector.events import Event
+from connector.mirror import database, schema, verify
+from connector.mirror.sink import Chunk, Letter, Sink
+from tests import strategies
+from tests.conftest import MakeConfig
+from tests.strategies import MINUTE, NOON, Mirror
+
+DEADLINE_SECONDS = 30
+
+
+@pytest.fixture
+def configured(make_config: MakeConfig, database_url: str) -> Config:
+    return make_config({"database.url": database_url})
+
+
+@pytest.fixture
+def mirror(configured: Config) -> Iterator[Mirror]:
+    with strategies.mirror(configured) as found:
+        yield found
+
+
+@pytest.fixture
+def on_postgresql(make_config: MakeConfig, postgres: Any) -> Iterator[Mirror]:
+    with strategies.mirror(make_config({"database.url": postgres.new_database()})) as found:
+        yield found
+
+
+def picked(mirror: Mirror, delivery: str, *, at: int = NOON, number: str = "1", **more: Any) -> Event:
+    return mirror.event("OrderPicked", {"OrderNumber": number}, delivery=delivery, at=at, **more)
+
+
+def offsets(mirror: Mirror) -> list[tuple[int, int, int]]:
+    rows = mirror.rows("consumer_offsets")
+    return [(row["partition"], row["next_offset"], row["records_lost"]) for row in rows]
+
+
+# --- Once ----------------------------------------------------------------------------------------
+
+
+def test_a_chunk_that_comes_again_changes_nothing(mirror: Mirror) -> None:
+    chunk = mirror.chunk([picked(mirror, "a"), picked(mirror, "b")])
+    first = mirror.sink.write([chunk])
+    before = mirror.content()
+    again = mirror.sink.write([chunk])
+    assert (first.new, first.positions) == ({"orders": 2}, {("t", 0): 2})
+    assert (again.new, again.known, again.positions) == ({}, {}, {("t", 0): 2})
+    assert mirror.content() == before
+
+
+def test_the_same_event_at_another_offset_is_known_and_changes_nothing(mirror: Mirror) -> None:
+    mirror.write(picked(mirror, "a"))
+    before = mirror.content()
+    written = mirror.write(picked(mirror, "a"), picked(mirror, "a"))
+    assert (written.new, written.known) == ({}, {"orders": 2})
+    assert mirror.content() == before
+    assert offsets(mirror) == [(0, 3, 0)]
+
+
+def test_of_a_chunk_that_overlaps_only_what_lies_above_is_written(mirror: Mirror) -> None:
+    mirror.sink.write([mirror.chunk([picked(mirror, "a"), picked(mirror, "b")])])
+    # What lies below the offset is dropped unread, even if it were another event.
+    overlapping = [picked(mirror, "x"), picked(mirror, "b"), picked(mirror, "c")]
+    written = mirror.sink.write([mirror.chunk(overlapping)])
+    assert (written.new, written.known) == ({"orders": 1}, {"orders": 0})
+    assert sorted(row["event_id"] for row in mirror.rows("notifications")) == ["a:0", "b:0", "c:0"]
+    assert mirror.row("orders")["picked_count"] == 3
+
+
+def test_a_chunk_below_the_offset_is_dropped_and_the_offset_told(mirror: Mirror) -> None:
+    mirror.sink.write([mirror.chunk([picked(mirror, name) for name in "abc"])])
+    written = mirror.sink.write([mirror.chunk([picked(mirror, "x")], first=1)])
+    assert written.positions == {("t", 0): 3}
+    assert verify.count(mirror.engine) == 3
+
+
+def test_a_hole_is_reported_and_nothing_behind_it_written(mirror: Mirror) -> None:
+    mirror.write(picked(mirror, "a"))
+    behind = mirror.chunk([picked(mirror, "c")], first=5)
+    beside = mirror.chunk([picked(mirror, "d")], partition=1)
+    written = mirror.sink.write([behind, beside])
+    assert written.holes == {("t", 0): 1}
+    assert written.positions == {("t", 1): 1}
+    assert offsets(mirror) == [(0, 1, 0), (1, 1, 0)]
+    assert mirror.row("orders")["picked_count"] == 2
+
+
+def test_records_that_kafka_no_longer_holds_are_counted_as_lost_and_it_goes_on(mirror: Mirror) -> None:
+    mirror.write(picked(mirror, "a"))
+    written = mirror.sink.write([mirror.chunk([picked(mirror, "b")], asked=1, first=10)])
+    assert (written.lost, written.holes) == ({("t", 0): 9}, {})
+    assert offsets(mirror) == [(0, 11, 9)]
+    assert mirror.row("mirror_status", family="unrouted")["records_lost"] == 0
+    # Lost again, and added up.
+    mirror.sink.write([mirror.chunk([picked(mirror, "c")], asked=11, first=12)])
+    assert offsets(mirror) == [(0, 13, 10)]
+
+
+def test_a_partition_that_is_new_starts_where_it_was_asked_from(mirror: Mirror) -> None:
+    written = mirror.sink.write([mirror.chunk([picked(mirror, "a")], asked=7, first=7)])
+    assert (written.holes, written.lost) == ({}, {})
+    assert mirror.sink.positions([("t", 0), ("t", 1)]) == {("t", 0): 8}
+
+
+def test_offsets_without_events_move_the_position(mirror: Mirror) -> None:
+    mirror.sink.write([Chunk("t", 0, 0, 0, 5)])
+    assert mirror.sink.positions([("t", 0)]) == {("t", 0): 5}
+
+
+def test_a_position_can_be_reset_for_another_log(mirror: Mirror) -> None:
+    mirror.write(picked(mirror, "a"))
+    mirror.sink.reset_position(("t", 0), 0)
+    assert offsets(mirror) == [(0, 0, 0)]
+
+
+def test_a_copy_of_a_lower_attempt_that_comes_later_takes_the_place_of_the_higher(mirror: Mirror) -> None:
+    late = mirror.event(
+        "BalanceChanged",
+        {"ProductNumber": "1", "Warehouse": "N", "Balance": 1},
+        delivery="a",
+        attempt=1,
+        at=NOON,
+    )
+    early = replace_copy(late, attempt=2, received_at=NOON + MINUTE, occurred_at=NOON + 5 * MINUTE)
+    between = mirror.event(
+        "BalanceChanged",
+        {"ProductNumber": "1", "Warehouse": "N", "Balance": 2},
+        delivery="b",
+        at=NOON + MINUTE,
+    )
+    mirror.write(early, between)
+    assert mirror.row("stock_balances")["balance"] == 1
+    mirror.write(late)
+    found = mirror.row("stock_balances")
+    assert (found["balance"], found["last_event_id"], found["event_count"]) == (2, "b:0", 2)
+    assert [row["attempt"] for row in mirror.rows("notifications")] == [1, 1]
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+
+
+def replace_copy(event: Event, **changes: Any) -> Event:
+    return Event(**({name: getattr(event, name) for name in Event.__struct_fields__} | changes))
+
+
+def test_a_better_copy_finds_events_that_came_before_their_action_had_an_entity(mirror: Mirror) -> None:
+    unrouted = replace_copy(picked(mirror, "a"), entity_key=None, family="unrouted")
+    second = picked(mirror, "b", attempt=2)
+    mirror.write(unrouted, second)
+    mirror.write(replace_copy(second, attempt=1, occurred_at=NOON - MINUTE))
+    assert mirror.row("orders")["picked_count"] == 2
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+
+
+# --- All or nothing ------------------------------------------------------------------------------
+
+
+def test_a_statement_that_fails_takes_everything_of_its_transaction_back(mirror: Mirror) -> None:
+    mirror.write(picked(mirror, "a"))
+    before = (mirror.content(), offsets(mirror))
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("ALTER TABLE orders RENAME TO elsewhere")
+    with pytest.raises(Defect):
+        mirror.write(
+            mirror.event("ProductCreated", {"ProductNumber": "1"}, delivery="p"), picked(mirror, "b")
+        )
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO orders")
+    assert (mirror.content(), offsets(mirror)) == before
+
+
+def test_an_event_that_the_database_refuses_is_poison_and_leaves_nothing_behind(mirror: Mirror) -> None:
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("CREATE UNIQUE INDEX one_of_each ON orders (order_type)")
+    good = mirror.event("OrderCreated", {"OrderNumber": "1", "OrderType": "Web"}, delivery="a")
+    bad = mirror.event("OrderCreated", {"OrderNumber": "2", "OrderType": "Web"}, delivery="b")
+    with pytest.raises(Poison) as caught:
+        mirror.write(good, bad)
+    assert caught.value.reason == "database-refused"
+    assert verify.count(mirror.engine) == 0
+    assert offsets(mirror) == []
+    assert mirror.rows("orders") == []
+    mirror.write(good)
+    assert len(mirror.rows("orders")) == 1
+
+
+def test_a_value_that_postgresql_alone_refuses_is_poison_and_leaves_nothing_behind(
+    on_postgresql: Mirror,
+) -> None:
+    mirror = on_postgresql
+    good = picked(mirror, "a")
+    bad = replace_copy(picked(mirror, "b"), details=b'{"OrderNumber":"1","x":1e200000}')
+    chunk = mirror.chunk([good])
+    item = replace(chunk.items[0], placed=replace(chunk.items[0].placed, event=bad, offset=1))
+    with pytest.raises(Poison, match="PostgreSQL refused the value"):
+        mirror.sink.write([replace(chunk, items=[*chunk.items, item], next_offset=2)])
+    assert (verify.count(mirror.engine), offsets(mirror)) == (0, [])
+
+
+def test_dead_letters_go_in_with_the_offset_and_once(mirror: Mirror) -> None:
+    row = {
+        "dead_letter_id": "d1", "stage": "worker", "reason": "r", "error": "e.", "hook": None, "action": None,
+        "event_id": None, "payload": b"\x00\xff", "context": "{}", "kafka_topic": "t", "kafka_partition": 0,
+        "kafka_offset": 0, "parked_at": "2024-01-01T00:00:00.000000Z", "state": "parked",
+        "state_at": "2024-01-01T00:00:00.000000Z",
+    }  # fmt: skip
+    mirror.sink.write([Chunk("dead", 0, 0, 0, 2, letters=[Letter(0, row), Letter(1, row)])])
+    mirror.sink.write(
+        [Chunk("dead", 0, 0, 0, 3, letters=[Letter(0, row | {"dead_letter_id": "old"}), Letter(2, row)])]
+    )
+    (found,) = mirror.rows("dead_letters")
+    assert (found["dead_letter_id"], bytes(found["payload"])) == ("d1", b"\x00\xff")
+    assert mirror.sink.positions([("dead", 0)]) == {("dead", 0): 3}
+
+
+def test_a_worker_with_another_mapping_than_the_schema_is_stopped_before_it_writes(mirror: Mirror) -> None:
+    stranger = Sink(mirror.engine, mirror.mapping, "0" * 32, lambda: NOON)
+    with pytest.raises(SchemaMoved):
+        stranger.write([mirror.chunk([picked(mirror, "a")])])
+    assert verify.count(mirror.engine) == 0
+
+
+# --- Several workers -----------------------------------------------------------------------------
+
+
+def test_two_workers_that_write_the_same_rows_at_once_end_right(on_postgresql: Mirror) -> None:
+    mirror = on_postgresql
+    sinks = [
+        Sink(mirror.engine, mirror.mapping, schema.fingerprint(mirror.mapping), lambda: NOON)
+        for _ in range(2)
+    ]
+
+    def work(partition: int) -> None:
+        for batch in range(25):
+            said = [
+                mirror.event(
+                    "PurchaseDelivered",
+                    # Rows of one order in both directions, so that locks are wanted crosswise.
+                    [{"OrderNumber": "1", "Warehouse": name} for name in ("NS" if partition else "SN")],
+                    delivery=f"d{partition}-{batch}-{place}",
+                    at=NOON + batch,
+                )
+                for place in range(4)
+            ]
+            sinks[partition].write([mirror.chunk(said, partition=partition, first=batch * 4)])
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(work, partition) for partition in range(2)]:
+            done.result(DEADLINE_SECONDS)
+    assert mirror.row("purchases", warehouse="N")["delivery_count"] == 200
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+
+
+def test_the_late_write_of_a_zombie_is_dropped(on_postgresql: Mirror) -> None:
+    """Both want the same offsets; the second waits for the first and then finds them taken."""
+    mirror = on_postgresql
+    mirror.write(picked(mirror, "a"))
+    holds, goes_on = threading.Event(), threading.Event()
+    heir = _PausingSink(mirror, holds, goes_on)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(heir.write, [mirror.chunk([picked(mirror, "b"), picked(mirror, "c")], first=1)])
+        assert holds.wait(DEADLINE_SECONDS)
+        zombie = pool.submit(mirror.sink.write, [mirror.chunk([picked(mirror, "b")], first=1)])
+        _wait_until_blocked(mirror)
+        goes_on.set()
+        assert first.result(DEADLINE_SECONDS).new == {"orders": 2}
+        late = zombie.result(DEADLINE_SECONDS)
+    assert (late.new, late.known, late.positions) == ({}, {}, {("t", 0): 3})
+    assert mirror.row("orders")["picked_count"] == 3
+
+
+class _PausingSink(Sink):
+    """Stops with the offsets locked until it is told to go on."""
+
+    def __init__(self, mirror: Mirror, holds: threading.Event, goes_on: threading.Event) -> None:
+        super().__init__(mirror.engine, mirror.mapping, schema.fingerprint(mirror.mapping), lambda: NOON)
+        self._holds, self._goes_on = holds, goes_on
+
+    def _lock_offsets(self, connection: Any, chunks: Any) -> Any:
+        held = super()._lock_offsets(connection, chunks)
+        self._holds.set()
+        assert self._goes_on.wait(DEADLINE_SECONDS)
+        return held
+
+
+def _wait_until_blocked(mirror: Mirror) -> None:
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    assert _within(lambda: bool(strategies.select(mirror.engine, waiting)))
+
+
+def _within(condition: Callable[[], bool]) -> bool:
+    pause = threading.Event()
+    return any(condition() or pause.wait(0.05) for _ in range(DEADLINE_SECONDS * 20))

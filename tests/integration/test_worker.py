@@ -1,0 +1,164 @@
+"""The worker as a process: events become rows, soon and in batches, and it ends as it is told."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import workers
+from tests.servers import PostgresServer, postgres_server
+from tests.workers import WorkerProcess, World, balances, until
+
+Calm = tuple[World, WorkerProcess]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def calm(
+    request: pytest.FixtureRequest, kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Calm]:
+    """A ready worker that nothing happens to."""
+    folder = tmp_path_factory.mktemp("calm")
+    url = f"sqlite:///{folder}/mirror.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres").new_database()
+    with workers.world(folder, kafka_bootstrap, url) as world:
+        yield world, world.worker().wait_ready()
+
+
+@pytest.fixture(scope="module")
+def own_postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
+def test_a_lone_event_is_a_row_within_a_second(calm: Calm) -> None:
+    world, _ = calm
+    world.send(balances(1), partition=0)
+    world.wait_caught_up()  # the first of all also pays for what is loaded late
+    for _ in range(5):  # on one partition: it is asked for again only by the fetch after
+        since = time.monotonic()
+        (event,) = world.send(balances(1), partition=0)
+        until(lambda event=event: event.event_id in world.ledger_ids(), 1.0, what="a row")
+        assert time.monotonic() - since < 1.0
+    world.assert_sound()
+
+
+def test_what_piles_up_is_written_in_batches(calm: Calm) -> None:
+    world, worker = calm
+    before = worker.metric("xtnd_worker_batch_events_count")
+    world.send(balances(4000))
+    world.wait_caught_up()
+    assert worker.metric("xtnd_worker_batch_events_count") - before < 400
+    world.assert_sound()
+
+
+def test_the_same_events_again_change_nothing(calm: Calm) -> None:
+    world, worker = calm
+    some = world.send(balances(200))
+    world.wait_caught_up()
+    before = world.rows("SELECT * FROM stock_balances ORDER BY product_number")
+    known = worker.metric("xtnd_worker_events_known_total")
+    world.send(some)
+    world.wait_caught_up()
+    assert world.rows("SELECT * FROM stock_balances ORDER BY product_number") == before
+    until(lambda: worker.metric("xtnd_worker_events_known_total") - known == 200, 5, what="counted as known")
+    world.assert_sound()
+
+
+def test_kafka_gets_the_mirrors_offsets(calm: Calm) -> None:
+    world, _ = calm
+    world.send(balances(10))
+    world.wait_caught_up()
+    until(
+        lambda: all(world.committed().get(tp) == at for tp, at in world.held().items()),
+        10,
+        what="offsets committed to Kafka",
+    )
+
+
+def test_it_leaves_nothing_but_news_in_its_log(calm: Calm) -> None:
+    _, worker = calm
+    levels = {event["level"] for event in worker.events()}
+    assert levels == {"info"}, worker.said()
+
+
+def test_sigterm_in_the_middle_loses_nothing(kafka_bootstrap: str, tmp_path: Path) -> None:
+    with workers.world(tmp_path, kafka_bootstrap, f"sqlite:///{tmp_path}/mirror.db") as world:
+        worker = world.worker("slow-database=0.2").wait_ready()
+        world.send(balances(3000))
+        until(lambda: len(world.ledger_ids()) > 0, 20, what="some rows")
+        assert worker.stop() == 0
+        assert len(world.ledger_ids()) < 3000
+        world.worker().wait_ready()
+        world.wait_caught_up()
+        world.assert_sound()
+
+
+def test_sigterm_with_the_database_away_exits_in_time_and_acks_nothing(
+    kafka_bootstrap: str, own_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    with workers.world(tmp_path, kafka_bootstrap, own_postgres.new_database()) as world:
+        worker = world.worker().wait_ready()
+        world.send(balances(100))
+        world.wait_caught_up()
+        held = world.held()
+        own_postgres.stop()
+        try:
+            world.send(balances(100))
+            until(lambda: "database" in (worker.failures() or {}), 20, what="readiness red")
+            assert worker.stop(10) == 0
+            committed = world.committed()
+        finally:
+            own_postgres.start()
+        assert committed == {tp: at for tp, at in held.items() if tp in committed}
+        assert world.held() == held
+        world.worker().wait_ready()
+        world.wait_caught_up()
+        world.assert_sound()
+
+
+def test_it_waits_for_a_database_that_is_away_at_the_start(
+    kafka_bootstrap: str, own_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    with workers.world(tmp_path, kafka_bootstrap, own_postgres.new_database()) as world:
+        own_postgres.stop()
+        try:
+            patient, impatient = world.worker(), world.worker()
+            until(lambda: "database" in (patient.failures() or {}), 20, what="readiness red")
+            until(lambda: "database" in (impatient.failures() or {}), 20, what="readiness red")
+            assert impatient.stop(10) == 0
+        finally:
+            own_postgres.start()
+        world.send(balances(10))
+        patient.wait_ready()
+        world.wait_caught_up()
+        world.assert_sound()
+
+
+def test_an_exception_in_an_agent_ends_the_process_and_moves_no_offset(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    with workers.world(tmp_path, kafka_bootstrap, f"sqlite:///{tmp_path}/mirror.db") as world:
+        worker = world.worker("raise-agent@1").wait_ready()
+        world.send(balances(50))
+        assert worker.exit_code() == 70
+        assert world.held() == {}
+        assert world.committed() == {}
+        assert world.ledger_ids() == []
+        assert worker.said_event("an agent failed")
+        world.worker().wait_ready()
+        world.wait_caught_up()
+        world.assert_sound()
+
+
+def test_the_watchdog_ends_a_worker_that_stands_still(kafka_bootstrap: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/mirror.db"
+    with workers.world(tmp_path, kafka_bootstrap, url, watchdog_seconds=3) as world:
+        worker = world.worker("slow-database@1=3600").wait_ready()
+        world.send(balances(5))
+        assert worker.exit_code(20) == 73
+        assert worker.said_event("NOTHING WAS COMMITTED")
+        world.worker().wait_ready()
+        world.wait_caught_up()
+        world.assert_sound()

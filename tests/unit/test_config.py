@@ -1,0 +1,722 @@
+# ruff: noqa: E501 - pieces of YAML and of messages stand in one line each
+"""YAML and environment → one frozen, validated Config, or every fault with file, line and cure."""
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connector import config
+from connector.config import Config
+from connector.errors import ConfigError
+from connector.mirror.mapping import Mapping
+from connector.topics import Routes
+
+FOLDER = Path(__file__).parent.parent.parent / "config"
+SHIPPED = {name: (FOLDER / name).read_text(encoding="utf-8") for name in config.FILES}
+VARIABLES = {"XTND_WEBHOOK_SECRET": "s3cret-of-the-hook"}
+
+
+def parsed(
+    *changes: tuple[str, str, str],
+    variables: dict[str, str] | None = None,
+    overrides: dict[str, object] | None = None,
+) -> Config:
+    """The shipped configuration with pieces of text replaced: (file, from, to)."""
+    texts = dict(SHIPPED)
+    for name, old, new in changes:
+        assert old in texts[name], f"{old!r} is not in {name}"
+        texts[name] = texts[name].replace(old, new, 1)
+    return config.parse(texts, VARIABLES | (variables or {}), overrides)
+
+
+def refused(*changes: tuple[str, str, str], **options: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parsed(*changes, **options)
+    return str(caught.value)
+
+
+def line_of(name: str, text: str) -> int:
+    return SHIPPED[name][: SHIPPED[name].index(text)].count("\n") + 1
+
+
+# --- The shipped files are exactly mirror.md -----------------------------------------------------
+
+AT = "occurred_at"
+ORDER_ACTIONS = (
+    "OrderCreated",
+    "OrderReserved",
+    "PickingStarted",
+    "OrderPicked",
+    "OrderDeliveryDataChanged",
+    "OrderCancelled",
+)
+FAMILIES = {
+    "orders": {
+        name: ((name == "PickingStarted" and "Order.OrderNumber") or "OrderNumber",) for name in ORDER_ACTIONS
+    },
+    "purchases": dict.fromkeys(
+        ("PurchaseCreated", "PurchasePartiallyDelivered", "PurchaseDelivered", "PurchaseCancelled"),
+        ("OrderNumber",),
+    ),
+    "balances": dict.fromkeys(("BalanceChanged", "AvailableBalanceChanged"), ("ProductNumber", "Warehouse")),
+    "products": {
+        "ProductCreated": ("ProductNumber",),
+        "ProductChanged": ("ProductNumber",),
+        "PriceListWebHook": ("PriceListName",),
+    },
+    "customers": {"CustomerCreated": ("CustomerNumber",), "CustomerChanged": ("CustomerNumber",)},
+    "offers": {"OfferCreated": ("OfferNumber",), "OfferChanged": ("OfferNumber",)},
+    "invoices": {
+        "CustomerInvoiceCreated": ("InvoiceNumber",),
+        "CustomerInvoiceChanged": ("InvoiceNumber",),
+    },
+}
+
+# Table → (key, {column: (rule, actions it is limited to or None for all, type)}), from mirror.md 4 and 5.
+DELIVERIES = {"PurchasePartiallyDelivered", "PurchaseDelivered"}
+
+
+def _thing(key: str, created: str, changed: str) -> tuple[list[str], dict[str, Any]]:
+    return [key], {
+        "created_at": ("earliest", {created}, "timestamp"),
+        "changed_at": ("latest", {changed}, "timestamp"),
+        "change_count": ("count", {changed}, "integer"),
+    }
+
+
+TABLES: dict[str, tuple[list[str], dict[str, Any]]] = {
+    "orders": (
+        ["order_number"],
+        {
+            "order_type": ("latest", None, "text"),
+            "status": ("latest", set(ORDER_ACTIONS) - {"OrderDeliveryDataChanged"}, "text"),
+            "warehouse": ("latest", {"PickingStarted"}, "text"),
+            "created_at": ("earliest", {"OrderCreated"}, "timestamp"),
+            "reserved_at": ("earliest", {"OrderReserved"}, "timestamp"),
+            "last_reserved_at": ("latest", {"OrderReserved"}, "timestamp"),
+            "reserved_count": ("count", {"OrderReserved"}, "integer"),
+            "picking_started_at": ("earliest", {"PickingStarted"}, "timestamp"),
+            "picked_at": ("earliest", {"OrderPicked"}, "timestamp"),
+            "last_picked_at": ("latest", {"OrderPicked"}, "timestamp"),
+            "picked_count": ("count", {"OrderPicked"}, "integer"),
+            "delivery_data_changed_at": ("latest", {"OrderDeliveryDataChanged"}, "timestamp"),
+            "delivery_data_change_count": ("count", {"OrderDeliveryDataChanged"}, "integer"),
+            "cancelled_at": ("earliest", {"OrderCancelled"}, "timestamp"),
+        },
+    ),
+    "order_picking_rows": (
+        ["order_number", "position", "sub_position"],
+        {
+            "product_number": ("latest", None, "text"),
+            "quantity": ("latest", None, "numeric"),
+            "warehouse": ("latest", None, "text"),
+            "picking_started_at": ("earliest", None, "timestamp"),
+        },
+    ),
+    "purchases": (
+        ["order_number", "warehouse"],
+        {
+            "status": ("latest", None, "text"),
+            "created_at": ("earliest", {"PurchaseCreated"}, "timestamp"),
+            "first_delivered_at": ("earliest", DELIVERIES, "timestamp"),
+            "last_delivered_at": ("latest", DELIVERIES, "timestamp"),
+            "delivery_count": ("count", DELIVERIES, "integer"),
+            "delivered_at": ("latest", {"PurchaseDelivered"}, "timestamp"),
+            "cancelled_at": ("earliest", {"PurchaseCancelled"}, "timestamp"),
+        },
+    ),
+    "stock_balances": (
+        ["product_number", "warehouse"],
+        {
+            "balance": ("latest", {"BalanceChanged"}, "numeric"),
+            "balance_event_name": ("latest", {"BalanceChanged"}, "text"),
+            "balance_event_type": ("latest", {"BalanceChanged"}, "text"),
+            "balance_as_of": ("latest", {"BalanceChanged"}, "timestamp"),
+            "available_balance": ("latest", {"AvailableBalanceChanged"}, "numeric"),
+            "available_balance_as_of": ("latest", {"AvailableBalanceChanged"}, "timestamp"),
+        },
+    ),
+    "products": _thing("product_number", "ProductCreated", "ProductChanged"),
+    "price_lists": (
+        ["price_list_name"],
+        {"updated_at": ("latest", None, "timestamp"), "update_count": ("count", None, "integer")},
+    ),
+    "customers": _thing("customer_number", "CustomerCreated", "CustomerChanged"),
+    "offers": _thing("offer_number", "OfferCreated", "OfferChanged"),
+    "invoices": _thing("invoice_number", "CustomerInvoiceCreated", "CustomerInvoiceChanged"),
+    "stock_balance_history": (
+        ["event_id", "row_index"],
+        {
+            "product_number": (None, None, "text"),
+            "warehouse": (None, None, "text"),
+            "measure": (None, None, "text"),
+            "quantity": (None, None, "numeric"),
+            "event_name": (None, None, "text"),
+            "event_type": (None, None, "text"),
+            "occurred_at": (None, None, "timestamp"),
+        },
+    ),
+    "purchase_delivery_rows": (
+        ["event_id", "row_index"],
+        {
+            "order_number": (None, None, "text"),
+            "warehouse": (None, None, "text"),
+            "position": (None, None, "text"),
+            "product_number": (None, None, "text"),
+            "quantity": (None, None, "numeric"),
+            "unit": (None, None, "text"),
+            "occurred_at": (None, None, "timestamp"),
+        },
+    ),
+}
+
+
+def test_the_shipped_tables_are_exactly_those_of_the_contract() -> None:
+    shipped = parsed()
+    compiled = Mapping(shipped)
+    found = {}
+    for table in compiled.tables:
+        written = shipped.tables[table.name].columns
+        found[table.name] = (
+            [column.name for column in table.key],
+            {
+                column.name: (
+                    written[column.name].rule,
+                    _limited(shipped, table.name, column.name),
+                    column.type,
+                )
+                for column in table.columns
+            },
+        )
+    assert found == TABLES
+    assert [list(table[1]) for table in found.values()] == [list(table[1]) for table in TABLES.values()]
+
+
+def _limited(shipped: Config, table: str, name: str) -> set[str] | None:
+    """The actions that a column is limited to, or None when it takes all of its table's."""
+    column, actions = shipped.tables[table].columns[name], set(shipped.tables[table].actions)
+    limited = set(column.on or column.by_action or actions)
+    return None if limited == actions else limited
+
+
+def test_the_shipped_statuses_are_those_of_the_contract() -> None:
+    tables = parsed().tables
+    assert tables["orders"].columns["status"].by_action == {
+        "OrderCreated": "created",
+        "OrderReserved": "reserved",
+        "PickingStarted": "picking",
+        "OrderPicked": "picked",
+        "OrderCancelled": "cancelled",
+    }
+    assert tables["purchases"].columns["status"].by_action == {
+        "PurchaseCreated": "created",
+        "PurchasePartiallyDelivered": "partially_delivered",
+        "PurchaseDelivered": "delivered",
+        "PurchaseCancelled": "cancelled",
+    }
+
+
+def test_the_shipped_families_topics_and_entity_keys_are_those_of_the_contract() -> None:
+    shipped = parsed()
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for family, action, route in shipped.actions():
+        found.setdefault(family, {})[action] = route.paths
+    assert found == FAMILIES
+    assert sum(map(len, found.values())) == 21
+    routes = Routes(shipped)
+    assert routes.event_topics() == {name: f"xtnd.{name}" for name in [*FAMILIES, "unrouted"]}
+    assert routes.dead_letter_topic == "xtnd.dead-letters"
+    assert shipped.hooks["xtnd"].retry_schedule_seconds == (0, 60, 300)
+    assert shipped.views["stock_movements"].movements_of == "stock_balance_history"
+
+
+def test_every_shipped_table_and_column_is_described() -> None:
+    shipped = parsed()
+    for name, table in shipped.tables.items():
+        assert table.description, name
+        for column, written in (table.key | table.columns).items():
+            assert written.description, f"{name}.{column}"
+
+
+# --- Variables -----------------------------------------------------------------------------------
+
+
+def test_a_variable_stands_for_its_value_and_a_default_for_one_that_is_not_set() -> None:
+    assert parsed().kafka.bootstrap_servers == "127.0.0.1:9092"
+    assert parsed(variables={"KAFKA_BOOTSTRAP_SERVERS": "k:1,l:2"}).kafka.servers == ["k:1", "l:2"]
+    assert parsed(variables={"KAFKA_BOOTSTRAP_SERVERS": ""}).kafka.servers == ["127.0.0.1:9092"]
+
+
+def test_a_variable_where_a_number_is_wanted_is_a_number() -> None:
+    changed = ("connector.yaml", "port: 8080 ", "port: ${PORT:-8090} ")
+    assert parsed(changed).gateway.port == 8090
+    assert parsed(changed, variables={"PORT": "9999"}).gateway.port == 9999
+
+
+def test_two_dollars_are_one_and_start_no_variable() -> None:
+    assert parsed(("connector.yaml", "group: xtnd-connector", "group: $${GROUP}")).worker.group == "${GROUP}"
+
+
+def test_a_variable_that_is_not_set_is_named_with_its_line_and_cure() -> None:
+    line = line_of("connector.yaml", "max_batch_events")
+    said = refused(("connector.yaml", "max_batch_events: 2000", "max_batch_events: ${BATCH}"))
+    assert said.startswith(
+        f"connector.yaml:{line}: the variable BATCH is not set. Set it, or write ${{BATCH:-default}}"
+    )
+
+
+@pytest.mark.parametrize(
+    "secret", ["12345678901234567890", "0123", "1e5", "0x1F", "true", "2020-99-99", "1_000"]
+)
+def test_a_secret_is_text_whatever_it_looks_like(secret: str) -> None:
+    found = parsed(variables={"XTND_WEBHOOK_SECRET": secret})
+    assert [one.get_secret_value() for one in found.hooks["xtnd"].secrets] == [secret]
+
+
+def test_several_secrets_are_listed_and_empty_ones_left_out(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("from a file\n")
+    found = parsed(
+        variables={
+            "XTND_WEBHOOK_FORMER_SECRET": "former",
+            "XTND_WEBHOOK_SECRET_FILE": str(tmp_path / "secret"),
+        }
+    )
+    told = [one.get_secret_value() for one in found.hooks["xtnd"].secrets]
+    assert told == ["s3cret-of-the-hook", "former", "from a file"]
+
+
+def test_a_secret_file_that_cannot_be_read_is_refused_with_its_line(tmp_path: Path) -> None:
+    said = refused(variables={"XTND_WEBHOOK_SECRET_FILE": str(tmp_path / "none")})
+    assert re.match(r"connector\.yaml:\d+: the secret file .*none cannot be read: No such file", said)
+
+
+def test_a_date_is_the_text_that_it_is_written_as() -> None:
+    assert (
+        parsed(("connector.yaml", "group: xtnd-connector", "group: 2024-01-31")).worker.group == "2024-01-31"
+    )
+
+
+# --- What is refused, where, and with which cure --------------------------------------------------
+
+CUSTOMERS = "  customers:\n    description: One row per customer"
+PRODUCTS_KEY = "product_number: {path: ProductNumber, description: XTND's product number.}\n    columns:\n      created_at"
+CHANGED = (
+    "changed_at: {rule: latest, on: [ProductChanged], event: occurred_at, description: When it last changed.}"
+)
+
+
+def column(written: str) -> tuple[str, str, str]:
+    return ("tables.yaml", CHANGED, f"changed_at: {written}")
+
+
+def key(written: str) -> tuple[str, str, str]:
+    return (
+        "tables.yaml",
+        PRODUCTS_KEY,
+        PRODUCTS_KEY.replace("{path: ProductNumber, description: XTND's product number.}", written),
+    )
+
+
+REFUSED = {
+    "an unknown key": (
+        ("connector.yaml", "ack_timeout_seconds", "ack_timeout"),
+        r"connector\.yaml:\d+: unknown key 'gateway\.ack_timeout'\. Did you mean 'ack_timeout_seconds'\?",
+    ),
+    "an unknown top-level key": (
+        ("connector.yaml", "worker:", "workers:"),
+        r"connector\.yaml:\d+: unknown key 'workers'\. Did you mean 'worker'\?",
+    ),
+    "an unknown key of a column": (
+        column("{rul: latest, event: occurred_at}"),
+        r"tables\.yaml:\d+: unknown key 'tables\.products\.columns\.changed_at\.rul'\. Did you mean 'rule'\?",
+    ),
+    "a wrong type": (
+        ("connector.yaml", "max_body_bytes: 1048576", "max_body_bytes: lots"),
+        r"connector\.yaml:\d+: 'gateway\.max_body_bytes': Input should be a valid integer",
+    ),
+    "a number as text": (
+        ("connector.yaml", "port: 8080 ", 'port: "8080" '),
+        r"connector\.yaml:\d+: 'gateway\.port': Input should be a valid integer",
+    ),
+    "a value out of range": (
+        ("topics.yaml", "partitions: 12", "partitions: 0"),
+        r"topics\.yaml:\d+: 'topics\.partitions': Input should be greater than or equal to 1",
+    ),
+    "a duplicate key": (
+        ("connector.yaml", "worker:\n", "worker:\n  group: a\n"),
+        r"connector\.yaml:\d+: 'group' stands twice",
+    ),
+    "a key of another file": (
+        ("topics.yaml", "topics:", "worker:\n  group: a\ntopics:"),
+        r"'worker' stands in another file too",
+    ),
+    "invalid YAML": (
+        ("tables.yaml", "actions: [PriceListWebHook]", "actions: [PriceListWebHook"),
+        r"tables\.yaml:\d+: not valid YAML",
+    ),
+    "a character that YAML has no place for": (
+        ("tables.yaml", "One row per offer.", "One\x07row"),
+        r"tables\.yaml:\d+: not valid YAML: a character",
+    ),
+    "a file without keys": (
+        ("tables.yaml", SHIPPED["tables.yaml"], ""),
+        r"tables\.yaml:1: the file must hold keys",
+    ),
+    "an anchor that holds itself": (
+        ("tables.yaml", "actions: [PriceListWebHook]", "actions: &a [*a]"),
+        r"tables\.yaml:1: nested too deep, or an anchor that holds itself",
+    ),
+    "a binary value": (
+        ("connector.yaml", "group: xtnd-connector", "group: !!binary aGVq"),
+        r"connector\.yaml:\d+: the value cannot be read",
+    ),
+    "not a number": (
+        ("connector.yaml", "ack_timeout_seconds: 2", "ack_timeout_seconds: .nan"),
+        r"connector\.yaml:\d+: the value cannot be read",
+    ),
+    "an action in two families": (
+        ("topics.yaml", "OfferCreated: {key: OfferNumber}", "OrderCreated: {key: OfferNumber}"),
+        r"topics\.yaml:\d+: the action 'OrderCreated' is in two families, 'orders' and 'offers'",
+    ),
+    "two families in one topic": (
+        ("topics.yaml", "    offers:\n", "    offers:\n      topic: orders\n"),
+        r"the topic name 'orders' is used more than once",
+    ),
+    "a family in the dead-letter topic": (
+        ("topics.yaml", "    offers:\n", "    offers:\n      topic: dead-letters\n"),
+        r"topics\.yaml:\d+: the topic name 'dead-letters' is used more than once",
+    ),
+    "retention that keeps nothing": (
+        ("topics.yaml", "retention_hours: 168", "retention_hours: 0"),
+        r"topics\.yaml:\d+: a retention of 0 hours",
+    ),
+    "more replicas in sync than there are": (
+        ("topics.yaml", "min_insync_replicas: ${KAFKA_MIN_INSYNC_REPLICAS:-1}", "min_insync_replicas: 2"),
+        r"topics\.yaml:\d+: min_insync_replicas is above replication_factor",
+    ),
+    "a server without a port": (
+        ("connector.yaml", "${KAFKA_BOOTSTRAP_SERVERS:-127.0.0.1:9092}", "localhost"),
+        r"connector\.yaml:\d+: 'localhost' is no list of servers",
+    ),
+    "SASL without credentials": (
+        ("connector.yaml", "${KAFKA_SECURITY_PROTOCOL:-PLAINTEXT}", "SASL_SSL"),
+        r"connector\.yaml:\d+: SASL_SSL needs credentials",
+    ),
+    "an action that no family claims": (
+        ("tables.yaml", "actions: [PriceListWebHook]", "actions: [PriceListWebhook]"),
+        r"tables\.yaml:\d+: the action 'PriceListWebhook' is in no family of topics\.yaml\. Did you mean 'PriceListWebHook'\?",
+    ),
+    "a state table without a key": (
+        (
+            "tables.yaml",
+            "    key:\n      customer_number: {path: CustomerNumber, description: XTND's customer number.}\n",
+            "",
+        ),
+        r"tables\.yaml:\d+: the state table 'customers' has no key",
+    ),
+    "a history table with a key": (
+        ("tables.yaml", "    kind: history\n", "    kind: history\n    key: {a: {path: A}}\n"),
+        r"tables\.yaml:\d+: a history table's key is always event_id, row_index",
+    ),
+    "a table of the connector's own": (
+        ("tables.yaml", "  customers:", "  notifications:"),
+        r"the table name 'notifications' is the connector's own",
+    ),
+    "a column of the connector's own": (
+        ("tables.yaml", f"      {CHANGED}", "      as_of: {rule: count}"),
+        r"tables\.yaml:\d+: the column 'as_of' exists already",
+    ),
+    "a column that is a key too": (
+        ("tables.yaml", f"      {CHANGED}", "      product_number: {rule: count}"),
+        r"the column 'product_number' exists already",
+    ),
+    "a column name that PostgreSQL would cut": (
+        ("tables.yaml", f"      {CHANGED}", f"      {'a' * 55}: {{rule: count}}"),
+        r"tables\.yaml:\d+: the column name 'a+' is longer than 54 letters",
+    ),
+    "a column name that needs quoting": (
+        ("tables.yaml", f"      {CHANGED}", "      Changed-At: {rule: count}"),
+        r"tables\.yaml:\d+: .*should match pattern",
+    ),
+    "no source": (column("{rule: latest, type: text}"), r"a value comes from one place, here it is none"),
+    "two sources": (
+        column("{rule: latest, type: text, path: A, constant: b}"),
+        r"tables\.yaml:\d+: a value comes from one place, here it is path and constant\. Give exactly one",
+    ),
+    "a count with a value": (column("{rule: count, path: A}"), r"a count takes no value\. Remove path"),
+    "a count that is no integer": (column("{rule: count, type: text}"), r"a count is an integer, not text"),
+    "a column without a rule": (column("{event: occurred_at}"), r"the column has no rule"),
+    "a path without a type": (column("{rule: latest, path: A}"), r"a value from a path needs a type"),
+    "an integer that is no count": (
+        column("{rule: latest, type: integer, path: A}"),
+        r"only a count is an integer\. Write type: numeric",
+    ),
+    "an instant as text": (
+        column("{rule: latest, type: text, event: occurred_at}"),
+        r"occurred_at is a timestamp, not text",
+    ),
+    "an event field as a number": (
+        column("{rule: latest, type: numeric, event: hook}"),
+        r"hook is text, not numeric",
+    ),
+    "a constant of another type": (
+        column("{rule: latest, type: numeric, constant: abc}"),
+        r"'abc' is text, not numeric\. Write type: text",
+    ),
+    "constants of two types": (
+        column("{rule: latest, by_action: {ProductCreated: 1, ProductChanged: b}}"),
+        r"tables\.yaml:\d+: the values are text and numbers mixed",
+    ),
+    "a constant that no column holds": (
+        column('{rule: latest, constant: "a\\0b"}'),
+        r"the constant holds U\+0000",
+    ),
+    "a constant of too many digits": (
+        column(f"{{rule: latest, constant: {'9' * 61}}}"),
+        r"the value cannot be read",
+    ),
+    "an action that does not feed the table": (
+        column("{rule: count, on: [ProductCreate]}"),
+        r"the action 'ProductCreate' does not feed this table\. Did you mean 'ProductCreated'\?",
+    ),
+    "no action to be on": (column("{rule: count, on: []}"), r"tables\.yaml:\d+: .*at least 1 item"),
+    "a path of no keys": (column("{rule: latest, type: text, path: []}"), r"path is empty"),
+    "a path with a blank": (column("{rule: latest, type: text, path: A B}"), r"tables\.yaml:\d+:"),
+    "an unknown rule": (
+        column("{rule: newest, event: occurred_at}"),
+        r"Input should be 'latest', 'earliest'",
+    ),
+    "an unknown event field": (
+        column("{rule: latest, event: received_at}"),
+        r"Input should be 'occurred_at'",
+    ),
+    "a key without a value for an action": (
+        key("{path: {ProductCreated: ProductNumber}}"),
+        r"tables\.yaml:\d+: the key has no value for ProductChanged\. A key needs one for every action",
+    ),
+    "a key of no actions": (key("{by_action: {}}"), r"by_action is empty"),
+    "a key that is an instant": (key("{event: occurred_at}"), r"a key is text, and occurred_at is not"),
+    "an empty key": (key('{constant: " "}'), r"the key is empty"),
+    "a history column with a rule": (
+        ("tables.yaml", "unit: {type: text", "unit: {rule: latest, type: text"),
+        r"a history row holds its own event's values, so no rule or on",
+    ),
+    "an index on no column": (
+        ("tables.yaml", "- [warehouse]", "- [warehous]"),
+        r"tables\.yaml:\d+: no column 'warehous' to index\. Did you mean 'warehouse'\?",
+    ),
+    "an index of nothing": (("tables.yaml", "- [warehouse]", "- []"), r"an index names columns"),
+    "an index twice": (
+        ("tables.yaml", "- [warehouse]", "- [warehouse]\n      - [warehouse]"),
+        r"the index \['warehouse'\] stands twice",
+    ),
+    "a requirement of no column": (
+        ("tables.yaml", "requires: [quantity]", "requires: [quantities]"),
+        r"no column 'quantities' to require\. Did you mean 'quantity'\?",
+    ),
+    "a view of no history": (
+        ("tables.yaml", "movements_of: stock_balance_history", "movements_of: stock_balances"),
+        r"tables\.yaml:\d+: 'stock_balances' is no history table\. Did you mean 'stock_balance_history'\?",
+    ),
+    "a view of no number": (("tables.yaml", "value: quantity", "value: measure"), r"'measure' is no number"),
+    "a view of no column": (
+        ("tables.yaml", "per: [product_number,", "per: [product_numbr,"),
+        r"has no column 'product_numbr'\. Did you mean 'product_number'\?",
+    ),
+    "a view with a table's name": (
+        ("tables.yaml", "  stock_movements:", "  orders:"),
+        r"the name 'orders' is taken by a table",
+    ),
+    "a view without an instant to order by": (
+        (
+            "tables.yaml",
+            "      occurred_at: {event: occurred_at, description: Best estimate of when it happened.}\n    requires: [quantity]\n    indexes:\n      - [product_number, warehouse, measure, occurred_at]",
+            "    requires: [quantity]",
+        ),
+        r"no column with event: occurred_at to order it by",
+    ),
+    "a view of a history that has its columns": (
+        ("tables.yaml", "event_name: {type: text, path: EventName", "delta: {type: text, path: EventName"),
+        r"has a column 'delta', as the view has",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_cannot_work_is_refused_with_file_line_and_cure(change: tuple[str, str, str], said: str) -> None:
+    found = refused(change)
+    assert re.search(said, found), found
+    assert re.match(r"(connector|topics|tables)\.yaml:\d+: ", found), found
+
+
+def test_every_fault_is_told_at_once() -> None:
+    said = refused(
+        column("{rule: count, path: A}"), ("topics.yaml", "retention_hours: 168", "retention_hours: 0")
+    )
+    assert {line.split(":")[0] for line in said.splitlines()} == {"topics.yaml", "tables.yaml"}
+
+
+def test_a_missing_key_is_named() -> None:
+    said = refused(("connector.yaml", "database:\n  url: ${DATABASE_URL:-sqlite:///data/mirror.db}", ""))
+    assert "'database' is missing" in said
+
+
+def test_a_file_that_is_missing_is_named_with_the_option_that_mends_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"connector\.yaml: cannot be read: No such file.*--config"):
+        config.load(tmp_path, {})
+
+
+def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    for name, text in SHIPPED.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "topics.yaml").write_bytes(b"topics: \xff")
+    with pytest.raises(ConfigError, match=r"topics\.yaml: cannot be read"):
+        config.load(tmp_path, VARIABLES)
+
+
+def test_a_hook_without_a_secret_is_refused_unless_it_says_that_it_verifies_nothing() -> None:
+    said = refused(variables={"XTND_WEBHOOK_SECRET": ""})
+    assert "the hook 'xtnd' has no secret" in said
+    assert "XTND_WEBHOOK_SECRET" in said
+    off = parsed(
+        ("connector.yaml", "    secret_files", "    verify: off\n    secret_files"),
+        variables={"XTND_WEBHOOK_SECRET": ""},
+    )
+    assert off.hooks["xtnd"].verify == "off"
+
+
+def test_an_override_stands_over_the_files_and_is_told_as_the_command_line() -> None:
+    assert parsed(overrides={"gateway.port": 1, "worker.group": None}).gateway.port == 1
+    assert refused(overrides={"gateway.port": 0}).startswith("command line: 'gateway.port'")
+
+
+def test_an_override_below_a_value_that_is_no_section_is_the_files_fault() -> None:
+    said = refused(("connector.yaml", "gateway:", "gateway: 5\nx:"), overrides={"gateway.port": 1})
+    assert "'gateway'" in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite",
+        "mysql://u:hunter2@h/d",
+        "hunter2",
+        "postgresql://u:hunter2@h:port/d",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "",
+    ],
+)
+def test_a_database_that_the_mirror_cannot_live_in_is_refused_without_showing_its_url(url: str) -> None:
+    said = refused(("connector.yaml", "${DATABASE_URL:-sqlite:///data/mirror.db}", f'"{url}"'))
+    assert re.match(r"connector\.yaml:\d+: ", said)
+    assert "hunter2" not in said
+
+
+# --- Secrets are never shown ---------------------------------------------------------------------
+
+PASSWORD = "hunter2-very-secret"
+SECRETIVE = [
+    ("connector.yaml", "    secrets:\n", f"    secrets: {PASSWORD}\n    x:\n"),
+    ("connector.yaml", "- ${XTND_WEBHOOK_SECRET:-}", f"- {{{PASSWORD}: 1}}"),
+    ("connector.yaml", "- ${XTND_WEBHOOK_SECRET:-}", f"- !!timestamp {PASSWORD}"),
+    ("connector.yaml", "- ${XTND_WEBHOOK_SECRET:-}", f"- *{PASSWORD}"),
+    ("connector.yaml", "- ${XTND_WEBHOOK_SECRET:-}", f"- !{PASSWORD} x"),
+    ("connector.yaml", "- ${XTND_WEBHOOK_SECRET:-}", f"- [{PASSWORD}]"),
+    ("connector.yaml", "- ${XTND_WEBHOOK_SECRET:-}", f"- '{PASSWORD}"),
+    ("connector.yaml", "  url: ${DATABASE_URL:-sqlite:///data/mirror.db}", f"  url: [{PASSWORD}]"),
+    ("connector.yaml", "${DATABASE_URL:-sqlite:///data/mirror.db}", f"oracle://u:{PASSWORD}@h/d"),
+    ("connector.yaml", "${DATABASE_URL:-sqlite:///data/mirror.db}", PASSWORD),
+    ("connector.yaml", "  bootstrap", f"  sasl_password: [{PASSWORD}]\n  bootstrap"),
+]
+
+
+@pytest.mark.parametrize("change", SECRETIVE, ids=str)
+def test_no_refusal_shows_a_secret(change: tuple[str, str, str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parsed(change)
+    assert PASSWORD not in str(caught.value)
+    assert PASSWORD not in repr(caught.value.findings)
+
+
+def test_no_picture_of_a_config_shows_a_secret() -> None:
+    found = parsed(
+        ("connector.yaml", "  bootstrap", f"  sasl_password: {PASSWORD}\n  bootstrap"),
+        variables={"XTND_WEBHOOK_SECRET": PASSWORD, "DATABASE_URL": f"postgresql://u:{PASSWORD}@h/d"},
+    )
+    assert found.database.url.get_secret_value().endswith("@h/d")
+    for picture in (repr(found), str(found), found.model_dump_json(), repr(found.model_dump())):
+        assert PASSWORD not in picture
+    assert config.describe_secret(found.kafka.sasl_password) == "set"
+    assert config.describe_secret(None) == "not set"
+
+
+# --- Garbage -------------------------------------------------------------------------------------
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.dates(),
+    st.datetimes(),
+    st.binary(max_size=8),
+    st.text(max_size=12),
+    st.sampled_from(["${A}", "${A:-1}", "$$", "0x" + "f" * 5000, "1:30", "!!int x", "~", "<<", "é" * 300]),
+)
+garbage = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def _places(data: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in plain data."""
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [at, *(place for name, value in items for place in _places(value, (*at, name)))]
+
+
+DATA = {name: yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)) for name, text in SHIPPED.items()}
+PLACES = [(name, place) for name, data in DATA.items() for place in _places(data)]
+
+
+@settings(max_examples=30)
+@given(st.sampled_from(PLACES), garbage)
+def test_garbage_in_place_of_any_value_raises_nothing_but_a_config_error(place: Any, value: Any) -> None:
+    name, location = place
+    stream = io.StringIO()
+    yaml.dump(_replaced(DATA[name], location, value), stream, allow_unicode=True)
+    _parses_or_refuses({**SHIPPED, name: stream.getvalue()})
+
+
+@settings(max_examples=25)
+@given(st.sampled_from(sorted(SHIPPED)), st.integers(0, 5000), st.text(max_size=10), st.integers(0, 20))
+def test_a_damaged_file_raises_nothing_but_a_config_error(name: str, at: int, text: str, cut: int) -> None:
+    whole = SHIPPED[name]
+    _parses_or_refuses({**SHIPPED, name: whole[:at] + text + whole[at + cut :]})
+
+
+def _parses_or_refuses(texts: dict[str, str]) -> None:
+    try:
+        found = config.parse(texts, VARIABLES, {"database.url": "sqlite:///x.db", "gateway.port": 1})
+    except ConfigError:
+        return
+    # What is not refused can be compiled.
+    Mapping(found)
+    Routes(found)
+
+
+def _replaced(data: Any, place: tuple[Any, ...], value: Any) -> Any:
+    if not place:
+        return value
+    first, *rest = place
+    if isinstance(data, dict):
+        return {**data, first: _replaced(data[first], tuple(rest), value)}
+    return [*data[:first], _replaced(data[first], tuple(rest), value), *data[first + 1 :]]

@@ -1,0 +1,394 @@
+# ruff: noqa: E501 - each malformed input stands in one line with its reason
+"""What XTND sends → events → CloudEvents on Kafka and back, to the letter."""
+
+import json
+import string
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from connector import events
+from connector.errors import Poison
+from connector.events import Event
+
+DELIVERIES = sorted((Path(__file__).parent.parent / "data" / "deliveries").glob("*.json"))
+RECEIVED = 1_700_000_000_123_456
+
+
+def event(**changes: Any) -> Event:
+    whole: dict[str, Any] = {
+        "delivery_id": "c902a61794c63ac71c92866bc0556092",
+        "index": 2,
+        "hook": "xtnd",
+        "attempt": 2,
+        "family": "balances",
+        "action": "BalanceChanged",
+        "entity_key": "7495|YX",
+        "details": b'{"ProductNumber":"7495","Warehouse":"YX","Balance":1.10}',
+        "properties": '{"NotificationId":"3b3f"}',
+        "received_at": RECEIVED,
+        "occurred_at": RECEIVED - 60_000_000,
+    }
+    return Event(**(whole | changes))
+
+
+def body(**changes: Any) -> bytes:
+    return json.dumps({"Id": "a1", "Attempt": 1, "Properties": {}, "Notifications": []} | changes).encode()
+
+
+def reason(act: Callable[[], Any]) -> str:
+    with pytest.raises(Poison) as caught:
+        act()
+    assert caught.value.error.endswith((".", ".."))
+    return caught.value.reason
+
+
+# --- When it happened ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("attempt", "before_seconds"), [(1, 0), (2, 60), (3, 300), (4, 300), (1_000_000, 300)]
+)
+def test_an_event_happened_before_its_receipt_by_the_retry_schedule(
+    attempt: int, before_seconds: int
+) -> None:
+    assert events.occurred_at(RECEIVED, attempt, (0, 60, 300)) == RECEIVED - before_seconds * 1_000_000
+
+
+def test_a_schedule_of_fractions_of_a_second_is_kept_to_the_microsecond() -> None:
+    assert events.occurred_at(RECEIVED, 2, (0, 0.0000015)) == RECEIVED - 2
+    assert events.occurred_at(RECEIVED, 9, (1.5,)) == RECEIVED - 1_500_000
+
+
+# --- CloudEvents ---------------------------------------------------------------------------------
+
+
+def test_a_record_is_a_cloudevent_with_exactly_the_fields_of_the_contract() -> None:
+    assert json.loads(events.encode(event())) == {
+        "specversion": "1.0",
+        "id": "c902a61794c63ac71c92866bc0556092:2",
+        "source": "/webhooks/xtnd",
+        "type": "com.extendcommerce.xtnd.BalanceChanged",
+        "subject": "7495|YX",
+        "time": "2023-11-14T22:12:20.123456Z",
+        "datacontenttype": "application/json",
+        "data": {"ProductNumber": "7495", "Warehouse": "YX", "Balance": 1.1},
+        "family": "balances",
+        "action": "BalanceChanged",
+        "hook": "xtnd",
+        "deliveryid": "c902a61794c63ac71c92866bc0556092",
+        "deliveryindex": 2,
+        "attempt": 2,
+        "receivedat": "2023-11-14T22:13:20.123456Z",
+        "properties": '{"NotificationId":"3b3f"}',
+    }
+    assert events.CONTENT_TYPE == ("content-type", b"application/cloudevents+json; charset=UTF-8")
+
+
+def test_an_unrouted_event_has_no_subject_and_its_record_is_keyed_by_the_delivery() -> None:
+    unrouted = event(entity_key=None, family="unrouted")
+    assert "subject" not in json.loads(events.encode(unrouted))
+    assert events.decode(events.encode(unrouted)).entity_key is None
+    assert unrouted.kafka_key == unrouted.delivery_id.encode()
+    assert event(entity_key="Ä|ß").kafka_key == "Ä|ß".encode()
+
+
+NUMBERS = [b"1.10", b"1e400", b"-0", b"-0.0", b"8684.0", b"1E+2", b"0.1234567890123456789012345", b"9" * 300]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_number_travels_to_the_letter(number: bytes) -> None:
+    raw = b'{"Quantity":' + number + b"}"
+    assert b'"data":' + raw in events.encode(event(details=raw))
+    assert events.decode(events.encode(event(details=raw))).details == raw
+    delivery = events.parse_delivery(b'{"Id":"a","Notifications":[{"Action":"A","Details":' + raw + b"}]}")
+    assert events.parse_notification(delivery.notifications[0]).details == raw
+
+
+text = st.text(max_size=20)  # any code point but surrogates
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**40), 10**40)
+    | text
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4),
+    max_leaves=10,
+)
+objects = st.dictionaries(text, json_values, max_size=4)
+delivery_ids = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=64)
+instants = st.integers(0, events.MAX_INSTANT)
+any_event = st.builds(
+    Event,
+    delivery_id=delivery_ids,
+    index=st.integers(0, events.MAX_INDEX),
+    hook=text,
+    attempt=st.integers(1, events.MAX_ATTEMPT),
+    family=st.text(min_size=1, max_size=8),
+    action=st.text(min_size=1, max_size=8),
+    entity_key=st.none() | text,
+    details=(objects | st.lists(objects, min_size=1)).map(msgspec.json.encode),
+    properties=objects.map(json.dumps),
+    received_at=instants,
+    occurred_at=instants,
+)
+
+
+@given(any_event)
+def test_every_event_comes_back_from_its_record_as_it_was(sent: Event) -> None:
+    assert events.decode(events.encode(sent)) == sent
+
+
+# --- The order of events -------------------------------------------------------------------------
+
+
+near_ids = st.text("a-_0Z", min_size=1, max_size=3)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            instants | st.sampled_from([0, 9, 10]),
+            near_ids | delivery_ids,
+            st.integers(0, 11) | st.just(999_999),
+        ),
+        min_size=2,
+        max_size=8,
+    )
+)
+@example([(10**15, "a", 0), (10**16 - 1, "a", 0)])
+@example([(5, "a", 10), (5, "a-", 9), (5, "a", 9)])
+def test_versions_sort_as_text_exactly_as_events_do_by_instant_delivery_and_index(
+    places: list[tuple[int, str, int]],
+) -> None:
+    by_text = sorted(
+        places, key=lambda one: event(occurred_at=one[0], delivery_id=one[1], index=one[2]).version.encode()
+    )
+    assert by_text == sorted(places)
+
+
+def test_of_several_copies_the_lowest_attempt_counts_then_the_first_received() -> None:
+    copies = [
+        event(attempt=2, received_at=1),
+        event(attempt=1, received_at=9),
+        event(attempt=1, received_at=5),
+    ]
+    assert min(copies, key=lambda copy: copy.copy_rank) is copies[2]
+
+
+# --- What is no event of ours --------------------------------------------------------------------
+
+
+def record(**changes: Any) -> bytes:
+    return json.dumps(json.loads(events.encode(event())) | changes).encode()
+
+
+FOREIGN = {
+    "a record without a value": (None, "null-record"),
+    "an empty record": (b"", "not-an-event"),
+    "text": (b"hello", "not-an-event"),
+    "bytes that are not UTF-8": (b'{"id":"\xff"}', "not-an-event"),
+    "another object": (b'{"a":1}', "not-an-event"),
+    "deep nesting": (b"[" * 100_000, "not-an-event"),
+    "data that nests too deep": (events.encode(event(details=b"[" * 50_000 + b"]" * 50_000)), "not-an-event"),
+    "data that is not UTF-8": (events.encode(event(details=b'{"a":"\xff"}')), "not-an-event"),
+    "data with half of a surrogate pair": (events.encode(event(details=b'{"a":"\\ud800"}')), "not-an-event"),
+    "properties that are not JSON": (record(properties="{"), "not-an-event"),
+    "a time without an offset": (record(time="2024-01-01T00:00:00"), "not-an-event"),
+    "a time beyond the calendar": (record(time="9999-12-31T23:59:59-12:00"), "not-an-event"),
+    "a time that would not sort": (record(time="2286-11-20T17:46:40Z"), "foreign-event"),
+    "a time before the epoch": (record(time="1969-12-31T23:59:59Z"), "foreign-event"),
+    "a receipt before the epoch": (record(receivedat="0001-01-01T00:00:00Z"), "foreign-event"),
+    "an index beyond the last": (record(deliveryindex=10**6, id="c902a61794c63ac71c92866bc0556092:1000000"), "foreign-event"),
+    "an index below zero": (record(deliveryindex=-1), "foreign-event"),
+    "attempt zero": (record(attempt=0), "foreign-event"),
+    "an id of something else": (record(id="other:2"), "foreign-event"),
+    "a delivery id with a blank": (record(deliveryid="a b", id="a b:2"), "foreign-event"),
+    "no action": (record(action=""), "foreign-event"),
+    "no family": (record(family=""), "foreign-event"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "code"), FOREIGN.values(), ids=FOREIGN.keys())
+def test_a_foreign_record_is_poison_with_its_reason(value: bytes | None, code: str) -> None:
+    assert reason(lambda: events.decode(value)) == code
+
+
+mutations = st.lists(
+    st.tuples(st.integers(0, 600), st.integers(0, 8), st.binary(max_size=6)), min_size=1, max_size=4
+)
+
+
+def _mutated(value: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
+    for at, cut, put in changes:
+        value = value[:at] + put + value[at + cut :]
+    return value
+
+
+@given(any_event, mutations)
+def test_a_damaged_record_is_an_event_or_poison_and_nothing_else(sent: Event, changes: Any) -> None:
+    try:
+        found = events.decode(_mutated(events.encode(sent), changes))
+    except Poison:
+        return
+    # What is taken can be stored, sorted and sent again.
+    found.details.decode()
+    events.iso(found.received_at)
+    assert events.decode(events.encode(found)) == found
+
+
+@given(st.binary(max_size=200))
+def test_random_bytes_are_poison(value: bytes) -> None:
+    with pytest.raises(Poison):
+        events.decode(value)
+
+
+# --- Deliveries ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", DELIVERIES, ids=lambda file: file.stem)
+def test_every_real_delivery_is_read(file: Path) -> None:
+    raw = file.read_bytes()
+    assert b"\r\n" in raw
+    whole = json.loads(raw)
+    delivery = events.parse_delivery(raw)
+    assert (delivery.delivery_id, delivery.attempt) == (whole["Id"], whole["Attempt"])
+    assert json.loads(delivery.properties) == whole["Properties"]
+    found = [events.parse_notification(one) for one in delivery.notifications]
+    assert [(one.action, json.loads(one.details)) for one in found] == [
+        (one["Action"], one["Details"]) for one in whole["Notifications"]
+    ]
+    assert all(b"\r" not in one.details for one in found)
+
+
+def test_all_23_real_deliveries_are_there() -> None:
+    assert len(DELIVERIES) == 23
+
+
+MALFORMED = {
+    "nothing": (b"", "not-json"),
+    "text": (b"{'test':'test2'}", "not-json"),
+    "a byte order mark": (b"\xef\xbb\xbf" + body(), "not-json"),
+    "not UTF-8": (b'{"Id":"\xff"}', "not-utf8"),
+    "half of a surrogate pair": (body(Notifications=[{"Action": "\ud800"}]), "not-json"),
+    "an array": (b"[]", "not-an-object"),
+    "null": (b"null", "not-an-object"),
+    "no Notifications": (b'{"Id":"a"}', "no-notifications"),
+    "Notifications null": (body(Notifications=None), "no-notifications"),
+    "Notifications an object": (body(Notifications={}), "no-notifications"),
+    "no Id": (b'{"Notifications":[]}', "no-delivery-id"),
+    "an Id that is a number": (body(Id=7), "no-delivery-id"),
+    "an empty Id": (body(Id=""), "no-delivery-id"),
+    "an Id with a blank": (body(Id="a b"), "no-delivery-id"),
+    "an Id with a line end": (body(Id="a\n"), "no-delivery-id"),
+    "an Id of 65 letters": (body(Id="a" * 65), "no-delivery-id"),
+    "NaN": (b'{"Id":"a","Notifications":[],"x":NaN}', "not-json"),
+    "Infinity": (b'{"Id":"a","Notifications":[],"x":-Infinity}', "not-json"),
+    "a number of 100,000 digits": (b'{"Id":"a","Notifications":[],"x":' + b"1" * 100_000 + b"}", "not-json"),
+    "an exponent of 20 digits": (b'{"Id":"a","Notifications":[],"x":1e99999999999999999999}', "not-json"),
+    "deep nesting": (b'{"Id":"a","Notifications":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "too-deep"),
+    "one level too deep": (b'{"Id":"a","Notifications":' + b"[" * 32 + b"]" * 32 + b"}", "too-deep"),
+    "something behind it": (body() + b"{}", "not-json"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("raw", "code"), MALFORMED.values(), ids=MALFORMED.keys())
+def test_a_body_that_is_no_delivery_is_poison_with_its_reason(raw: bytes, code: str) -> None:
+    assert reason(lambda: events.parse_delivery(raw)) == code
+
+
+def test_of_duplicate_keys_the_last_counts() -> None:
+    delivery = events.parse_delivery(b'{"Id":"a","Id":"b","Notifications":null,"Notifications":[{}]}')
+    assert (delivery.delivery_id, len(delivery.notifications)) == ("b", 1)
+    last = b'{"Id":"a","Notifications":[{}],"Notifications":{}}'
+    assert reason(lambda: events.parse_delivery(last)) == "no-notifications"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "read"), [(3, 3), (None, 1), ("2", 1), (0, 1), (-1, 1), (True, 1), (2.5, 1), (10**30, 1)]
+)
+def test_an_attempt_that_is_no_number_from_1_is_a_first_attempt(attempt: Any, read: int) -> None:
+    assert events.parse_delivery(body(Attempt=attempt)).attempt == read
+
+
+def test_brackets_inside_text_do_not_nest() -> None:
+    assert events.nesting(b'{"a":"[[[[\\"[[[{","b":[1]}') == 2
+    assert events.nesting(b'["\\\\", [[]]]') == 3
+
+
+def test_fields_that_a_later_xtnd_adds_are_left_in_the_details_and_ignored_elsewhere() -> None:
+    raw = body(New={"a": 1}, Notifications=[{"Action": "A", "Details": {"b": 2}, "Also": []}])
+    found = events.parse_notification(events.parse_delivery(raw).notifications[0])
+    assert (found.action, found.details, found.data) == ("A", b'{"b":2}', {"b": 2})
+
+
+BAD_NOTIFICATIONS = {
+    "a number": (b"5", "notification-kind"),
+    "no action": (b'{"Details":{}}', "no-action"),
+    "an empty action": (b'{"Action":" ","Details":{}}', "no-action"),
+    "an action that is a number": (b'{"Action":5,"Details":{}}', "no-action"),
+    "no details": (b'{"Action":"A"}', "details-kind"),
+    "details as text": (b'{"Action":"A","Details":"x"}', "details-kind"),
+    "details as an empty array": (b'{"Action":"A","Details":[]}', "details-kind"),
+    "details as an array with a number": (b'{"Action":"A","Details":[{},1]}', "details-kind"),
+    "details with an exponent of 20 digits": (b'{"Action":"A","Details":{"a":1e99999999999999999999}}', "notification-kind"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("raw", "code"), BAD_NOTIFICATIONS.values(), ids=BAD_NOTIFICATIONS.keys())
+def test_a_notification_of_the_wrong_kind_is_poison_with_its_reason(raw: bytes, code: str) -> None:
+    assert reason(lambda: events.parse_notification(raw)) == code
+
+
+@given(st.sampled_from(DELIVERIES), mutations)
+def test_a_damaged_delivery_is_read_or_poison_and_nothing_else(file: Path, changes: Any) -> None:
+    try:
+        delivery = events.parse_delivery(_mutated(file.read_bytes(), changes))
+        for raw in delivery.notifications:
+            events.parse_notification(raw)
+    except Poison:
+        return
+
+
+# --- Instants ------------------------------------------------------------------------------------
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_instants_come_back_from_text_of_one_length(at: datetime) -> None:
+    instant = events.microseconds(at)
+    written = events.iso(instant)
+    assert len(written) == 27
+    assert written.endswith("Z")
+    assert events.from_iso(written) == instant
+
+
+@given(st.integers(-(6 * 10**16), 25 * 10**16), st.integers(-(6 * 10**16), 25 * 10**16))
+def test_instants_sort_as_text(one: int, other: int) -> None:
+    assert (events.iso(one) < events.iso(other)) == (one < other)
+
+
+def test_an_instant_with_an_offset_is_the_same_instant_in_utc() -> None:
+    assert events.from_iso("2024-01-01T01:00:00+01:00") == events.from_iso("2024-01-01T00:00:00Z")
+
+
+# --- Dead letters --------------------------------------------------------------------------------
+
+
+def test_a_dead_letter_comes_back_from_its_record_with_its_payload_as_it_was() -> None:
+    letter = events.DeadLetter(
+        dead_letter_id="d", stage="gateway", reason="r", error="e.", context={"k": "ü"}, payload=b"\xff\x00"
+    )
+    assert events.decode_dead_letter(list(letter.headers()), letter.payload) == letter
+
+
+@pytest.mark.parametrize(
+    "headers", [[], [("dead-letter", b"{")], [("dead-letter", b"\xff")], [("dead-letter", b"[]")]]
+)
+def test_a_foreign_record_among_dead_letters_is_poison(headers: list[tuple[str, bytes]]) -> None:
+    assert reason(lambda: events.decode_dead_letter(headers, None)) == "foreign-dead-letter"

@@ -1,0 +1,63 @@
+"""tables.yaml compiled: how columns are joined and stored, and which entities a row belongs to."""
+
+import pytest
+
+from connector import config
+from connector.mirror import schema
+from connector.mirror.mapping import Mapping
+from tests.conftest import ROOT, SECRET
+
+TEXTS = {name: (ROOT / "config" / name).read_text() for name in config.FILES}
+
+
+def compiled(old: str = "", new: str = "") -> Mapping:
+    texts = {**TEXTS, "tables.yaml": TEXTS["tables.yaml"].replace(old, new, 1)}
+    return Mapping(config.parse(texts, {"XTND_WEBHOOK_SECRET": SECRET}))
+
+
+shipped = compiled()
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "entities"),
+    [
+        ("orders", ("007",), {"007"}),
+        ("order_picking_rows", ("7", "10", "0"), {"7"}),
+        ("purchases", ("RP", "N"), {"RP"}),
+        ("stock_balances", ("1", "N"), {"1|N"}),
+    ],
+)
+def test_a_row_tells_the_entity_keys_of_its_events(
+    table: str, key: tuple[str, ...], entities: set[str]
+) -> None:
+    assert shipped.table(table).entity_keys(key) == entities
+
+
+def test_a_row_whose_key_is_not_the_entity_tells_none() -> None:
+    by_type = compiled(
+        "order_number: {path: [OrderNumber, Order.OrderNumber]", "order_type_key: {path: OrderType"
+    )
+    assert by_type.table("orders").entities is None
+
+
+def test_an_instant_needs_no_version_beside_it_and_a_value_does() -> None:
+    merges = {
+        column.name: (column.merge, column.version) for column in shipped.table("stock_balances").columns
+    }
+    assert merges["balance"] == ("newest", "balance__version")
+    assert merges["balance_as_of"] == ("max", None)
+    products = {column.name: column.merge for column in shipped.table("products").columns}
+    assert products == {"created_at": "min", "changed_at": "max", "change_count": "count"}
+
+
+def test_a_description_changes_no_rule_and_everything_else_does() -> None:
+    before = schema.fingerprint(shipped)
+    assert schema.fingerprint(compiled("When it was last updated.", "Another word.")) == before
+    assert schema.fingerprint(compiled("updated_at: {rule: latest", "updated_at: {rule: earliest")) != before
+    assert schema.fingerprint(compiled("path: PriceListName", "path: Name")) != before
+    assert schema.fingerprint(compiled("requires: [quantity]", "requires: []")) != before
+
+
+def test_a_table_that_does_not_exist_is_no_table() -> None:
+    with pytest.raises(KeyError):
+        shipped.table("nowhere")

@@ -1,0 +1,179 @@
+"""A parked dead letter → the records of today's configuration, or why it stays parked."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from connector import events, safe_text
+from connector.config import Config
+from connector.errors import Poison
+from connector.events import DeadLetter, Event
+from connector.gateway import signature
+from connector.gateway.records import RECORD_OVERHEAD_BYTES, Record, Translator
+from connector.gateway.signature import Keys
+from connector.mirror.ledger import Placed
+from connector.mirror.mapping import Mapping
+from connector.replay.plans import Plan, Planner, is_body
+from connector.stream import decode
+from connector.topics import Routes
+from tests.conftest import MakeConfig
+
+RECEIVED_AT = 1_763_900_000_123_456
+WRONG_KEY = {"topics.families.orders.actions.OrderCreated.key": "OrderNo"}
+MINUTE = 60_000_000
+
+
+def body(*notifications: dict[str, Any], attempt: int = 2, properties: str = '{"a":"b"}') -> bytes:
+    listed = ",".join(json.dumps(one) for one in notifications)
+    return f'{{"Id":"d1","Attempt":{attempt},"Properties":{properties},"Notifications":[{listed}]}}'.encode()
+
+
+def created(number: object = "8684") -> dict[str, Any]:
+    return {"Action": "OrderCreated", "Details": {"OrderNumber": number, "OrderType": "NormalOrder"}}
+
+
+def receive(config: Config, raw: bytes) -> list[Record]:
+    """What the gateway makes of a body."""
+    translator = Translator(
+        Routes(config),
+        max_message_bytes=config.topics.max_message_bytes - RECORD_OVERHEAD_BYTES,
+        max_depth=config.gateway.max_json_depth,
+    )
+    verified = signature.verify((), raw, Keys(hook="xtnd", keyed=(), required=False))
+    try:
+        delivery = translator.delivery(verified)
+    except Poison as poison:
+        return [translator.parked_body(verified, RECEIVED_AT, poison)]
+    schedule = config.hooks["xtnd"].retry_schedule_seconds
+    at = events.occurred_at(RECEIVED_AT, delivery.attempt, schedule)
+    return [
+        translator.record(verified, delivery, index, RECEIVED_AT, at)
+        for index in range(len(delivery.notifications))
+    ]
+
+
+def letter_of(record: Record) -> DeadLetter:
+    assert record.parked
+    return events.decode_dead_letter(record.headers, record.value)
+
+
+def planned(config: Config, letter: DeadLetter) -> Plan:
+    return Planner(config, Mapping(config)).plan(letter)
+
+
+def parked_by_worker(event: Event, reason: str = "key-missing") -> DeadLetter:
+    placed = Placed(event, "t.orders", 3, 7)
+
+    class Record:
+        topic, partition, offset = placed.topic, placed.partition, placed.offset
+        key, value = event.kafka_key, events.encode(event)
+
+    return decode.dead_letter(Record, Poison(reason, "no key"), event, RECEIVED_AT + MINUTE)
+
+
+def test_a_notification_makes_the_very_record_of_a_timely_arrival(make_config: MakeConfig) -> None:
+    raw = body(created("1"), created("2"))
+    good = make_config()
+    letters = [letter_of(record) for record in receive(make_config(WRONG_KEY), raw)]
+    plans = [planned(good, letter) for letter in letters]
+    assert [plan.records for plan in plans] == [(record,) for record in receive(good, raw)]
+    event = plans[1].events[0]
+    assert (event.event_id, event.received_at) == ("d1:1", RECEIVED_AT)
+    assert event.occurred_at == RECEIVED_AT - MINUTE
+
+
+def test_what_is_still_bad_says_so_and_makes_no_records(make_config: MakeConfig) -> None:
+    (record,) = receive(make_config(WRONG_KEY), body(created()))
+    plan = planned(make_config(WRONG_KEY), letter_of(record))
+    assert plan.fault is not None
+    assert plan.fault.reason == "key-missing"
+    assert "OrderNo" in plan.fault.error
+    assert plan.records == ()
+
+
+def test_what_only_the_mapping_refuses_is_still_bad_too(make_config: MakeConfig) -> None:
+    (record,) = receive(make_config(WRONG_KEY), body(created("8684"), properties='{"a":"\\u0000"}'))
+    plan = planned(make_config(), letter_of(record))
+    assert plan.fault is not None
+    assert plan.fault.reason == "nul-character"
+
+
+def test_a_body_that_can_be_read_now_comes_in_whole(make_config: MakeConfig) -> None:
+    raw = body({"Action": "OrderCreated", "Details": {"OrderNumber": "1", "More": [[[1]]]}}, created(None))
+    strict, wide = make_config({"gateway.max_json_depth": 4}), make_config()
+    (record,) = receive(strict, raw)
+    letter = letter_of(record)
+    assert is_body(letter)
+    assert planned(strict, letter).fault is not None
+    plan = planned(wide, letter)
+    assert list(plan.records) == receive(wide, raw)
+    assert [event.entity_key for event in plan.events] == ["1"]
+    assert [record.label for record in plan.anew] == ["key-missing"]
+
+
+def test_an_event_of_the_worker_takes_the_route_and_key_of_today(make_config: MakeConfig) -> None:
+    good = make_config()
+    event = events.decode(receive(good, body(created()))[0].value)
+    stale = msgspec.structs.replace(event, family="unrouted", entity_key=None)
+    plan = planned(good, parked_by_worker(stale))
+    assert plan.events == (event,)
+    assert plan.records[0].topic == good.topics.topic_of_family["orders"]
+    assert plan.records[0].key == b"8684"
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xff", b"{}", b"null", b'{"specversion":"1.0"}'])
+def test_a_record_that_is_no_event_stays_parked(make_config: MakeConfig, payload: bytes) -> None:
+    letter = DeadLetter(dead_letter_id="x", stage="worker", reason="r", error="e", payload=payload)
+    plan = planned(make_config(), letter)
+    assert plan.fault is not None
+    assert plan.fault.reason == "not-an-event"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"index": -1},
+        {"index": 10**9},
+        {"index": "0"},
+        {"index": True},
+        {"attempt": 0},
+        {"attempt": None},
+        {"delivery_id": "a b"},
+        {"delivery_id": 7},
+        {"properties": None},
+        {"received_at": "yesterday"},
+        {"received_at": None},
+    ],
+)
+def test_a_context_that_is_not_ours_stays_parked(make_config: MakeConfig, change: dict[str, Any]) -> None:
+    (record,) = receive(make_config(WRONG_KEY), body(created()))
+    letter = letter_of(record)
+    strange = msgspec.structs.replace(letter, context=letter.context | change)
+    plan = planned(make_config(), strange)
+    assert plan.fault is not None
+    assert plan.fault.reason == "foreign-dead-letter"
+
+
+def test_a_hook_that_is_gone_is_named(make_config: MakeConfig) -> None:
+    (record,) = receive(make_config(WRONG_KEY), body(created()))
+    letter = msgspec.structs.replace(letter_of(record), hook="former")
+    fault = planned(make_config(), letter).fault
+    assert fault is not None
+    assert "'former'" in str(fault)
+    assert "connector.yaml" in str(fault)
+
+
+def test_control_characters_are_made_visible() -> None:
+    assert safe_text.plain("a\x1b[2Jb\u202e\nå") == "a\\u001b[2Jb\\u202e\\u000aå"
+    assert safe_text.readable(b'{\r\n\t"a": 1}', strict=True) == '{\r\n\t"a": 1}'
+    assert safe_text.readable(b"\x1b[2J", strict=True) is None
+    assert safe_text.readable(b"\xff", strict=False) is None
+
+
+def test_bytes_that_are_no_text_come_as_hex() -> None:
+    first, second = safe_text.hexdump(b"\xff\x00A" + b"b" * 14).split("\n")
+    assert first.startswith("00000000  ff 00 41 62 ")
+    assert first.endswith("  ..Abbbbbbbbbbbbb")
+    assert second == f"00000010  {'62':<47}  b"
