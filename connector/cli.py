@@ -14,8 +14,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from connector import __version__, dead_letters_cli, errors, logs
-from connector.options import (
+from connector import __version__, errors, logs
+from connector.commands import dead_letters
+from connector.commands.options import (
     CONFIG_DIR,
     DATA_DIR,
     ConfigDir,
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Receive XTND's signed webhooks, keep them on Kafka, mirror them into SQL tables.",
 )
-app.add_typer(dead_letters_cli.app, name="dead-letters")
+app.add_typer(dead_letters.app, name="dead-letters")
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -161,7 +162,7 @@ def check(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Check the configuration, the broker, the topics and the database; say what mends each finding."""
-    from connector import checkup  # noqa: PLC0415
+    from connector.commands import checkup  # noqa: PLC0415
 
     settings = load_beside(config_dir, data_dir, with_secrets=True, kafka=kafka, database_url=database_url)
     findings = 0
@@ -227,7 +228,7 @@ def verify(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Fold the ledger anew and say where the mirror differs from it."""
-    from connector import checkup  # noqa: PLC0415
+    from connector.commands import checkup  # noqa: PLC0415
 
     settings = load_beside(config_dir, data_dir, database_url=database_url)
     found, events = checkup.verify(settings, journal)

@@ -18,7 +18,8 @@ from kafka import KafkaConsumer, TopicPartition
 from typer.testing import CliRunner
 
 from connector import config as configuration
-from connector import dead_letters_cli, events, logs, replay, topics
+from connector import events, logs, replay, topics
+from connector.commands import dead_letters
 from connector.config import Config
 from connector.config.source import Loader
 from connector.errors import KafkaOutage, StartupError
@@ -97,7 +98,7 @@ class Shop:
         """What a command says with ``--json``, run in this process: quick, for many looks."""
         options = ["--json", "--config", str(self.good), "--data-dir", str(self.folder / "data")]
         with mock.patch.object(logs, "configure"):  # the other tests' logs stay as they are
-            done = CliRunner().invoke(dead_letters_cli.app, [*arguments, *options], env=self.environment)
+            done = CliRunner().invoke(dead_letters.app, [*arguments, *options], env=self.environment)
         assert done.exit_code == 0, done.output
         return json.loads(done.stdout)
 
@@ -523,7 +524,7 @@ def test_a_wrong_id_is_answered_with_what_helps(offline: Shop) -> None:
     with pytest.raises(StartupError, match="begins the ids of 20 dead letters"):
         offline.letters.resolve([""])
     for unclear in ([], [letter_id, "--all"], ["--all", "--reason", "x", letter_id]):
-        done = CliRunner().invoke(dead_letters_cli.app, ["replay", *unclear])
+        done = CliRunner().invoke(dead_letters.app, ["replay", *unclear])
         assert "It is not clear which letters to replay." in str(done.exception)
 
 

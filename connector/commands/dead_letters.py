@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from connector import errors, logs
-from connector.options import (
+from connector.commands.options import (
     CONFIG_DIR,
     DATA_DIR,
     ConfigDir,
@@ -88,7 +88,7 @@ def list_letters(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """List dead letters, the newest first."""
-    from connector import dead_letters_view as view  # noqa: PLC0415 - each command loads only its own room
+    from connector.commands import dead_letters_view as view  # noqa: PLC0415 - each command loads only its own room
 
     letters = _letters(_settings(config_dir, data_dir, database_url=database_url))
     wanted = _filter(stage, reason, action, hook, since, limit, state=state)
@@ -109,7 +109,7 @@ def show(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Show one dead letter with its payload, exactly as received."""
-    from connector import dead_letters_view as view  # noqa: PLC0415
+    from connector.commands import dead_letters_view as view  # noqa: PLC0415
 
     letters = _letters(_settings(config_dir, data_dir, database_url=database_url))
     (stored,) = letters.load(letters.resolve([letter_id]))
@@ -138,7 +138,7 @@ def replay(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Send parked letters through the whole way again, with the configuration of today."""
-    from connector import dead_letters_view as view  # noqa: PLC0415
+    from connector.commands import dead_letters_view as view  # noqa: PLC0415
     from connector.replay import Replay  # noqa: PLC0415
 
     filtered = any(part is not None for part in (stage, reason, action, hook, since, limit))
@@ -174,7 +174,7 @@ def discard(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Give parked letters up: they stay in the table, and are never parked again."""
-    from connector import dead_letters_view as view  # noqa: PLC0415
+    from connector.commands import dead_letters_view as view  # noqa: PLC0415
     from connector.mirror.letters import DISCARDED  # noqa: PLC0415
 
     letters = _letters(_settings(config_dir, data_dir, database_url=database_url))
