@@ -16,8 +16,12 @@ from typing import Any
 
 import psutil
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import Engine
 
+from connector.config import Database
 from connector.local.ports import free_port
+from connector.mirror import database
 
 ROOT = Path(__file__).parent.parent.parent
 DATA = ROOT / "tests" / "data"
@@ -99,6 +103,7 @@ class Stack:
     admin_port: int
     data_dir: Path
     environment: dict[str, str]
+    engine: Engine
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a command beside it, as a person would in a second terminal."""
@@ -113,9 +118,8 @@ class Stack:
         )
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        done = self.run("query", "--json", sql)
-        assert done.returncode == 0, done.stderr
-        return [tuple(json.loads(line).values()) for line in done.stdout.splitlines()]
+        with database.transaction(self.engine) as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(sql)]
 
     def post(self, body: bytes, header: str) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
@@ -160,7 +164,9 @@ def stack(database_url: str, tmp_path: Path) -> Iterator[Stack]:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
-        yield Stack(process, port, admin_port, tmp_path / "data", environment)
+        engine = database.connect(Database(url=SecretStr(database_url)))
+        yield Stack(process, port, admin_port, tmp_path / "data", environment, engine)
+        engine.dispose()
     finally:
         started = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         process.send_signal(signal.SIGTERM)

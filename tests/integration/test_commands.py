@@ -1,0 +1,127 @@
+"""The commands that look and tell: check, schema, query, topics, sign."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers import free_port
+
+ROOT = Path(__file__).parents[2]
+SECRET = "s3cret-" * 8
+BODY = (ROOT / "tests" / "data" / "deliveries" / "BalanceChanged.json").read_bytes()
+
+
+def connector(
+    *arguments: str, folder: Path, stdin: bytes = b"", **variables: str
+) -> "subprocess.CompletedProcess[str]":
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("XTND_", "KAFKA_", "DATABASE_URL"))}
+    environment = kept | {"XTND_CONFIG_DIR": str(ROOT / "config"), "XTND_DATA_DIR": str(folder / "data")}
+    environment |= {"XTND_WEBHOOK_SECRET": SECRET, "COLUMNS": "120", "NO_COLOR": "1"} | variables
+    done = subprocess.run(
+        [sys.executable, "-m", "connector", *arguments],
+        cwd=folder,
+        env=environment,
+        input=stdin,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    out, err = done.stdout.decode(), done.stderr.decode()
+    assert "Traceback" not in err
+    return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+
+
+def test_check_names_a_cure_for_a_broker_and_a_database_that_are_away(tmp_path: Path) -> None:
+    password = "pa55word"
+    done = connector(
+        "check",
+        folder=tmp_path,
+        KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}",
+        DATABASE_URL=f"postgresql://user:{password}@127.0.0.1:{free_port()}/mirror",
+    )
+    assert done.returncode == 1
+    assert "KAFKA_BOOTSTRAP_SERVERS" in done.stdout
+    assert "DATABASE_URL" in done.stdout
+    assert password not in done.stdout + done.stderr
+    assert SECRET not in done.stdout + done.stderr
+
+
+def test_check_is_content_after_topics_and_worker_have_run(
+    tmp_path: Path, kafka_bootstrap: str, database_url: str
+) -> None:
+    variables = {"KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap, "DATABASE_URL": database_url}
+    prefix = f"check{os.getpid()}-{'pg' if 'postgres' in database_url else 'lite'}."
+    config = tmp_path / "config"
+    config.mkdir()
+    for file in (ROOT / "config").iterdir():
+        (config / file.name).write_text(file.read_text().replace("prefix: xtnd.", f"prefix: {prefix}"))
+    variables["XTND_CONFIG_DIR"] = str(config)
+    before = connector("check", folder=tmp_path, **variables)
+    assert before.returncode == 1
+    assert "connector topics" in before.stdout
+    assert "connector worker" in before.stdout
+    made = connector("topics", folder=tmp_path, **variables)
+    assert made.returncode == 0, made.stderr
+    assert connector("topics", "--check", folder=tmp_path, **variables).returncode == 0
+    after = connector("check", folder=tmp_path, **variables)
+    assert "all as planned" in after.stdout
+
+
+def test_a_broken_configuration_is_told_with_file_line_and_cure(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.mkdir()
+    for file in (ROOT / "config").iterdir():
+        (config / file.name).write_text(file.read_text())
+    text = (
+        (config / "tables.yaml")
+        .read_text()
+        .replace("rule: latest, type: text", "rule: lastest, type: text", 1)
+    )
+    (config / "tables.yaml").write_text(text)
+    done = connector("check", folder=tmp_path, XTND_CONFIG_DIR=str(config))
+    assert done.returncode == 2
+    assert "tables.yaml:" in done.stderr
+    assert "latest" in done.stderr
+
+
+def test_a_gateway_without_a_secret_refuses_to_start_and_a_worker_needs_none(tmp_path: Path) -> None:
+    done = connector("gateway", folder=tmp_path, XTND_WEBHOOK_SECRET="")
+    assert done.returncode == 2
+    assert "XTND_WEBHOOK_SECRET" in done.stderr
+    assert connector("schema", folder=tmp_path, XTND_WEBHOOK_SECRET="").returncode == 0
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_schema_prints_every_table_and_view(tmp_path: Path, dialect: str) -> None:
+    done = connector("schema", "--dialect", dialect, folder=tmp_path)
+    assert done.returncode == 0
+    for table in ("notifications", "orders", "stock_balances", "dead_letters", "consumer_offsets"):
+        assert f"CREATE TABLE {table} " in done.stdout
+    assert "mirror_status" in done.stdout
+    assert "stock_movements" in done.stdout
+
+
+def test_query_cannot_change_anything(tmp_path: Path, database_url: str) -> None:
+    done = connector("query", "CREATE TABLE evil (a TEXT)", folder=tmp_path, DATABASE_URL=database_url)
+    assert done.returncode == 1
+    asked = connector(
+        "query", "--json", "SELECT 1 AS n, '1:2' AS t", folder=tmp_path, DATABASE_URL=database_url
+    )
+    assert json.loads(asked.stdout) == {"n": 1, "t": "1:2"}
+
+
+def test_sign_tells_what_went_wrong_with_a_signature(tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(BODY)
+    header = connector("sign", "body", folder=tmp_path).stdout.strip()
+    assert connector("sign", "-", "--header", header, folder=tmp_path, stdin=BODY).returncode == 0
+    for spoilt, word in ((BODY + b"\n", "trailing"), (BODY.replace(b"\r\n", b"\n"), "line")):
+        done = connector("sign", "-", "--header", header, folder=tmp_path, stdin=spoilt)
+        assert done.returncode == 1
+        assert word in done.stdout.lower()
+    other = connector("sign", "body", "--header", header, folder=tmp_path, XTND_WEBHOOK_SECRET="other")
+    assert other.returncode == 1
+    assert SECRET not in other.stdout
