@@ -34,10 +34,8 @@ def test_a_row_tells_the_entity_keys_of_its_events(
 
 
 def test_a_row_whose_key_is_not_the_entity_tells_none() -> None:
-    by_type = compiled(
-        "order_number: {path: [OrderNumber, Order.OrderNumber]", "order_type_key: {path: OrderType"
-    )
-    assert by_type.table("orders").entities is None
+    by_name = compiled("offer_number: {path: OfferNumber", "offer_name: {path: OfferName")
+    assert by_name.table("offers").entities is None
 
 
 def test_an_instant_needs_no_version_beside_it_and_a_value_does() -> None:
