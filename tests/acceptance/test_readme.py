@@ -48,7 +48,7 @@ BESIDE = [line for line in ALL if not line.startswith((*ELSEWHERE, ".venv/bin/co
 
 def environment() -> dict[str, str]:
     """This process's environment without what would turn the commands elsewhere."""
-    ours = ("XTND_", "KAFKA_", "DATABASE_URL", "MAKE", "MFLAGS")
+    ours = ("XTND_", "KAFKA_", "DATABASE_URL", "MAKE", "MFLAGS", "ARGS")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return kept | {"COLUMNS": "100", "NO_COLOR": "1"}
 
@@ -86,8 +86,9 @@ def stack(clone: Path) -> Iterator[str]:
     try:
         yield wait_for_ready(process, clone / "up.log")
     finally:
-        os.killpg(process.pid, signal.SIGINT)
         started = time.monotonic()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=STOP_SECONDS + 5)
         assert time.monotonic() - started < STOP_SECONDS
 
