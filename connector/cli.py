@@ -54,7 +54,8 @@ def main() -> None:
     try:
         app(arguments)
     except errors.ConfigError as error:
-        err.print(f"The configuration cannot work ({len(error.findings)} findings):", style="bold red")
+        count = len(error.findings)
+        err.print(f"The configuration cannot work ({count} finding{'s' * (count > 1)}):", style="bold red")
         for finding in error.findings:
             err.print(f"  {finding}", markup=False)
         sys.exit(2)
@@ -62,15 +63,35 @@ def main() -> None:
         if debug:
             raise
         err.print(f"{error}", style="red", markup=False)
+        if cure := _cure(error):
+            err.print(f"  To mend it: {cure}", markup=False)
         for cause in _causes(error):
-            err.print(f"  because: {type(cause).__name__}: {cause}", markup=False)
+            err.print(f"  because: {cause}", markup=False)
         err.print("  (more with --debug)", style="dim")
         sys.exit(1)
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    while (error := error.__cause__) is not None:  # type: ignore[assignment]
-        yield error
+def _cure(error: errors.ConnectorError) -> str | None:
+    """What a person can do about an error that does not tell it by itself."""
+    if isinstance(error, errors.KafkaOutage):
+        return "start Kafka (make up brings one), or set KAFKA_BOOTSTRAP_SERVERS or --kafka"
+    if isinstance(error, errors.DatabaseOutage):
+        return "start the database, or set DATABASE_URL or --database-url"
+    if "no such table" in str(error) or "does not exist" in str(error):
+        return "a worker makes the tables at its start (connector worker); connector schema shows them"
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[str]:
+    """First lines of what lies behind an error, without what was told already."""
+    told = str(error)
+    cause = error.__cause__
+    while cause is not None:
+        line = (str(cause).strip().splitlines() or [""])[0]
+        if line and line not in told and told not in line:
+            yield f"{type(cause).__name__}: {line}"
+            told += line
+        cause = cause.__cause__
 
 
 @app.command()
