@@ -9,6 +9,7 @@ damaged one is carried over into a new file, the rest is kept aside and reported
 """
 
 import asyncio
+import shutil
 import sqlite3
 import time
 import zlib
@@ -43,6 +44,9 @@ PRAGMAS = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "au
 STEP_ROWS = 200
 STEP_BYTES = 4_194_304
 LOCK_SECONDS = 2.0
+TROUBLE_SECONDS = 5.0
+# Left free on the disk: taking rows out of a WAL writes too, and a checkpoint lets the file grow.
+RESERVE_BYTES = 8_388_608
 
 
 class Spooled(NamedTuple):
@@ -75,6 +79,7 @@ class Spool:
         self._pending_bytes = 0
         self._committing = False
         self._trouble: str | None = None
+        self._trouble_at = 0.0
         self.deliveries = 0
         self.bytes = 0
         self.filled = asyncio.Event()
@@ -89,6 +94,10 @@ class Spool:
         """What keeps deliveries out of the spool, or None."""
         if self.bytes + self._pending_bytes >= self._max_bytes:
             return f"the spool is full ({self._max_bytes} bytes, gateway.spool_max_bytes)"
+        if self._clock() - self._trouble_at > TROUBLE_SECONDS:
+            # Somebody must try again: a gateway that gets nothing because it is not ready would
+            # never learn that its disk was freed.
+            return None
         return self._trouble
 
     async def put(self, records: Sequence[Record]) -> None:
@@ -133,7 +142,7 @@ class Spool:
     ) -> None:
         self._pending_bytes -= sum(len(body) for body, _ in pending)
         error = done.exception()
-        self._trouble = str(error) if error else None
+        self._trouble, self._trouble_at = (str(error) if error else None), self._clock()
         for _, future in pending:
             if not future.done():
                 if error:
@@ -201,6 +210,8 @@ class Spool:
             self._connection = None
 
     def _insert(self, bodies: list[bytes]) -> None:
+        if shutil.disk_usage(self._path.parent).free < RESERVE_BYTES + sum(map(len, bodies)):
+            raise SpoolOutage("the disk is full but for what draining needs")
         connection = self._connected
         now = self._clock()
         rows = [(now, zlib.crc32(body), body) for body in bodies]

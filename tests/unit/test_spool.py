@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import shutil
 import sqlite3
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from connector.errors import SpoolOutage, StartupError
 from connector.gateway.records import Record
-from connector.gateway.spool import Spool
+from connector.gateway.spool import RESERVE_BYTES, TROUBLE_SECONDS, Spool
 
 MIB = 1_048_576
 
@@ -119,6 +120,34 @@ def test_a_failed_write_is_an_outage_and_the_next_one_may_succeed(tmp_path: Path
         await spool.put([record(2)])
         assert spool.trouble() is None
         assert await drain(spool) == [record(2)]
+
+    run(tmp_path / "spool.db", act)
+
+
+def test_a_failed_write_makes_it_unready_for_a_while_only(tmp_path: Path) -> None:
+    now = 1000.0
+    spool = Spool(tmp_path / "spool.db", max_bytes=MIB, clock=lambda: now)
+    spool.open()
+
+    async def act() -> None:
+        spool._connected.execute("PRAGMA max_page_count = 8")
+        with pytest.raises(SpoolOutage):
+            await spool.put([record(1, 200_000)])
+
+    asyncio.run(act())
+    assert spool.trouble() is not None
+    now += TROUBLE_SECONDS + 1
+    assert spool.trouble() is None
+
+
+def test_the_last_of_the_disk_is_left_for_draining(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def act(spool: Spool) -> None:
+        await spool.put([record(1)])
+        scarce = shutil._ntuple_diskusage(10 * MIB, 10 * MIB - RESERVE_BYTES + 100, RESERVE_BYTES - 100)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _path: scarce)
+        with pytest.raises(SpoolOutage, match="draining"):
+            await spool.put([record(2)])
+        assert await drain(spool) == [record(1)]
 
     run(tmp_path / "spool.db", act)
 

@@ -1,0 +1,1 @@
+"""Faults of the whole way: real gateway, Kafka, worker and database, broken under load."""
