@@ -11,11 +11,14 @@ from typing import Any
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import InvalidReplicationFactorError, KafkaError, TopicAlreadyExistsError
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from connector import events
 from connector.config import Config, Kafka
 from connector.errors import KafkaOutage, Poison
+
+REGISTRATION_SECONDS = 10.0
 
 # --- Where an event goes -------------------------------------------------------------------------
 
@@ -211,8 +214,16 @@ def ensure(config: Config, *, timeout_seconds: float = 30) -> list[Deviation]:
 
 
 def _create(client: KafkaAdminClient, missing: Mapping[str, Any]) -> None:
+    # A broker that has just started answers before its controller counts it, and a topic with one
+    # copy is then refused for want of brokers.
+    counted = Retrying(
+        retry=retry_if_exception_type(InvalidReplicationFactorError),
+        stop=stop_after_delay(REGISTRATION_SECONDS),
+        wait=wait_fixed(0.2),
+        reraise=True,
+    )
     try:
-        client.create_topics(dict(missing), wait_for_metadata=True)
+        counted(client.create_topics, dict(missing), wait_for_metadata=True)
     except TopicAlreadyExistsError:
         # Another process created some of them meanwhile; each alone, so that the rest come too.
         for name, options in missing.items():

@@ -8,6 +8,7 @@ replicates over three brokers, as ``docker-compose.yml`` and the README describe
 
 import base64
 import importlib.util
+import itertools
 import os
 import socket
 import struct
@@ -174,7 +175,9 @@ class KafkaBroker(Broker):
     def _format_once(self, storage_tool: list[str], properties: Path) -> None:
         if (self.folder / "log" / "meta.properties").exists():
             return
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # As Kafka itself makes them: an id that begins with "-" would be read as an option.
+        made = (base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=") for _ in itertools.count())
+        cluster_id = next(one for one in made if not one.startswith("-"))
         command = [*storage_tool, "format", "--ignore-formatted", "-t", cluster_id, "-c", str(properties)]
         tool = Child("kafka format", command, self.log)
         if tool.run(self._until, timeout_seconds=FORMAT_TIMEOUT_SECONDS) != 0:

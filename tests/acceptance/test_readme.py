@@ -115,6 +115,31 @@ def run(line: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
+# First, because these take the same ports as the stack of the tests below.
+@pytest.mark.parametrize(("part", "port"), [("gateway", 8081), ("worker", 8082)])
+def test_the_parts_run_by_hand(
+    part: str, port: int, clone: Path, kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    line = f".venv/bin/connector {part}"
+    assert line in ALL
+    variables = {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        "DATABASE_URL": f"sqlite:///{tmp_path}/mirror.db",
+        "XTND_WEBHOOK_SECRET": "0123456789abcdef",
+        "XTND_DATA_DIR": str(tmp_path),
+    }
+    assert run(f"KAFKA_BOOTSTRAP_SERVERS={kafka_bootstrap} .venv/bin/connector topics", clone).returncode == 0
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            line.split(), cwd=clone, env=environment() | variables, stdout=log, stderr=log
+        )
+    try:
+        wait_for_readiness(process, port, tmp_path / "log")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=STOP_SECONDS) == 0
+
+
 def test_make_up_says_where_everything_is(stack: str, clone: Path) -> None:
     assert "http://127.0.0.1:8080/webhooks/xtnd" in stack
     assert f"{clone}/data/webhook-secret" in stack
@@ -168,30 +193,6 @@ def test_the_compose_file_is_one_that_docker_takes(clone: Path) -> None:
     variables = "XTND_WEBHOOK_SECRET=a POSTGRES_PASSWORD=b"
     done = run(f"{variables} docker compose config --quiet", clone)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize(("part", "port"), [("gateway", 8081), ("worker", 8082)])
-def test_the_parts_run_by_hand(
-    part: str, port: int, clone: Path, kafka_bootstrap: str, tmp_path: Path
-) -> None:
-    line = f".venv/bin/connector {part}"
-    assert line in ALL
-    variables = {
-        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
-        "DATABASE_URL": f"sqlite:///{tmp_path}/mirror.db",
-        "XTND_WEBHOOK_SECRET": "0123456789abcdef",
-        "XTND_DATA_DIR": str(tmp_path),
-    }
-    assert run(f"KAFKA_BOOTSTRAP_SERVERS={kafka_bootstrap} .venv/bin/connector topics", clone).returncode == 0
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(
-            line.split(), cwd=clone, env=environment() | variables, stdout=log, stderr=log
-        )
-    try:
-        wait_for_readiness(process, port, tmp_path / "log")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=STOP_SECONDS) == 0
 
 
 def wait_for_readiness(process: "subprocess.Popen[Any]", port: int, log: Path) -> None:

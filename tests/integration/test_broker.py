@@ -12,7 +12,7 @@ import psutil
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
-from kafka.errors import KafkaError
+from kafka.errors import InvalidReplicationFactorError, KafkaError
 
 from connector.errors import StartupError
 from connector.local import kafka_jars
@@ -32,8 +32,16 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
 
 
 def create_topic(broker: Broker, name: str) -> None:
+    """Make a topic as soon as the controller counts the broker, which answers a little earlier."""
+
+    def made() -> bool:
+        with contextlib.suppress(InvalidReplicationFactorError):
+            admin.create_topics([NewTopic(name, 1, 1)])
+            return True
+        return False
+
     with contextlib.closing(KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)) as admin:
-        admin.create_topics([NewTopic(name, 1, 1)])
+        assert wait_until(made, timeout_seconds=20)
 
 
 def produce(broker: Broker, topic: str, count: int) -> None:

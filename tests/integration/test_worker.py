@@ -154,10 +154,10 @@ def test_an_exception_in_an_agent_ends_the_process_and_moves_no_offset(
 
 def test_the_watchdog_ends_a_worker_that_stands_still(kafka_bootstrap: str, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/mirror.db"
-    with workers.world(tmp_path, kafka_bootstrap, url, watchdog_seconds=3) as world:
+    with workers.world(tmp_path, kafka_bootstrap, url, watchdog_seconds=12) as world:
         worker = world.worker("slow-database@1=3600").wait_ready()
         world.send(balances(5))
-        assert worker.exit_code(20) == 73
+        assert worker.exit_code(60) == 73
         assert worker.said_event("NOTHING WAS COMMITTED")
         world.worker().wait_ready()
         world.wait_caught_up()
