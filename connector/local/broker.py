@@ -8,7 +8,6 @@ replicates over three brokers, as ``docker-compose.yml`` and the README describe
 
 import base64
 import importlib.util
-import itertools
 import os
 import socket
 import struct
@@ -175,9 +174,7 @@ class KafkaBroker(Broker):
     def _format_once(self, storage_tool: list[str], properties: Path) -> None:
         if (self.folder / "log" / "meta.properties").exists():
             return
-        # As Kafka itself makes them: an id that begins with "-" would be read as an option.
-        made = (base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=") for _ in itertools.count())
-        cluster_id = next(one for one in made if not one.startswith("-"))
+        cluster_id = new_cluster_id()
         command = [*storage_tool, "format", "--ignore-formatted", "-t", cluster_id, "-c", str(properties)]
         tool = Child("kafka format", command, self.log)
         if tool.run(self._until, timeout_seconds=FORMAT_TIMEOUT_SECONDS) != 0:
@@ -185,6 +182,14 @@ class KafkaBroker(Broker):
                 f"Apache Kafka could not set up its folder {self.folder}: {tool.last_lines()}",
                 "see that the folder can be written and has room, then start again",
             )
+
+
+def new_cluster_id() -> str:
+    """Make a cluster id as Kafka itself does: one that begins with "-" would be read as an option."""
+    while True:
+        made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not made.startswith("-"):
+            return made
 
 
 class NoidaBroker(Broker):

@@ -16,7 +16,7 @@ from kafka.errors import InvalidReplicationFactorError, KafkaError
 
 from connector.errors import StartupError
 from connector.local import kafka_jars
-from connector.local.broker import Broker, KafkaBroker, NoidaBroker, broker_answers
+from connector.local.broker import Broker, KafkaBroker, NoidaBroker, broker_answers, new_cluster_id
 from connector.local.ports import free_port
 from connector.local.stopping import wait_until
 from tests.servers import NO_KAFKA, START_SECONDS, kafka_broker
@@ -59,6 +59,10 @@ def stored(broker: Broker, topic: str) -> int:
     consumer = KafkaConsumer(bootstrap_servers=broker.bootstrap_servers, request_timeout_ms=15000)
     with contextlib.closing(consumer):
         return consumer.end_offsets([partition])[partition]
+
+
+def test_a_cluster_id_is_never_read_as_an_option() -> None:
+    assert not any(new_cluster_id().startswith("-") for _ in range(2000))
 
 
 def test_acknowledged_records_survive_a_crash(kafka: KafkaBroker) -> None:
