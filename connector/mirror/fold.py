@@ -83,21 +83,21 @@ def _absorb_event(row: StateRow, event: Event, version: str, *, again: bool) -> 
 def _absorb_cells(
     table: MappedTable, row: StateRow, cells: Sequence[Any], version: str, *, again: bool
 ) -> None:
-    for index, value in enumerate(cells):
+    for index, (value, column) in enumerate(zip(cells, table.columns, strict=True)):
         if value is None:
             continue
-        column = table.columns[index]
+        merge = column.merge
+        if merge in ("newest", "oldest"):
+            rank = values.rank(value) if column.ranked else version
+            _absorb_versioned(merge, row, index, value, rank)
+            continue
         held = row.cells[index]
-        if column.merge == "count":
+        if merge == "count":
             row.cells[index] = held + (0 if again else value)
-        elif column.merge == "max":
+        elif merge == "max":
             row.cells[index] = value if held is None or value > held else held
-        elif column.merge == "min":
-            row.cells[index] = value if held is None or value < held else held
         else:
-            _absorb_versioned(
-                column.merge, row, index, value, values.rank(value) if column.ranked else version
-            )
+            row.cells[index] = value if held is None or value < held else held
 
 
 def _absorb_versioned(merge: str, row: StateRow, index: int, value: Any, version: str) -> None:

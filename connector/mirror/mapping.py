@@ -9,7 +9,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Literal, NamedTuple
+
+import msgspec
 
 from connector import events
 from connector.config import Column, Config, Source, Table
@@ -25,8 +29,8 @@ Row = dict[str, Any]
 Getter = Callable[[Event, Row], Any]
 
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-# Where a number of more digits than PostgreSQL's jsonb takes may stand; text can look like it too.
-PERHAPS_WILD = re.compile(rb"\d[eE][+-]?\d{3}|\d{1000}")
+# Where a whole number of more digits than PostgreSQL's jsonb takes may stand; text can look like it too.
+MANY_DIGITS = re.compile(rb"\d{1000}")
 WILD_DIGITS = 1000
 
 
@@ -63,10 +67,14 @@ class Contribution(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _ActionPlan:
-    """How one action's row objects are read for one table."""
+    """How one action's row objects are read for one table.
+
+    ``blank`` are the cells of a row object that carries nothing, ``cells`` what fills which of them.
+    """
 
     key: tuple[Getter, ...]
-    cells: tuple[Getter | None, ...]
+    blank: list[Any]
+    cells: tuple[tuple[int, Getter], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +101,23 @@ class MappedTable:
         """Entity keys of the events that touch the row with this key, arrays of Details aside."""
         return {"|".join(key[place] for place in places) for places in self.entities or ()}
 
-    def contributions(self, event: Event, rows: Sequence[Row]) -> Iterator[Contribution]:
+    def contributions(self, event: Event, rows: Sequence[Row]) -> list[Contribution]:
         """What ``event`` says for this table; ``rows`` are its Details as row objects."""
         plan = self.plans[event.action]
         spread = rows if self.each is None else list(_spread(rows, self.each))
+        found = []
         for index, row in enumerate(spread):
-            cells = tuple(get(event, row) if get else None for get in plan.cells)
-            if any(cells[required] is None for required in self.requires):
+            cells = plan.blank.copy()
+            for place, get in plan.cells:
+                cells[place] = get(event, row)
+            if self.requires and any(cells[required] is None for required in self.requires):
                 continue
             if self.kind == "history":
-                yield Contribution(self, (event.event_id, index), cells)
+                key: tuple[Any, ...] = (event.event_id, index)
             else:
-                yield Contribution(self, tuple(get(event, row) for get in plan.key), cells)
+                key = tuple([get(event, row) for get in plan.key])
+            found.append(Contribution(self, key, tuple(cells)))
+        return found
 
 
 class Mapping:
@@ -128,61 +141,88 @@ class Mapping:
 
         Raises ``Poison`` when the event can never be mirrored: then no table takes any of it.
         """
-        check_storable(event)
+        details = storable(event)
         feeding = self._by_action.get(event.action, ())
         if not feeding:
             return []
-        rows = _rows(event)
+        rows = _rows(details)
         return [found for table in feeding for found in table.contributions(event, rows)]
 
     @staticmethod
-    def read(table: MappedTable, event: Event) -> Iterator[Contribution]:
+    def read(table: MappedTable, event: Event) -> list[Contribution]:
         """What ``event`` says for one table; raises ``Poison`` as ``contributions`` does."""
-        return table.contributions(event, _rows(event)) if event.action in table.actions else iter(())
+        if event.action not in table.actions:
+            return []
+        return table.contributions(event, _rows(_read_json("Details", event.details)))
 
 
-def check_storable(event: Event) -> None:
-    """Refuse an event whose JSON the ledger could not hold on every database."""
-    for name, raw in (("Details", event.details), ("Properties", event.properties.encode())):
-        if b"\\u0000" in raw and NUL.search(raw):
-            raise Poison("nul-character", f"{name} holds U+0000, which no database column can.")
-        if PERHAPS_WILD.search(raw) and _holds_wild_number(raw):
-            raise Poison("number-range", f"{name} holds a number of more than {WILD_DIGITS} digits.")
-    names = (event.action, event.family, event.hook, event.entity_key or "")
-    if any("\x00" in name for name in names):
+def storable(event: Event) -> Any:
+    """An event's Details as data; refuses an event that the ledger could not hold on every database."""
+    for name in (event.action, event.family, event.hook, event.entity_key or ""):
+        _check_name(name)
+    if event.properties != "{}":
+        _storable_json("Properties", event.properties.encode())
+    return _storable_json("Details", event.details)
+
+
+@lru_cache(maxsize=8192)  # the same actions and entities come again and again
+def _check_name(name: str) -> None:
+    if "\x00" in name:
         raise Poison(
             "nul-character", "The action or the entity key holds U+0000, which no database column can."
         )
-    for name in names:
-        values.indexed_text(name)
+    values.indexed_text(name)
 
 
-def _holds_wild_number(raw: bytes) -> bool:
-    """Whether a number (not a text that looks like one) has more digits than can be stored."""
+def _storable_json(name: str, raw: bytes) -> Any:
+    if b"\\u0000" in raw and NUL.search(raw):
+        raise Poison("nul-character", f"{name} holds U+0000, which no database column can.")
+    data = _read_json(name, raw)
+    if len(raw) > WILD_DIGITS and MANY_DIGITS.search(raw) and _holds_wild_integer(data):
+        raise _wild(name)
+    return data
+
+
+def _read_json(name: str, raw: bytes) -> Any:
     try:
-        left = [events.exact_json.decode(raw)]
-    except events.JSON_ERRORS:
-        return True  # a number that cannot even be read
+        return _json.decode(raw)
+    except ArithmeticError:
+        raise _wild(name) from None
+    except events.JSON_ERRORS as error:
+        raise Poison("details-kind", f"{name} cannot be read as JSON: {error}.") from None
+
+
+def _fraction(text: str) -> Decimal:
+    """A number with a point or an exponent, unless it is too wide for PostgreSQL's jsonb."""
+    number = Decimal(text)
+    if len(text) > WILD_DIGITS or abs(number.adjusted()) > WILD_DIGITS:
+        raise OverflowError
+    return number
+
+
+_json = msgspec.json.Decoder(float_hook=_fraction)
+
+
+def _holds_wild_integer(data: Any) -> bool:
+    """Whether a whole number (not a text that looks like one) has more digits than can be stored."""
+    left = [data]
     while left:
         value = left.pop()
         if isinstance(value, dict):
             left += value.values()
         elif isinstance(value, list):
             left += value
-        elif isinstance(value, int | Decimal) and not isinstance(value, bool):
-            digits = value.bit_length() // 3 if isinstance(value, int) else abs(value.adjusted())
-            if digits > WILD_DIGITS or (
-                isinstance(value, Decimal) and len(value.as_tuple().digits) > WILD_DIGITS
-            ):
-                return True
+        elif isinstance(value, int) and value.bit_length() // 3 > WILD_DIGITS:
+            return True
     return False
 
 
-def _rows(event: Event) -> list[Row]:
-    try:
-        rows = events.row_objects(events.exact_json.decode(event.details))
-    except events.JSON_ERRORS as error:
-        raise Poison("details-kind", f"Details cannot be read as JSON: {error}.") from None
+def _wild(name: str) -> Poison:
+    return Poison("number-range", f"{name} holds a number of more than {WILD_DIGITS} digits.")
+
+
+def _rows(details: Any) -> list[Row]:
+    rows = events.row_objects(details)
     if not rows:
         raise Poison("details-kind", "Details must be an object or an array of objects.")
     return rows
@@ -301,29 +341,31 @@ def _type(column: Column) -> ColumnType:
 
 def _plan(table: Table, columns: Sequence[MappedColumn], action: str) -> _ActionPlan:
     key = tuple(_key_getter(name, source, action) for name, source in table.key.items())
-    cells: list[Getter | None] = []
-    for mapped, column in zip(columns, table.columns.values(), strict=True):
+    blank: list[Any] = [None] * len(columns)
+    cells: list[tuple[int, Getter]] = []
+    for place, (mapped, column) in enumerate(zip(columns, table.columns.values(), strict=True)):
         if column.on is not None and action not in column.on:
-            cells.append(None)
-        elif column.rule == "count":
-            cells.append(lambda _event, _row: 1)
+            continue
+        if column.rule == "count":
+            blank[place] = 1
+            continue
+        narrow = mapped.indexed and mapped.type == "text"
+        reader = values.indexed_text if narrow else values.READERS[mapped.type]
+        found = _source(column, action, reader, mapped.name)
+        if callable(found):
+            cells.append((place, found))
         else:
-            reader = (
-                values.indexed_text
-                if mapped.indexed and mapped.type == "text"
-                else values.READERS[mapped.type]
-            )
-            cells.append(_getter(column, action, reader, mapped.name))
-    return _ActionPlan(key=key, cells=tuple(cells))
+            blank[place] = found
+    return _ActionPlan(key=key, blank=blank, cells=tuple(cells))
 
 
 def _key_getter(name: str, source: Source, action: str) -> Getter:
-    get = _getter(source, action, values.indexed_text, name)
+    get = _source(source, action, values.indexed_text, name)
     if get is None:
         raise ValueError(f"the key {name} has no value for {action}")  # refused by config.checks
 
     def key(event: Event, row: Row) -> Any:
-        value = get(event, row)
+        value = get(event, row) if callable(get) else get
         if value is None:
             raise Poison("key-missing", f"The key {name!r} has no value in Details of {event.action}.")
         if not value.strip():
@@ -333,37 +375,44 @@ def _key_getter(name: str, source: Source, action: str) -> Getter:
     return key
 
 
-def _getter(source: Source, action: str, reader: values.Reader, name: str) -> Getter | None:
-    """How a value is read for one action; None when this action never carries one."""
-    if source.event == "occurred_at":
-        return lambda event, _row: event.occurred_at
+def _source(source: Source, action: str, reader: values.Reader, name: str) -> Getter | Any:
+    """Where one action's value comes from: a getter, a fixed value, or None when it never carries one."""
     if source.event is not None:
-        field = source.event
-        return lambda event, _row: getattr(event, field)
+        field = attrgetter(source.event)
+        return lambda event, _row: field(event)
     if source.path is not None:
         return _path_getter(source.path, action, reader, name)
     constant = source.constant if source.by_action is None else source.by_action.get(action)
-    if constant is None:
-        return None
-    fixed = reader(constant)
-    return lambda _event, _row: fixed
+    return None if constant is None else reader(constant)
 
 
 def _path_getter(choice: Any, action: str, reader: values.Reader, name: str) -> Getter | None:
     paths = choice.get(action) if isinstance(choice, dict) else choice
     if paths is None:
         return None
-    split = tuple(tuple(path.split(".")) for path in ((paths,) if isinstance(paths, str) else paths))
+    one, *others = [_reading(path, reader, name) for path in ([paths] if isinstance(paths, str) else paths)]
+    if not others:
+        return one
+
+    def first_found(event: Event, row: Row) -> Any:
+        return next((value for get in (one, *others) if (value := get(event, row)) is not None), None)
+
+    return first_found
+
+
+def _reading(path: str, reader: values.Reader, name: str) -> Getter:
+    """Reads one path; most are a single name in Details."""
+    key, *deeper = path.split(".")
 
     def get(_event: Event, row: Row) -> Any:
-        for path in split:
-            found = events.value_at(row, path)
-            if found is not None:
-                try:
-                    return reader(found)
-                except Poison as poison:
-                    where = f"Details.{'.'.join(path)} (column {name})"
-                    raise Poison(poison.reason, f"{where}: {poison.error}") from None
-        return None
+        found = row.get(key)
+        if deeper:
+            found = events.value_at(found, deeper)
+        if found is None:
+            return None
+        try:
+            return reader(found)
+        except Poison as poison:
+            raise Poison(poison.reason, f"Details.{path} (column {name}): {poison.error}") from None
 
     return get

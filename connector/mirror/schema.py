@@ -143,7 +143,7 @@ def _fill(connection: Connection, table: MappedTable, columns: Sequence[MappedCo
 
 def _read(table: MappedTable, event: Event) -> list[Contribution]:
     try:
-        return list(Mapping.read(table, event))
+        return Mapping.read(table, event)
     except Poison as poison:
         raise StartupError(
             f"The event {event.event_id} of the ledger does not fit the table {table.name}: {poison.error}",

@@ -6,6 +6,7 @@ them is not written but reported, and a worker that lost its partitions meanwhil
 moved. Then the ledger tells which events are new, and only those are folded and joined.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,8 +74,8 @@ class Chunk:
 class Written:
     """What a transaction did."""
 
-    new: dict[str, int] = field(default_factory=dict)
-    known: dict[str, int] = field(default_factory=dict)
+    new: Counter[str] = field(default_factory=Counter)
+    known: Counter[str] = field(default_factory=Counter)
     # Partitions whose chunk did not follow the mirror's offset, and that offset.
     holes: dict[Partition, int] = field(default_factory=dict)
     # Partitions whose records Kafka no longer held, and how many.
@@ -182,13 +183,9 @@ class Sink:
         write_folded(connection, self._mapping, folded)
         if known:
             self._restate(connection, known, now)
-        for item in items:
-            family = item.placed.event.family
-            written.known[family] = written.known.get(family, 0) + 1
-        for item in fresh:
-            family = item.placed.event.family
-            written.new[family] = written.new.get(family, 0) + 1
-            written.known[family] -= 1
+        came = Counter(item.placed.event.family for item in items)
+        written.new = Counter(item.placed.event.family for item in fresh)
+        written.known = came - written.new
 
     def _restate(self, connection: Connection, known: Sequence[Item], now: int) -> None:
         """Let a better copy of a known event (an earlier attempt that came later) take its place.
@@ -302,7 +299,7 @@ def refold(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]
 def _refold_history(connection: Connection, table: MappedTable, event_ids: set[str]) -> None:
     statements.delete_keys(connection, table.name, ["event_id"], {(event_id,) for event_id in event_ids})
     events = ledger.held(connection, event_ids).values()
-    rows = fold((event, list(Mapping.read(table, event))) for event in events).histories.get(table.name)
+    rows = fold((event, Mapping.read(table, event)) for event in events).histories.get(table.name)
     if rows:
         statements.write_history(connection, table, rows)
 

@@ -1,15 +1,14 @@
 """The mirror's set-based SQL: one statement per table and batch, for both databases.
 
-A batch of rows travels as one parameter per column on PostgreSQL (``unnest``) and as one JSON
-parameter on SQLite (``json_each``); joining rows into a table is the same SQL on both and says in
-SQL what ``fold.py`` says in Python.
+A batch of rows travels as one array per column on PostgreSQL (``unnest``) and through a temporary
+table on SQLite; joining rows into a table is the same SQL on both and says in SQL what ``fold.py``
+says in Python.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection
 
 from connector import events
@@ -65,44 +64,63 @@ def run(connection: Connection, before: str, batch: Batch, after: str) -> Sequen
     if connection.dialect.name == "postgresql":
         select, parameters = _from_unnest(batch)
     else:
-        select, parameters = _from_json(batch)
+        select, parameters = _from_temporary(connection, batch), ()
     result = connection.exec_driver_sql(f"{before} {select} {after}", parameters)
     return result.fetchall() if result.returns_rows else ()
 
 
-def _from_unnest(batch: Batch) -> tuple[str, tuple[Any, ...]]:
+def _from_unnest(batch: Batch) -> tuple[str, tuple[str, ...]]:
     names = [f"c{index}::{CASTS[type_]}" for index, (_, type_) in enumerate(batch.columns)]
     arrays = ", ".join("%s::bigint[]" if type_ == "integer" else "%s::text[]" for _, type_ in batch.columns)
     alias = ", ".join(f"c{index}" for index in range(len(batch.columns)))
     parameters = tuple(
-        [_instant(row[index]) for row in batch.rows]
-        if type_ == "timestamp"
-        else [row[index] for row in batch.rows]
-        for index, (_, type_) in enumerate(batch.columns)
+        _array(type_, values)
+        for (_, type_), values in zip(batch.columns, zip(*batch.rows, strict=True), strict=True)
     )
     return f"SELECT {', '.join(names)} FROM unnest({arrays}) AS batch({alias})", parameters
 
 
-def _from_json(batch: Batch) -> tuple[str, tuple[Any, ...]]:
-    names = [f"json_extract(value, '$[{index}]')" for index in range(len(batch.columns))]
-    types = [type_ for _, type_ in batch.columns]
-    rows = [
-        [_sqlite_value(type_, value) for type_, value in zip(types, row, strict=True)] for row in batch.rows
-    ]
-    # "WHERE true" keeps SQLite from reading ON CONFLICT as a join condition.
-    return f"SELECT {', '.join(names)} FROM json_each(?) WHERE true", (msgspec.json.encode(rows).decode(),)
-
-
-def _sqlite_value(type_: str, value: Any) -> Any:
+def _array(type_: str, values: Sequence[Any]) -> str:
+    """An array as PostgreSQL reads it from text; psycopg's adapter looks at every value by itself."""
+    if None in values:
+        return (
+            f"{{{','.join('NULL' if value is None else _array(type_, (value,))[1:-1] for value in values)}}}"
+        )
+    if type_ == "integer":
+        return f"{{{','.join(map(str, values))}}}"
     if type_ == "timestamp":
-        return _instant(value)
-    if type_ == "numeric" and value is not None and "." not in value and -INT64 <= int(value) < INT64:
-        return int(value)
-    return value
+        values = list(map(events.iso, values))
+    joined = '","'.join(values)
+    if "\\" in joined or joined.count('"') > 2 * (len(values) - 1):
+        joined = '","'.join([value.replace("\\", r"\\").replace('"', r"\"") for value in values])
+    return f'{{"{joined}"}}'
 
 
-def _instant(value: int | None) -> str | None:
-    return None if value is None else events.iso(value)
+def _from_temporary(connection: Connection, batch: Batch) -> str:
+    """Put the rows into a temporary table of as many columns, which keeps every value as it is given."""
+    width = len(batch.columns)
+    columns = ", ".join(f"c{index}" for index in range(width))
+    connection.exec_driver_sql(f"CREATE TEMPORARY TABLE IF NOT EXISTS batch_{width} ({columns})")
+    connection.exec_driver_sql(f"DELETE FROM temp.batch_{width}")
+    converters = [_SQLITE_VALUES.get(type_) for _, type_ in batch.columns]
+    by_column = [
+        values if convert is None else [None if value is None else convert(value) for value in values]
+        for convert, values in zip(converters, zip(*batch.rows, strict=True), strict=True)
+    ]
+    connection.exec_driver_sql(
+        f"INSERT INTO temp.batch_{width} VALUES ({', '.join('?' * width)})",
+        list(zip(*by_column, strict=True)),
+    )
+    # "WHERE true" keeps SQLite from reading ON CONFLICT as a join condition.
+    return f"SELECT {columns} FROM temp.batch_{width} WHERE true"
+
+
+def _sqlite_number(value: str) -> int | str:
+    """A whole number as INTEGER where it fits, else exact text."""
+    return int(value) if "." not in value and -INT64 <= int(value) < INT64 else value
+
+
+_SQLITE_VALUES: dict[str, Callable[[Any], Any]] = {"timestamp": events.iso, "numeric": _sqlite_number}
 
 
 # --- Joining rows into the mapped tables ---------------------------------------------------------
@@ -122,14 +140,14 @@ def state_batch(table: MappedTable, rows: dict[Key, StateRow], columns: Sequence
         [
             (
                 *key,
-                *(row.cells[place] for place in places),
+                *_at(places, row.cells),
                 row.first_seen_at,
                 row.as_of,
                 row.last_action,
                 row.last_event_id,
                 row.event_count,
                 row.last_version,
-                *(row.versions[place] for place in versioned),
+                *_at(versioned, row.versions),
             )
             for key, row in sorted(rows.items())
         ],
@@ -210,7 +228,7 @@ def write_history(
     places = [table.columns.index(column) for column in chosen]
     batch = Batch(
         tuple((column.name, column.type) for column in (*table.key, *chosen)),
-        [(*key, *(cells[place] for place in places)) for key, cells in sorted(rows.items())],
+        [(*key, *_at(places, cells)) for key, cells in sorted(rows.items())],
     )
     sets = ", ".join(f"{quoted(column.name)} = excluded.{quoted(column.name)}" for column in chosen)
     run(
@@ -227,6 +245,10 @@ def delete_keys(connection: Connection, table: str, columns: Sequence[str], keys
     if batch.rows:
         listed = ", ".join(map(quoted, columns))
         run(connection, f"DELETE FROM {quoted(table)} WHERE ({listed}) IN (", batch, ")")
+
+
+def _at(places: list[int], cells: Sequence[Any]) -> list[Any]:
+    return [cells[place] for place in places]
 
 
 def _names(batch: Batch) -> str:

@@ -125,7 +125,7 @@ class Tables:
             "notifications",
             _ledger(),
             "The ledger: every event once, as received.",
-            [("family", "received_at"), ("action",), ("entity_key",), ("delivery_id",)],
+            [("family", "received_at"), ("action",), ("entity_key",)],
         )
         self.dead_letters = self._model(
             "dead_letters",

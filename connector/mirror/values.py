@@ -15,6 +15,7 @@ from connector.errors import Poison
 
 Reader = Callable[[Any], Any]
 
+INT64 = 2**63
 MAX_INDEXED_BYTES = 1024  # what a B-tree entry of PostgreSQL surely holds, twice over
 DECIMALS = Decimal("0.000001")
 # Rounds half to even, with room for every digit that events.MAX_DIGITS allows.
@@ -32,7 +33,7 @@ def text(value: Any) -> str | None:
     """Text as received; a number becomes its decimal text."""
     if value is None:
         return None
-    result = events.key_text(value)
+    result = value if isinstance(value, str) else events.key_text(value)
     if result is None:
         raise Poison("not-text", f"{_shown(value)} stands where text is expected.")
     if "\x00" in result:
@@ -59,6 +60,8 @@ def numeric(value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool):
+        if -INT64 <= value < INT64:
+            return str(value)
         number = Decimal(value)
     elif isinstance(value, Decimal):
         number = value

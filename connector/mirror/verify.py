@@ -56,7 +56,7 @@ def count(engine: Engine) -> int:
 
 def expected(table: MappedTable, said: Iterable[events.Event]) -> dict[Key, Values]:
     """The rows that a table must have for these events, by key."""
-    folded: Folded = fold((event, list(Mapping.read(table, event))) for event in said)
+    folded: Folded = fold((event, Mapping.read(table, event)) for event in said)
     if table.kind == "history":
         names = [column.name for column in table.columns]
         rows = folded.histories.get(table.name, {})
