@@ -143,7 +143,13 @@ class Publisher:
         self._waiting.append(handover)
         if self._timer is None:
             self._timer = loop.call_later(self._ack_timeout, self._give_up)
-        await handover.future
+        try:
+            await handover.future
+        except KafkaOutage as outage:
+            # The future lives on with the producer: by the traceback its error would hold the frames
+            # of all who wait here, and with them the records, for as long as Kafka is away.
+            del records, handover
+            raise KafkaOutage(str(outage)) from None
 
     def _hand_over(self) -> None:
         """Give the thread all that this turn of the loop gathered, at once."""
