@@ -4,12 +4,13 @@ All topic administration is here (kafka-python). Topics are created before anyon
 the broker on its own: an idempotent producer can lose records on a topic created just now.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import InvalidReplicationFactorError, KafkaError, TopicAlreadyExistsError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -19,6 +20,8 @@ from connector.config import Config, Kafka
 from connector.errors import KafkaOutage, Poison
 
 REGISTRATION_SECONDS = 10.0
+READ_SECONDS = 20.0
+READ_POLL_MS = 500
 
 # --- Where an event goes -------------------------------------------------------------------------
 
@@ -176,6 +179,34 @@ def broker_answers(kafka: Kafka, *, timeout_seconds: float = 5) -> bool:
     except KafkaOutage:
         return False
     return True
+
+
+def record_value(kafka: Kafka, topic: str, partition: int, offset: int) -> bytes | None:
+    """The value of one record, or None when it is not there any more; raises ``KafkaOutage``."""
+    tp = TopicPartition(topic, partition)
+    try:
+        consumer = KafkaConsumer(**client_settings(kafka, client_id="xtnd-connector-read"))
+        try:
+            if partition not in (consumer.partitions_for_topic(topic) or ()):
+                return None
+            consumer.assign([tp])
+            if not consumer.beginning_offsets([tp])[tp] <= offset < consumer.end_offsets([tp])[tp]:
+                return None
+            consumer.seek(tp, offset)
+            return _first_value(consumer, offset)
+        finally:
+            consumer.close()
+    except (KafkaError, OSError) as error:
+        raise KafkaOutage(f"Kafka at {kafka.bootstrap_servers}: {type(error).__name__}: {error}") from error
+
+
+def _first_value(consumer: KafkaConsumer, offset: int) -> bytes | None:
+    give_up_at = time.monotonic() + READ_SECONDS
+    while time.monotonic() < give_up_at:
+        for records in consumer.poll(READ_POLL_MS, max_records=1).values():
+            found: bytes | None = records[0].value
+            return found if records[0].offset == offset else None
+    raise KafkaOutage(f"Kafka did not give the record at offset {offset} within {READ_SECONDS:g} s.")
 
 
 def deviations(config: Config, *, timeout_seconds: float = 10) -> list[Deviation]:

@@ -12,6 +12,18 @@ from connector.mirror import verify as mirror_verify
 from connector.mirror.mapping import Mapping
 from connector.simulator import verify as journal_verify
 
+# What libpq or PostgreSQL says → what mends it.
+TLS_CURES = {
+    "no encryption": "the server takes TLS only: put ?sslmode=verify-full&sslrootcert=FILE in DATABASE_URL",
+    "certificate verify failed": "name the certificate of the CA that signed the server's as sslrootcert "
+    "in DATABASE_URL",
+    "does not match host name": "name the server in DATABASE_URL as its certificate does",
+    "root certificate file": "name the CA's certificate as sslrootcert in DATABASE_URL, "
+    "or write sslrootcert=system",
+    "does not support SSL": "turn TLS on at the server (ssl = on), or take sslmode out of what is "
+    "in DATABASE_URL where the network between is trusted",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -58,19 +70,27 @@ def _examine_kafka(config: Config) -> Iterator[Result]:
 
 def _examine_database(config: Config) -> Iterator[Result]:
     url = database.url_of(config.database)
-    where = f"database {url.render_as_string(hide_password=True)}"
+    # libpq takes a password among the options too, where SQLAlchemy does not hide it.
+    shown = url.difference_update_query(("password", "sslpassword"))
+    where = f"database {shown.render_as_string(hide_password=True)}"
     mapping = Mapping(config)
     try:
         engine = database.connect(config.database)
         state = schema.state(engine, mapping)
     except ConnectorError as error:
-        yield Result(where, str(error), "start the database, or set DATABASE_URL or --database-url")
+        yield Result(where, str(error), _database_cure(str(error)))
         return
     yield Result(where)
     if state:
         yield Result("schema", state, "start a worker (connector worker): it makes and fills the schema")
     else:
         yield Result("schema: as tables.yaml says")
+
+
+def _database_cure(said: str) -> str:
+    """What mends a database error; libpq tells of TLS in words alone."""
+    cures = (cure for words, cure in TLS_CURES.items() if words in said)
+    return next(cures, "start the database, or set DATABASE_URL or --database-url")
 
 
 def verify(config: Config, journal: Path | None) -> tuple[list[str], int]:

@@ -146,7 +146,9 @@ def print_letter(stored: Stored) -> None:
     out.print(table)
     payload = stored.letter.payload
     text = readable(payload[:SHOWN_BYTES], strict=True) or hexdump(payload[:SHOWN_BYTES])
-    out.print(f"\npayload, {len(payload)} bytes:", style="bold")
+    whole = stored.letter.context.get("whole_bytes")
+    length = f"the first {len(payload)} of {whole}" if whole else f"{len(payload)}"
+    out.print(Text(f"\npayload, {plain(length)} bytes:", style="bold"))
     out.print(Text(text), soft_wrap=True)
     if len(payload) > SHOWN_BYTES:
         out.print(f"… {len(payload) - SHOWN_BYTES} more bytes; --json has them all", style="dim")

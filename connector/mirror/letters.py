@@ -3,6 +3,10 @@
 A letter is ``parked`` until a person has it ``replayed`` or ``discarded``. ``state_at`` of a
 replayed letter is the instant *before* its events were published: whatever is parked after that
 failed again and is parked again (``sink.py``), and every copy from before it changes nothing.
+
+Before and after do not hang on the clocks of two machines: a replay is never dated before the
+letters that it sends, and its instant goes with their records (``REPLAYED_AT``), so that the worker
+never dates a letter before the replay that it answers.
 """
 
 import difflib
@@ -29,6 +33,11 @@ SUGGESTED = 5
 SUGGESTED_LETTERS = 12
 RECENT = 2000
 NEAR = 0.6
+
+# Header of the events that a replay publishes: its instant, as ``state_at`` of their letters.
+REPLAYED_AT = "replayed-at"
+# In the context of a letter that was too large for its topic: how long the payload of the record is.
+WHOLE_BYTES = "whole_bytes"
 
 PARKED, REPLAYED, DISCARDED = STATES = ("parked", "replayed", "discarded")
 
@@ -174,6 +183,12 @@ class Letters:
         if wanted.since is not None:
             conditions.append(columns.parked_at >= events.iso(wanted.since))
         return and_(true(), *conditions)
+
+
+def whole_bytes(letter: DeadLetter) -> int | None:
+    """The length of the whole payload, when the letter holds only its beginning."""
+    length = letter.context.get(WHOLE_BYTES)
+    return length if isinstance(length, int) and length > len(letter.payload) else None
 
 
 def _stored(row: Any) -> Stored:

@@ -11,14 +11,17 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from connector import events
 from connector.config import Config
 from connector.errors import KafkaOutage, Poison, StartupError
-from connector.events import Event
+from connector.events import DeadLetter, Event
 from connector.gateway.publisher import Publisher
+from connector.gateway.records import Record
 from connector.mirror import database, schema
-from connector.mirror.letters import PARKED, REPLAYED, Letters, Stored
+from connector.mirror.letters import PARKED, REPLAYED, REPLAYED_AT, Letters, Stored
 from connector.mirror.mapping import Mapping
 from connector.mirror.rehearsal import Rehearsal, Rehearsed
+from connector.replay.origin import completed
 from connector.replay.plans import Plan, Planner, is_body
 
 # Letters per transaction; each may hold a body of the gateway's largest size.
@@ -124,16 +127,18 @@ class Replay:
     async def _replay(self, publisher: Publisher, plans: Sequence[Plan], outcome: Outcome) -> None:
         """Publish a page of plans and mark their letters, or neither.
 
-        The mark is made before and committed after the acknowledgements. So its instant lies before
-        whatever the worker parks in answer, which waits for the lock; and a crash in between leaves
-        the letters parked: to publish twice has no effect, to forget one would.
+        The mark is made before and committed after the acknowledgements, so that what the worker
+        parks in answer waits for the lock; and a crash in between leaves the letters parked: to
+        publish twice has no effect, to forget one would. Its instant lies after the letters and goes
+        with the records, so that the answer lies after it whatever the clocks say (``letters.py``).
         """
         page = Outcome()
         page.sort(plans)
         good = [plan.letter.dead_letter_id for plan in page.done]
-        with self._letters.change(good, REPLAYED, now()) as marked:
+        at = max([now(), *(events.from_iso(plan.letter.parked_at) for plan in page.done)])
+        with self._letters.change(good, REPLAYED, at) as marked:
             going = [plan for plan in page.done if plan.letter.dead_letter_id in marked]
-            await publisher.take([record for plan in going for record in plan.records])
+            await publisher.take([_replayed(record, at) for plan in going for record in plan.records])
         outcome.sort([plan.light() for plan in (*going, *page.still_bad)])
         gone = [letter_id for letter_id in good if letter_id not in marked]
         outcome.refused |= {stored.id: stored.state for stored in self._letters.load(gone)}
@@ -143,12 +148,25 @@ class Replay:
         for start in range(0, len(ids), PAGE):
             page: list[Stored] = self._letters.load(ids[start : start + PAGE])
             outcome.refused |= {one.id: one.state for one in page if one.state != PARKED}
-            yield [self._planner.plan(one.letter) for one in page if one.state == PARKED]
+            yield [self._plan(one.letter) for one in page if one.state == PARKED]
+
+    def _plan(self, letter: DeadLetter) -> Plan:
+        try:
+            return self._planner.plan(completed(letter, self._config.kafka))
+        except Poison as poison:
+            return Plan(letter, fault=poison)
 
 
 def now() -> int:
     """Microseconds since the epoch."""
     return time.time_ns() // 1000
+
+
+def _replayed(record: Record, at: int) -> Record:
+    """The record with the instant of its replay; a new dead letter answers none."""
+    if record.parked:
+        return record
+    return record._replace(headers=[*record.headers, (REPLAYED_AT, events.iso(at).encode())])
 
 
 async def _ready(publisher: Publisher) -> None:

@@ -1,8 +1,8 @@
 """From fetched chunks to a committed transaction: patient with outages, exact with poison.
 
-``Delivery.deliver`` returns when everything it was given is in the mirror or parked, or reported as
-a hole to be read again. It never raises for an outage, however long; a ``Defect`` it lets through,
-and the agent ends the process.
+``Delivery.read`` and then ``Delivery.write`` return when everything they were given is in the mirror
+or parked, or reported as a hole to be read again. They never raise for an outage, however long; a
+``Defect`` they let through, and the agent ends the process.
 """
 
 import asyncio
@@ -10,13 +10,16 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import msgspec
 import structlog
+from aiokafka.errors import MessageSizeTooLargeError
 
-from connector import failpoints, metrics
-from connector.errors import Poison
+from connector import events, failpoints, metrics
+from connector.errors import Defect, KafkaOutage, Poison
 from connector.events import DeadLetter
+from connector.mirror.letters import REPLAYED_AT, WHOLE_BYTES
 from connector.mirror.sink import Chunk, Partition, Sink, Written
 from connector.stream import decode
 from connector.stream.decode import Decoded
@@ -27,6 +30,9 @@ from connector.stream.patience import Patience
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+# Letters of error and key that a cut letter keeps; Kafka bounds neither by itself.
+CUT_TEXT = 2000
 Decode = Callable[[Fetched, int], Decoded]
 Publish = Callable[[DeadLetter], Awaitable[None]]
 
@@ -52,16 +58,20 @@ class Delivery:
         self._patience = patience
         self._limit = limit
 
-    async def deliver(self, fetched: Sequence[Fetched], read: Decode) -> dict[Partition, int]:
-        """Bring chunks into the mirror; returns the offsets of partitions that must be read again."""
+    async def read(self, fetched: Sequence[Fetched], read: Decode) -> list[Chunk]:
+        """Decode chunks and park what cannot be decoded; what comes back is to be written."""
         now = self._clock()
         decoded = await self._in_thread(lambda: [read(one, now) for one in joined(fetched)])
-        letters = [letter for one in decoded for letter in one.parked]
+        letters = _after_replays([letter for one in decoded for letter in one.parked], fetched)
         self._limit.read(decode.count_events([one.chunk for one in decoded]) + len(letters))
         await self._park(letters)
+        return [one.chunk for one in decoded]
+
+    async def write(self, chunks: Sequence[Chunk]) -> dict[Partition, int]:
+        """Bring chunks into the mirror; returns the offsets of partitions that must be read again."""
         holes: dict[Partition, int] = {}
         # A partition stands once in a transaction, so a second run of it waits for the first.
-        for batch in rounds([one.chunk for one in decoded]):
+        for batch in rounds(chunks):
             holes |= await self._write(batch)
         return holes
 
@@ -92,7 +102,7 @@ class Delivery:
             if chunk.items:
                 item = chunk.items[0]
                 letter = decode.dead_letter(item.origin, poison, item.placed.event, self._clock())
-                await self._park([letter])
+                await self._park([_after_replay(letter, item.origin)])
                 return [*chunks[:index], decode.without(chunk, item), *chunks[index + 1 :]]
         raise poison  # nothing here but offsets and dead letters, which no value can spoil
 
@@ -108,8 +118,29 @@ class Delivery:
                 partition=letter.kafka_partition,
                 offset=letter.kafka_offset,
             )
-            await self._patience.until_done("kafka", partial(self._publish, letter))
+            await self._patience.until_done("kafka", partial(self._publish_what_fits, letter))
             metrics.dead_letters.labels(stage="worker", reason=letter.reason).inc()
+
+    async def _publish_what_fits(self, letter: DeadLetter) -> None:
+        """Publish a letter; of one that is larger than its topic takes, as much as goes in.
+
+        The gateway writes no such record (its size check leaves room for a letter), but other hands
+        and a limit that was lowered can. It must neither stop the worker nor be lost.
+        """
+        size = len(letter.payload)
+        fitting = letter
+        while True:
+            try:
+                await self._publish(fitting)
+            except (Defect, KafkaOutage) as error:
+                if not size or not _is_too_large(error):
+                    raise
+                size //= 2
+                fitting = _cut(letter, size)
+            else:
+                break
+        if fitting is not letter:
+            log.warning("dead letter cut", event_id=letter.event_id, error=fitting.error)
 
     async def _in_thread(self, act: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, act)
@@ -135,6 +166,54 @@ class Delivery:
                 records=count,
                 cure="raise topics.retention_hours; find the gap in XTND by date and re-enter it",
             )
+
+
+def _after_replays(letters: Sequence[DeadLetter], fetched: Sequence[Fetched]) -> list[DeadLetter]:
+    """Letters dated after the replays, if any, that sent their records."""
+    if not letters:
+        return []
+    sent = {(one.topic, one.partition, record.offset): record for one in fetched for record in one.records}
+    return [
+        _after_replay(one, sent[one.kafka_topic, one.kafka_partition, one.kafka_offset])  # type: ignore[index]
+        for one in letters
+    ]
+
+
+def _after_replay(letter: DeadLetter, record: Any) -> DeadLetter:
+    """The letter, dated after the replay that sent its record even where this machine's clock lags."""
+    sent_at = dict(record.headers).get(REPLAYED_AT)
+    if sent_at is None:
+        return letter
+    try:
+        after = min(events.from_iso(sent_at.decode()) + 1, events.LATEST)
+    except ValueError:  # not of a replay of ours
+        return letter
+    return msgspec.structs.replace(letter, parked_at=max(letter.parked_at, events.iso(after)))
+
+
+def _is_too_large(error: BaseException | None) -> bool:
+    """Whether producer or broker refused a record for its size, and for nothing that passes."""
+    while error is not None and not isinstance(error, MessageSizeTooLargeError):
+        error = error.__cause__
+    return error is not None
+
+
+def _cut(letter: DeadLetter, size: int) -> DeadLetter:
+    """The letter with the first bytes of its payload, saying so and where all of them are."""
+    where = f"{letter.kafka_topic}/{letter.kafka_partition}/{letter.kafka_offset}"
+    what = (
+        f"The letter is larger than its topic takes and holds the first {size} of {len(letter.payload)} bytes"
+    )
+    cure = (
+        f"Kafka holds all of them at {where} while topics.retention_hours lasts; a replay reads them there."
+    )
+    key = letter.context.get("key")
+    return msgspec.structs.replace(
+        letter,
+        error=f"{letter.error[:CUT_TEXT]} {what}. {cure}",
+        context={"key": key[:CUT_TEXT] if key else key, WHOLE_BYTES: len(letter.payload)},
+        payload=letter.payload[:size],
+    )
 
 
 def joined(fetched: Sequence[Fetched]) -> list[Fetched]:

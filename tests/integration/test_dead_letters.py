@@ -1,12 +1,14 @@
 """``connector dead-letters`` on real databases and a real Kafka, through the real commands."""
 
 import asyncio
+import base64
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from unittest import mock
 
 import pytest
 import yaml
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from typer.testing import CliRunner
 
 from connector import config as configuration
@@ -350,14 +352,63 @@ def test_one_that_fails_again_is_parked_again_and_a_rebuild_wakes_nothing(shop: 
     shop.assert_as_if_in_time(raw, other)
 
 
-def forbid_orders(shop: Shop) -> None:
-    """A rule that a person put on the table, which no mapping knows of."""
+@pytest.mark.parametrize("ahead", [60 * MINUTE, -60 * MINUTE], ids=["worker-lags", "worker-leads"])
+def test_one_that_fails_again_is_parked_again_whatever_the_clocks_say(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    """The machine that replays has its clock an hour before or behind the worker's."""
+    shop.make_tables()
+    forbid_orders(shop)
+    raw = body(created())
+    shop.publish(receive(shop.config, raw))
+    shop.start_worker()
+    (stored,) = shop.wait_for_letters(1)
+    monkeypatch.setattr(replay, "now", lambda: time.time_ns() // 1000 + ahead)
+    for _ in range(2):
+        assert replay.Replay(shop.config).run([stored.id]).complete
+        shop.wait(lambda: state_of(shop, stored.id)[0] == PARKED, "not parked again")
+
+    shop.stop_worker()
+    allow_orders(shop)
+    shop.start_worker()
+    assert replay.Replay(shop.config).run([stored.id]).complete
+    shop.wait_for_events("d1:0")
+    settled = state_of(shop, stored.id)
+    assert settled[0] == REPLAYED
+    shop.publish(parked_records(shop))  # late copies of every letter that there was
+    ends = shop.ends()
+    shop.wait(lambda: reread(shop, ends), "the copies were not read")
+    assert state_of(shop, stored.id) == settled
+    shop.assert_as_if_in_time(raw)
+
+
+def parked_records(shop: Shop) -> list[Record]:
+    """Everything on the dead-letter topic."""
+    topic = shop.config.topics.dead_letter_topic
+    consumer = KafkaConsumer(bootstrap_servers=shop.config.kafka.servers)
+    try:
+        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning()
+        ends, found = consumer.end_offsets(partitions), []
+        while any(consumer.position(one) < end for one, end in ends.items()):
+            for records in consumer.poll(500).values():
+                found += [Record(topic, one.key, one.value, list(one.headers), "", True) for one in records]
+        return found
+    finally:
+        consumer.close()
+
+
+def forbid_orders(shop: Shop, number: str = "") -> None:
+    """A rule that a person put on the table, which no mapping knows of: not this order, or none at all."""
     with database.transaction(shop.engine) as connection:
         if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("ALTER TABLE orders ADD CONSTRAINT none CHECK (order_number = '')")
+            rule = f"order_number <> '{number}'" if number else "order_number = ''"
+            connection.exec_driver_sql(f"ALTER TABLE orders ADD CONSTRAINT none CHECK ({rule})")
         else:
+            rule = f"WHEN new.order_number = '{number}'" if number else ""
             connection.exec_driver_sql(
-                "CREATE TRIGGER none BEFORE INSERT ON orders BEGIN SELECT RAISE(ABORT, 'none'); END"
+                f"CREATE TRIGGER none BEFORE INSERT ON orders {rule} BEGIN SELECT RAISE(ABORT, 'none'); END"
             )
 
 
@@ -380,6 +431,98 @@ def reread(shop: Shop, ends: dict[Any, int]) -> bool:
         rows = connection.exec_driver_sql("SELECT topic, partition, next_offset FROM consumer_offsets")
         held = {(row[0], row[1]): row[2] for row in rows}
     return all(held.get((tp.topic, tp.partition), 0) >= end for tp, end in ends.items())
+
+
+# --- Letters larger than their topic takes -------------------------------------------------------
+
+LIMIT = 1_048_576
+
+
+def test_a_letter_larger_than_its_topic_takes_keeps_its_beginning_and_loses_nothing(shop: Shop) -> None:
+    wide, narrow = shop.good, shop.write("narrow", {"topics.max_message_bytes": LIMIT})
+    raw, after = body(noted()), body(created("9")).replace(b'"d1"', b'"d2"')
+    (event,) = receive(shop.config, raw)
+    room = LIMIT - 400 - len(event.value)  # the event just fits, its letter does not
+    raw = body(noted(room))
+    (event,) = receive(shop.config, raw)
+    shop.good = narrow
+    shop.make_tables()
+    forbid_orders(shop, "8684")
+    topics.ensure(shop.read(narrow))
+    no_event = os.urandom(LIMIT - 400)
+    unpacked = bytes(5 * LIMIT)  # small on Kafka, where records are compressed, and only there
+    sent = [event.value, no_event, unpacked]
+    send_raw(shop, event.topic, *sent)
+    shop.publish(receive(shop.config, after))
+    shop.start_worker()
+    shop.wait_for_events("d2:0")
+    stored = sorted(shop.wait_for_letters(3), key=lambda one: one.letter.kafka_offset or 0)
+    for offset, (whole, one) in enumerate(zip(sent, stored, strict=True)):
+        letter = one.letter
+        assert (letter.kafka_topic, letter.kafka_offset) == (event.topic, offset)
+        assert len(whole) // 16 < len(letter.payload) < len(whole)
+        assert whole.startswith(letter.payload)
+        assert letter.context["whole_bytes"] == len(whole)
+        assert f"first {len(letter.payload)} of {len(whole)} bytes" in letter.error
+        assert "retention_hours" in letter.error
+    shown = shop.command("show", stored[0].id).stdout
+    assert f"payload, the first {len(stored[0].letter.payload)} of {len(event.value)} bytes:" in shown
+
+    allow_orders(shop)
+    told = shop.told("replay", "--all", code=1)
+    assert [one["reason"] for one in by_id(told["still_parked"], stored)] == [
+        *("record-too-large", "not-an-event", "not-an-event")
+    ]
+    shop.stop_worker()
+    shop.good = wide
+    shop.start_worker()
+    shop.wait_for_letters(3)
+    dry = shop.told("replay", stored[0].id, "--dry-run")
+    assert [one["id"] for one in dry["would_publish"]] == [stored[0].id]
+    assert [one["id"] for one in shop.told("replay", stored[0].id)["replayed"]] == [stored[0].id]
+    shop.wait_for_events("d1:0")
+    shop.assert_as_if_in_time(raw, after)
+
+
+def test_a_letter_whose_whole_record_is_gone_says_so_and_stays_parked(shop: Shop) -> None:
+    shop.good = shop.write("narrow", {"topics.max_message_bytes": LIMIT})
+    shop.config = shop.read(shop.good)
+    topic = shop.config.topics.topic_of_family["orders"]
+    topics.ensure(shop.config)
+    send_raw(shop, topic, os.urandom(LIMIT - 400), b"next")
+    shop.start_worker()
+    shop.wait_for_letters(2)
+    shop.stop_worker()
+    (stored,) = [
+        one for one in shop.letters.load(shop.letters.ids(Filter())) if "whole_bytes" in one.letter.context
+    ]
+    with topics.admin_client(shop.config.kafka) as admin:
+        admin.delete_records({TopicPartition(topic, 0): 1})
+    told = shop.told("replay", stored.id, code=1)
+    assert [one["reason"] for one in told["still_parked"]] == ["record-gone"]
+    assert f"{topic}/0/0" in told["still_parked"][0]["error"]
+
+
+def noted(length: int = 0) -> dict[str, Any]:
+    """An order with a note that no codec makes smaller."""
+    one = created()
+    one["Details"]["Note"] = base64.b64encode(os.urandom(length)).decode()[:length]
+    return one
+
+
+def send_raw(shop: Shop, topic: str, *values: bytes) -> None:
+    """Put values on partition 0 as another program could."""
+    producer = KafkaProducer(
+        bootstrap_servers=shop.config.kafka.servers, compression_type="lz4", max_request_size=16 * LIMIT
+    )
+    for value in values:
+        producer.send(topic, value, b"8684", [events.CONTENT_TYPE], partition=0).get(30)
+    producer.close()
+
+
+def by_id(told: list[dict[str, Any]], stored: list[Stored]) -> list[dict[str, Any]]:
+    found = {one["id"]: one for one in told}
+    return [found[one.id] for one in stored]
 
 
 # --- What becomes of a letter that comes again ---------------------------------------------------

@@ -1,6 +1,7 @@
 """A parked dead letter → the records of today's configuration, or why it stays parked."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from connector.gateway.signature import Keys
 from connector.mirror.ledger import Placed
 from connector.mirror.mapping import Mapping
 from connector.replay.plans import Plan, Planner, is_body
-from connector.stream import decode
+from connector.stream import decode, delivery
 from connector.topics import Routes
 from tests.conftest import MakeConfig
 
@@ -163,6 +164,27 @@ def test_a_hook_that_is_gone_is_named(make_config: MakeConfig) -> None:
     assert fault is not None
     assert "'former'" in str(fault)
     assert "connector.yaml" in str(fault)
+
+
+@pytest.mark.parametrize(
+    ("sent_at", "parked_at"),
+    [
+        (None, RECEIVED_AT),
+        (events.iso(RECEIVED_AT - 1).encode(), RECEIVED_AT),
+        (events.iso(RECEIVED_AT).encode(), RECEIVED_AT + 1),
+        (events.iso(RECEIVED_AT + MINUTE).encode(), RECEIVED_AT + MINUTE + 1),
+        (b"9999-12-31T23:59:59.999999Z", events.LATEST),
+        (b"yesterday", RECEIVED_AT),
+        (b"\xff", RECEIVED_AT),
+    ],
+)
+def test_a_letter_is_dated_after_the_replay_that_it_answers(sent_at: bytes | None, parked_at: int) -> None:
+    letter = DeadLetter(
+        dead_letter_id="x", stage="worker", reason="r", error="e", parked_at=events.iso(RECEIVED_AT)
+    )
+    headers = [] if sent_at is None else [("replayed-at", sent_at)]
+    answer = delivery._after_replay(letter, SimpleNamespace(headers=headers))
+    assert answer.parked_at == events.iso(parked_at)
 
 
 def test_control_characters_are_made_visible() -> None:
