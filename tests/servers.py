@@ -54,9 +54,10 @@ class PostgresServer:
 
     ``settings`` are ``name=value`` as for ``postgres -c``. Data lives in a directory of its own below
     the system's temporary one: root's tests run the server as another user, who cannot enter pytest's.
+    ``programs`` is the folder of another PostgreSQL than the wheel's.
     """
 
-    def __init__(self, *, settings: Sequence[str] = ()) -> None:
+    def __init__(self, *, settings: Sequence[str] = (), programs: Path | None = None) -> None:
         self.port = free_port()
         self.settings = list(settings)
         self.folder = Path(tempfile.mkdtemp(prefix="xtnd-postgres-"))
@@ -65,7 +66,7 @@ class PostgresServer:
         self.process: subprocess.Popen[bytes] | None = None
         if self.user:
             os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
-        self._programs = _programs(self.folder, self.user)
+        self._programs = programs or _programs(self.folder, self.user)
         self._run(
             "initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres", "--no-sync"
         )
@@ -196,6 +197,15 @@ def postgres_server(*, settings: Sequence[str] = ()) -> Iterator[PostgresServer]
         yield server
     finally:
         server.remove()
+
+
+def programs_with_tls() -> Path | None:
+    """The programs of an installed PostgreSQL that can do TLS; the wheel's is built without OpenSSL."""
+    for program in sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_config"), reverse=True):
+        told = subprocess.run([program, "--configure"], capture_output=True, text=True, check=False).stdout
+        if ("--with-openssl" in told or "--with-ssl" in told) and (program.parent / "initdb").exists():
+            return program.parent
+    return None
 
 
 def pause(pid: int | None) -> None:
