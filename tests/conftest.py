@@ -27,6 +27,17 @@ settings.load_profile("default")
 _prefixes = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every long fault has its line in the table of ``tests/faults``."""
+    without = [
+        item.nodeid
+        for item in items
+        if item.get_closest_marker("faults") and "line" not in getattr(item, "fixturenames", ())
+    ]
+    if without:
+        raise pytest.UsageError(f"marked as faults, but without a line in the table: {', '.join(without)}")
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A running Apache Kafka for the whole session."""

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, NullPool, create_engine, text
 
 from connector import config, events, topics
 from connector.config import Config
@@ -33,6 +33,7 @@ READY_SECONDS = 40.0
 SOON_SECONDS = 40.0
 PARTITIONS = 2
 START = 1_750_000_000_000_000
+Sections = dict[str, dict[str, Any]]
 
 _numbers = itertools.count(1)
 
@@ -80,6 +81,11 @@ class WorkerProcess:
     def ended(self) -> bool:
         return self.process.poll() is not None
 
+    def refused(self) -> float:
+        """Events that it wanted to write and that lay below the mirror's offset: another had been there."""
+        written = sum(self.metric(f"xtnd_worker_events_{kind}_total") for kind in ("mirrored", "known"))
+        return self.metric("xtnd_worker_batch_events_sum") - written
+
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
@@ -110,9 +116,20 @@ class WorkerProcess:
 
 
 class World:
-    """Topics and a database of one test's own, the workers on them, and the end's assertions."""
+    """Topics and a database of one test's own, the workers on them, and the end's assertions.
 
-    def __init__(self, folder: Path, bootstrap: str, database_url: str, **overrides: Any) -> None:
+    ``worker`` are settings of the workers, ``sections`` those of other parts.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        bootstrap: str,
+        database_url: str,
+        *,
+        sections: Sections | None = None,
+        **worker: Any,
+    ) -> None:
         self.folder = folder
         self.prefix = f"w{uuid.uuid4().hex[:10]}."
         self.environ = {
@@ -120,11 +137,16 @@ class World:
             "DATABASE_URL": database_url,
             "XTND_WEBHOOK_SECRET": SECRET,
         }
-        self.config_dir = _write_config(folder / "config", self.prefix, overrides)
+        self.config_dir = _write_config(
+            folder / "config", self.prefix, {"worker": worker, **(sections or {})}
+        )
         self.config: Config = config.load(self.config_dir, self.environ, {})
         self.routes = topics.Routes(self.config)
         self.workers: list[WorkerProcess] = []
         self.engine: Engine = database.connect(self.config.database, connections=2)
+        # For looking and for locking: without the timeouts of the product's engine, and reading SQLite
+        # without its write lock.
+        self.plain_engine: Engine = create_engine(database.url_of(self.config.database), poolclass=NullPool)
         self.producer = KafkaProducer(
             bootstrap_servers=bootstrap, acks="all", linger_ms=5, compression_type="lz4"
         )
@@ -146,6 +168,7 @@ class World:
             self.admin.delete_topics([plan.name for plan in topics.plans(self.config)])
         self.admin.close()
         self.engine.dispose()
+        self.plain_engine.dispose()
 
     # --- Kafka ---
 
@@ -196,7 +219,7 @@ class World:
     # --- The mirror ---
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        with self.engine.connect() as connection:
+        with self.plain_engine.connect() as connection:
             return [tuple(row) for row in connection.execute(text(statement))]
 
     def ledger_ids(self) -> list[str]:
@@ -229,9 +252,9 @@ def until(condition: Callable[[], bool], seconds: float, *, what: str) -> None:
 
 
 @contextlib.contextmanager
-def world(folder: Path, bootstrap: str, database_url: str, **overrides: Any) -> Iterator[World]:
-    """A ``World`` that is cleaned up; ``overrides`` are worker settings."""
-    made = World(folder, bootstrap, database_url, **overrides)
+def world(folder: Path, bootstrap: str, database_url: str, **worker: Any) -> Iterator[World]:
+    """A ``World`` that is cleaned up."""
+    made = World(folder, bootstrap, database_url, **worker)
     try:
         yield made
     finally:
@@ -287,8 +310,8 @@ class Load:
             time.sleep(max(0.0, min(end, now + 0.1) - time.monotonic()))
 
 
-def _write_config(folder: Path, prefix: str, worker: dict[str, Any]) -> Path:
-    """The shipped configuration with a prefix, few partitions, and these worker settings."""
+def _write_config(folder: Path, prefix: str, sections: Sections) -> Path:
+    """The shipped configuration with a prefix, few partitions, and these settings."""
     folder.mkdir(parents=True)
     shutil.copy(ROOT / "config" / "tables.yaml", folder)
     for name in ("connector", "topics"):
@@ -296,6 +319,8 @@ def _write_config(folder: Path, prefix: str, worker: dict[str, Any]) -> Path:
         if name == "topics":
             data["topics"] |= {"prefix": prefix, "partitions": PARTITIONS}
         if name == "connector":
-            data["worker"] |= {"group": f"{prefix}group", "session_timeout_seconds": 6, **worker}
+            data["worker"] |= {"group": f"{prefix}group", "session_timeout_seconds": 6}
+            for section, settings in sections.items():
+                data[section] |= settings
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(data))
     return folder

@@ -14,6 +14,7 @@ from tests.faults.report import Line
 from tests.servers import PostgresServer, kafka_broker, postgres_server, resume
 
 MakeStack = Callable[..., Stack]
+BOTH = pytest.mark.parametrize("mirror", ["sqlite", "postgresql"], indirect=True)
 
 
 @pytest.fixture(scope="package")
@@ -45,23 +46,50 @@ def line(request: pytest.FixtureRequest) -> Iterator[Line]:
     made = Line(request.node.name)
     report.lines.append(made)
     yield made
-    report.write()
+    if request.node.get_closest_marker("faults"):
+        report.write(made)
+
+
+@pytest.fixture
+def mirror(request: pytest.FixtureRequest) -> str:
+    """The database's kind; a test on ``BOTH`` runs on SQLite too."""
+    return str(getattr(request, "param", "postgresql"))
+
+
+@pytest.fixture
+def mirror_url(request: pytest.FixtureRequest, mirror: str, tmp_path: Path) -> str:
+    """An empty database."""
+    if mirror == "sqlite":
+        return f"sqlite:///{tmp_path / 'mirror.db'}"
+    return str(request.getfixturevalue("fault_postgres").new_database())
 
 
 @pytest.fixture
 def make_stack(
-    broker: KafkaBroker, fault_postgres: PostgresServer, tmp_path: Path, line: Line
+    broker: KafkaBroker, mirror: str, mirror_url: str, tmp_path: Path, line: Line
 ) -> Iterator[MakeStack]:
-    """Makes the test's stack: ``gateway`` and ``worker`` are settings of theirs."""
+    """Makes the test's stack: ``gateway``, ``database`` and ``worker`` are settings of theirs."""
+    if mirror == "sqlite":
+        line.notes.append("mirror in SQLite")
     with ExitStack() as made:
 
-        def make(*, gateway: dict[str, Any] | None = None, **worker: Any) -> Stack:
-            url = fault_postgres.new_database()
-            stack = Stack(tmp_path, broker.bootstrap_servers, url, line, gateway or {}, worker)
+        def make(
+            *, gateway: dict[str, Any] | None = None, database: dict[str, Any] | None = None, **worker: Any
+        ) -> Stack:
+            sections = {"gateway": gateway or {}, "database": database or {}}
+            stack = Stack(tmp_path, broker.bootstrap_servers, mirror_url, line, sections, worker)
             made.callback(stack.close)
             return stack
 
         yield make
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A whole run of ``make test-faults`` writes a whole file."""
+    option = session.config.option
+    everything = session.config.args_source is pytest.Config.ArgsSource.TESTPATHS and not option.keyword
+    if everything and option.markexpr == "faults" and not option.collectonly:
+        report.begin_afresh()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 FILE = Path(__file__).parents[2] / "data" / "faults.json"
 SCALE = float(os.environ.get("XTND_FAULT_SCALE", "0.1"))
+# Of one test: the full durations, two drains, and a slow machine.
+TIMEOUT_SECONDS = 300 + 600 * SCALE
 HEADINGS = ("fault", "acknowledged", "lost", "doubled", "longest answer", "recovery", "passed")
 
 
@@ -57,12 +59,17 @@ def table() -> list[str]:
     return [texts[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *texts[1:]]
 
 
-def write() -> None:
-    """Keep the lines in ``data/faults.json``, each in the place of its test's former one."""
+def write(line: Line) -> None:
+    """Keep a line in ``data/faults.json``, in the place of its test's former one."""
     FILE.parent.mkdir(exist_ok=True)
     kept = json.loads(FILE.read_text()) if FILE.exists() else {}
-    kept |= {line.test: asdict(line) | {"scale": SCALE} for line in lines}
+    kept[line.test] = asdict(line) | {"scale": SCALE}
     FILE.write_text(json.dumps(kept, indent=2) + "\n")
+
+
+def begin_afresh() -> None:
+    """Forget the lines of former runs; some may be of tests that are no more."""
+    FILE.unlink(missing_ok=True)
 
 
 def _text(duration: float | None) -> str:

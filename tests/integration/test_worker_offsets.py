@@ -84,18 +84,6 @@ def test_a_log_recreated_while_the_worker_was_away_is_read_from_its_begin(world:
     world.assert_sound()
 
 
-@pytest.mark.faults
-def test_a_log_recreated_under_a_running_worker_is_read_from_its_begin(world: World) -> None:
-    worker = world.worker().wait_ready()
-    world.send(balances(100), partition=0)
-    world.wait_caught_up()
-    recreate(world)
-    world.send(balances(30), partition=0)
-    world.wait_caught_up()
-    assert worker.said_event("THE LOG IS NOT THE ONE THAT WAS MIRRORED")
-    world.assert_sound()
-
-
 def test_records_that_retention_took_are_counted_and_told(world: World) -> None:
     mirror_some(world)
     gone = world.send(balances(50), partition=0)
@@ -107,20 +95,6 @@ def test_records_that_retention_took_are_counted_and_told(world: World) -> None:
     assert worker.said_event("KAFKA NO LONGER HELD RECORDS")
     assert world.rows("SELECT SUM(records_lost) FROM consumer_offsets") == [(50,)]
     world.assert_sound(missing=gone)
-
-
-@pytest.mark.faults
-def test_records_that_retention_took_under_a_paused_worker_are_counted(world: World) -> None:
-    worker = world.worker("slow-database@2=6").wait_ready()
-    world.send(balances(10), partition=0)
-    world.wait_caught_up()
-    world.send(balances(20), partition=0)  # holds the agent, while the rest of the log goes
-    world.admin.delete_records({TopicPartition(world.topic, 0): 30})
-    world.send(balances(10), partition=0)
-    world.wait_caught_up()
-    lost = world.rows("SELECT SUM(records_lost) FROM consumer_offsets")[0][0]
-    assert lost == worker.metric("xtnd_worker_records_lost_total")
-    assert len(world.ledger_ids()) == 40 - lost
 
 
 def test_a_new_mirror_reads_from_the_begin_whatever_kafka_has_committed(world: World) -> None:
