@@ -71,24 +71,25 @@ class Routes:
         if not route.key_paths:
             return None
         first = events.row_objects(data)[0]
-        key = "|".join(self._key_part(first, path) for path in route.key_paths)
-        if len(key.encode("utf-8", "surrogatepass")) > self.max_key_bytes:
+        key = "|".join([self._key_part(first, path) for path in route.key_paths])
+        bytes_at_most = len(key) * 4
+        if bytes_at_most > self.max_key_bytes < len(key.encode("utf-8", "surrogatepass")):
             what = f"The entity key is longer than {self.max_key_bytes} bytes."
             raise Poison("key-too-long", f"{what} Raise gateway.max_key_bytes if it is real.")
         return key
 
     @staticmethod
     def _key_part(row: Mapping[str, Any], path: tuple[str, ...]) -> str:
-        name = ".".join(path)
         value = events.value_at(row, path)
+        text = events.key_text(value)
+        if text is not None and text.strip():
+            return text
+        name = ".".join(path)
         if value is None:
             raise Poison("key-missing", f"Details.{name} is missing or null; it identifies the entity.")
-        text = events.key_text(value)
         if text is None:
             raise Poison("key-kind", f"Details.{name} must be text or a number.")
-        if not text.strip():
-            raise Poison("key-empty", f"Details.{name} is empty; it identifies the entity.")
-        return text
+        raise Poison("key-empty", f"Details.{name} is empty; it identifies the entity.")
 
 
 # --- What the broker should hold -----------------------------------------------------------------

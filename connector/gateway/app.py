@@ -91,6 +91,7 @@ class Gateway:
             for name, hook in config.hooks.items()
         }
         self._refusal_told = 0.0
+        metrics.requests_in_flight.set_function(lambda: self._in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; never raises, so that no stack trace and no 500 leaves the house."""
@@ -179,7 +180,6 @@ class Gateway:
 
     async def _publish(self, records: Sequence[Record]) -> None:
         self._in_flight += 1
-        metrics.requests_in_flight.set(self._in_flight)
         try:
             await self._intake.take(records)
         except Outage:
@@ -187,7 +187,6 @@ class Gateway:
             raise Problem(503, what) from None
         finally:
             self._in_flight -= 1
-            metrics.requests_in_flight.set(self._in_flight)
         for record in records:
             if record.parked:
                 metrics.dead_letters.labels(STAGE, record.label).inc()
@@ -200,8 +199,13 @@ class Gateway:
 
 
 def _accepted(records: Sequence[Record]) -> Answer:
-    parked = sum(record.parked for record in records)
-    body = b'{"accepted": %d, "parked": %d}' % (len(records) - parked, parked)
+    parked = sum([record.parked for record in records])
+    return _answer_of(len(records) - parked, parked)
+
+
+@functools.lru_cache(maxsize=128)
+def _answer_of(accepted: int, parked: int) -> Answer:
+    body = b'{"accepted": %d, "parked": %d}' % (accepted, parked)
     lines = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     return Answer(202, lines, body)
 

@@ -32,7 +32,7 @@ class Record(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes that the record takes, about."""
-        headers = sum(len(name) + len(value) for name, value in self.headers)
+        headers = sum([len(name) + len(value) for name, value in self.headers])
         return len(self.key) + len(self.value) + headers + RECORD_OVERHEAD_BYTES
 
 

@@ -12,6 +12,7 @@ import structlog
 import uvloop
 
 from connector import admin, topics
+from connector.collector import collect_less_often
 from connector.config import Config
 from connector.errors import StartupError
 from connector.gateway.app import Gateway
@@ -40,6 +41,7 @@ GROWTH = 2
 def run_gateway(config: Config) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code. Raises ``StartupError``."""
     _check_sizes(config)
+    collect_less_often()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(config))
 

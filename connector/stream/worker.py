@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -19,6 +18,7 @@ from faust import streams
 from faust.types import TP
 
 from connector import admin, failpoints, topics
+from connector.collector import collect_less_often
 from connector.config import Config
 from connector.errors import Defect, KafkaOutage
 from connector.events import DeadLetter
@@ -54,23 +54,13 @@ def run_worker(config: Config) -> int:
     if getattr(streams, "_CStreamIterator", None) is None:
         raise Defect("Faust's compiled stream iterator is missing: without it stale events are acked.")
     failpoints.load(os.environ)
-    _collect_less_often()
+    collect_less_often()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(Worker(config).run())
         # A database call may hang in its thread for as long as the database does; it is not
         # waited for: whatever it still does is fenced by the offsets.
         leave(code)
     return code
-
-
-def _collect_less_often() -> None:
-    """Look for cycles after 50,000 new objects instead of 700.
-
-    A batch is a hundred thousand small objects without a cycle among them; by default the collector
-    walks over them again and again, for a fifth of the worker's time.
-    """
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 def leave(code: int) -> None:

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from connector.gateway.publisher import EntityPartitioner
+
 TOPIC = "xtnd.orders"
 
 
@@ -26,7 +28,9 @@ class Cluster:
 
 
 def gateways_choice(key: bytes, count: int) -> int:
-    return kafka.partitioner.DefaultPartitioner().partition(TOPIC, key, key, b"", b"", Cluster(count))
+    own = EntityPartitioner().partition(TOPIC, key, key, b"", b"", Cluster(count))
+    assert own == kafka.partitioner.DefaultPartitioner().partition(TOPIC, key, key, b"", b"", Cluster(count))
+    return own
 
 
 def fausts_choice(key: bytes, count: int) -> int:
