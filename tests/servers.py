@@ -142,14 +142,22 @@ class PostgresServer:
         postmaster = psutil.Process(self.pid)
         return [postmaster, *postmaster.children(recursive=True)]
 
-    def new_database(self) -> str:
-        """Create an empty database; gives its URL."""
+    def new_database(self, *, template: str = "") -> str:
+        """Create a database, empty or a copy of the one with the URL ``template``; gives its URL."""
         name = f"test_{uuid.uuid4().hex[:12]}"
+        copied = f" TEMPLATE {template.rpartition('/')[2]}" if template else ""
+        self._command(f"CREATE DATABASE {name}{copied}")
+        return self._url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Delete a database, whoever is connected to it."""
+        self._command(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
+    def _command(self, statement: str) -> None:
         with psycopg.connect(
             host="127.0.0.1", port=self.port, user="postgres", autocommit=True
         ) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return self._url(name)
+            connection.execute(statement)
 
     def remove(self) -> None:
         """Stop the server and delete its data."""

@@ -1,0 +1,254 @@
+"""Backlogs on Kafka, and workers that carry one into a database while it is watched.
+
+A backlog is written once and read by every run: each run has a database and a consumer group of its
+own, and a worker starts where its database says, which is at the beginning.
+
+A rate counts from the moment at which the mirror's first offsets are seen to the moment at which
+the last are, without the events of that first moment: starting a process, joining a group and
+making tables are not counted.
+"""
+
+import itertools
+import json
+import random
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from sqlalchemy import Engine, create_engine, text
+
+from connector import config, events, topics
+from connector.config import Config
+from connector.gateway import signature
+from connector.gateway.records import Translator
+from connector.gateway.signature import Keys
+from connector.mirror import database, schema
+from connector.mirror.mapping import Mapping
+from connector.simulator import wire
+from connector.simulator.shop import Shop
+from tests.conftest import ROOT, SECRET
+from tests.workers import START, WorkerProcess, balance, until
+
+PARTITIONS = 12
+KEYS = 5_000
+POLL_SECONDS = 0.05
+LONGEST_SECONDS = 1_200.0
+
+# Past events of as many entities as a shop of that size has, with Ids as random as XTND's.
+FILL = (
+    """INSERT INTO notifications
+    SELECT md5(n::text) || '\\:0', md5(n::text), 0, 'xtnd', 1, 'balances', 'BalanceChanged',
+        'P' || n % 100000 || '|1', jsonb_build_object('ProductNumber', 'P' || n % 100000, 'Balance', n),
+        '{}', at, at, 'past', 0, n, at
+    FROM generate_series(1, :rows) AS n,
+        LATERAL (SELECT timestamptz '2025-01-01' + n * interval '1 s') AS t(at)""",
+    """INSERT INTO stock_balance_history
+    SELECT md5(n::text) || '\\:0', 0, 'P' || n % 100000, '1', 'balance', n, 'CustomerOrderPicked', 'Outbound',
+        timestamptz '2025-01-01' + n * interval '1 s'
+    FROM generate_series(1, :rows) AS n""",
+)
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one run measured; CPU and memory are the worker processes' alone, added up."""
+
+    rate: float
+    cpu_seconds_per_million: float
+    peak_mb: float
+
+
+@dataclass(frozen=True)
+class Record:
+    family: str
+    key: bytes
+    value: bytes
+
+
+class Backlog:
+    """Records on topics of their own."""
+
+    def __init__(self, name: str, folder: Path, bootstrap: str, **worker: Any) -> None:
+        """``worker`` are settings of the workers that will carry it."""
+        self.name = name
+        self.folder = folder
+        self.bootstrap = bootstrap
+        self.prefix = f"b{next(_numbers)}-{time.time_ns()}."
+        self._worker = worker
+        self.ends: dict[TopicPartition, int] = {}
+        self.routes = topics.Routes(self.config())
+        topics.ensure(self.config())
+
+    @property
+    def events(self) -> int:
+        return sum(self.ends.values())
+
+    def config_dir(self, group: str) -> Path:
+        """The shipped configuration with the backlog's topics and a group of this name."""
+        folder = self.folder / f"config-{group}"
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "config" / "tables.yaml", folder)
+        for name in ("connector", "topics"):
+            data = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
+            if name == "topics":
+                data["topics"] |= {"prefix": self.prefix, "partitions": PARTITIONS}
+            else:
+                data["worker"] |= {"group": f"{self.prefix}{group}", **self._worker}
+            (folder / f"{name}.yaml").write_text(yaml.safe_dump(data))
+        return folder
+
+    def config(self, url: str = "sqlite:///unused.db", group: str = "none") -> Config:
+        return config.load(self.config_dir(group), self.environ(url), {})
+
+    def environ(self, url: str) -> dict[str, str]:
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
+            "DATABASE_URL": url,
+            "XTND_WEBHOOK_SECRET": SECRET,
+        }
+
+    def write(self, records: Iterable[Record]) -> "Backlog":
+        """Write records as the gateway does."""
+        producer = KafkaProducer(
+            bootstrap_servers=self.bootstrap, acks="all", linger_ms=20, compression_type="lz4"
+        )
+        for record in records:
+            producer.send(self.routes.event_topics()[record.family], key=record.key, value=record.value)
+        producer.flush(timeout=300)
+        producer.close(timeout=30)
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        tps = [
+            TopicPartition(plan.name, n)
+            for plan in topics.plans(self.config())
+            for n in range(plan.partitions)
+        ]
+        found = admin.list_partition_offsets(dict.fromkeys(tps, -1))
+        admin.close()
+        self.ends = {tp: found[tp].offset for tp in tps}
+        return self
+
+    def carry(self, url: str, *, workers: int = 1) -> Sample:
+        """Let workers carry the whole backlog into the database of ``url``, which must be empty."""
+        with ExitStack() as stack:
+            engine = stack.enter_context(_engine(self.config(url)))
+            world = _Place(self.folder / f"run-{next(_numbers)}", self.environ(url))
+            world.config_dir = self.config_dir(world.folder.name)
+            running = [WorkerProcess(world, "", f"worker-{n}") for n in range(workers)]  # type: ignore[arg-type]
+            for worker in running:
+                stack.callback(worker.kill)
+            return self._watch(engine, running)
+
+    def filled(self, url: str, rows: int) -> str:
+        """Fill a mirror's ledger and history with so many events of the past; gives its URL."""
+        settings = self.config(url)
+        with _engine(settings) as engine:
+            schema.ensure(engine, settings, Mapping(settings))
+            for statement in FILL:
+                with engine.begin() as connection:
+                    connection.execute(text(statement), {"rows": rows})
+            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(text("VACUUM ANALYZE"))
+        return url
+
+    def _watch(self, engine: Engine, running: list[WorkerProcess]) -> Sample:
+        processes = [psutil.Process(worker.process.pid) for worker in running]
+        until(lambda: _held(engine) > 0, 120, what=f"a first event: {running[0].log}")
+        began, first, cpu = time.perf_counter(), _held(engine), _cpu(processes)
+        until(lambda: _held(engine) >= self.events, LONGEST_SECONDS, what=f"the whole: {running[0].log}")
+        seconds, spent = time.perf_counter() - began, _cpu(processes) - cpu
+        peak = sum(_peak_mb(process) for process in processes)
+        carried = self.events - first
+        return Sample(carried / seconds, spent / carried * 1e6, peak)
+
+
+@dataclass
+class _Place:
+    """What a worker process of ``tests.workers`` needs to know."""
+
+    folder: Path
+    environ: dict[str, str]
+    config_dir: Path = Path()
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True)
+
+
+def balances(count: int, *, keys: int = KEYS) -> Iterator[Record]:
+    """BalanceChanged events over that many keys, in random order of keys, with Ids as XTND's."""
+    dice = random.Random(1)
+    for number in range(count):
+        product = f"P{dice.randrange(keys)}"
+        details = {
+            "ProductNumber": product,
+            "Warehouse": "1",
+            "Balance": number,
+            "EventName": "CustomerOrderPicked",
+            "EventType": "Outbound",
+        }
+        event = balance(
+            number,
+            delivery_id=f"{dice.getrandbits(128):032x}",
+            entity_key=f"{product}|1",
+            details=json.dumps(details, separators=(",", ":")).encode(),
+            properties='{"NotificationId":"6f1c9a52-6f0e-4b7f-8f55-0c6c0f0f3b8e"}',
+        )
+        yield Record(event.family, event.kafka_key, events.encode(event))
+
+
+def mix(count: int, routes: topics.Routes) -> Iterator[Record]:
+    """Events of a simulated shop, all actions, as the gateway writes them."""
+    translator = Translator(routes, max_message_bytes=2**22, max_depth=32)
+    at = itertools.count(START, 1_000)
+    made = (
+        record
+        for delivery in Shop(1).deliveries()
+        for record in _records(translator, wire.render(delivery, 1), next(at))
+    )
+    for record in itertools.islice(made, count):
+        yield Record(record.label, record.key, record.value)
+
+
+def _records(translator: Translator, body: bytes, at: int) -> Iterator[Any]:
+    verified = signature.verify((), body, Keys("xtnd", (), required=False))
+    delivery = translator.delivery(verified)
+    for index in range(len(delivery.notifications)):
+        yield translator.record(verified, delivery, index, at, at)
+
+
+@contextmanager
+def _engine(settings: Config) -> Iterator[Engine]:
+    """A plain engine: the product's own takes SQLite's write lock even for a look."""
+    engine = create_engine(database.url_of(settings.database))
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _held(engine: Engine) -> int:
+    """Offsets that the mirror holds; 0 before there are tables."""
+    try:
+        with engine.connect() as connection:
+            return int(
+                connection.execute(text("SELECT sum(next_offset) FROM consumer_offsets")).scalar() or 0
+            )
+    except Exception:  # noqa: BLE001 - no tables yet, or SQLite is busy: not yet
+        return 0
+
+
+def _cpu(processes: list[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+
+def _peak_mb(process: psutil.Process) -> float:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
