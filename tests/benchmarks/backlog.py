@@ -37,6 +37,7 @@ from tests.conftest import ROOT, SECRET
 from tests.workers import START, WorkerProcess, balance, until
 
 PARTITIONS = 12
+EVENTS = 200_000
 KEYS = 5_000
 POLL_SECONDS = 0.05
 LONGEST_SECONDS = 1_200.0

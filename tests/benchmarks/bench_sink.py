@@ -9,27 +9,14 @@ import pytest
 
 from connector.local.broker import KafkaBroker
 from tests.benchmarks import backlog
-from tests.benchmarks.backlog import Backlog
+from tests.benchmarks.backlog import EVENTS, Backlog
 from tests.benchmarks.report import RUNS, Report, scaled
 from tests.servers import PostgresServer
 
-EVENTS = 200_000
 KEYS = (1_000, 10_000, 100_000)
 LEDGERS = (1_000_000, 10_000_000)
 
 pytestmark = pytest.mark.timeout(7_200)
-
-
-@pytest.fixture(scope="session")
-def balances(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Backlog:
-    made = Backlog("balances", tmp_path_factory.mktemp("balances"), kafka.bootstrap_servers)
-    return made.write(backlog.balances(scaled(EVENTS)))
-
-
-@pytest.fixture(scope="session")
-def mix(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Backlog:
-    made = Backlog("mix", tmp_path_factory.mktemp("mix"), kafka.bootstrap_servers)
-    return made.write(backlog.mix(scaled(EVENTS), made.routes))
 
 
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])

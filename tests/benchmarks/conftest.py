@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from connector.local.broker import KafkaBroker
-from tests.benchmarks.report import RUNS, SCALE, Report
+from tests.benchmarks import backlog
+from tests.benchmarks.backlog import EVENTS, Backlog
+from tests.benchmarks.report import RUNS, SCALE, Report, scaled
 from tests.servers import PostgresServer, kafka_broker, postgres_server
 
 report = Report()
@@ -29,6 +31,18 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
 def postgres() -> Iterator[PostgresServer]:
     with postgres_server(settings=POSTGRES) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def balances(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Backlog:
+    made = Backlog("balances", tmp_path_factory.mktemp("balances"), kafka.bootstrap_servers)
+    return made.write(backlog.balances(scaled(EVENTS)))
+
+
+@pytest.fixture(scope="session")
+def mix(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Backlog:
+    made = Backlog("mix", tmp_path_factory.mktemp("mix"), kafka.bootstrap_servers)
+    return made.write(backlog.mix(scaled(EVENTS), made.routes))
 
 
 @pytest.hookimpl(wrapper=True)
