@@ -150,7 +150,8 @@ def test_a_zombies_late_write_is_refused(world: World) -> None:
     assert world.held()[world.topic, 0] == 200  # not moved back to where the zombie's chunk ends
     world.send(balances(100))
     world.wait_caught_up()
-    assert zombie.refused() == 100
+    # The second hundred as well, where it fetched them before it knew that it had been replaced.
+    assert zombie.refused() in (100, 200)
     assert zombie.metric("xtnd_worker_events_known_total") == 0
     assert not heir.ended()
     world.assert_sound()
