@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from connector.events import Event
-from connector.mirror.statements import LEDGER, Batch, run
+from connector.mirror.batches import Batch, run
+from connector.mirror.statements import LEDGER
 
 PAGE = 5000
 

@@ -15,13 +15,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from connector import events
 from connector.errors import Poison
 from connector.events import Event
-from connector.mirror import ledger, statements
+from connector.mirror import ledger
+from connector.mirror.batches import Batch, run
 from connector.mirror.database import translate
 from connector.mirror.fold import Key
 from connector.mirror.ledger import Placed
 from connector.mirror.mapping import MappedTable
 from connector.mirror.sink import Item, Sink, Written
-from connector.mirror.statements import STATE, Batch, quoted
+from connector.mirror.statements import STATE, quoted
 
 Values = dict[str, Any]
 # The ledger's columns that a person wants to see of an event; Kafka's are not known beforehand.
@@ -125,7 +126,7 @@ def _rows(connection: Connection, table: MappedTable, keys: set[Key]) -> dict[Ke
     names = ", ".join(quoted(column.name) for column in table.key)
     query = f"SELECT {listed} FROM {quoted(table.name)} WHERE ({names}) IN ("
     found: dict[Key, Values] = {}
-    for row in statements.run(connection, query, batch, ")"):
+    for row in run(connection, query, batch, ")"):
         cells = {name: _shown(type_, value) for (name, type_), value in zip(columns, row, strict=True)}
         found[tuple(row[:width])] = cells
     return found

@@ -19,11 +19,12 @@ from connector.config import Config
 from connector.errors import Poison, StartupError
 from connector.events import Event
 from connector.mirror import ledger, statements, views
+from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
 from connector.mirror.fold import Folded, fold
 from connector.mirror.mapping import Contribution, MappedColumn, MappedTable, Mapping
 from connector.mirror.sink import SCHEMA_LOCK
-from connector.mirror.statements import Batch, quoted
+from connector.mirror.statements import quoted
 from connector.mirror.tables import Tables, column_ddl
 
 log = structlog.get_logger(__name__)
@@ -329,6 +330,4 @@ def _record(connection: Connection, mapping: Mapping) -> None:
 
 def _insert_rules(connection: Connection, rules: dict[tuple[str, str], str]) -> None:
     rows = [(table, column, rule) for (table, column), rule in rules.items()]
-    statements.run(
-        connection, "INSERT INTO mirror_columns (table_name, column_name, rule)", Batch(WRITTEN, rows), ""
-    )
+    run(connection, "INSERT INTO mirror_columns (table_name, column_name, rule)", Batch(WRITTEN, rows), "")

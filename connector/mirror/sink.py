@@ -15,11 +15,11 @@ from sqlalchemy import Connection, Engine
 
 from connector.errors import SchemaMoved
 from connector.mirror import ledger, statements
+from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
 from connector.mirror.fold import Folded, fold
 from connector.mirror.ledger import Placed
 from connector.mirror.mapping import Contribution, MappedTable, Mapping
-from connector.mirror.statements import Batch
 
 Partition = tuple[str, int]
 OFFSETS = (
@@ -259,7 +259,7 @@ def _select_offsets(
     if not batch.rows:
         return {}
     before = "SELECT topic, partition, next_offset FROM consumer_offsets WHERE (topic, partition) IN ("
-    return {(row[0], row[1]): row[2] for row in statements.run(connection, before, batch, f") {after}")}
+    return {(row[0], row[1]): row[2] for row in run(connection, before, batch, f") {after}")}
 
 
 def _upsert_offsets(connection: Connection, rows: Sequence[tuple[Any, ...]], sets: str) -> None:
@@ -268,7 +268,7 @@ def _upsert_offsets(connection: Connection, rows: Sequence[tuple[Any, ...]], set
     action = f"DO UPDATE SET {sets}" if sets else "DO NOTHING"
     batch = Batch(columns, [(*row, 0) for row in rows])
     before = f"INSERT INTO consumer_offsets ({names})"
-    statements.run(connection, before, batch, f"ON CONFLICT (topic, partition) {action}")
+    run(connection, before, batch, f"ON CONFLICT (topic, partition) {action}")
 
 
 def write_folded(connection: Connection, mapping: Mapping, folded: Folded) -> None:

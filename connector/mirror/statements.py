@@ -1,28 +1,17 @@
 """The mirror's set-based SQL: one statement per table and batch, for both databases.
 
-A batch of rows travels as one array per column on PostgreSQL (``unnest``) and through a temporary
-table on SQLite; joining rows into a table is the same SQL on both and says in SQL what ``fold.py``
-says in Python.
+Joining rows into a table is the same SQL on both and says in SQL what ``fold.py`` says in Python.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
-from connector import events
+from connector.mirror.batches import Batch, run
 from connector.mirror.fold import Key, StateRow
 from connector.mirror.mapping import MappedColumn, MappedTable
 
-INT64 = 2**63
-CASTS = {
-    "text": "text",
-    "numeric": "numeric",
-    "timestamp": "timestamptz",
-    "integer": "bigint",
-    "json": "jsonb",
-}
 LEDGER: tuple[tuple[str, str], ...] = (
     ("event_id", "text"),
     ("delivery_id", "text"),
@@ -49,81 +38,6 @@ STATE: tuple[tuple[str, str], ...] = (
     ("event_count", "integer"),
     ("last_version", "text"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Rows of one shape on their way into SQL; a numeric is canonical text, an instant an int."""
-
-    columns: tuple[tuple[str, str], ...]
-    rows: Sequence[Sequence[Any]]
-
-
-def run(connection: Connection, before: str, batch: Batch, after: str) -> Sequence[Any]:
-    """``before SELECT … FROM <batch> AS batch after``; returns what the statement returns."""
-    if connection.dialect.name == "postgresql":
-        select, parameters = _from_unnest(batch)
-    else:
-        select, parameters = _from_temporary(connection, batch), ()
-    result = connection.exec_driver_sql(f"{before} {select} {after}", parameters)
-    return result.fetchall() if result.returns_rows else ()
-
-
-def _from_unnest(batch: Batch) -> tuple[str, tuple[str, ...]]:
-    names = [f"c{index}::{CASTS[type_]}" for index, (_, type_) in enumerate(batch.columns)]
-    arrays = ", ".join("%s::bigint[]" if type_ == "integer" else "%s::text[]" for _, type_ in batch.columns)
-    alias = ", ".join(f"c{index}" for index in range(len(batch.columns)))
-    parameters = tuple(
-        _array(type_, values)
-        for (_, type_), values in zip(batch.columns, zip(*batch.rows, strict=True), strict=True)
-    )
-    return f"SELECT {', '.join(names)} FROM unnest({arrays}) AS batch({alias})", parameters
-
-
-def _array(type_: str, values: Sequence[Any]) -> str:
-    """An array as PostgreSQL reads it from text; psycopg's adapter looks at every value by itself."""
-    if None in values:
-        return (
-            f"{{{','.join('NULL' if value is None else _array(type_, (value,))[1:-1] for value in values)}}}"
-        )
-    if type_ == "integer":
-        return f"{{{','.join(map(str, values))}}}"
-    if type_ == "timestamp":
-        values = list(map(events.iso, values))
-    joined = '","'.join(values)
-    if "\\" in joined or joined.count('"') > 2 * (len(values) - 1):
-        joined = '","'.join([value.replace("\\", r"\\").replace('"', r"\"") for value in values])
-    return f'{{"{joined}"}}'
-
-
-def _from_temporary(connection: Connection, batch: Batch) -> str:
-    """Put the rows into a temporary table of as many columns, which keeps every value as it is given."""
-    width = len(batch.columns)
-    columns = ", ".join(f"c{index}" for index in range(width))
-    connection.exec_driver_sql(f"CREATE TEMPORARY TABLE IF NOT EXISTS batch_{width} ({columns})")
-    connection.exec_driver_sql(f"DELETE FROM temp.batch_{width}")
-    converters = [_SQLITE_VALUES.get(type_) for _, type_ in batch.columns]
-    by_column = [
-        values if convert is None else [None if value is None else convert(value) for value in values]
-        for convert, values in zip(converters, zip(*batch.rows, strict=True), strict=True)
-    ]
-    connection.exec_driver_sql(
-        f"INSERT INTO temp.batch_{width} VALUES ({', '.join('?' * width)})",
-        list(zip(*by_column, strict=True)),
-    )
-    # "WHERE true" keeps SQLite from reading ON CONFLICT as a join condition.
-    return f"SELECT {columns} FROM temp.batch_{width} WHERE true"
-
-
-def _sqlite_number(value: str) -> int | str:
-    """A whole number as INTEGER where it fits, else exact text."""
-    return int(value) if "." not in value and -INT64 <= int(value) < INT64 else value
-
-
-_SQLITE_VALUES: dict[str, Callable[[Any], Any]] = {"timestamp": events.iso, "numeric": _sqlite_number}
-
-
-# --- Joining rows into the mapped tables ---------------------------------------------------------
 
 
 def state_batch(table: MappedTable, rows: dict[Key, StateRow], columns: Sequence[MappedColumn]) -> Batch:

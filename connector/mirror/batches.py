@@ -1,0 +1,164 @@
+"""Rows on their way into SQL: many of one shape at once, for both databases.
+
+A batch of rows travels as one array per column on PostgreSQL (``unnest``) and through a temporary
+table on SQLite.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from connector import events
+
+INT64 = 2**63
+CASTS = {
+    "text": "text",
+    "numeric": "numeric",
+    "timestamp": "timestamptz",
+    "integer": "bigint",
+    "json": "jsonb",
+}
+# From so many rows on, a column with one value throughout is given once instead of as an array.
+SAME_FROM = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one shape on their way into SQL; a numeric is canonical text, an instant an int."""
+
+    columns: tuple[tuple[str, str], ...]
+    rows: Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A batch as one database takes it: ``SELECT columns source``, and the parameters of both.
+
+    ``temporary`` are the rows that a temporary table must hold first (SQLite).
+    """
+
+    columns: str
+    source: str
+    scalars: tuple[str | None, ...] = ()
+    arrays: tuple[str, ...] = ()
+    width: int = 0
+    temporary: Sequence[Sequence[Any]] = ()
+
+
+def encode(dialect: str, batch: Batch) -> Encoded:
+    """Make a batch ready for ``run``, which is most of the work that a batch costs this process."""
+    return _unnested(batch) if dialect == "postgresql" else _in_temporary(batch)
+
+
+def run(
+    connection: Connection,
+    before: str,
+    batch: Batch | Encoded,
+    after: str,
+    late: Sequence[tuple[str, Any]] = (),
+) -> Sequence[Any]:
+    """``before SELECT … FROM <batch> AS batch after``; returns what the statement returns.
+
+    ``late`` are types and values of further columns that are the same for each row.
+    """
+    dialect = connection.dialect.name
+    encoded = encode(dialect, batch) if isinstance(batch, Batch) else batch
+    if encoded.temporary:
+        _fill_temporary(connection, encoded)
+    columns = ", ".join([encoded.columns, *(_scalar(dialect, type_) for type_, _ in late)])
+    values = (_as_text(type_, value) for type_, value in late)
+    parameters = (*encoded.scalars, *values, *encoded.arrays)
+    result = connection.exec_driver_sql(f"{before} SELECT {columns} {encoded.source} {after}", parameters)
+    return result.fetchall() if result.returns_rows else ()
+
+
+def _scalar(dialect: str, type_: str) -> str:
+    return f"%s::{CASTS[type_]}" if dialect == "postgresql" else "?"
+
+
+def _as_text(type_: str, value: Any) -> str | None:
+    if value is None:
+        return None
+    return events.iso(value) if type_ == "timestamp" else str(value)
+
+
+# Microseconds since the epoch as an instant. In two parts, because an interval is multiplied as a
+# binary float, which holds no more than 53 bits.
+_FROM_MICROSECONDS = (
+    "'epoch'::timestamptz + {0} / 1000000 * interval '1 second' + {0} %% 1000000 * interval '1 microsecond'"
+)
+
+
+def _unnested(batch: Batch) -> Encoded:
+    """A batch as one array per column, and one value for a column that is the same throughout."""
+    listed, given, scalars, arrays = [], [], [], []
+    # The first column gives the number of rows.
+    for index, ((_, type_), values) in enumerate(
+        zip(batch.columns, zip(*batch.rows, strict=True), strict=True)
+    ):
+        if index and len(values) >= SAME_FROM and values.count(values[0]) == len(values):
+            listed.append(_scalar("postgresql", type_))
+            scalars.append(_as_text(type_, values[0]))
+            continue
+        name = f"c{index}"
+        listed.append(_FROM_MICROSECONDS.format(name) if type_ == "timestamp" else f"{name}::{CASTS[type_]}")
+        given.append((name, "bigint" if type_ in ("integer", "timestamp") else "text"))
+        arrays.append(_array(values, quoted=given[-1][1] == "text"))
+    unnest = ", ".join(f"%s::{type_}[]" for _, type_ in given)
+    names = ", ".join(name for name, _ in given)
+    return Encoded(
+        ", ".join(listed), f"FROM unnest({unnest}) AS batch({names})", tuple(scalars), tuple(arrays)
+    )
+
+
+def _array(values: Sequence[Any], *, quoted: bool) -> str:
+    """An array as PostgreSQL reads it from text; psycopg's adapter looks at every value by itself."""
+    if None in values:
+        items = ("NULL" if value is None else _array((value,), quoted=quoted)[1:-1] for value in values)
+        return f"{{{','.join(items)}}}"
+    if not quoted:
+        return f"{{{','.join(map(str, values))}}}"
+    joined = '","'.join(values)
+    if "\\" in joined or joined.count('"') > 2 * (len(values) - 1):
+        joined = '","'.join([value.replace("\\", r"\\").replace('"', r"\"") for value in values])
+    return f'{{"{joined}"}}'
+
+
+def _in_temporary(batch: Batch) -> Encoded:
+    """A batch as rows of a temporary table of as many columns, which keeps every value as it is given."""
+    converters = [_SQLITE_VALUES.get(type_) for _, type_ in batch.columns]
+    by_column = [
+        values if convert is None else [None if value is None else convert(value) for value in values]
+        for convert, values in zip(converters, zip(*batch.rows, strict=True), strict=True)
+    ]
+    width = len(batch.columns)
+    # "WHERE true" keeps SQLite from reading ON CONFLICT as a join condition.
+    return Encoded(
+        _numbered(width),
+        f"FROM temp.batch_{width} WHERE true",
+        width=width,
+        temporary=list(zip(*by_column, strict=True)),
+    )
+
+
+def _fill_temporary(connection: Connection, encoded: Encoded) -> None:
+    table = f"batch_{encoded.width}"
+    connection.exec_driver_sql(f"CREATE TEMPORARY TABLE IF NOT EXISTS {table} ({_numbered(encoded.width)})")
+    connection.exec_driver_sql(f"DELETE FROM temp.{table}")
+    connection.exec_driver_sql(
+        f"INSERT INTO temp.{table} VALUES ({', '.join('?' * encoded.width)})", encoded.temporary
+    )
+
+
+def _numbered(width: int) -> str:
+    return ", ".join(f"c{index}" for index in range(width))
+
+
+def _sqlite_number(value: str) -> int | str:
+    """A whole number as INTEGER where it fits, else exact text."""
+    return int(value) if "." not in value and -INT64 <= int(value) < INT64 else value
+
+
+_SQLITE_VALUES: dict[str, Callable[[Any], Any]] = {"timestamp": events.iso, "numeric": _sqlite_number}
