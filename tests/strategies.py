@@ -16,7 +16,8 @@ from connector.events import Event
 from connector.mirror import database, schema
 from connector.mirror.ledger import Placed
 from connector.mirror.mapping import Mapping
-from connector.mirror.sink import Chunk, Item, Sink
+from connector.mirror.rows import Item
+from connector.mirror.sink import Chunk, Sink
 from connector.mirror.statements import quoted
 from connector.topics import Routes
 

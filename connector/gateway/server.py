@@ -12,7 +12,6 @@ import structlog
 import uvloop
 
 from connector import admin, topics
-from connector.collector import collect_less_often
 from connector.config import Config
 from connector.errors import StartupError
 from connector.gateway.app import Gateway
@@ -20,6 +19,7 @@ from connector.gateway.guard import GuardedProtocol, Room
 from connector.gateway.intake import Intake
 from connector.gateway.publisher import Publisher
 from connector.gateway.spool import Spool
+from connector.interpreter import set_for_batches
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ GROWTH = 2
 def run_gateway(config: Config) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code. Raises ``StartupError``."""
     _check_sizes(config)
-    collect_less_often()
+    set_for_batches()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(config))
 

@@ -47,6 +47,19 @@ class Encoded:
     temporary: Sequence[Sequence[Any]] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement over a batch: ``before SELECT … FROM <batch> AS batch after``."""
+
+    before: str
+    batch: Encoded
+    after: str
+
+    def run(self, connection: Connection) -> None:
+        """Run it where no rows come back."""
+        run(connection, self.before, self.batch, self.after)
+
+
 def encode(dialect: str, batch: Batch) -> Encoded:
     """Make a batch ready for ``run``, which is most of the work that a batch costs this process."""
     return _unnested(batch) if dialect == "postgresql" else _in_temporary(batch)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from connector.events import Event
-from connector.mirror.batches import Batch, run
+from connector.mirror.batches import Batch, Encoded, encode, run
 from connector.mirror.statements import LEDGER
 
 PAGE = 5000
@@ -22,7 +22,7 @@ class Placed:
     partition: int
     offset: int
 
-    def ledger_row(self, mirrored_at: int) -> tuple[Any, ...]:
+    def ledger_row(self) -> tuple[Any, ...]:
         """Values in the order of ``statements.LEDGER``."""
         event = self.event
         return (
@@ -41,16 +41,17 @@ class Placed:
             self.topic,
             self.partition,
             self.offset,
-            mirrored_at,
         )
 
 
-def insert(connection: Connection, placed: Sequence[Placed], mirrored_at: int) -> set[str]:
+def encoded(dialect: str, placed: Iterable[Placed]) -> Encoded:
+    """Events as rows of the ledger, ready for ``insert``."""
+    return encode(dialect, Batch(LEDGER, [one.ledger_row() for one in placed]))
+
+
+def insert(connection: Connection, rows: Encoded, mirrored_at: int) -> set[str]:
     """Insert what the ledger does not hold yet; returns the ids of the events that were new."""
-    names = ", ".join(name for name, _ in LEDGER)
-    batch = Batch(LEDGER, [one.ledger_row(mirrored_at) for one in placed])
-    conflict = "ON CONFLICT (event_id) DO NOTHING RETURNING event_id"
-    return {row[0] for row in run(connection, f"INSERT INTO notifications ({names})", batch, conflict)}
+    return {row[0] for row in _insert(connection, rows, mirrored_at, "DO NOTHING RETURNING event_id")}
 
 
 def held(connection: Connection, event_ids: Iterable[str]) -> dict[str, Event]:
@@ -60,11 +61,16 @@ def held(connection: Connection, event_ids: Iterable[str]) -> dict[str, Event]:
 
 def restate(connection: Connection, better: Sequence[Placed], mirrored_at: int) -> None:
     """Put better copies of known events in the place of the ledger's."""
+    names = [name for name, _ in LEDGER if name != "event_id"]
+    sets = ", ".join(f"{name} = excluded.{name}" for name in (*names, "mirrored_at"))
+    _insert(connection, encoded(connection.dialect.name, better), mirrored_at, f"DO UPDATE SET {sets}")
+
+
+def _insert(connection: Connection, rows: Encoded, mirrored_at: int, on_conflict: str) -> Sequence[Any]:
     names = ", ".join(name for name, _ in LEDGER)
-    sets = ", ".join(f"{name} = excluded.{name}" for name, _ in LEDGER if name != "event_id")
-    batch = Batch(LEDGER, [one.ledger_row(mirrored_at) for one in better])
-    conflict = f"ON CONFLICT (event_id) DO UPDATE SET {sets}"
-    run(connection, f"INSERT INTO notifications ({names})", batch, conflict)
+    before = f"INSERT INTO notifications ({names}, mirrored_at)"
+    late = [("timestamp", mirrored_at)]
+    return run(connection, before, rows, f"ON CONFLICT (event_id) {on_conflict}", late)
 
 
 def of_entities(

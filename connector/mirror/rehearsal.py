@@ -21,7 +21,8 @@ from connector.mirror.database import translate
 from connector.mirror.fold import Key
 from connector.mirror.ledger import Placed
 from connector.mirror.mapping import MappedTable
-from connector.mirror.sink import Item, Sink, Written
+from connector.mirror.rows import Item, rows_of
+from connector.mirror.sink import Sink, Written
 from connector.mirror.statements import STATE, quoted
 
 Values = dict[str, Any]
@@ -96,7 +97,7 @@ class Rehearsal(Sink):
         item = Item(nowhere, self._mapping.contributions(event))
         try:
             with connection.begin_nested():
-                self._write_events(connection, [item], Written())
+                self._write_events(connection, rows_of(self._dialect, self._mapping, [item]), Written())
         except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
             meaning = translate(error)
             if not isinstance(meaning, Poison):

@@ -164,10 +164,12 @@ def _clear(connection: Connection, table: MappedTable, columns: Sequence[MappedC
 def _join(
     connection: Connection, table: MappedTable, folded: Folded, columns: Sequence[MappedColumn] | None
 ) -> None:
+    dialect = connection.dialect.name
     if states := folded.states.get(table.name):
-        statements.join_states(connection, table, states, columns=columns, joins_events=columns is None)
+        join = statements.join_states(dialect, table, states, columns=columns, joins_events=columns is None)
+        join.run(connection)
     if history := folded.histories.get(table.name):
-        statements.write_history(connection, table, history, columns=columns)
+        statements.write_history(dialect, table, history, columns=columns).run(connection)
 
 
 # --- What stands in the database -----------------------------------------------------------------

@@ -14,12 +14,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from connector.errors import SchemaMoved
-from connector.mirror import ledger, statements
+from connector.mirror import ledger
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
-from connector.mirror.fold import Folded, fold
-from connector.mirror.ledger import Placed
-from connector.mirror.mapping import Contribution, MappedTable, Mapping
+from connector.mirror.mapping import Mapping
+from connector.mirror.rows import Item, Rows, joins_of, refold, rows_of
 
 Partition = tuple[str, int]
 OFFSETS = (
@@ -30,15 +29,6 @@ OFFSETS = (
 )
 # Held shared by every batch and alone by a change of the schema (schema.py).
 SCHEMA_LOCK = 0x58544E44
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """An event of a chunk with what it says for the mirror; ``origin`` is the caller's own."""
-
-    placed: Placed
-    contributions: list[Contribution]
-    origin: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +80,20 @@ class Sink:
     def __init__(self, engine: Engine, mapping: Mapping, fingerprint: str, clock: Callable[[], int]) -> None:
         """``clock`` gives microseconds since the epoch; ``fingerprint`` is ``schema.fingerprint``."""
         self._engine = engine
+        self._dialect = engine.dialect.name
         self._mapping = mapping
         self._fingerprint = fingerprint
         self._clock = clock
 
-    def write(self, chunks: Sequence[Chunk]) -> Written:
-        """Write chunks of distinct partitions in one transaction.
+    def prepare(self, chunks: Sequence[Chunk]) -> Rows:
+        """Work out what the events of chunks come to, ahead of ``write`` and beside another one.
+
+        It is what they come to when all of them are new, as nearly always.
+        """
+        return rows_of(self._dialect, self._mapping, [item for chunk in chunks for item in chunk.items])
+
+    def write(self, chunks: Sequence[Chunk], prepared: Rows | None = None) -> Written:
+        """Write chunks of distinct partitions in one transaction; ``prepared`` is from these chunks.
 
         Raises ``DatabaseOutage`` (nothing happened, or it may have: do it again), ``Poison`` (some
         event here cannot be stored: split), ``Defect`` or ``SchemaMoved`` (stop the process).
@@ -105,9 +103,12 @@ class Sink:
             self._fence_schema(connection)
             held = self._lock_offsets(connection, chunks)
             wanted = [chunk for chunk in chunks if self._follows(chunk, held[chunk.tp], written)]
-            self._write_events(
-                connection, [item for chunk in wanted for item in _above(chunk, held)], written
-            )
+            items = [item for chunk in wanted for item in _above(chunk, held)]
+            if items:
+                # Nearly always all of what was prepared is wanted; chunks that come again are cut.
+                if prepared is None or len(prepared.items) != len(items):
+                    prepared = rows_of(self._dialect, self._mapping, items)
+                self._write_events(connection, prepared, written)
             self._write_letters(connection, wanted, held)
             self._move_offsets(connection, wanted, written)
         return written
@@ -166,24 +167,16 @@ class Sink:
         written.holes[chunk.tp] = held
         return False
 
-    def _write_events(self, connection: Connection, items: Sequence[Item], written: Written) -> None:
-        if not items:
-            return
-        distinct: dict[str, Item] = {}
-        for item in items:
-            event = item.placed.event
-            other = distinct.get(event.event_id)
-            if other is None or event.copy_rank < other.placed.event.copy_rank:
-                distinct[event.event_id] = item
+    def _write_events(self, connection: Connection, rows: Rows, written: Written) -> None:
         now = self._clock()
-        new = ledger.insert(connection, [item.placed for item in distinct.values()], now)
-        known = [item for event_id, item in distinct.items() if event_id not in new]
-        fresh = [item for event_id, item in distinct.items() if event_id in new]
-        folded = fold((item.placed.event, item.contributions) for item in fresh)
-        write_folded(connection, self._mapping, folded)
+        new = ledger.insert(connection, rows.ledger, now)
+        known = [item for event_id, item in rows.distinct.items() if event_id not in new]
+        fresh = [item for event_id, item in rows.distinct.items() if event_id in new]
+        for join in joins_of(self._dialect, self._mapping, fresh) if known else rows.joins:
+            join.run(connection)
         if known:
             self._restate(connection, known, now)
-        came = Counter(item.placed.event.family for item in items)
+        came = Counter(item.placed.event.family for item in rows.items)
         written.new = Counter(item.placed.event.family for item in fresh)
         written.known = came - written.new
 
@@ -269,44 +262,3 @@ def _upsert_offsets(connection: Connection, rows: Sequence[tuple[Any, ...]], set
     batch = Batch(columns, [(*row, 0) for row in rows])
     before = f"INSERT INTO consumer_offsets ({names})"
     run(connection, before, batch, f"ON CONFLICT (topic, partition) {action}")
-
-
-def write_folded(connection: Connection, mapping: Mapping, folded: Folded) -> None:
-    """Join folded rows into their tables, in the order of the mapping."""
-    for table in mapping.tables:
-        if states := folded.states.get(table.name):
-            statements.join_states(connection, table, states)
-        if history := folded.histories.get(table.name):
-            statements.write_history(connection, table, history)
-
-
-def refold(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]]) -> None:
-    """Fold these rows of a table anew from the ledger."""
-    names = [column.name for column in table.key]
-    if table.kind == "history":
-        _refold_history(connection, table, {key[0] for key in keys})
-        return
-    statements.delete_keys(connection, table.name, names, keys)
-    said = []
-    for event in _events_of(connection, table, keys):
-        contributions = [one for one in Mapping.read(table, event) if one.key in keys]
-        if contributions:
-            said.append((event, contributions))
-    if rows := fold(said).states.get(table.name):
-        statements.join_states(connection, table, rows)
-
-
-def _refold_history(connection: Connection, table: MappedTable, event_ids: set[str]) -> None:
-    statements.delete_keys(connection, table.name, ["event_id"], {(event_id,) for event_id in event_ids})
-    events = ledger.held(connection, event_ids).values()
-    rows = fold((event, Mapping.read(table, event)) for event in events).histories.get(table.name)
-    if rows:
-        statements.write_history(connection, table, rows)
-
-
-def _events_of(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]]) -> Iterable[Any]:
-    """Events that may touch these rows; all of the table's where keys do not tell."""
-    if table.entities is not None:
-        entity_keys = {entity_key for key in keys for entity_key in table.entity_keys(key)}
-        return ledger.of_entities(connection, table.actions, entity_keys)
-    return ledger.of_actions(connection, table.actions)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from connector.mirror.batches import Batch, run
+from connector.mirror.batches import Batch, Statement, encode, run
 from connector.mirror.fold import Key, StateRow
 from connector.mirror.mapping import MappedColumn, MappedTable
 
@@ -28,8 +28,7 @@ LEDGER: tuple[tuple[str, str], ...] = (
     ("kafka_topic", "text"),
     ("kafka_partition", "integer"),
     ("kafka_offset", "integer"),
-    ("mirrored_at", "timestamp"),
-)
+)  # and mirrored_at, the transaction's own
 STATE: tuple[tuple[str, str], ...] = (
     ("first_seen_at", "timestamp"),
     ("as_of", "timestamp"),
@@ -69,14 +68,14 @@ def state_batch(table: MappedTable, rows: dict[Key, StateRow], columns: Sequence
 
 
 def join_states(
-    connection: Connection,
+    dialect: str,
     table: MappedTable,
     rows: dict[Key, StateRow],
     *,
     columns: Sequence[MappedColumn] | None = None,
     joins_events: bool = True,
-) -> None:
-    """Join folded rows into their table.
+) -> Statement:
+    """Joins folded rows into their table.
 
     ``columns`` limits which of the table's own columns are joined and ``joins_events`` whether the
     row's own bookkeeping is: a column that is filled later must not count its events twice.
@@ -86,10 +85,9 @@ def join_states(
     sets = [set_ for column in chosen for set_ in _column_sets(column)]
     if joins_events:
         sets += _event_sets()
-    run(
-        connection,
+    return Statement(
         f"INSERT INTO {quoted(table.name)} AS held ({_names(batch)})",
-        batch,
+        encode(dialect, batch),
         f"ON CONFLICT ({', '.join(quoted(column.name) for column in table.key)}) "
         + (f"DO UPDATE SET {', '.join(sets)}" if sets else "DO NOTHING"),
     )
@@ -131,13 +129,13 @@ def _choice(column: str, wins: str) -> str:
 
 
 def write_history(
-    connection: Connection,
+    dialect: str,
     table: MappedTable,
     rows: dict[Key, tuple[Any, ...]],
     *,
     columns: Sequence[MappedColumn] | None = None,
-) -> None:
-    """Write history rows; one that is there already is written over with the same event's values."""
+) -> Statement:
+    """Writes history rows; one that is there already is written over with the same event's values."""
     chosen = table.columns if columns is None else columns
     places = [table.columns.index(column) for column in chosen]
     batch = Batch(
@@ -145,10 +143,9 @@ def write_history(
         [(*key, *_at(places, cells)) for key, cells in sorted(rows.items())],
     )
     sets = ", ".join(f"{quoted(column.name)} = excluded.{quoted(column.name)}" for column in chosen)
-    run(
-        connection,
+    return Statement(
         f"INSERT INTO {quoted(table.name)} ({_names(batch)})",
-        batch,
+        encode(dialect, batch),
         f"ON CONFLICT (event_id, row_index) DO {f'UPDATE SET {sets}' if sets else 'NOTHING'}",
     )
 

@@ -6,14 +6,14 @@ while the app is not stopping ends the process.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import structlog
 
 from connector import failpoints
-from connector.mirror.sink import Chunk, Partition
-from connector.stream.delivery import Decode, Delivery
+from connector.mirror.sink import Partition
+from connector.stream.delivery import Batch, Decode, Delivery
 from connector.stream.fetched import Fetched
 
 log = structlog.get_logger(__name__)
@@ -51,20 +51,20 @@ class Agents:
 
     async def _mirror(self, stream: Any, read: Decode) -> None:
         """Decode one batch while the one before is written: the database's time is not the decoder's."""
-        ready: asyncio.Queue[tuple[list[Any], Sequence[Chunk]] | None] = asyncio.Queue(maxsize=1)
+        ready: asyncio.Queue[tuple[list[Any], list[Batch]] | None] = asyncio.Queue(maxsize=1)
         await asyncio.gather(self._read(stream, read, ready), self._write(ready))
 
     async def _read(self, stream: Any, read: Decode, ready: "asyncio.Queue[Any]") -> None:
-        async for batch in batches(stream, self._max_events):
+        async for events in batches(stream, self._max_events):
             failpoints.reach("agent")
-            await ready.put((batch, await self._delivery.read([event.value for event in batch], read)))
+            await ready.put((events, await self._delivery.read([event.value for event in events], read)))
         await ready.put(None)
 
     async def _write(self, ready: "asyncio.Queue[Any]") -> None:
         while (turn := await ready.get()) is not None:
-            batch, chunks = turn
-            holes = await self._delivery.write(chunks)
-            for event in batch:
+            events, ready_batches = turn
+            holes = await self._delivery.write(ready_batches)
+            for event in events:
                 if not _in_hole(event.value, holes):
                     event.ack()
             if holes:

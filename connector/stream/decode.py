@@ -15,7 +15,8 @@ from connector.errors import Poison
 from connector.events import DeadLetter
 from connector.mirror.ledger import Placed
 from connector.mirror.mapping import Mapping
-from connector.mirror.sink import Chunk, Item, Letter
+from connector.mirror.rows import Item
+from connector.mirror.sink import Chunk, Letter
 from connector.stream.fetched import Fetched
 
 INT32, INT64 = 2**31, 2**63

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from connector import events, failpoints, metrics
 from connector.errors import Defect, KafkaOutage, Poison
 from connector.events import DeadLetter
 from connector.mirror.letters import REPLAYED_AT, WHOLE_BYTES
+from connector.mirror.rows import Rows
 from connector.mirror.sink import Chunk, Partition, Sink, Written
 from connector.stream import decode
 from connector.stream.decode import Decoded
@@ -35,6 +37,14 @@ T = TypeVar("T")
 CUT_TEXT = 2000
 Decode = Callable[[Fetched, int], Decoded]
 Publish = Callable[[DeadLetter], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Chunks for one transaction, and what their events come to."""
+
+    chunks: list[Chunk]
+    rows: Rows
 
 
 class Delivery:
@@ -58,41 +68,52 @@ class Delivery:
         self._patience = patience
         self._limit = limit
 
-    async def read(self, fetched: Sequence[Fetched], read: Decode) -> list[Chunk]:
-        """Decode chunks and park what cannot be decoded; what comes back is to be written."""
-        now = self._clock()
-        decoded = await self._in_thread(lambda: [read(one, now) for one in joined(fetched)])
+    async def read(self, fetched: Sequence[Fetched], read: Decode) -> list[Batch]:
+        """Decode chunks and park what cannot be decoded; what comes back is to be written, in order.
+
+        All of Python's share of the work is here, so that ``write`` is the database's alone.
+        """
+        decoded, batches = await self._in_thread(partial(self._prepare, fetched, read, self._clock()))
         letters = _after_replays([letter for one in decoded for letter in one.parked], fetched)
         self._limit.read(decode.count_events([one.chunk for one in decoded]) + len(letters))
         await self._park(letters)
-        return [one.chunk for one in decoded]
+        return batches
 
-    async def write(self, chunks: Sequence[Chunk]) -> dict[Partition, int]:
-        """Bring chunks into the mirror; returns the offsets of partitions that must be read again."""
-        holes: dict[Partition, int] = {}
+    def _prepare(
+        self, fetched: Sequence[Fetched], read: Decode, now: int
+    ) -> tuple[list[Decoded], list[Batch]]:
+        decoded = [read(one, now) for one in joined(fetched)]
         # A partition stands once in a transaction, so a second run of it waits for the first.
-        for batch in rounds(chunks):
+        return decoded, [self._batch(chunks) for chunks in rounds([one.chunk for one in decoded])]
+
+    def _batch(self, chunks: list[Chunk]) -> Batch:
+        return Batch(chunks, self._sink.prepare(chunks))
+
+    async def write(self, batches: Sequence[Batch]) -> dict[Partition, int]:
+        """Bring batches into the mirror; returns the offsets of partitions that must be read again."""
+        holes: dict[Partition, int] = {}
+        for batch in batches:
             holes |= await self._write(batch)
         return holes
 
-    async def _write(self, chunks: list[Chunk]) -> dict[Partition, int]:
+    async def _write(self, batch: Batch) -> dict[Partition, int]:
         """Write a batch, splitting it around events that the database refuses."""
         try:
             written = await self._patience.until_done(
-                "database", lambda: self._in_thread(lambda: self._transact(chunks))
+                "database", lambda: self._in_thread(lambda: self._transact(batch))
             )
         except Poison as poison:
-            if decode.count_events(chunks) > 1:
-                first, second = decode.split(chunks)
+            if decode.count_events(batch.chunks) > 1:
+                first, second = map(self._batch, decode.split(batch.chunks))
                 return await self._write(first) | await self._write(second)
-            return await self._write(await self._park_refused(chunks, poison))
-        self._tell(chunks, written)
+            return await self._write(self._batch(await self._park_refused(batch.chunks, poison)))
+        self._tell(batch.chunks, written)
         return written.holes
 
-    def _transact(self, chunks: list[Chunk]) -> Written:
+    def _transact(self, batch: Batch) -> Written:
         failpoints.reach("database")
         with metrics.batch_seconds.time():
-            written = self._sink.write(chunks)
+            written = self._sink.write(batch.chunks, batch.rows)
         failpoints.reach("after-commit")
         return written
 

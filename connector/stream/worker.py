@@ -18,10 +18,10 @@ from faust import streams
 from faust.types import TP
 
 from connector import admin, failpoints, topics
-from connector.collector import collect_less_often
 from connector.config import Config
 from connector.errors import Defect, KafkaOutage
 from connector.events import DeadLetter
+from connector.interpreter import set_for_batches
 from connector.mirror import database, schema
 from connector.mirror.mapping import Mapping
 from connector.mirror.sink import Partition, Sink
@@ -54,7 +54,7 @@ def run_worker(config: Config) -> int:
     if getattr(streams, "_CStreamIterator", None) is None:
         raise Defect("Faust's compiled stream iterator is missing: without it stale events are acked.")
     failpoints.load(os.environ)
-    collect_less_often()
+    set_for_batches()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(Worker(config).run())
         # A database call may hang in its thread for as long as the database does; it is not

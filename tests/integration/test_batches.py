@@ -20,7 +20,7 @@ cells = (
     st.integers(-(2**63), 2**63 - 1),
     texts,
     st.decimals(allow_nan=False, allow_infinity=False, places=6, max_value=10**30, min_value=-(10**30)).map(
-        lambda number: events.decimal_text(number)
+        events.decimal_text
     ),
     st.integers(events.EARLIEST, events.LATEST),
     st.sampled_from(['{"a":"\\u00e9\\"\\\\"}', "[]", '"NULL"', "{}"]),

@@ -12,7 +12,8 @@ from faust.types import TP
 from connector import failpoints
 from connector.config.models import DeadLetterLimit
 from connector.errors import Defect
-from connector.mirror.sink import Chunk, Item
+from connector.mirror.rows import Item
+from connector.mirror.sink import Chunk
 from connector.stream import decode
 from connector.stream.delivery import joined, rounds
 from connector.stream.fetched import Fetched, Log, Position, ReadOffsets
