@@ -13,7 +13,7 @@ from typing import Any
 
 from connector.events import Event
 from connector.mirror import values
-from connector.mirror.mapping import Contribution, MappedTable
+from connector.mirror.mapping import Contribution, MappedColumn, MappedTable
 
 Key = tuple[Any, ...]
 
@@ -29,10 +29,10 @@ class StateRow:
     versions: list[str]
     first_seen_at: int
     as_of: int
-    last_version: str = ""
-    last_action: str = ""
-    last_event_id: str = ""
-    event_count: int = 0
+    last_version: str
+    last_action: str
+    last_event_id: str
+    event_count: int
 
 
 @dataclass(slots=True)
@@ -47,8 +47,8 @@ def fold(said: Iterable[tuple[Event, Sequence[Contribution]]]) -> Folded:
     """Fold distinct events, each with its contributions, into rows."""
     folded = Folded()
     for event, contributions in said:
-        seen: set[tuple[str, Key]] = set()
         version = event.version
+        told: list[StateRow] = []
         for table, key, cells in contributions:
             if table.kind == "history":
                 folded.histories.setdefault(table.name, {})[key] = cells
@@ -56,18 +56,36 @@ def fold(said: Iterable[tuple[Event, Sequence[Contribution]]]) -> Folded:
             rows = folded.states.setdefault(table.name, {})
             row = rows.get(key)
             if row is None:
-                row = rows[key] = _empty(table, event)
-            # Several row objects of one event with one key count once.
-            again = (table.name, key) in seen
-            seen.add((table.name, key))
-            _absorb_event(row, event, version, again=again)
-            _absorb_cells(table, row, cells, version, again=again)
+                row = rows[key] = _first(table, event, cells, version)
+            else:
+                # Several row objects of one event with one key count once.
+                again = any(row is other for other in told)
+                _absorb_event(row, event, version, again=again)
+                _absorb_cells(table, row, cells, version, again=again)
+            told.append(row)
     return folded
 
 
-def _empty(table: MappedTable, event: Event) -> StateRow:
-    cells = [0 if column.merge == "count" else None for column in table.columns]
-    return StateRow(cells, [""] * len(cells), event.occurred_at, event.occurred_at)
+def _first(table: MappedTable, event: Event, cells: Sequence[Any], version: str) -> StateRow:
+    """The row of a key of which nothing was known; most rows of a batch stay so."""
+    said_at = event.occurred_at
+    return StateRow(
+        [first if value is None else value for value, first in zip(cells, table.blank, strict=True)],
+        [
+            _rank(column, value, version) if kept and value is not None else ""
+            for value, kept, column in zip(cells, table.versioned, table.columns, strict=True)
+        ],
+        said_at,
+        said_at,
+        version,
+        event.action,
+        event.event_id,
+        1,
+    )
+
+
+def _rank(column: MappedColumn, value: Any, version: str) -> str:
+    return values.rank(value) if column.ranked else version
 
 
 def _absorb_event(row: StateRow, event: Event, version: str, *, again: bool) -> None:
@@ -88,8 +106,7 @@ def _absorb_cells(
             continue
         merge = column.merge
         if merge in ("newest", "oldest"):
-            rank = values.rank(value) if column.ranked else version
-            _absorb_versioned(merge, row, index, value, rank)
+            _absorb_versioned(merge, row, index, value, _rank(column, value, version))
             continue
         held = row.cells[index]
         if merge == "count":

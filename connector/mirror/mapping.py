@@ -81,6 +81,9 @@ class MappedTable:
     each: tuple[str, ...] | None
     requires: tuple[int, ...]
     plans: dict[str, _ActionPlan]
+    # What the columns of a row hold before any event has said anything, and which keep a version.
+    blank: tuple[Any, ...]
+    versioned: tuple[bool, ...]
     # Which parts of a row's key spell the entity key of its events, in each way that an action has;
     # None where some action's entity key cannot be told from the row.
     entities: frozenset[tuple[int, ...]] | None = None
@@ -200,6 +203,8 @@ def _table(name: str, table: Table, routes: dict[str, tuple[str, ...]]) -> Mappe
         each=tuple(table.each.split(".")) if table.each else None,
         requires=tuple(list(table.columns).index(column) for column in table.requires),
         plans={action: _plan(table, columns, action) for action in table.actions},
+        blank=tuple(0 if column.merge == "count" else None for column in columns),
+        versioned=tuple(column.version is not None for column in columns),
         entities=_entities(table, routes),
         written=f"{sorted(table.actions)} {table.each} {table.requires} "
         + " ".join(
@@ -330,9 +335,7 @@ def _reading(path: str, reader: values.Reader, name: str) -> Getter:
     key, *deeper = path.split(".")
 
     def get(_event: Event, row: Row) -> Any:
-        found = row.get(key)
-        if deeper:
-            found = events.value_at(found, deeper)
+        found = events.value_at(row.get(key), deeper) if deeper else row.get(key)
         if found is None:
             return None
         try:

@@ -85,12 +85,13 @@ class Sink:
         self._fingerprint = fingerprint
         self._clock = clock
 
-    def prepare(self, chunks: Sequence[Chunk]) -> Rows:
+    def prepare(self, chunks: Sequence[Chunk]) -> Rows | None:
         """Work out what the events of chunks come to, ahead of ``write`` and beside another one.
 
-        It is what they come to when all of them are new, as nearly always.
+        It is what they come to when all of them are new, as nearly always; None when there are none.
         """
-        return rows_of(self._dialect, self._mapping, [item for chunk in chunks for item in chunk.items])
+        items = [item for chunk in chunks for item in chunk.items]
+        return rows_of(self._dialect, self._mapping, items) if items else None
 
     def write(self, chunks: Sequence[Chunk], prepared: Rows | None = None) -> Written:
         """Write chunks of distinct partitions in one transaction; ``prepared`` is from these chunks.

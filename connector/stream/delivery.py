@@ -44,7 +44,7 @@ class Batch:
     """Chunks for one transaction, and what their events come to."""
 
     chunks: list[Chunk]
-    rows: Rows
+    rows: Rows | None
 
 
 class Delivery:
