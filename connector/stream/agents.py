@@ -23,6 +23,8 @@ EXIT_DEFECT = 70
 EXIT_STREAM_ENDED = 71
 EXIT_STANDSTILL = 73
 
+# Batches on their way to the writer with the stream's events, and None at the end.
+Ready = asyncio.Queue[tuple[list[Any], list[Batch]] | None]
 Reread = Callable[[set[Partition]], None]
 Die = Callable[[int], Any]
 
@@ -51,24 +53,36 @@ class Agents:
 
     async def _mirror(self, stream: Any, read: Decode) -> None:
         """Decode one batch while the one before is written: the database's time is not the decoder's."""
-        ready: asyncio.Queue[tuple[list[Any], list[Batch]] | None] = asyncio.Queue(maxsize=1)
-        await asyncio.gather(self._read(stream, read, ready), self._write(ready))
+        ready: Ready = asyncio.Queue()
+        # One batch is being written and one worked out; more would only take memory.
+        room = asyncio.Semaphore(2)
+        await asyncio.gather(self._read(stream, read, ready, room), self._write(ready, room))
 
-    async def _read(self, stream: Any, read: Decode, ready: "asyncio.Queue[Any]") -> None:
+    async def _read(self, stream: Any, read: Decode, ready: Ready, room: asyncio.Semaphore) -> None:
         async for events in batches(stream, self._max_events):
             failpoints.reach("agent")
+            await room.acquire()
             await ready.put((events, await self._delivery.read([event.value for event in events], read)))
+            del events  # what was written is not kept while nothing comes
         await ready.put(None)
 
-    async def _write(self, ready: "asyncio.Queue[Any]") -> None:
-        while (turn := await ready.get()) is not None:
-            events, ready_batches = turn
-            holes = await self._delivery.write(ready_batches)
-            for event in events:
-                if not _in_hole(event.value, holes):
-                    event.ack()
-            if holes:
-                self._reread(set(holes))
+    async def _write(self, ready: Ready, room: asyncio.Semaphore) -> None:
+        while await self._write_next(ready):
+            room.release()
+
+    async def _write_next(self, ready: Ready) -> bool:
+        """Write a batch and ack it; False when there is no more."""
+        turn = await ready.get()
+        if turn is None:
+            return False
+        events, ready_batches = turn
+        holes = await self._delivery.write(ready_batches)
+        for event in events:
+            if not _in_hole(event.value, holes):
+                event.ack()
+        if holes:
+            self._reread(set(holes))
+        return True
 
     async def _guard(self, name: str, loop: Awaitable[None]) -> None:
         """Let nothing but the app's own stop end the loop quietly."""
@@ -109,3 +123,4 @@ async def batches(stream: Any, max_events: int) -> AsyncIterator[list[Any]]:
         except StopAsyncIteration:
             return
         yield batch
+        del batch
