@@ -34,6 +34,8 @@ CLOSE_PRODUCER_SECONDS = 3.0
 READINESS_SECONDS = 2.0
 # Open files beside connections: the log, Kafka's sockets, the admin port, Python's own.
 OTHER_FILES = 256
+# Connections that may wait to be accepted.
+BACKLOG = 4096
 # An event repeats the delivery's properties as JSON text within JSON: at most twice the body.
 GROWTH = 2
 
@@ -58,6 +60,8 @@ async def _run(config: Config) -> int:
     server = public_server(config, Gateway(config, intake))
     checks, notes = _health(config, publisher, intake)
     admin_port = (settings.admin_host, settings.admin_port)
+    # Whoever is told that the gateway is ready finds its door open, if only to wait behind it.
+    door.listen(BACKLOG)
     try:
         async with (
             admin.serve(checks, *admin_port, setting="gateway.admin_port", notes=notes) as port,
@@ -137,7 +141,7 @@ def public_server(config: Config, app: Gateway) -> admin.EmbeddedServer:
     protocol: Any = functools.partial(GuardedProtocol, room)
     drain = min(settings.ack_timeout_seconds + 1, MAX_DRAIN_SECONDS)
     return admin.embedded(
-        app, drain_seconds=drain, http=protocol, backlog=4096, timeout_keep_alive=KEEP_ALIVE_SECONDS
+        app, drain_seconds=drain, http=protocol, backlog=BACKLOG, timeout_keep_alive=KEEP_ALIVE_SECONDS
     )
 
 
