@@ -83,7 +83,7 @@ def build_app(config: Config, locator: Locator) -> MirrorApp:
         producer_max_request_size=config.topics.max_message_bytes + 65_536,
     )
     app.locator = locator
-    app.budget = 3 * worker.max_batch_events
+    app.budget = 2 * worker.max_batch_events
     app.finalize()
     logging.getLogger("aiokafka.consumer.group_coordinator").addFilter(_is_news)
     return app
