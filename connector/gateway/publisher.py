@@ -1,145 +1,145 @@
 """Records → Kafka, acknowledged by all in-sync replicas (kafka-python).
 
-``KafkaProducer.send`` can block, so it runs on a thread of this module. The event loop hands over
-what one turn of the loop gathered, and each delivery waits on one future of its own. The
-producer's own thread counts acknowledgements; the loop is woken once for all deliveries that are
-done by then, not once per record.
+Everything here runs on the event loop and nothing of it blocks; only an acknowledgement comes from the
+producer's thread. The loop gathers records for ``LINGER_SECONDS`` and puts them into lanes, one for each
+partition. One batch of a lane travels at a time, and what comes meanwhile makes up the next: the slower
+Kafka is, the larger the batches are. The loop is woken once for all batches that are done by then.
 
 A delivery that Kafka does not acknowledge in time raises ``KafkaOutage``. It may still arrive
 (a ghost): that is a duplicate, and duplicates have no effect in the mirror.
 """
 
 import asyncio
-import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
-from functools import lru_cache
-from queue import SimpleQueue
-from typing import Any
 
 import structlog
-import tenacity
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
-from kafka.partitioner import Partitioner
-from kafka.partitioner.default import murmur2
+from kafka.errors import KafkaError
 
 from connector import metrics
 from connector.config import Config
 from connector.errors import Defect, KafkaOutage
+from connector.gateway import batches
+from connector.gateway.producer import BATCH_BYTES, STALE_SECONDS, ProducerKeeper, is_fatal
 from connector.gateway.records import RECORD_OVERHEAD_BYTES, Record
-from connector.topics import client_settings, plans
 
 log = structlog.get_logger()
 
 # Records handed over and not yet acknowledged or given up, ghosts included. kafka-python 3 has no
 # buffer_memory of its own, so this is the bound.
 MAX_HELD_BYTES = 134_217_728
-METADATA_BLOCK_SECONDS = 0.25
-BOOTSTRAP_SECONDS = 2.0
-REBUILD_PAUSE_SECONDS = 1.0
 TROUBLE_SECONDS = 5.0
-# How long a batch waits for more records. Longer keeps every sender waiting, and 64 of them cannot
-# keep a gateway busy that answers each after 15 ms; none has a request to the broker carry one
-# record, which costs a gateway with little to do a third more of a core at 1,000 deliveries/s.
-LINGER_MS = 2
-BATCH_BYTES = 65_536
-# A producer that concludes nothing for this long past its delivery timeout has a dead sender.
-STALE_SECONDS = 5.0
-# These are about one record, and a new producer would give the same answer.
-_ABOUT_THE_RECORD = (MessageSizeTooLargeError, RecordListTooLargeError)
-
-
-class EntityPartitioner(Partitioner):  # type: ignore[misc]  # kafka-python ships no types
-    """Kafka's own choice for a key (murmur2), remembered: the same few entities come again and again."""
-
-    def __init__(self) -> None:
-        self._hash = lru_cache(maxsize=16_384)(murmur2)
-
-    def partition(self, topic: str, _key: Any, key: bytes, _value: Any, _bytes: Any, cluster: Any) -> int:
-        """The partition of a key; partitions are numbered from 0 without a gap."""
-        return int(self._hash(key) & 0x7FFFFFFF) % len(cluster.partitions_for_topic(topic))
+# How long records are gathered. Longer keeps every sender waiting, and 64 of them cannot keep a gateway
+# busy that answers each after 15 ms; none has a request to the broker carry one record, which costs a
+# gateway with little to do a third more of a core at 1,000 deliveries/s.
+LINGER_SECONDS = 0.002
+# How long they are gathered while others are on their way, or while there is no producer.
+PATIENCE_SECONDS = 0.02
 
 
 class Handover:
     """One delivery's records on their way, and the future that its request waits on."""
 
-    __slots__ = ("concluded", "future", "overdue_at", "producer", "publisher", "records", "size", "todo")
+    __slots__ = ("concluded", "future", "left", "overdue_at", "producer", "records", "size")
 
-    def __init__(
-        self,
-        publisher: "Publisher",
-        records: Sequence[Record],
-        future: asyncio.Future[None],
-        overdue_at: float,
-    ) -> None:
-        self.publisher = publisher
+    def __init__(self, records: Sequence[Record], future: asyncio.Future[None], overdue_at: float) -> None:
         self.records = records
-        self.size = sum(record.size for record in records)
+        self.size = sum([record.size for record in records])
+        # How many records were not acknowledged yet.
+        self.left = len(records)
         self.future = future
         self.overdue_at = overdue_at
         self.concluded = False
         self.producer: KafkaProducer | None = None
-        # One entry per record. Popping is atomic; a counter would lose steps between two threads.
-        self.todo = [None] * len(records)
 
-    def landed(self, _metadata: Any) -> None:
-        """One record was acknowledged (on a thread of the producer)."""
-        self.todo.pop()
-        if not self.todo:
-            self.publisher.conclude(self, None)
 
-    def failed(self, error: BaseException) -> None:
-        """One record will never be acknowledged (on any thread)."""
-        self.publisher.conclude(self, error)
+class Lane:
+    """The way to one partition: what waits, as Kafka's format has it, and who carries a batch of it."""
+
+    __slots__ = ("carrier", "partition", "topic", "waiting")
+
+    def __init__(self, topic: str, partition: int) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.waiting: deque[tuple[bytes, Handover]] = deque()
+        self.carrier: KafkaProducer | None = None
+
+    def load(self) -> tuple[list[bytes], list[Handover]]:
+        """Take as much as a batch holds, one record at least; without what nobody waits for any more."""
+        records: list[bytes] = []
+        handovers: list[Handover] = []
+        size, waiting = 0, self.waiting
+        while waiting and (not size or size + len(waiting[0][0]) <= BATCH_BYTES):
+            record, handover = waiting.popleft()
+            if not handover.concluded:
+                size += len(record)
+                records.append(record)
+                handovers.append(handover)
+        return records, handovers
+
+
+class Load:
+    """What became of one batch, and whose records it held."""
+
+    __slots__ = ("error", "handovers", "lane", "producer", "publisher")
+
+    def __init__(
+        self, publisher: "Publisher", lane: Lane, producer: KafkaProducer, handovers: list[Handover]
+    ) -> None:
+        self.publisher = publisher
+        self.lane = lane
+        self.producer = producer
+        self.handovers = handovers
+        self.error: BaseException | None = None
+
+    def done(self, error: BaseException | None) -> None:
+        """Note that the batch is acknowledged or lost (on any thread)."""
+        self.error = error
+        self.publisher.arrived(self)
 
 
 class Publisher:
     """Takes records from the event loop and answers when Kafka has them."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
         self._ack_timeout = config.gateway.ack_timeout_seconds
-        self._request_timeout = min(config.kafka.request_timeout_seconds, max(2 * self._ack_timeout, 1))
-        self._delivery_timeout = self._request_timeout + LINGER_MS / 1000 + 1
-        self._topics = [plan.name for plan in plans(config)]
-        self._queue: SimpleQueue[list[Handover] | None] = SimpleQueue()
-        self._stopping = threading.Event()
-        self._broken = threading.Event()
-        self._producer: KafkaProducer | None = None
-        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self._max_record = config.topics.max_message_bytes + RECORD_OVERHEAD_BYTES
+        self._keeper = ProducerKeeper(config, self._keeper_died)
         self._loop: asyncio.AbstractEventLoop | None = None
-        # Only the loop touches these.
         self._gathered: list[Handover] = []
+        self._lanes: dict[tuple[str, int], Lane] = {}
         self._waiting: deque[Handover] = deque()
         self._held: deque[Handover] = deque()
-        self._timer: asyncio.TimerHandle | None = None
         self._held_bytes = 0
+        # The batches that left last, as far as they have not arrived.
+        self._underway: set[Load] = set()
+        self._linger: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         # Appended by any thread, emptied by the loop.
-        self._concluded: deque[tuple[Handover, BaseException | None]] = deque()
+        self._arrived: deque[Load] = deque()
         self._woken = False
-        self._trouble: str | None = "Kafka has not answered since the start."
+        self._trouble: str | None = None
         self._trouble_at = 0.0
+        self._trouble_of: KafkaProducer | None = None
         self.died = asyncio.Event()
 
-    # --- On the event loop -----------------------------------------------------------------------
-
     def start(self) -> None:
-        """Start the thread; it builds the producer as soon as a broker answers."""
+        """Begin to look for a broker."""
         self._loop = asyncio.get_running_loop()
-        self._thread.start()
+        self._keeper.start()
 
     def trouble(self) -> str | None:
         """Say what keeps deliveries from Kafka at this moment, or None.
 
-        A failure counts for ``TROUBLE_SECONDS`` unless an acknowledgement came after it: a gateway
-        that gets no deliveries because it is not ready must become ready by itself.
+        A failure counts for ``TROUBLE_SECONDS`` unless an acknowledgement or a new producer came after
+        it: a gateway that gets no deliveries because it is not ready must become ready by itself.
         """
-        if self._producer is None or time.monotonic() - self._trouble_at < TROUBLE_SECONDS:
-            return self._trouble
-        return None
+        if self._keeper.producer is None:
+            return self._keeper.trouble
+        recent = time.monotonic() - self._trouble_at < TROUBLE_SECONDS
+        return self._trouble if recent and self._trouble_of is self._keeper.producer else None
 
     async def take(self, records: Sequence[Record]) -> None:
         """Return when Kafka has acknowledged every record; raises ``KafkaOutage``."""
@@ -148,16 +148,15 @@ class Publisher:
             raise Defect("The publisher was not started.")
         if not records:
             return
-        overdue_at = time.monotonic() + self._ack_timeout
-        handover = Handover(self, records, loop.create_future(), overdue_at)
+        handover = Handover(records, loop.create_future(), time.monotonic() + self._ack_timeout)
         if self._held_bytes + handover.size > MAX_HELD_BYTES:
             raise KafkaOutage("Too much already waits for Kafka.")
         self._held_bytes += handover.size
         self._gathered.append(handover)
-        if len(self._gathered) == 1:
-            loop.call_soon(self._hand_over)
         self._held.append(handover)
         self._waiting.append(handover)
+        if self._linger is None:
+            self._gather(PATIENCE_SECONDS if self._underway else LINGER_SECONDS)
         if self._timer is None:
             self._timer = loop.call_later(self._ack_timeout, self._give_up)
         try:
@@ -168,10 +167,137 @@ class Publisher:
             del records, handover
             raise KafkaOutage(str(outage)) from None
 
-    def _hand_over(self) -> None:
-        """Give the thread all that this turn of the loop gathered, at once."""
+    async def close(self, timeout_seconds: float) -> None:
+        """Let what was taken go out; returns after the timeout at most."""
+        for lane in self._lanes.values():
+            lane.carrier = None  # the last batches need not wait for those before them
+        self._ship()
+        await self._keeper.close(timeout_seconds)
+
+    # --- To Kafka --------------------------------------------------------------------------------
+
+    def _gather(self, seconds: float) -> None:
+        """Let records come together for so long from now."""
+        self._stop_gathering()
+        if self._loop is not None:
+            self._linger = self._loop.call_later(seconds, self._ship)
+
+    def _stop_gathering(self) -> None:
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+
+    def _ship(self) -> None:
+        """Put what was gathered into its lanes, and send a batch on each lane that is free."""
+        self._stop_gathering()
+        producer = self._keeper.producer
         gathered, self._gathered = self._gathered, []
-        self._queue.put(gathered)
+        for handover in gathered:
+            if handover.future.done():  # nobody waits for it any more
+                self._release(handover)
+            elif producer is None:
+                self._gathered.append(handover)
+            else:
+                self._line_up(handover, producer)
+        if producer is not None:
+            self._depart(producer)
+        elif self._gathered:
+            self._gather(PATIENCE_SECONDS)
+
+    def _line_up(self, handover: Handover, producer: KafkaProducer) -> None:
+        """Write a delivery's records into the lanes of their partitions."""
+        handover.producer = producer
+        try:
+            for record in handover.records:
+                partition = batches.partition_of(producer, record.topic, record.key)
+                lane = self._lane(record.topic, partition)
+                lane.waiting.append((batches.written(record, self._max_record), handover))
+        except KafkaError as error:
+            self._conclude(handover, error)
+
+    def _lane(self, topic: str, partition: int) -> Lane:
+        lane = self._lanes.get((topic, partition))
+        if lane is None:
+            lane = self._lanes[topic, partition] = Lane(topic, partition)
+        return lane
+
+    def _depart(self, producer: KafkaProducer) -> None:
+        """Send a batch on each lane that has something waiting and nothing on its way."""
+        departed: list[Load] = []
+        for lane in self._lanes.values():
+            if not lane.waiting or lane.carrier is producer:
+                continue
+            records, handovers = lane.load()
+            if records:
+                lane.carrier = producer
+                load = Load(self, lane, producer, handovers)
+                departed.append(load)
+                try:
+                    batches.ship(producer, lane.topic, lane.partition, records, load.done)
+                except KafkaError as error:
+                    load.done(error)
+        if departed:
+            self._underway = set(departed)
+            batches.wake(producer)
+
+    # --- From Kafka ------------------------------------------------------------------------------
+
+    def arrived(self, load: Load) -> None:
+        """Take back a batch that is done, on any thread, and wake the loop unless it is awake."""
+        self._arrived.append(load)
+        if not self._woken and self._loop is not None:
+            self._woken = True
+            try:
+                self._loop.call_soon_threadsafe(self._settle)
+            except RuntimeError:  # the loop has ended; nobody waits for an answer any more
+                return
+
+    def _settle(self) -> None:
+        """Answer every delivery that is done by now, and go on with what waited behind it."""
+        self._woken = False
+        while self._arrived:
+            load = self._arrived.popleft()
+            self._underway.discard(load)
+            if load.lane.carrier is load.producer:
+                load.lane.carrier = None
+            if is_fatal(load.error):
+                self._keeper.replace(load.producer, f"{type(load.error).__name__}: {load.error}")
+            for handover in load.handovers:
+                handover.left -= 1
+                if not handover.concluded and (load.error or not handover.left):
+                    self._conclude(handover, load.error)
+        while self._held and self._held[0].concluded:
+            self._held.popleft()
+        if not self._underway and (self._gathered or any(lane.waiting for lane in self._lanes.values())):
+            self._gather(LINGER_SECONDS)
+
+    def _conclude(self, handover: Handover, error: BaseException | None) -> None:
+        """Answer a delivery, and hold it no longer."""
+        self._release(handover)
+        if error is None:
+            if self._trouble is not None:
+                log.info("kafka acknowledges again")
+                self._trouble = None
+            if not handover.future.done():
+                handover.future.set_result(None)
+        elif not handover.future.done():
+            what = f"Kafka did not take the delivery: {type(error).__name__}: {error}"
+            self._refuse(handover, KafkaOutage(what), type(error).__name__)
+
+    def _refuse(self, handover: Handover, outage: KafkaOutage, error: str) -> None:
+        if self._trouble is None:
+            log.warning("kafka does not acknowledge", error=str(outage))
+        self._trouble, self._trouble_at = str(outage), time.monotonic()
+        self._trouble_of = self._keeper.producer
+        metrics.publish_failures.labels(error).inc()
+        handover.future.set_exception(outage)
+
+    def _release(self, handover: Handover) -> None:
+        handover.concluded = True
+        handover.records = ()
+        self._held_bytes -= handover.size
+
+    # --- When Kafka is late ----------------------------------------------------------------------
 
     def _give_up(self) -> None:
         """Fail what is overdue. All have the same timeout, so the oldest stand first."""
@@ -188,174 +314,15 @@ class Publisher:
 
     def _let_go_of_stale(self, now: float) -> None:
         """Forget ghosts that the producer should have concluded long ago: its sender is dead."""
-        stale = now - self._delivery_timeout - STALE_SECONDS
+        stale = now - self._keeper.delivery_timeout - STALE_SECONDS
         while self._held and (self._held[0].concluded or self._held[0].overdue_at < stale):
             handover = self._held.popleft()
             if not handover.concluded:
                 self._release(handover)
-                if handover.producer is not None and handover.producer is self._producer:
-                    self._broken.set()
+                if handover.producer is not None:
+                    self._keeper.replace(handover.producer, "The producer's sender is dead.")
 
-    def _release(self, handover: Handover) -> None:
-        handover.concluded = True
-        handover.records = ()
-        self._held_bytes -= handover.size
-
-    def _settle(self) -> None:
-        """Answer every delivery that is done by now."""
-        self._woken = False
-        while self._concluded:
-            handover, error = self._concluded.popleft()
-            if not handover.concluded:
-                self._release(handover)
-                self._answer(handover, error)
-        while self._held and self._held[0].concluded:
-            self._held.popleft()
-
-    def _answer(self, handover: Handover, error: BaseException | None) -> None:
-        if error is None:
-            if self._trouble is not None:
-                log.info("kafka acknowledges again")
-                self._trouble = None
-            if not handover.future.done():
-                handover.future.set_result(None)
-        elif not handover.future.done():
-            what = f"Kafka did not take the delivery: {type(error).__name__}: {error}"
-            self._refuse(handover, KafkaOutage(what), type(error).__name__)
-
-    def _refuse(self, handover: Handover, outage: KafkaOutage, error: str) -> None:
-        if self._trouble is None:
-            log.warning("kafka does not acknowledge", error=str(outage))
-        self._trouble, self._trouble_at = str(outage), time.monotonic()
-        metrics.publish_failures.labels(error).inc()
-        handover.future.set_exception(outage)
-
-    async def close(self, timeout_seconds: float) -> None:
-        """Let what was handed over go out, then end the thread; returns after the timeout at most."""
-        self._stopping.set()
-        self._queue.put(None)
-        if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join, timeout_seconds)
-
-    # --- On any thread ---------------------------------------------------------------------------
-
-    def conclude(self, handover: Handover, error: BaseException | None) -> None:
-        """Note that a delivery is acknowledged or lost, and wake the loop unless it is awake."""
-        self._concluded.append((handover, error))
-        # A retired producer's last errors say nothing about the one in its place.
-        if _is_fatal(error) and handover.producer is self._producer:
-            self._broken.set()
-        if not self._woken and self._loop is not None:
-            self._woken = True
-            try:
-                self._loop.call_soon_threadsafe(self._settle)
-            except RuntimeError:  # the loop has ended; nobody waits for an answer any more
-                return
-
-    # --- On the publisher's thread ---------------------------------------------------------------
-
-    def _run(self) -> None:
-        try:
-            self._rebuild()
-            while (gathered := self._queue.get()) is not None:
-                if self._broken.is_set():
-                    self._rebuild()
-                for handover in gathered:
-                    self._send(handover)
-            if self._producer is not None:
-                _close(self._producer, self._ack_timeout)
-        except Exception as error:
-            log.exception("publisher died")
-            self._trouble, self._producer = f"The publisher died: {error}", None
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self.died.set)
-
-    def _send(self, handover: Handover) -> None:
-        """Give one delivery's records to the producer; one that nobody waits for is dropped."""
-        producer = self._producer
-        if producer is None or handover.future.done():
-            self.conclude(handover, KafkaOutage("Kafka was away."))
-            return
-        handover.producer = producer
-        try:
-            for record in handover.records:
-                sent = producer.send(record.topic, record.value, record.key, record.headers)
-                sent.add_callback(handover.landed)
-                sent.add_errback(handover.failed)
-        except (KafkaError, ValueError) as error:
-            self.conclude(handover, error)
-
-    def _rebuild(self) -> None:
-        """Put a new producer in place of a broken one; try for as long as it takes."""
-        if self._producer is not None:
-            broken, self._producer = self._producer, None
-            log.warning("kafka producer is rebuilt", reason=self._trouble)
-            # Aside, because closing waits until the batches in flight have expired.
-            timeout = self._delivery_timeout + STALE_SECONDS
-            threading.Thread(target=_close, args=(broken, timeout), daemon=True).start()
-            self._stopping.wait(REBUILD_PAUSE_SECONDS)
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((KafkaError, OSError, TimeoutError)),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2),
-            stop=tenacity.stop_when_event_set(self._stopping),
-            sleep=tenacity.sleep_using_event(self._stopping),
-            after=self._note,
-        )
-        with suppress(tenacity.RetryError):
-            self._producer = retrying(self._build)
-            self._broken.clear()
-            self._trouble = None
-            log.info("kafka producer ready")
-
-    def _note(self, state: tenacity.RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        servers = self._config.kafka.bootstrap_servers
-        if state.attempt_number == 1:
-            log.warning("kafka is away", servers=servers, error=str(error))
-        self._trouble = f"Kafka at {servers} does not answer: {type(error).__name__}: {error}"
-
-    def _build(self) -> KafkaProducer:
-        """Build a producer that knows the partitions of every topic, so that ``send`` need not ask."""
-        producer = KafkaProducer(**self._settings())
-        try:
-            for topic in self._topics:
-                producer.partitions_for(topic)
-        except KafkaError:
-            _close(producer, BOOTSTRAP_SECONDS)
-            raise
-        return producer
-
-    def _settings(self) -> dict[str, Any]:
-        return client_settings(self._config.kafka, client_id="xtnd-connector-gateway") | {
-            "acks": "all",
-            "enable_idempotence": True,
-            "allow_auto_create_topics": False,
-            "partitioner": EntityPartitioner(),
-            "compression_type": self._config.topics.compression,
-            "max_request_size": self._config.topics.max_message_bytes + RECORD_OVERHEAD_BYTES,
-            "batch_size": BATCH_BYTES,
-            "linger_ms": LINGER_MS,
-            "max_block_ms": int(METADATA_BLOCK_SECONDS * 1000),
-            "bootstrap_timeout_ms": int(BOOTSTRAP_SECONDS * 1000),
-            # Batches that nobody waits for any more expire soon instead of piling up.
-            "request_timeout_ms": int(self._request_timeout * 1000),
-            "delivery_timeout_ms": int(self._delivery_timeout * 1000),
-            # The default grows to 30 s, which the first deliveries after an outage would wait.
-            "reconnect_backoff_max_ms": 1000,
-            "metrics_enabled": False,
-        }
-
-
-def _is_fatal(error: BaseException | None) -> bool:
-    """Whether only a new producer can go on after this error."""
-    return isinstance(error, KafkaError) and not error.retriable and not isinstance(error, _ABOUT_THE_RECORD)
-
-
-def _close(producer: KafkaProducer, timeout_seconds: float) -> None:
-    """Close a producer; what it cannot get rid of in time is given up with it."""
-    try:
-        producer.close(timeout=timeout_seconds)
-    except (KafkaError, OSError) as error:
-        # kafka-python's close gives up when its flush does, and leaves the sender running for ever.
-        producer._sender.force_close()  # noqa: SLF001
-        log.warning("kafka producer closed by force", error=str(error))
+    def _keeper_died(self) -> None:
+        """Have the process end (on the keeper's thread)."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.died.set)

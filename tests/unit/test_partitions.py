@@ -1,12 +1,15 @@
 """kafka-python (the gateway) and aiokafka (Faust) put a key on the same partition."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import aiokafka.partitioner
 import kafka.partitioner
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connector.gateway.publisher import EntityPartitioner
+from connector.gateway.batches import partition_of
 
 TOPIC = "xtnd.orders"
 
@@ -16,6 +19,7 @@ class Cluster:
 
     def __init__(self, count: int) -> None:
         self.count = count
+        self._partitions = {TOPIC: dict.fromkeys(range(count))}
 
     def topics(self) -> set[str]:
         return {TOPIC}
@@ -28,7 +32,8 @@ class Cluster:
 
 
 def gateways_choice(key: bytes, count: int) -> int:
-    own = EntityPartitioner().partition(TOPIC, key, key, b"", b"", Cluster(count))
+    producer: Any = SimpleNamespace(_metadata=Cluster(count))
+    own = partition_of(producer, TOPIC, key)
     assert own == kafka.partitioner.DefaultPartitioner().partition(TOPIC, key, key, b"", b"", Cluster(count))
     return own
 
