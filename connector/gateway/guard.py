@@ -56,15 +56,17 @@ class Room:
 
 
 class GentleTransport:
-    """A transport whose ``close`` lets the peer read the answer first.
+    """A transport whose ``close`` lets the peer read the answer first, and which writes an answer whole.
 
     Closing a socket with unread input resets the connection, and the peer loses what it was told.
+    uvicorn writes the head and the body of an answer by themselves, which would be two system calls, two
+    packets and two wake-ups of the peer; they are a fifth of what a delivery costs.
     """
 
     def __init__(self, transport: asyncio.Transport, protocol: "GuardedProtocol") -> None:
         self._transport = transport
         self._protocol = protocol
-        self.write = transport.write
+        self._answer: list[bytes] = []
         self.pause_reading = transport.pause_reading
         self.resume_reading = transport.resume_reading
         self.get_extra_info = transport.get_extra_info
@@ -73,7 +75,22 @@ class GentleTransport:
     def is_closing(self) -> bool:
         return self._protocol.deaf or self._transport.is_closing()
 
+    def write(self, data: bytes) -> None:
+        """Write at once, or with the rest of the answer that the application has begun."""
+        cycle = self._protocol.cycle
+        if cycle is not None and cycle.response_started and not cycle.response_complete:
+            self._answer.append(data)
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        """Write what is there of the answer."""
+        if self._answer:
+            answer, self._answer = self._answer, []
+            self._transport.write(b"".join(answer))
+
     def close(self) -> None:
+        self.flush()
         if self._protocol.unread:
             self._protocol.linger(self._transport)
         else:
@@ -225,6 +242,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        self._gentle.flush()
         super().on_response_complete()
         if self.transport.is_closing():
             return
