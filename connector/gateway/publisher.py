@@ -35,7 +35,12 @@ TROUBLE_SECONDS = 5.0
 # busy that answers each after 15 ms; none has a request to the broker carry one record, which costs a
 # gateway with little to do a third more of a core at 1,000 deliveries/s.
 LINGER_SECONDS = 0.002
-# How long they are gathered while others are on their way, or while there is no producer.
+# Gathering goes on while so many deliveries come within so long, because one request for all of them is
+# much cheaper than two; but not for longer than this in all.
+MANY = 4
+MOMENT_SECONDS = 0.001
+LONGEST_SECONDS = 0.006
+# How long records are gathered while others are on their way, or while there is no producer.
 PATIENCE_SECONDS = 0.02
 
 
@@ -116,6 +121,8 @@ class Publisher:
         # The batches that left last, as far as they have not arrived.
         self._underway: set[Load] = set()
         self._linger: asyncio.TimerHandle | None = None
+        self._longest = 0.0
+        self._seen = 0
         self._timer: asyncio.TimerHandle | None = None
         # Appended by any thread, emptied by the loop.
         self._arrived: deque[Load] = deque()
@@ -177,10 +184,20 @@ class Publisher:
     # --- To Kafka --------------------------------------------------------------------------------
 
     def _gather(self, seconds: float) -> None:
-        """Let records come together for so long from now."""
+        """Let records come together for so long from now, and on while many come."""
         self._stop_gathering()
         if self._loop is not None:
-            self._linger = self._loop.call_later(seconds, self._ship)
+            self._seen = len(self._gathered)
+            self._longest = time.monotonic() + LONGEST_SECONDS
+            self._linger = self._loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        """Ship, unless deliveries come so fast that the next moment brings more."""
+        came, self._seen = len(self._gathered) - self._seen, len(self._gathered)
+        if came >= MANY and self._loop is not None and time.monotonic() < self._longest:
+            self._linger = self._loop.call_later(MOMENT_SECONDS, self._look)
+        else:
+            self._ship()
 
     def _stop_gathering(self) -> None:
         if self._linger is not None:
@@ -269,7 +286,7 @@ class Publisher:
         while self._held and self._held[0].concluded:
             self._held.popleft()
         if not self._underway and (self._gathered or any(lane.waiting for lane in self._lanes.values())):
-            self._gather(LINGER_SECONDS)
+            self._gather(MOMENT_SECONDS)
 
     def _conclude(self, handover: Handover, error: BaseException | None) -> None:
         """Answer a delivery, and hold it no longer."""
