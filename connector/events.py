@@ -313,6 +313,7 @@ def from_iso(text: str) -> int:
 
 def encode(event: Event) -> bytes:
     """The record value of an event: a CloudEvents 1.0 JSON object."""
+    received_at = iso(event.received_at)
     return _encoder.encode(
         CloudEvent(
             specversion="1.0",
@@ -320,14 +321,14 @@ def encode(event: Event) -> bytes:
             source=f"/webhooks/{event.hook}",
             type=TYPE_PREFIX + event.action,
             subject=event.entity_key if event.entity_key is not None else msgspec.UNSET,
-            time=iso(event.occurred_at),
+            time=received_at if event.occurred_at == event.received_at else iso(event.occurred_at),
             family=event.family,
             action=event.action,
             hook=event.hook,
             deliveryid=event.delivery_id,
             deliveryindex=event.index,
             attempt=event.attempt,
-            receivedat=iso(event.received_at),
+            receivedat=received_at,
             properties=event.properties,
             data=msgspec.Raw(event.details),
         )

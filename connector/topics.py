@@ -70,7 +70,7 @@ class Routes:
         """
         if not route.key_paths:
             return None
-        first = events.row_objects(data)[0]
+        first = data if isinstance(data, dict) else events.row_objects(data)[0]
         key = "|".join([self._key_part(first, path) for path in route.key_paths])
         bytes_at_most = len(key) * 4
         if bytes_at_most > self.max_key_bytes < len(key.encode("utf-8", "surrogatepass")):

@@ -231,10 +231,15 @@ def _echo(query: bytes) -> Answer:
     return Answer(200, lines, body)
 
 
+@functools.lru_cache(maxsize=64)
+def _is_json(content_type: bytes) -> bool:
+    return _JSON_TYPE.fullmatch(content_type.strip()) is not None
+
+
 def _check_content(headers: HeaderLines) -> None:
     """Refuse what is not plain JSON; raises ``Problem`` 415."""
     types = [value for name, value in headers if name == b"content-type"]
-    if len(types) != 1 or not _JSON_TYPE.fullmatch(types[0].strip()):
+    if len(types) != 1 or not _is_json(types[0]):
         raise Problem(415, "The content type must be application/json.")
     for name, value in headers:
         if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):

@@ -129,6 +129,17 @@ def ship(
     _append(producer._accumulator, batch)  # noqa: SLF001
 
 
+def forget(producer: KafkaProducer, topic: str, partition: int) -> None:
+    """Have the sender look no more at a partition that nothing waits for, until something is shipped.
+
+    It looks at every partition that ever had a batch, four times for each request.
+    """
+    accumulator, place = producer._accumulator, TopicPartition(topic, partition)  # noqa: SLF001
+    with accumulator._tp_lock(place):  # noqa: SLF001
+        if not accumulator._batches[place]:  # noqa: SLF001
+            del accumulator._batches[place]  # noqa: SLF001
+
+
 def wake(producer: KafkaProducer) -> None:
     """Have the producer's sender look at what was shipped."""
     producer._sender.wakeup()  # noqa: SLF001

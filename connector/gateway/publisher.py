@@ -277,6 +277,7 @@ class Publisher:
             self._underway.discard(load)
             if load.lane.carrier is load.producer:
                 load.lane.carrier = None
+                batches.forget(load.producer, load.lane.topic, load.lane.partition)
             if is_fatal(load.error):
                 self._keeper.replace(load.producer, f"{type(load.error).__name__}: {load.error}")
             for handover in load.handovers:

@@ -32,8 +32,10 @@ class Record(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes that the record takes, about."""
-        headers = sum([len(name) + len(value) for name, value in self.headers])
-        return len(self.key) + len(self.value) + headers + RECORD_OVERHEAD_BYTES
+        size = len(self.key) + len(self.value) + RECORD_OVERHEAD_BYTES
+        for name, value in self.headers:
+            size += len(name) + len(value)
+        return size
 
 
 class Translator:

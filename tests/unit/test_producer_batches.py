@@ -159,3 +159,16 @@ def test_a_producer_has_what_is_used_of_it_beside_the_accumulator() -> None:
     assert batches.partition_of(producer, TOPIC, b"8684") in range(12)
     assert callable(Sender.wakeup)
     assert {"_accumulator", "_metadata", "_sender"} <= set(KafkaProducer.__init__.__code__.co_names)
+
+
+def test_only_a_partition_that_nothing_waits_for_is_forgotten() -> None:
+    producer = Producer()
+    batch, _ = producer.shipped(10)
+    batches.forget(producer, *PLACE)
+    assert producer.waiting() == [batch]
+    producer._accumulator._batches[PLACE].clear()
+    batches.forget(producer, *PLACE)
+    assert PLACE not in producer._accumulator._batches
+    again, ends = producer.shipped(10)
+    again.complete(1, -1)
+    assert ends == [None]
