@@ -35,13 +35,16 @@ TROUBLE_SECONDS = 5.0
 # busy that answers each after 15 ms; none has a request to the broker carry one record, which costs a
 # gateway with little to do a third more of a core at 1,000 deliveries/s.
 LINGER_SECONDS = 0.002
-# Gathering goes on while so many deliveries come within so long, because one request for all of them is
-# much cheaper than two; but not for longer than this in all.
+# Gathering goes on while many deliveries come within a moment, because one request for all of them is much
+# cheaper than two; but not for longer than this in all. Behind a crowd a moment is enough to begin with.
 MANY = 4
 MOMENT_SECONDS = 0.001
+CROWD = 16
 LONGEST_SECONDS = 0.006
 # How long records are gathered while others are on their way, or while there is no producer.
 PATIENCE_SECONDS = 0.02
+# After so many records others get their turn on the loop.
+MOST_RECORDS = 2000
 
 
 class Handover:
@@ -70,19 +73,6 @@ class Lane:
         self.partition = partition
         self.waiting: deque[tuple[bytes, Handover]] = deque()
         self.carrier: KafkaProducer | None = None
-
-    def load(self) -> tuple[list[bytes], list[Handover]]:
-        """Take as much as a batch holds, one record at least; without what nobody waits for any more."""
-        records: list[bytes] = []
-        handovers: list[Handover] = []
-        size, waiting = 0, self.waiting
-        while waiting and (not size or size + len(waiting[0][0]) <= BATCH_BYTES):
-            record, handover = waiting.popleft()
-            if not handover.concluded:
-                size += len(record)
-                records.append(record)
-                handovers.append(handover)
-        return records, handovers
 
 
 class Load:
@@ -113,7 +103,7 @@ class Publisher:
         self._max_record = config.topics.max_message_bytes + RECORD_OVERHEAD_BYTES
         self._keeper = ProducerKeeper(config, self._keeper_died)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._gathered: list[Handover] = []
+        self._gathered: deque[Handover] = deque()
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._waiting: deque[Handover] = deque()
         self._held: deque[Handover] = deque()
@@ -176,9 +166,10 @@ class Publisher:
 
     async def close(self, timeout_seconds: float) -> None:
         """Let what was taken go out; returns after the timeout at most."""
-        for lane in self._lanes.values():
-            lane.carrier = None  # the last batches need not wait for those before them
-        self._ship()
+        while self._keeper.producer is not None and self._more():
+            for lane in self._lanes.values():
+                lane.carrier = None  # the last batches need not wait for those before them
+            self._ship()
         await self._keeper.close(timeout_seconds)
 
     # --- To Kafka --------------------------------------------------------------------------------
@@ -208,22 +199,37 @@ class Publisher:
         """Put what was gathered into its lanes, and send a batch on each lane that is free."""
         self._stop_gathering()
         producer = self._keeper.producer
-        gathered, self._gathered = self._gathered, []
-        for handover in gathered:
-            if handover.future.done():  # nobody waits for it any more
-                self._release(handover)
-            elif producer is None:
-                self._gathered.append(handover)
-            else:
-                self._line_up(handover, producer)
-        if producer is not None:
-            self._depart(producer)
-        elif self._gathered:
-            self._gather(PATIENCE_SECONDS)
+        if producer is None:
+            self._forget_the_unawaited()
+            if self._more():
+                self._gather(PATIENCE_SECONDS)
+            return
+        records = 0
+        while self._gathered and records < MOST_RECORDS:
+            handover = self._gathered.popleft()
+            records += len(handover.records)
+            self._line_up(handover, producer)
+        self._depart(producer)
+        if self._gathered:
+            self._gather(0)
+
+    def _more(self) -> bool:
+        """Whether anything waits that was not shipped."""
+        return bool(self._gathered) or any(lane.waiting for lane in self._lanes.values())
+
+    def _forget_the_unawaited(self) -> None:
+        """Let go of what waits although its time is up; the oldest stand first."""
+        while self._gathered and self._gathered[0].future.done():
+            self._release(self._gathered.popleft())
+        for lane in self._lanes.values():
+            while lane.waiting and lane.waiting[0][1].future.done():
+                self._release(lane.waiting.popleft()[1])
 
     def _line_up(self, handover: Handover, producer: KafkaProducer) -> None:
-        """Write a delivery's records into the lanes of their partitions."""
-        handover.producer = producer
+        """Write a delivery's records into the lanes of their partitions, if somebody waits for it."""
+        if handover.future.done():
+            self._release(handover)
+            return
         try:
             for record in handover.records:
                 partition = batches.partition_of(producer, record.topic, record.key)
@@ -240,22 +246,41 @@ class Publisher:
 
     def _depart(self, producer: KafkaProducer) -> None:
         """Send a batch on each lane that has something waiting and nothing on its way."""
-        departed: list[Load] = []
+        departed: set[Load] = set()
         for lane in self._lanes.values():
-            if not lane.waiting or lane.carrier is producer:
-                continue
-            records, handovers = lane.load()
-            if records:
-                lane.carrier = producer
-                load = Load(self, lane, producer, handovers)
-                departed.append(load)
-                try:
-                    batches.ship(producer, lane.topic, lane.partition, records, load.done)
-                except KafkaError as error:
-                    load.done(error)
+            if lane.waiting and lane.carrier is not producer:
+                records, handovers = self._batch(lane, producer)
+                if records:
+                    load = Load(self, lane, producer, handovers)
+                    self._send(load, records)
+                    departed.add(load)
         if departed:
-            self._underway = set(departed)
+            self._underway = departed
             batches.wake(producer)
+
+    def _batch(self, lane: Lane, producer: KafkaProducer) -> tuple[list[bytes], list[Handover]]:
+        """Take from a lane as much as a batch holds, one record at least, if somebody waits for it."""
+        records: list[bytes] = []
+        handovers: list[Handover] = []
+        size, waiting = 0, lane.waiting
+        while waiting and (not size or size + len(waiting[0][0]) <= BATCH_BYTES):
+            record, handover = waiting.popleft()
+            if handover.future.done():
+                self._release(handover)
+                continue
+            size += len(record)
+            handover.producer = producer
+            records.append(record)
+            handovers.append(handover)
+        return records, handovers
+
+    def _send(self, load: Load, records: list[bytes]) -> None:
+        lane = load.lane
+        lane.carrier = load.producer
+        try:
+            batches.ship(load.producer, lane.topic, lane.partition, records, load.done)
+        except KafkaError as error:
+            load.done(error)
 
     # --- From Kafka ------------------------------------------------------------------------------
 
@@ -286,8 +311,9 @@ class Publisher:
                     self._conclude(handover, load.error)
         while self._held and self._held[0].concluded:
             self._held.popleft()
-        if not self._underway and (self._gathered or any(lane.waiting for lane in self._lanes.values())):
-            self._gather(MOMENT_SECONDS)
+        if not self._underway and self._more():
+            # Where few came since the last shipment, the next one shall not be smaller still.
+            self._gather(MOMENT_SECONDS if len(self._gathered) >= CROWD else LINGER_SECONDS)
 
     def _conclude(self, handover: Handover, error: BaseException | None) -> None:
         """Answer a delivery, and hold it no longer."""
@@ -311,9 +337,10 @@ class Publisher:
         handover.future.set_exception(outage)
 
     def _release(self, handover: Handover) -> None:
-        handover.concluded = True
-        handover.records = ()
-        self._held_bytes -= handover.size
+        if not handover.concluded:
+            handover.concluded = True
+            handover.records = ()
+            self._held_bytes -= handover.size
 
     # --- When Kafka is late ----------------------------------------------------------------------
 
