@@ -1,18 +1,18 @@
 """Records → Kafka, acknowledged by all in-sync replicas (kafka-python).
 
 Everything here runs on the event loop and nothing of it blocks; only an acknowledgement comes from the
-producer's thread. The loop gathers records for ``LINGER_SECONDS`` and puts them into lanes, one for each
-partition. One batch of a lane travels at a time, and what comes meanwhile makes up the next: the slower
-Kafka is, the larger the batches are. The loop is woken once for all batches that are done by then.
+producer's thread. The loop gathers records for a moment and sends them off together, over a lane for each
+partition (``lanes``). It is woken once for all batches that are done by then, not once per record.
 
 A delivery that Kafka does not acknowledge in time raises ``KafkaOutage``. It may still arrive
 (a ghost): that is a duplicate, and duplicates have no effect in the mirror.
 """
 
 import asyncio
+import functools
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from kafka import KafkaProducer
@@ -21,8 +21,8 @@ from kafka.errors import KafkaError
 from connector import metrics
 from connector.config import Config
 from connector.errors import Defect, KafkaOutage
-from connector.gateway import batches
-from connector.gateway.producer import BATCH_BYTES, STALE_SECONDS, ProducerKeeper, is_fatal
+from connector.gateway.lanes import Handover, Lanes, Load
+from connector.gateway.producer import STALE_SECONDS, ProducerKeeper, is_fatal
 from connector.gateway.records import RECORD_OVERHEAD_BYTES, Record
 
 log = structlog.get_logger()
@@ -47,52 +47,18 @@ PATIENCE_SECONDS = 0.02
 MOST_RECORDS = 2000
 
 
-class Handover:
-    """One delivery's records on their way, and the future that its request waits on."""
+def _vital(act: "Callable[[Publisher], None]") -> "Callable[[Publisher], None]":
+    """Have the process end when a callback of the loop trips over a bug; asyncio would only log it."""
 
-    __slots__ = ("concluded", "future", "left", "overdue_at", "producer", "records", "size")
+    @functools.wraps(act)
+    def guarded(publisher: "Publisher") -> None:
+        try:
+            act(publisher)
+        except Exception:
+            log.exception("publisher died")
+            publisher.died.set()
 
-    def __init__(self, records: Sequence[Record], future: asyncio.Future[None], overdue_at: float) -> None:
-        self.records = records
-        self.size = sum([record.size for record in records])
-        # How many records were not acknowledged yet.
-        self.left = len(records)
-        self.future = future
-        self.overdue_at = overdue_at
-        self.concluded = False
-        self.producer: KafkaProducer | None = None
-
-
-class Lane:
-    """The way to one partition: what waits, as Kafka's format has it, and who carries a batch of it."""
-
-    __slots__ = ("carrier", "partition", "topic", "waiting")
-
-    def __init__(self, topic: str, partition: int) -> None:
-        self.topic = topic
-        self.partition = partition
-        self.waiting: deque[tuple[bytes, Handover]] = deque()
-        self.carrier: KafkaProducer | None = None
-
-
-class Load:
-    """What became of one batch, and whose records it held."""
-
-    __slots__ = ("error", "handovers", "lane", "producer", "publisher")
-
-    def __init__(
-        self, publisher: "Publisher", lane: Lane, producer: KafkaProducer, handovers: list[Handover]
-    ) -> None:
-        self.publisher = publisher
-        self.lane = lane
-        self.producer = producer
-        self.handovers = handovers
-        self.error: BaseException | None = None
-
-    def done(self, error: BaseException | None) -> None:
-        """Note that the batch is acknowledged or lost (on any thread)."""
-        self.error = error
-        self.publisher.arrived(self)
+    return guarded
 
 
 class Publisher:
@@ -100,16 +66,14 @@ class Publisher:
 
     def __init__(self, config: Config) -> None:
         self._ack_timeout = config.gateway.ack_timeout_seconds
-        self._max_record = config.topics.max_message_bytes + RECORD_OVERHEAD_BYTES
+        max_record = config.topics.max_message_bytes + RECORD_OVERHEAD_BYTES
         self._keeper = ProducerKeeper(config, self._keeper_died)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._gathered: deque[Handover] = deque()
-        self._lanes: dict[tuple[str, int], Lane] = {}
+        self._lanes = Lanes(max_record, arrived=self._note, release=self._release)
         self._waiting: deque[Handover] = deque()
         self._held: deque[Handover] = deque()
         self._held_bytes = 0
-        # The batches that left last, as far as they have not arrived.
-        self._underway: set[Load] = set()
         self._linger: asyncio.TimerHandle | None = None
         self._longest = 0.0
         self._seen = 0
@@ -153,7 +117,7 @@ class Publisher:
         self._held.append(handover)
         self._waiting.append(handover)
         if self._linger is None:
-            self._gather(PATIENCE_SECONDS if self._underway else LINGER_SECONDS)
+            self._gather(PATIENCE_SECONDS if self._lanes.underway else LINGER_SECONDS)
         if self._timer is None:
             self._timer = loop.call_later(self._ack_timeout, self._give_up)
         try:
@@ -167,9 +131,7 @@ class Publisher:
     async def close(self, timeout_seconds: float) -> None:
         """Let what was taken go out; returns after the timeout at most."""
         while self._keeper.producer is not None and self._more():
-            for lane in self._lanes.values():
-                lane.carrier = None  # the last batches need not wait for those before them
-            self._ship()
+            self._ship(at_once=True)
         await self._keeper.close(timeout_seconds)
 
     # --- To Kafka --------------------------------------------------------------------------------
@@ -182,6 +144,7 @@ class Publisher:
             self._longest = time.monotonic() + LONGEST_SECONDS
             self._linger = self._loop.call_later(seconds, self._look)
 
+    @_vital
     def _look(self) -> None:
         """Ship, unless deliveries come so fast that the next moment brings more."""
         came, self._seen = len(self._gathered) - self._seen, len(self._gathered)
@@ -195,8 +158,8 @@ class Publisher:
             self._linger.cancel()
             self._linger = None
 
-    def _ship(self) -> None:
-        """Put what was gathered into its lanes, and send a batch on each lane that is free."""
+    def _ship(self, *, at_once: bool = False) -> None:
+        """Put what was gathered into its lanes, and send a batch on each lane that is free, or on all."""
         self._stop_gathering()
         producer = self._keeper.producer
         if producer is None:
@@ -209,82 +172,29 @@ class Publisher:
             handover = self._gathered.popleft()
             records += len(handover.records)
             self._line_up(handover, producer)
-        self._depart(producer)
+        self._lanes.depart(producer, at_once=at_once)
         if self._gathered:
             self._gather(0)
 
     def _more(self) -> bool:
         """Whether anything waits that was not shipped."""
-        return bool(self._gathered) or any(lane.waiting for lane in self._lanes.values())
+        return bool(self._gathered) or self._lanes.any_waiting()
 
     def _forget_the_unawaited(self) -> None:
         """Let go of what waits although its time is up; the oldest stand first."""
         while self._gathered and self._gathered[0].future.done():
             self._release(self._gathered.popleft())
-        for lane in self._lanes.values():
-            while lane.waiting and lane.waiting[0][1].future.done():
-                self._release(lane.waiting.popleft()[1])
+        self._lanes.clear()
 
     def _line_up(self, handover: Handover, producer: KafkaProducer) -> None:
-        """Write a delivery's records into the lanes of their partitions, if somebody waits for it."""
-        if handover.future.done():
-            self._release(handover)
-            return
         try:
-            for record in handover.records:
-                partition = batches.partition_of(producer, record.topic, record.key)
-                lane = self._lane(record.topic, partition)
-                lane.waiting.append((batches.written(record, self._max_record), handover))
+            self._lanes.line_up(handover, producer)
         except KafkaError as error:
             self._conclude(handover, error)
 
-    def _lane(self, topic: str, partition: int) -> Lane:
-        lane = self._lanes.get((topic, partition))
-        if lane is None:
-            lane = self._lanes[topic, partition] = Lane(topic, partition)
-        return lane
-
-    def _depart(self, producer: KafkaProducer) -> None:
-        """Send a batch on each lane that has something waiting and nothing on its way."""
-        departed: set[Load] = set()
-        for lane in self._lanes.values():
-            if lane.waiting and lane.carrier is not producer:
-                records, handovers = self._batch(lane, producer)
-                if records:
-                    load = Load(self, lane, producer, handovers)
-                    self._send(load, records)
-                    departed.add(load)
-        if departed:
-            self._underway = departed
-            batches.wake(producer)
-
-    def _batch(self, lane: Lane, producer: KafkaProducer) -> tuple[list[bytes], list[Handover]]:
-        """Take from a lane as much as a batch holds, one record at least, if somebody waits for it."""
-        records: list[bytes] = []
-        handovers: list[Handover] = []
-        size, waiting = 0, lane.waiting
-        while waiting and (not size or size + len(waiting[0][0]) <= BATCH_BYTES):
-            record, handover = waiting.popleft()
-            if handover.future.done():
-                self._release(handover)
-                continue
-            size += len(record)
-            handover.producer = producer
-            records.append(record)
-            handovers.append(handover)
-        return records, handovers
-
-    def _send(self, load: Load, records: list[bytes]) -> None:
-        lane = load.lane
-        lane.carrier = load.producer
-        try:
-            batches.ship(load.producer, lane.topic, lane.partition, records, load.done)
-        except KafkaError as error:
-            load.done(error)
-
     # --- From Kafka ------------------------------------------------------------------------------
 
-    def arrived(self, load: Load) -> None:
+    def _note(self, load: Load) -> None:
         """Take back a batch that is done, on any thread, and wake the loop unless it is awake."""
         self._arrived.append(load)
         if not self._woken and self._loop is not None:
@@ -294,15 +204,13 @@ class Publisher:
             except RuntimeError:  # the loop has ended; nobody waits for an answer any more
                 return
 
+    @_vital
     def _settle(self) -> None:
         """Answer every delivery that is done by now, and go on with what waited behind it."""
         self._woken = False
         while self._arrived:
             load = self._arrived.popleft()
-            self._underway.discard(load)
-            if load.lane.carrier is load.producer:
-                load.lane.carrier = None
-                batches.forget(load.producer, load.lane.topic, load.lane.partition)
+            self._lanes.free(load)
             if is_fatal(load.error):
                 self._keeper.replace(load.producer, f"{type(load.error).__name__}: {load.error}")
             for handover in load.handovers:
@@ -311,7 +219,7 @@ class Publisher:
                     self._conclude(handover, load.error)
         while self._held and self._held[0].concluded:
             self._held.popleft()
-        if not self._underway and self._more():
+        if not self._lanes.underway and self._more():
             # Where few came since the last shipment, the next one shall not be smaller still.
             self._gather(MOMENT_SECONDS if len(self._gathered) >= CROWD else LINGER_SECONDS)
 
@@ -344,6 +252,7 @@ class Publisher:
 
     # --- When Kafka is late ----------------------------------------------------------------------
 
+    @_vital
     def _give_up(self) -> None:
         """Fail what is overdue. All have the same timeout, so the oldest stand first."""
         now = time.monotonic()

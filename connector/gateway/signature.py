@@ -33,8 +33,8 @@ class Keys:
     """What proves a hook's deliveries: any one of its secrets, unless verification is off.
 
     The secrets are kept as keyed HMACs to be copied. The one-shot ``hmac.digest`` lets go of the
-    GIL for every body, however small, and with the publisher's threads about that costs the event
-    loop more than all its other work.
+    GIL for every body, however small, and with the producer's thread about that costs the event loop
+    more than all its other work.
     """
 
     hook: str

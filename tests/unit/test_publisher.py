@@ -14,6 +14,7 @@ from kafka.producer.record_accumulator import RecordAccumulator
 
 from connector import config
 from connector.errors import KafkaOutage
+from connector.gateway import batches
 from connector.gateway import publisher as publishing
 from connector.gateway.publisher import Publisher
 from connector.gateway.records import Record
@@ -41,10 +42,10 @@ class Puppet:
 
     async def shipped(self) -> list[ProducerBatch]:
         """Wait for the next shipment."""
-        while not (batches := self.drain()):
+        while not (found := self.drain()):
             self._woken.clear()
             await self._woken.wait()
-        return batches
+        return found
 
 
 def answer(batches: list[ProducerBatch], error: Exception | None = None) -> None:
@@ -251,5 +252,20 @@ def test_closing_ships_everything_that_waits() -> None:
         assert counts(batches) == [1, 1, 1, 1]
         answer(batches)
         await task
+
+    play(act)
+
+
+def test_a_bug_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ship(*_given: Any) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(batches, "ship", ship)
+
+    async def act(publisher: Publisher, _puppet: Puppet) -> None:
+        task = taken(publisher)
+        await publisher.died.wait()
+        with pytest.raises(KafkaOutage):
+            await task
 
     play(act)
