@@ -7,11 +7,11 @@ from contextlib import suppress
 
 # New objects between two looks for cycles; Python's own 700 has a batch of events walked over for
 # ever: a fifth of a worker's time.
-YOUNG_OBJECTS = 50_000
+YOUNG_OBJECTS = 300_000
 # How long a busy thread may keep the others waiting, in seconds. A thread that comes back from the
 # database or the network waits for so long, and a transaction comes back six times; with Python's own
 # 5 ms a worker stood still for a third of its time.
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.0002
 # glibc's own number for mallopt (malloc.h); other libraries have neither.
 M_ARENA_MAX = -8
 
