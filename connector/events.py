@@ -17,6 +17,7 @@ import msgspec
 from connector.errors import Poison
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json; charset=UTF-8")
 TYPE_PREFIX = "com.extendcommerce.xtnd."
 UNROUTED = "unrouted"
@@ -277,8 +278,7 @@ def decimal_text(number: Decimal) -> str:
 
 def microseconds(instant: datetime) -> int:
     """An aware datetime as microseconds since the epoch."""
-    since = instant - EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return (instant - EPOCH) // MICROSECOND
 
 
 def iso(instant: int) -> str:

@@ -24,12 +24,20 @@ CASTS = {
 SAME_FROM = 50
 
 
+# Names and types.
+Columns = tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Rows of one shape on their way into SQL; a numeric is canonical text, an instant an int."""
 
-    columns: tuple[tuple[str, str], ...]
+    columns: Columns
     rows: Sequence[Sequence[Any]]
+
+    def encoded(self, dialect: str) -> "Encoded":
+        """The batch, ready for ``run``."""
+        return encode(dialect, self.columns, list(zip(*self.rows, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +68,9 @@ class Statement:
         run(connection, self.before, self.batch, self.after)
 
 
-def encode(dialect: str, batch: Batch) -> Encoded:
-    """Make a batch ready for ``run``, which is most of the work that a batch costs this process."""
-    return _unnested(batch) if dialect == "postgresql" else _in_temporary(batch)
+def encode(dialect: str, columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
+    """Make rows ready for ``run``: ``values`` has a sequence for each column, all of one length from 1."""
+    return _unnested(columns, values) if dialect == "postgresql" else _in_temporary(columns, values)
 
 
 def run(
@@ -77,7 +85,7 @@ def run(
     ``late`` are types and values of further columns that are the same for each row.
     """
     dialect = connection.dialect.name
-    encoded = encode(dialect, batch) if isinstance(batch, Batch) else batch
+    encoded = batch.encoded(dialect) if isinstance(batch, Batch) else batch
     if encoded.temporary:
         _fill_temporary(connection, encoded)
     columns = ", ".join([encoded.columns, *(_scalar(dialect, type_) for type_, _ in late)])
@@ -104,21 +112,28 @@ _FROM_MICROSECONDS = (
 )
 
 
-def _unnested(batch: Batch) -> Encoded:
-    """A batch as one array per column, and one value for a column that is the same throughout."""
-    listed, given, scalars, arrays = [], [], [], []
-    # The first column gives the number of rows.
-    for index, ((_, type_), values) in enumerate(
-        zip(batch.columns, zip(*batch.rows, strict=True), strict=True)
-    ):
-        if index and len(values) >= SAME_FROM and values.count(values[0]) == len(values):
+def _unnested(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
+    """Rows as one array per column.
+
+    A column that is the same throughout is given as one value, and one that equals a column before
+    it, such as the versions of values that always come together, is not given again.
+    """
+    listed, scalars, given, arrays = [], [], [], []
+    held: dict[str, list[tuple[str, Sequence[Any]]]] = {"bigint": [], "text": []}
+    for index, ((_, type_), column) in enumerate(zip(columns, values, strict=True)):
+        # The first column gives the number of rows.
+        if index and len(column) >= SAME_FROM and column.count(column[0]) == len(column):
             listed.append(_scalar("postgresql", type_))
-            scalars.append(_as_text(type_, values[0]))
+            scalars.append(_as_text(type_, column[0]))
             continue
-        name = f"c{index}"
+        travels_as = "bigint" if type_ in ("integer", "timestamp") else "text"
+        name = next((name for name, other in held[travels_as] if other == column), None)
+        if name is None:
+            name = f"c{index}"
+            held[travels_as].append((name, column))
+            given.append((name, travels_as))
+            arrays.append(_array(column, quoted=travels_as == "text"))
         listed.append(_FROM_MICROSECONDS.format(name) if type_ == "timestamp" else f"{name}::{CASTS[type_]}")
-        given.append((name, "bigint" if type_ in ("integer", "timestamp") else "text"))
-        arrays.append(_array(values, quoted=given[-1][1] == "text"))
     unnest = ", ".join(f"%s::{type_}[]" for _, type_ in given)
     names = ", ".join(name for name, _ in given)
     return Encoded(
@@ -139,14 +154,14 @@ def _array(values: Sequence[Any], *, quoted: bool) -> str:
     return f'{{"{joined}"}}'
 
 
-def _in_temporary(batch: Batch) -> Encoded:
-    """A batch as rows of a temporary table of as many columns, which keeps every value as it is given."""
-    converters = [_SQLITE_VALUES.get(type_) for _, type_ in batch.columns]
+def _in_temporary(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
+    """Rows as rows of a temporary table of as many columns, which keeps every value as it is given."""
+    converters = [_SQLITE_VALUES.get(type_) for _, type_ in columns]
     by_column = [
-        values if convert is None else [None if value is None else convert(value) for value in values]
-        for convert, values in zip(converters, zip(*batch.rows, strict=True), strict=True)
+        column if convert is None else [None if value is None else convert(value) for value in column]
+        for convert, column in zip(converters, values, strict=True)
     ]
-    width = len(batch.columns)
+    width = len(columns)
     # "WHERE true" keeps SQLite from reading ON CONFLICT as a join condition.
     return Encoded(
         _numbered(width),

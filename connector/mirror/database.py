@@ -23,6 +23,7 @@ POISON_CLASSES = ("22", "23", "54")  # data exception, constraint violation, row
 # Table or column gone, statement not supported, something of somebody's depends on what is dropped.
 DEFECT_CLASSES = ("42", "0A", "2B")
 DEFECT_EXCEPTIONS = ("42501",)  # insufficient privilege is mended outside: an outage
+UNIQUE_VIOLATION = "23505"
 SQLITE_POISON = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")
 SQLITE_MINIMUM = (3, 37, 0)  # STRICT tables
 
@@ -121,6 +122,9 @@ def translate(error: Exception) -> ConnectorError:
 def _translate_postgresql(error: psycopg.Error) -> ConnectorError:
     state = error.sqlstate or ""
     message = _first_line(error)
+    if state == UNIQUE_VIOLATION and error.diag.table_name == "notifications":
+        # Between the look into the ledger and the insert; the next look finds it.
+        return DatabaseOutage("Another worker wrote one of these events meanwhile.")
     if state[:2] in POISON_CLASSES:
         return Poison("database-refused", f"PostgreSQL refused the value: {message} ({state}).")
     if (state[:2] in DEFECT_CLASSES and state not in DEFECT_EXCEPTIONS) or (

@@ -7,19 +7,21 @@ add once per distinct event. The database joins the same way (``sink.py``), so f
 joining it into the table equals folding everything at once.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from connector.events import Event
 from connector.mirror import values
-from connector.mirror.mapping import Contribution, MappedColumn, MappedTable
+from connector.mirror.mapped import Cells, Contribution, MappedColumn, MappedTable
 
 Key = tuple[Any, ...]
 
 
-@dataclass(slots=True)
-class StateRow:
+class StateRow(msgspec.Struct):
     """A state row, whole or in part; ``cells`` and ``versions`` stand in the table's column order.
 
     A version is "" where no value has come yet.
@@ -39,8 +41,8 @@ class StateRow:
 class Folded:
     """Rows by table name and key."""
 
-    states: dict[str, dict[Key, StateRow]] = field(default_factory=dict)
-    histories: dict[str, dict[Key, tuple[Any, ...]]] = field(default_factory=dict)
+    states: dict[str, dict[Key, StateRow]] = field(default_factory=lambda: defaultdict(dict))
+    histories: dict[str, dict[Key, Cells]] = field(default_factory=lambda: defaultdict(dict))
 
 
 def fold(said: Iterable[tuple[Event, Sequence[Contribution]]]) -> Folded:
@@ -49,19 +51,20 @@ def fold(said: Iterable[tuple[Event, Sequence[Contribution]]]) -> Folded:
     for event, contributions in said:
         version = event.version
         told: list[StateRow] = []
-        for table, key, cells in contributions:
+        for said_of in contributions:
+            table, key = said_of.table, said_of.key
             if table.kind == "history":
-                folded.histories.setdefault(table.name, {})[key] = cells
+                folded.histories[table.name][key] = said_of.cells
                 continue
-            rows = folded.states.setdefault(table.name, {})
+            rows = folded.states[table.name]
             row = rows.get(key)
             if row is None:
-                row = rows[key] = _first(table, event, cells, version)
+                row = rows[key] = _first(table, event, said_of.cells, version)
             else:
                 # Several row objects of one event with one key count once.
                 again = any(row is other for other in told)
                 _absorb_event(row, event, version, again=again)
-                _absorb_cells(table, row, cells, version, again=again)
+                _absorb_cells(table, row, said_of.cells, version, again=again)
             told.append(row)
     return folded
 
@@ -69,12 +72,19 @@ def fold(said: Iterable[tuple[Event, Sequence[Contribution]]]) -> Folded:
 def _first(table: MappedTable, event: Event, cells: Sequence[Any], version: str) -> StateRow:
     """The row of a key of which nothing was known; most rows of a batch stay so."""
     said_at = event.occurred_at
+    row = [*cells]
+    for place in table.counts:
+        row[place] = cells[place] or 0
+    versions = [
+        version if kept and value is not None else ""
+        for value, kept in zip(cells, table.versioned, strict=True)
+    ]
+    for place in table.ranked:
+        if cells[place] is not None:
+            versions[place] = values.rank(cells[place])
     return StateRow(
-        [first if value is None else value for value, first in zip(cells, table.blank, strict=True)],
-        [
-            _rank(column, value, version) if kept and value is not None else ""
-            for value, kept, column in zip(cells, table.versioned, table.columns, strict=True)
-        ],
+        row,
+        versions,
         said_at,
         said_at,
         version,

@@ -1,9 +1,9 @@
 """The ledger ``notifications``: every event once, and the way back from its rows to events."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 
 from connector.events import Event
@@ -13,8 +13,7 @@ from connector.mirror.statements import LEDGER
 PAGE = 5000
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(msgspec.Struct, frozen=True, gc=False):
     """An event and where its record stands on Kafka."""
 
     event: Event
@@ -22,36 +21,48 @@ class Placed:
     partition: int
     offset: int
 
-    def ledger_row(self) -> tuple[Any, ...]:
-        """Values in the order of ``statements.LEDGER``."""
-        event = self.event
-        return (
-            event.event_id,
-            event.delivery_id,
-            event.index,
-            event.hook,
-            event.attempt,
-            event.family,
-            event.action,
-            event.entity_key,
-            event.details.decode(),
-            event.properties,
-            event.received_at,
-            event.occurred_at,
-            self.topic,
-            self.partition,
-            self.offset,
-        )
+
+def encoded(dialect: str, placed: Sequence[Placed]) -> Encoded:
+    """Events as rows of the ledger, in the order of ``statements.LEDGER``."""
+    said = [one.event for one in placed]
+    values: list[list[Any]] = [
+        [event.event_id for event in said],
+        [event.delivery_id for event in said],
+        [event.index for event in said],
+        [event.hook for event in said],
+        [event.attempt for event in said],
+        [event.family for event in said],
+        [event.action for event in said],
+        [event.entity_key for event in said],
+        [event.details.decode() for event in said],
+        [event.properties for event in said],
+        [event.received_at for event in said],
+        [event.occurred_at for event in said],
+        [one.topic for one in placed],
+        [one.partition for one in placed],
+        [one.offset for one in placed],
+    ]
+    return encode(dialect, LEDGER, values)
 
 
-def encoded(dialect: str, placed: Iterable[Placed]) -> Encoded:
-    """Events as rows of the ledger, ready for ``insert``."""
-    return encode(dialect, Batch(LEDGER, [one.ledger_row() for one in placed]))
+def encoded_ids(dialect: str, event_ids: Iterable[str]) -> Encoded:
+    """Ids of events, at least one, ready for ``known``."""
+    return encode(dialect, LEDGER[:1], [list(event_ids)])
 
 
-def insert(connection: Connection, rows: Encoded, mirrored_at: int) -> set[str]:
-    """Insert what the ledger does not hold yet; returns the ids of the events that were new."""
-    return {row[0] for row in _insert(connection, rows, mirrored_at, "DO NOTHING RETURNING event_id")}
+def known(connection: Connection, event_ids: Encoded) -> set[str]:
+    """Which of these events the ledger holds.
+
+    Each Id is looked up by itself, so that no planner may choose to read the whole ledger instead.
+    """
+    held = "(SELECT event_id FROM notifications WHERE event_id = asked.id)"
+    after = f") SELECT held FROM (SELECT {held} AS held FROM asked) AS found WHERE held IS NOT NULL"
+    return {row[0] for row in run(connection, "WITH asked(id) AS (", event_ids, after)}
+
+
+def insert(connection: Connection, rows: Encoded, mirrored_at: int) -> None:
+    """Insert events that the ledger does not hold."""
+    _insert(connection, rows, mirrored_at, "")
 
 
 def held(connection: Connection, event_ids: Iterable[str]) -> dict[str, Event]:
@@ -63,14 +74,15 @@ def restate(connection: Connection, better: Sequence[Placed], mirrored_at: int) 
     """Put better copies of known events in the place of the ledger's."""
     names = [name for name, _ in LEDGER if name != "event_id"]
     sets = ", ".join(f"{name} = excluded.{name}" for name in (*names, "mirrored_at"))
-    _insert(connection, encoded(connection.dialect.name, better), mirrored_at, f"DO UPDATE SET {sets}")
+    after = f"ON CONFLICT (event_id) DO UPDATE SET {sets}"
+    _insert(connection, encoded(connection.dialect.name, better), mirrored_at, after)
 
 
-def _insert(connection: Connection, rows: Encoded, mirrored_at: int, on_conflict: str) -> Sequence[Any]:
+def _insert(connection: Connection, rows: Encoded, mirrored_at: int, after: str) -> None:
     names = ", ".join(name for name, _ in LEDGER)
     before = f"INSERT INTO notifications ({names}, mirrored_at)"
     late = [("timestamp", mirrored_at)]
-    return run(connection, before, rows, f"ON CONFLICT (event_id) {on_conflict}", late)
+    run(connection, before, rows, after, late)
 
 
 def of_entities(

@@ -20,7 +20,7 @@ from connector.mirror.batches import Batch, run
 from connector.mirror.database import translate
 from connector.mirror.fold import Key
 from connector.mirror.ledger import Placed
-from connector.mirror.mapping import MappedTable
+from connector.mirror.mapped import MappedTable
 from connector.mirror.rows import Item, rows_of
 from connector.mirror.sink import Sink, Written
 from connector.mirror.statements import STATE, quoted

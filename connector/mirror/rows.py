@@ -6,19 +6,21 @@ no transaction: it is done for one batch while another is being written.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection
 
 from connector.mirror import ledger, statements
 from connector.mirror.batches import Encoded, Statement
 from connector.mirror.fold import fold
 from connector.mirror.ledger import Placed
-from connector.mirror.mapping import Contribution, MappedTable, Mapping
+from connector.mirror.mapped import Contribution, MappedTable
+from connector.mirror.mapping import Mapping, reader
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True, gc=False):
     """An event of a chunk with what it says for the mirror; ``origin`` is the caller's own."""
 
     placed: Placed
@@ -33,28 +35,37 @@ class Rows:
     items: Sequence[Item]
     # Of several copies of one event the one that counts, by event id.
     distinct: dict[str, Item]
+    ids: Encoded
     ledger: Encoded
     joins: list[Statement]
 
 
 def rows_of(dialect: str, mapping: Mapping, items: Sequence[Item]) -> Rows:
     """Work out what events come to."""
-    distinct: dict[str, Item] = {}
-    for item in items:
-        event = item.placed.event
-        event_id = event.event_id
-        other = distinct.get(event_id)
-        if other is None or event.copy_rank < other.placed.event.copy_rank:
-            distinct[event_id] = item
-    placed = (item.placed for item in distinct.values())
+    distinct = _distinct(items)
+    placed = [item.placed for item in distinct.values()]
     return Rows(
-        items, distinct, ledger.encoded(dialect, placed), joins_of(dialect, mapping, distinct.values())
+        items,
+        distinct,
+        ledger.encoded_ids(dialect, distinct),
+        ledger.encoded(dialect, placed),
+        _joins(dialect, mapping, distinct.values()),
     )
 
 
-def joins_of(dialect: str, mapping: Mapping, items: Iterable[Item]) -> list[Statement]:
+def _distinct(items: Sequence[Item]) -> dict[str, Item]:
+    """Each event once, in the order of their Ids, as the indexes have them."""
+    found: dict[str, Item] = {}
+    for event_id, item in sorted([(item.placed.event.event_id, item) for item in items], key=itemgetter(0)):
+        other = found.get(event_id)
+        if other is None or item.placed.event.copy_rank < other.placed.event.copy_rank:
+            found[event_id] = item
+    return found
+
+
+def _joins(dialect: str, mapping: Mapping, items: Iterable[Item]) -> list[Statement]:
     """What joins distinct events into their tables, in the order of the mapping."""
-    folded = fold((item.placed.event, item.contributions) for item in items)
+    folded = fold([(item.placed.event, item.contributions) for item in items])
     found = []
     for table in mapping.tables:
         if states := folded.states.get(table.name):
@@ -71,9 +82,9 @@ def refold(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]
         _refold_history(connection, table, {key[0] for key in keys})
         return
     statements.delete_keys(connection, table.name, names, keys)
-    said = []
+    read, said = reader(table), []
     for event in _events_of(connection, table, keys):
-        contributions = [one for one in Mapping.read(table, event) if one.key in keys]
+        contributions = [one for one in read(event) if one.key in keys]
         if contributions:
             said.append((event, contributions))
     if rows := fold(said).states.get(table.name):
@@ -82,8 +93,9 @@ def refold(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]
 
 def _refold_history(connection: Connection, table: MappedTable, event_ids: set[str]) -> None:
     statements.delete_keys(connection, table.name, ["event_id"], {(event_id,) for event_id in event_ids})
+    read = reader(table)
     events = ledger.held(connection, event_ids).values()
-    rows = fold((event, Mapping.read(table, event)) for event in events).histories.get(table.name)
+    rows = fold((event, read(event)) for event in events).histories.get(table.name)
     if rows:
         statements.write_history(connection.dialect.name, table, rows).run(connection)
 

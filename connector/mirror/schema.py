@@ -6,7 +6,7 @@ while no batch is written; after that a worker with the former mapping stops (``
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,11 @@ from connector.mirror import ledger, statements, views
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
 from connector.mirror.fold import Folded, fold
-from connector.mirror.mapping import Contribution, MappedColumn, MappedTable, Mapping
+from connector.mirror.mapped import Contribution, MappedColumn, MappedTable
+from connector.mirror.mapping import Mapping, reader
 from connector.mirror.sink import SCHEMA_LOCK
 from connector.mirror.statements import quoted
-from connector.mirror.tables import Tables, column_ddl
+from connector.mirror.tables import FORMER_INDEXES, Tables, column_ddl
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +90,7 @@ def state(engine: Engine, mapping: Mapping) -> str | None:
             return "there are no tables yet"
         if recorded.get(("", "")) != fingerprint(mapping):
             return "the tables were made by another tables.yaml"
-        return None if _complete(connection, Tables(mapping)) else "a table or column is missing"
+        return None if _complete(connection, Tables(mapping)) else "a table, column or index is missing"
 
 
 def _change(connection: Connection, tables: Tables, mapping: Mapping) -> Filled:
@@ -134,17 +135,20 @@ def _fill(connection: Connection, table: MappedTable, columns: Sequence[MappedCo
     else:
         _clear(connection, table, columns)
     said: list[tuple[Any, Any]] = []
+    read = reader(table)
     for event in ledger.of_actions(connection, table.actions):
-        said.append((event, _read(table, event)))
+        said.append((event, _read(read, table, event)))
         if len(said) >= FILL_BATCH:
             _join(connection, table, fold(said), columns)
             said.clear()
     _join(connection, table, fold(said), columns)
 
 
-def _read(table: MappedTable, event: Event) -> list[Contribution]:
+def _read(
+    read: Callable[[Event], list[Contribution]], table: MappedTable, event: Event
+) -> list[Contribution]:
     try:
-        return Mapping.read(table, event)
+        return read(event)
     except Poison as poison:
         raise StartupError(
             f"The event {event.event_id} of the ledger does not fit the table {table.name}: {poison.error}",
@@ -176,13 +180,15 @@ def _join(
 
 
 def _complete(connection: Connection, tables: Tables) -> bool:
-    """Whether every table and column is there."""
+    """Whether every table, column and index is there."""
     inspector = inspect(connection)
     existing = set(inspector.get_table_names())
     return all(
         table.name in existing
         and {column["name"] for column in inspector.get_columns(table.name)}
         >= {column.name for column in table.columns}
+        and {index["name"] for index in inspector.get_indexes(table.name)}
+        >= {index.name for index in table.indexes}
         for table in tables.metadata.sorted_tables
     )
 
@@ -229,6 +235,8 @@ def _add_columns(connection: Connection, table: Table, mapping: Mapping) -> None
 
 
 def _make_indexes(connection: Connection, table: Table) -> None:
+    for name in FORMER_INDEXES:
+        connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(name)}")
     for index in table.indexes:
         connection.execute(CreateIndex(index, if_not_exists=True))
 

@@ -18,7 +18,7 @@ from connector.mirror import ledger
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
 from connector.mirror.mapping import Mapping
-from connector.mirror.rows import Item, Rows, joins_of, refold, rows_of
+from connector.mirror.rows import Item, Rows, refold, rows_of
 
 Partition = tuple[str, int]
 OFFSETS = (
@@ -170,16 +170,24 @@ class Sink:
 
     def _write_events(self, connection: Connection, rows: Rows, written: Written) -> None:
         now = self._clock()
-        new = ledger.insert(connection, rows.ledger, now)
-        known = [item for event_id, item in rows.distinct.items() if event_id not in new]
-        fresh = [item for event_id, item in rows.distinct.items() if event_id in new]
-        for join in joins_of(self._dialect, self._mapping, fresh) if known else rows.joins:
-            join.run(connection)
+        known = ledger.known(connection, rows.ids)
+        fresh = self._without(rows, known) if known else rows
+        if fresh is not None:
+            self._write_new(connection, fresh, now)
+            written.new = _by_family(fresh.distinct.values())
         if known:
-            self._restate(connection, known, now)
-        came = Counter(item.placed.event.family for item in rows.items)
-        written.new = Counter(item.placed.event.family for item in fresh)
-        written.known = came - written.new
+            self._restate(connection, [rows.distinct[event_id] for event_id in sorted(known)], now)
+        written.known = _by_family(rows.items) - written.new
+
+    def _write_new(self, connection: Connection, rows: Rows, now: int) -> None:
+        ledger.insert(connection, rows.ledger, now)
+        for join in rows.joins:
+            join.run(connection)
+
+    def _without(self, rows: Rows, known: set[str]) -> Rows | None:
+        """Leave out events that the ledger holds; None when nothing is left."""
+        fresh = [item for event_id, item in rows.distinct.items() if event_id not in known]
+        return rows_of(self._dialect, self._mapping, fresh) if fresh else None
 
     def _restate(self, connection: Connection, known: Sequence[Item], now: int) -> None:
         """Let a better copy of a known event (an earlier attempt that came later) take its place.
@@ -238,6 +246,10 @@ class Sink:
                 (count, topic, partition),
             )
         written.positions |= {chunk.tp: chunk.next_offset for chunk in chunks}
+
+
+def _by_family(items: Iterable[Item]) -> Counter[str]:
+    return Counter([item.placed.event.family for item in items])
 
 
 def _above(chunk: Chunk, held: dict[Partition, int]) -> Iterable[Item]:

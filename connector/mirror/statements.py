@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from connector.mirror.batches import Batch, Statement, encode, run
+from connector.mirror.batches import Batch, Columns, Statement, encode, run
 from connector.mirror.fold import Key, StateRow
-from connector.mirror.mapping import MappedColumn, MappedTable
+from connector.mirror.mapped import MappedColumn, MappedTable
 
 LEDGER: tuple[tuple[str, str], ...] = (
     ("event_id", "text"),
@@ -39,32 +39,37 @@ STATE: tuple[tuple[str, str], ...] = (
 )
 
 
-def state_batch(table: MappedTable, rows: dict[Key, StateRow], columns: Sequence[MappedColumn]) -> Batch:
-    """State rows as a batch, with only ``columns`` of the table's own columns, in key order.
+def _state_columns(table: MappedTable, columns: Sequence[MappedColumn]) -> Columns:
+    return (
+        *((column.name, column.type) for column in (*table.key, *columns)),
+        *STATE,
+        *((column.version, "text") for column in columns if column.version),
+    )
+
+
+def _state_values(
+    table: MappedTable, held: dict[Key, StateRow], columns: Sequence[MappedColumn]
+) -> list[Sequence[Any]]:
+    """State rows by column, as ``_state_columns`` names them.
 
     Keys are sorted so that two workers that touch the same rows lock them in the same order.
     """
+    keys = sorted(held)
+    rows = [held[key] for key in keys]
+    cells = list(zip(*[row.cells for row in rows], strict=True))
+    versions = list(zip(*[row.versions for row in rows], strict=True))
     places = [table.columns.index(column) for column in columns]
-    versioned = [table.columns.index(column) for column in columns if column.version]
-    names: list[tuple[str, str]] = [(column.name, column.type) for column in (*table.key, *columns)]
-    names += [*STATE, *((f"{table.columns[place].name}__version", "text") for place in versioned)]
-    return Batch(
-        tuple(names),
-        [
-            (
-                *key,
-                *_at(places, row.cells),
-                row.first_seen_at,
-                row.as_of,
-                row.last_action,
-                row.last_event_id,
-                row.event_count,
-                row.last_version,
-                *_at(versioned, row.versions),
-            )
-            for key, row in sorted(rows.items())
-        ],
-    )
+    return [
+        *zip(*keys, strict=True),
+        *[cells[place] for place in places],
+        [row.first_seen_at for row in rows],
+        [row.as_of for row in rows],
+        [row.last_action for row in rows],
+        [row.last_event_id for row in rows],
+        [row.event_count for row in rows],
+        [row.last_version for row in rows],
+        *[versions[place] for place in places if table.columns[place].version],
+    ]
 
 
 def join_states(
@@ -81,13 +86,13 @@ def join_states(
     row's own bookkeeping is: a column that is filled later must not count its events twice.
     """
     chosen = table.columns if columns is None else columns
-    batch = state_batch(table, rows, chosen)
+    named = _state_columns(table, chosen)
     sets = [set_ for column in chosen for set_ in _column_sets(column)]
     if joins_events:
         sets += _event_sets()
     return Statement(
-        f"INSERT INTO {quoted(table.name)} AS held ({_names(batch)})",
-        encode(dialect, batch),
+        f"INSERT INTO {quoted(table.name)} AS held ({_names(named)})",
+        encode(dialect, named, _state_values(table, rows, chosen)),
         f"ON CONFLICT ({', '.join(quoted(column.name) for column in table.key)}) "
         + (f"DO UPDATE SET {', '.join(sets)}" if sets else "DO NOTHING"),
     )
@@ -135,19 +140,15 @@ def write_history(
     *,
     columns: Sequence[MappedColumn] | None = None,
 ) -> Statement:
-    """Writes history rows; one that is there already is written over with the same event's values."""
+    """Writes the history of new events, or fills ``columns`` of rows that are there already."""
     chosen = table.columns if columns is None else columns
-    places = [table.columns.index(column) for column in chosen]
-    batch = Batch(
-        tuple((column.name, column.type) for column in (*table.key, *chosen)),
-        [(*key, *_at(places, cells)) for key, cells in sorted(rows.items())],
-    )
+    named = tuple((column.name, column.type) for column in (*table.key, *chosen))
+    cells = list(zip(*rows.values(), strict=True))
+    values = [*zip(*rows, strict=True), *[cells[table.columns.index(column)] for column in chosen]]
     sets = ", ".join(f"{quoted(column.name)} = excluded.{quoted(column.name)}" for column in chosen)
-    return Statement(
-        f"INSERT INTO {quoted(table.name)} ({_names(batch)})",
-        encode(dialect, batch),
-        f"ON CONFLICT (event_id, row_index) DO {f'UPDATE SET {sets}' if sets else 'NOTHING'}",
-    )
+    there = f"ON CONFLICT (event_id, row_index) DO UPDATE SET {sets}"
+    before = f"INSERT INTO {quoted(table.name)} ({_names(named)})"
+    return Statement(before, encode(dialect, named, values), "" if columns is None else there)
 
 
 def delete_keys(connection: Connection, table: str, columns: Sequence[str], keys: Iterable[Key]) -> None:
@@ -158,12 +159,8 @@ def delete_keys(connection: Connection, table: str, columns: Sequence[str], keys
         run(connection, f"DELETE FROM {quoted(table)} WHERE ({listed}) IN (", batch, ")")
 
 
-def _at(places: list[int], cells: Sequence[Any]) -> list[Any]:
-    return [cells[place] for place in places]
-
-
-def _names(batch: Batch) -> str:
-    return ", ".join(quoted(name) for name, _ in batch.columns)
+def _names(columns: Columns) -> str:
+    return ", ".join(quoted(name) for name, _ in columns)
 
 
 def quoted(name: str) -> str:

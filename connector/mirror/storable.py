@@ -16,24 +16,39 @@ NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 # Where a whole number of more digits than PostgreSQL's jsonb takes may stand; text can look like it too.
 MANY_DIGITS = re.compile(rb"\d{1000}")
 WILD_DIGITS = 1000
+# Letters of properties that are worth remembering as sound.
+SHORT = 2000
 
 
 def details(event: Event) -> Any:
     """An event's Details as data; refuses an event that the ledger could not hold on every database."""
-    for name in (event.action, event.family, event.hook, event.entity_key or ""):
-        _check_name(name)
-    if event.properties != "{}":
+    _check_names(event.action, event.family, event.hook)
+    if event.entity_key is not None:
+        _check_name(event.entity_key)
+    if len(event.properties) > SHORT:
         _storable_json("Properties", event.properties.encode())
+    else:
+        _check_short_properties(event.properties)
     return _storable_json("Details", event.details)
 
 
-@lru_cache(maxsize=8192)  # the same actions and entities come again and again
+@lru_cache(maxsize=1024)  # there are few, and they come again and again
+def _check_names(*names: str) -> None:
+    for name in names:
+        _check_name(name)
+
+
 def _check_name(name: str) -> None:
     if "\x00" in name:
         raise Poison(
             "nul-character", "The action or the entity key holds U+0000, which no database column can."
         )
     values.indexed_text(name)
+
+
+@lru_cache(maxsize=1024)  # properties are the hook's own, the same in each delivery
+def _check_short_properties(text: str) -> None:
+    _storable_json("Properties", text.encode())
 
 
 def _storable_json(name: str, raw: bytes) -> Any:

@@ -17,6 +17,7 @@ Reader = Callable[[Any], Any]
 
 INT64 = 2**63
 MAX_INDEXED_BYTES = 1024  # what a B-tree entry of PostgreSQL surely holds, twice over
+SURELY_INDEXED = MAX_INDEXED_BYTES // 4  # letters that take no more, whatever they are
 DECIMALS = Decimal("0.000001")
 # Rounds half to even, with room for every digit that events.MAX_DIGITS allows.
 EXACT = Context(prec=events.MAX_DIGITS * 2 + 10)
@@ -31,9 +32,11 @@ PRINTED = re.compile(
 
 def text(value: Any) -> str | None:
     """Text as received; a number becomes its decimal text."""
+    if type(value) is str and "\x00" not in value:
+        return value
     if value is None:
         return None
-    result = value if isinstance(value, str) else events.key_text(value)
+    result = events.key_text(value)
     if result is None:
         raise Poison("not-text", f"{_shown(value)} stands where text is expected.")
     if "\x00" in result:
@@ -43,12 +46,10 @@ def text(value: Any) -> str | None:
 
 def indexed_text(value: Any) -> str | None:
     """Text for a key or an indexed column, which has a length limit."""
+    if type(value) is str and len(value) <= SURELY_INDEXED and "\x00" not in value:
+        return value
     result = text(value)
-    if (
-        result is not None
-        and len(result) * 4 > MAX_INDEXED_BYTES
-        and len(result.encode()) > MAX_INDEXED_BYTES
-    ):
+    if result and len(result) * 4 > MAX_INDEXED_BYTES and len(result.encode()) > MAX_INDEXED_BYTES:
         raise Poison(
             "text-too-long", f"Text of over {MAX_INDEXED_BYTES} bytes stands in a key or indexed column."
         )
@@ -57,11 +58,11 @@ def indexed_text(value: Any) -> str | None:
 
 def numeric(value: Any) -> str | None:
     """A number as canonical decimal text with at most six decimals, never a binary float."""
+    if type(value) is int and -INT64 <= value < INT64:
+        return str(value)
     if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool):
-        if -INT64 <= value < INT64:
-            return str(value)
         number = Decimal(value)
     elif isinstance(value, Decimal):
         number = value

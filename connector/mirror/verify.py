@@ -15,7 +15,8 @@ from connector import events
 from connector.mirror import ledger
 from connector.mirror.database import transaction
 from connector.mirror.fold import Folded, Key, StateRow, fold
-from connector.mirror.mapping import MappedColumn, MappedTable, Mapping
+from connector.mirror.mapped import MappedColumn, MappedTable
+from connector.mirror.mapping import Mapping, reader
 from connector.mirror.statements import STATE, quoted
 
 SHOWN = 20
@@ -56,7 +57,8 @@ def count(engine: Engine) -> int:
 
 def expected(table: MappedTable, said: Iterable[events.Event]) -> dict[Key, Values]:
     """The rows that a table must have for these events, by key."""
-    folded: Folded = fold((event, Mapping.read(table, event)) for event in said)
+    read = reader(table)
+    folded: Folded = fold((event, read(event)) for event in said)
     if table.kind == "history":
         names = [column.name for column in table.columns]
         rows = folded.histories.get(table.name, {})

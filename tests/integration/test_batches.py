@@ -70,6 +70,22 @@ def canonical_given(row: tuple[Any, ...]) -> Iterator[Any]:
         yield Decimal(value) if type_ == "numeric" and value is not None else value
 
 
+def test_a_column_that_equals_another_is_given_once_and_comes_out_twice(engine: Engine) -> None:
+    columns = (("a", "integer"), ("b", "timestamp"), ("c", "text"), ("d", "text"), ("e", "numeric"))
+    given = [(place, place, f"{place}", f"{place}", f"{place}") for place in range(SAME_FROM)]
+    with engine.connect() as connection:
+        found = run(connection, "", Batch(columns, given), "")
+        if connection.dialect.name == "postgresql":
+            assert len(Batch(columns, given).encoded("postgresql").arrays) == 2
+    assert [(row[0], canonical("timestamp", row[1]), *row[2:4], int(row[4])) for row in found] == given_back(
+        SAME_FROM
+    )
+
+
+def given_back(count: int) -> list[tuple[Any, ...]]:
+    return [(place, place, f"{place}", f"{place}", place) for place in range(count)]
+
+
 def test_late_columns_are_the_same_for_each_row(engine: Engine) -> None:
     batch = Batch((("a", "integer"),), [(1,), (2,)])
     with engine.connect() as connection:

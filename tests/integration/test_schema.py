@@ -182,6 +182,19 @@ def test_words_of_sql_and_of_python_may_name_columns(place: Place) -> None:
 # --- Changed in place ----------------------------------------------------------------------------
 
 
+def test_indexes_of_former_versions_go_and_missing_ones_are_made(place: Place) -> None:
+    mirror = place.open()
+    wanted = indexes(mirror)
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("CREATE INDEX ix_notifications_action ON notifications (action)")
+        connection.exec_driver_sql("DROP INDEX ix_notifications_received_at")
+    assert indexes(place.open()) == wanted
+
+
+def indexes(mirror: Mirror) -> set[str | None]:
+    return {index["name"] for index in inspect(mirror.engine).get_indexes("notifications")}
+
+
 def test_a_column_that_is_added_is_filled_from_the_ledger(place: Place) -> None:
     told(place.open())
     mirror = place.open(BASE + MORE)
@@ -360,4 +373,4 @@ def test_the_state_of_the_schema_is_told_without_a_change(place: Place) -> None:
     )
     with database.transaction(mirror.engine) as connection:
         connection.exec_driver_sql("DROP TABLE readings")
-    assert schema.state(mirror.engine, mirror.mapping) == "a table or column is missing"
+    assert schema.state(mirror.engine, mirror.mapping) == "a table, column or index is missing"

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from connector.config import Config
-from connector.errors import Defect, Poison, SchemaMoved
+from connector.errors import DatabaseOutage, Defect, Poison, SchemaMoved
 from connector.events import Event
 from connector.mirror import database, schema, verify
 from connector.mirror.sink import Chunk, Letter, Sink
@@ -200,7 +201,8 @@ def test_a_value_that_postgresql_alone_refuses_is_poison_and_leaves_nothing_behi
     good = picked(mirror, "a")
     bad = replace_copy(picked(mirror, "b"), details=b'{"OrderNumber":"1","x":1e200000}')
     chunk = mirror.chunk([good])
-    item = replace(chunk.items[0], placed=replace(chunk.items[0].placed, event=bad, offset=1))
+    first = chunk.items[0]
+    item = structs.replace(first, placed=structs.replace(first.placed, event=bad, offset=1))
     with pytest.raises(Poison, match="PostgreSQL refused the value"):
         mirror.sink.write([replace(chunk, items=[*chunk.items, item], next_offset=2)])
     assert (verify.count(mirror.engine), offsets(mirror)) == (0, [])
@@ -276,6 +278,42 @@ def test_the_late_write_of_a_zombie_is_dropped(on_postgresql: Mirror) -> None:
         late = zombie.result(DEADLINE_SECONDS)
     assert (late.new, late.known, late.positions) == ({}, {}, {("t", 0): 3})
     assert mirror.row("orders")["picked_count"] == 3
+
+
+def test_an_event_that_two_workers_write_at_once_is_tried_again_and_counted_once(
+    on_postgresql: Mirror,
+) -> None:
+    """Neither finds it in the ledger; whoever comes second is told by the ledger's key, and looks again."""
+    mirror = on_postgresql
+    mirror.write(picked(mirror, "a"))
+    same = picked(mirror, "b")
+    looked, goes_on = threading.Event(), threading.Event()
+    late = _LateSink(mirror, looked, goes_on)
+    again = mirror.chunk([same], partition=1)
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(late.write, [again])
+        assert looked.wait(DEADLINE_SECONDS)
+        mirror.write(same)
+        goes_on.set()
+        with pytest.raises(DatabaseOutage, match="meanwhile"):
+            second.result(DEADLINE_SECONDS)
+    written = late.write([again])
+    assert (written.new, written.known) == ({}, {"orders": 1})
+    assert mirror.row("orders")["picked_count"] == 2
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+
+
+class _LateSink(Sink):
+    """Stops between its look into the ledger and its insert until it is told to go on."""
+
+    def __init__(self, mirror: Mirror, looked: threading.Event, goes_on: threading.Event) -> None:
+        super().__init__(mirror.engine, mirror.mapping, schema.fingerprint(mirror.mapping), lambda: NOON)
+        self._looked, self._goes_on = looked, goes_on
+
+    def _write_new(self, *wanted: Any) -> Any:
+        self._looked.set()
+        assert self._goes_on.wait(DEADLINE_SECONDS)
+        return super()._write_new(*wanted)
 
 
 class _PausingSink(Sink):
