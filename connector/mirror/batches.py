@@ -105,11 +105,17 @@ def _as_text(type_: str, value: Any) -> str | None:
     return events.iso(value) if type_ == "timestamp" else str(value)
 
 
-# Microseconds since the epoch as an instant. In two parts, because an interval is multiplied as a
-# binary float, which holds no more than 53 bits.
-_FROM_MICROSECONDS = (
-    "'epoch'::timestamptz + {0} / 1000000 * interval '1 second' + {0} %% 1000000 * interval '1 microsecond'"
-)
+# An interval is multiplied as a binary float, which holds whole numbers up to here: to the year 2255.
+EXACT_FLOAT = 2**53
+
+
+def _instant(name: str, values: Sequence[int | None]) -> str:
+    """Microseconds since the epoch as an instant; in two parts where one number would be too great."""
+    given = [value for value in values if value is not None] or [0]
+    if max(given) < EXACT_FLOAT and min(given) > -EXACT_FLOAT:
+        return f"'epoch'::timestamptz + {name} * interval '1 microsecond'"
+    seconds, rest = f"{name} / 1000000 * interval '1 second'", f"{name} %% 1000000 * interval '1 microsecond'"
+    return f"'epoch'::timestamptz + {seconds} + {rest}"
 
 
 def _unnested(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
@@ -133,12 +139,10 @@ def _unnested(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
             held[travels_as].append((name, column))
             given.append((name, travels_as))
             arrays.append(_array(column, quoted=travels_as == "text"))
-        listed.append(_FROM_MICROSECONDS.format(name) if type_ == "timestamp" else f"{name}::{CASTS[type_]}")
-    unnest = ", ".join(f"%s::{type_}[]" for _, type_ in given)
-    names = ", ".join(name for name, _ in given)
-    return Encoded(
-        ", ".join(listed), f"FROM unnest({unnest}) AS batch({names})", tuple(scalars), tuple(arrays)
-    )
+        listed.append(_instant(name, column) if type_ == "timestamp" else f"{name}::{CASTS[type_]}")
+    # Beside each other in a SELECT the arrays are read as they are; in FROM they are first made a table.
+    unnest = ", ".join(f"unnest(%s::{type_}[]) AS {name}" for name, type_ in given)
+    return Encoded(", ".join(listed), f"FROM (SELECT {unnest}) AS batch", tuple(scalars), tuple(arrays))
 
 
 def _array(values: Sequence[Any], *, quoted: bool) -> str:
