@@ -72,7 +72,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
         The blank sorts below every character that an Id may hold.
         """
-        return f"{self.occurred_at:016d} {self.delivery_id} {self.index:06d}"
+        # Half the price of a format, and every event has one.
+        return f"{str(self.occurred_at).zfill(16)} {self.delivery_id} {str(self.index).zfill(6)}"
 
     @property
     def copy_rank(self) -> tuple[int, int]:

@@ -57,7 +57,10 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement over a batch: ``before SELECT … FROM <batch> AS batch after``."""
+    """One statement over a batch: ``before SELECT … FROM <batch> AS batch after``.
+
+    With nothing after it, it adds rows of which none is there.
+    """
 
     before: str
     batch: Encoded
@@ -65,7 +68,10 @@ class Statement:
 
     def run(self, connection: Connection) -> None:
         """Run it where no rows come back."""
-        run(connection, self.before, self.batch, self.after)
+        if self.after:
+            run(connection, self.before, self.batch, self.after)
+        else:
+            add(connection, self.before, self.batch)
 
 
 def encode(dialect: str, columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
@@ -93,6 +99,17 @@ def run(
     parameters = (*encoded.scalars, *values, *encoded.arrays)
     result = connection.exec_driver_sql(f"{before} SELECT {columns} {encoded.source} {after}", parameters)
     return result.fetchall() if result.returns_rows else ()
+
+
+def add(connection: Connection, before: str, encoded: Encoded, late: Sequence[tuple[str, Any]] = ()) -> None:
+    """``before`` with rows that cannot be in conflict with any; SQLite needs no temporary table for that."""
+    if connection.dialect.name == "postgresql":
+        run(connection, before, encoded, "", late)
+        return
+    values = tuple(_as_text(type_, value) for type_, value in late)
+    marks = ", ".join("?" * (encoded.width + len(values)))
+    rows = [(*row, *values) for row in encoded.temporary] if values else encoded.temporary
+    connection.exec_driver_sql(f"{before} VALUES ({marks})", rows)
 
 
 def _scalar(dialect: str, type_: str) -> str:
@@ -128,7 +145,7 @@ def _unnested(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
     held: dict[str, list[tuple[str, Sequence[Any]]]] = {"bigint": [], "text": []}
     for index, ((_, type_), column) in enumerate(zip(columns, values, strict=True)):
         # The first column gives the number of rows.
-        if index and len(column) >= SAME_FROM and column.count(column[0]) == len(column):
+        if index and len(column) >= SAME_FROM and _is_constant(column):
             listed.append(_scalar("postgresql", type_))
             scalars.append(_as_text(type_, column[0]))
             continue
@@ -145,17 +162,27 @@ def _unnested(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
     return Encoded(", ".join(listed), f"FROM (SELECT {unnest}) AS batch", tuple(scalars), tuple(arrays))
 
 
+def _is_constant(values: Sequence[Any]) -> bool:
+    """Whether a column is the same throughout; the ends tell of most that they are not."""
+    return bool(values[0] == values[-1]) and values.count(values[0]) == len(values)
+
+
 def _array(values: Sequence[Any], *, quoted: bool) -> str:
     """An array as PostgreSQL reads it from text; psycopg's adapter looks at every value by itself."""
     if None in values:
-        items = ("NULL" if value is None else _array((value,), quoted=quoted)[1:-1] for value in values)
-        return f"{{{','.join(items)}}}"
+        write = _item if quoted else str
+        return f"{{{','.join(['NULL' if value is None else write(value) for value in values])}}}"
     if not quoted:
         return f"{{{','.join(map(str, values))}}}"
     joined = '","'.join(values)
     if "\\" in joined or joined.count('"') > 2 * (len(values) - 1):
-        joined = '","'.join([value.replace("\\", r"\\").replace('"', r"\"") for value in values])
+        return f"{{{','.join(map(_item, values))}}}"
     return f'{{"{joined}"}}'
+
+
+def _item(value: str) -> str:
+    escaped = value.replace("\\", r"\\").replace('"', r"\"")
+    return f'"{escaped}"'
 
 
 def _in_temporary(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:

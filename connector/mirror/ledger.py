@@ -7,10 +7,11 @@ import msgspec
 from sqlalchemy import Connection
 
 from connector.events import Event
-from connector.mirror.batches import Batch, Encoded, encode, run
+from connector.mirror.batches import Batch, Encoded, add, encode, run
 from connector.mirror.statements import LEDGER
 
 PAGE = 5000
+INSERT = f"INSERT INTO notifications ({', '.join(name for name, _ in LEDGER)}, mirrored_at)"
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False):
@@ -62,7 +63,7 @@ def known(connection: Connection, event_ids: Encoded) -> set[str]:
 
 def insert(connection: Connection, rows: Encoded, mirrored_at: int) -> None:
     """Insert events that the ledger does not hold."""
-    _insert(connection, rows, mirrored_at, "")
+    add(connection, INSERT, rows, [("timestamp", mirrored_at)])
 
 
 def held(connection: Connection, event_ids: Iterable[str]) -> dict[str, Event]:
@@ -75,14 +76,8 @@ def restate(connection: Connection, better: Sequence[Placed], mirrored_at: int) 
     names = [name for name, _ in LEDGER if name != "event_id"]
     sets = ", ".join(f"{name} = excluded.{name}" for name in (*names, "mirrored_at"))
     after = f"ON CONFLICT (event_id) DO UPDATE SET {sets}"
-    _insert(connection, encoded(connection.dialect.name, better), mirrored_at, after)
-
-
-def _insert(connection: Connection, rows: Encoded, mirrored_at: int, after: str) -> None:
-    names = ", ".join(name for name, _ in LEDGER)
-    before = f"INSERT INTO notifications ({names}, mirrored_at)"
-    late = [("timestamp", mirrored_at)]
-    run(connection, before, rows, after, late)
+    rows = encoded(connection.dialect.name, better)
+    run(connection, INSERT, rows, after, [("timestamp", mirrored_at)])
 
 
 def of_entities(

@@ -175,8 +175,9 @@ class Reading:
                     key: Cells = (event.event_id, index)
                 else:
                     key = key_of(pool)
-                    if None in key or not all(map(str.strip, key)):
-                        raise _unusable(table, key, event)
+                    for part in key:
+                        if not part or part.isspace():
+                            raise _unusable(table, key, event)
                 found.append(Contribution(table, key, cells_of(pool)))
         return found
 
