@@ -147,7 +147,9 @@ class Reading:
         self._each = tables[0].each
         wanted = [pair for table in tables for pair in table.sources(action)]
         # Each source once, with the first column that wants it.
-        columns = {source: column.name for column, source in reversed(wanted)}
+        columns: dict[Source, str] = {}
+        for column, source in wanted:
+            columns.setdefault(source, column.name)
         paths = sorted((source for source in columns if isinstance(source, Path)), key=_is_deep)
         fields = [source for source in columns if isinstance(source, Field)]
         constants = [source for source in columns if isinstance(source, Constant)]

@@ -284,6 +284,12 @@ def test_a_poison_names_the_field_and_the_column() -> None:
         shipped.mapping.contributions(bad)
 
 
+def test_a_poison_names_the_one_of_several_paths_that_holds_it() -> None:
+    bad = custom.event("ProductChanged", {"ProductNumber": "1", "Deep": {"Due": "soon"}})
+    with pytest.raises(Poison, match=r"Details\.Deep\.Due \(column due\): 'soon' is no ISO-8601 instant"):
+        custom.mapping.contributions(bad)
+
+
 @pytest.mark.parametrize(
     "text",
     [

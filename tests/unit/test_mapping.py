@@ -3,9 +3,10 @@
 import pytest
 
 from connector import config
-from connector.mirror import schema
+from connector.mirror import schema, values
 from connector.mirror.mapping import Mapping
 from tests.conftest import ROOT, SECRET
+from tests.strategies import Maker
 
 TEXTS = {name: (ROOT / "config" / name).read_text() for name in config.FILES}
 
@@ -46,6 +47,19 @@ def test_an_instant_needs_no_version_beside_it_and_a_value_does() -> None:
     assert merges["balance_as_of"] == ("max", None)
     products = {column.name: column.merge for column in shipped.table("products").columns}
     assert products == {"created_at": "min", "changed_at": "max", "change_count": "count"}
+
+
+def test_a_value_that_several_columns_hold_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    text = values.indexed_text
+    monkeypatch.setattr(values, "indexed_text", lambda value: read.append(value) or text(value))
+    maker = Maker(config.parse(TEXTS, {"XTND_WEBHOOK_SECRET": SECRET}))
+    event = maker.event("BalanceChanged", {"ProductNumber": "P", "Warehouse": "W", "Balance": 5})
+    read.clear()
+    said = {one.table.name: one for one in maker.mapping.contributions(event)}
+    assert [value for value in read if value in "PW"] == ["P", "W"]
+    assert said["stock_balances"].key == ("P", "W")
+    assert said["stock_balance_history"].cells[:2] == ("P", "W")
 
 
 def test_a_description_changes_no_rule_and_everything_else_does() -> None:
