@@ -25,6 +25,14 @@ DEFECT_CLASSES = ("42", "0A", "2B")
 DEFECT_EXCEPTIONS = ("42501",)  # insufficient privilege is mended outside: an outage
 UNIQUE_VIOLATION = "23505"
 SQLITE_POISON = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")
+SQLITE_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=NORMAL",
+    "foreign_keys=ON",
+    "temp_store=MEMORY",
+    # KiB. Ids are random, so a batch touches pages all over; with SQLite's 2 MB most were read anew.
+    "cache_size=-8000",
+)
 SQLITE_MINIMUM = (3, 37, 0)  # STRICT tables
 
 
@@ -84,7 +92,7 @@ def _sqlite_engine(url: URL, database: Database) -> Engine:
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # transactions are begun by _on_begin, explicitly
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY"):
+        for pragma in SQLITE_PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")
