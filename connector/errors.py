@@ -78,6 +78,13 @@ class Poison(ConnectorError):
         super().__init__(f"{reason}: {error}")
 
 
+class AlreadyThere(Poison):
+    """A row that was taken for new stands there already."""
+
+    def __init__(self, error: str) -> None:
+        super().__init__("database-refused", error)
+
+
 class Defect(ConnectorError):
     """A bug in this program, or a state that it must not go on from."""
 

@@ -59,19 +59,23 @@ class Encoded:
 class Statement:
     """One statement over a batch: ``before SELECT … FROM <batch> AS batch after``.
 
-    With nothing after it, it adds rows of which none is there.
+    ``adds``: its rows are new whenever the events are, and ``after`` is for those that are there.
     """
 
     before: str
     batch: Encoded
     after: str
+    adds: bool = False
 
-    def run(self, connection: Connection) -> None:
-        """Run it where no rows come back."""
-        if self.after:
-            run(connection, self.before, self.batch, self.after)
-        else:
+    def run(self, connection: Connection, *, new: bool = False) -> None:
+        """Run it where no rows come back; ``new`` are rows of new events, which costs less.
+
+        Then a row that is there all the same raises what becomes ``AlreadyThere``.
+        """
+        if new and self.adds:
             add(connection, self.before, self.batch)
+        else:
+            run(connection, self.before, self.batch, self.after)
 
 
 def encode(dialect: str, columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from connector.config import Database
-from connector.errors import ConnectorError, DatabaseOutage, Defect, Poison, StartupError
+from connector.errors import AlreadyThere, ConnectorError, DatabaseOutage, Defect, Poison, StartupError
 
 # SQLSTATE classes (PostgreSQL, appendix A) by the reaction that they need.
 POISON_CLASSES = ("22", "23", "54")  # data exception, constraint violation, row or index too big
@@ -24,6 +24,7 @@ POISON_CLASSES = ("22", "23", "54")  # data exception, constraint violation, row
 DEFECT_CLASSES = ("42", "0A", "2B")
 DEFECT_EXCEPTIONS = ("42501",)  # insufficient privilege is mended outside: an outage
 UNIQUE_VIOLATION = "23505"
+SQLITE_UNIQUE = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
 SQLITE_POISON = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")
 SQLITE_PRAGMAS = (
     "journal_mode=WAL",
@@ -133,6 +134,8 @@ def _translate_postgresql(error: psycopg.Error) -> ConnectorError:
     if state == UNIQUE_VIOLATION and error.diag.table_name == "notifications":
         # Between the look into the ledger and the insert; the next look finds it.
         return DatabaseOutage("Another worker wrote one of these events meanwhile.")
+    if state == UNIQUE_VIOLATION:
+        return AlreadyThere(f"PostgreSQL refused the value: {message} ({state}).")
     if state[:2] in POISON_CLASSES:
         return Poison("database-refused", f"PostgreSQL refused the value: {message} ({state}).")
     if (state[:2] in DEFECT_CLASSES and state not in DEFECT_EXCEPTIONS) or (
@@ -148,6 +151,8 @@ def _translate_postgresql(error: psycopg.Error) -> ConnectorError:
 
 def _translate_sqlite(error: sqlite3.Error) -> ConnectorError:
     name = getattr(error, "sqlite_errorname", "") or ""
+    if name in SQLITE_UNIQUE:
+        return AlreadyThere(f"SQLite refused the value: {error} ({name}).")
     if name.startswith(SQLITE_POISON) or isinstance(error, sqlite3.IntegrityError | sqlite3.DataError):
         return Poison("database-refused", f"SQLite refused the value: {error} ({name}).")
     if name == "SQLITE_ERROR" or (not name and isinstance(error, sqlite3.ProgrammingError)):

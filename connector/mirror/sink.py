@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from connector.errors import SchemaMoved
+from connector.errors import AlreadyThere, SchemaMoved
 from connector.mirror import ledger
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
@@ -99,6 +99,13 @@ class Sink:
         Raises ``DatabaseOutage`` (nothing happened, or it may have: do it again), ``Poison`` (some
         event here cannot be stored: split), ``Defect`` or ``SchemaMoved`` (stop the process).
         """
+        try:
+            return self._write(chunks, prepared, new=True)
+        except AlreadyThere:
+            # History of events that the ledger does not hold: somebody cut it, or restored it alone.
+            return self._write(chunks, prepared, new=False)
+
+    def _write(self, chunks: Sequence[Chunk], prepared: Rows | None, *, new: bool) -> Written:
         written = Written()
         with transaction(self._engine) as connection:
             self._fence_schema(connection)
@@ -109,7 +116,7 @@ class Sink:
                 # Nearly always all of what was prepared is wanted; chunks that come again are cut.
                 if prepared is None or len(prepared.items) != len(items):
                     prepared = rows_of(self._dialect, self._mapping, items)
-                self._write_events(connection, prepared, written)
+                self._write_events(connection, prepared, written, new=new)
             self._write_letters(connection, wanted, held)
             self._move_offsets(connection, wanted, written)
         return written
@@ -168,21 +175,23 @@ class Sink:
         written.holes[chunk.tp] = held
         return False
 
-    def _write_events(self, connection: Connection, rows: Rows, written: Written) -> None:
+    def _write_events(
+        self, connection: Connection, rows: Rows, written: Written, *, new: bool = False
+    ) -> None:
         now = self._clock()
         known = ledger.known(connection, rows.ids)
         fresh = self._without(rows, known) if known else rows
         if fresh is not None:
-            self._write_new(connection, fresh, now)
+            self._write_fresh(connection, fresh, now, new=new)
             written.new = _by_family(fresh.distinct.values())
         if known:
             self._restate(connection, [rows.distinct[event_id] for event_id in sorted(known)], now)
         written.known = _by_family(rows.items) - written.new
 
-    def _write_new(self, connection: Connection, rows: Rows, now: int) -> None:
+    def _write_fresh(self, connection: Connection, rows: Rows, now: int, *, new: bool) -> None:
         ledger.insert(connection, rows.ledger, now)
         for join in rows.joins:
-            join.run(connection)
+            join.run(connection, new=new)
 
     def _without(self, rows: Rows, known: set[str]) -> Rows | None:
         """Leave out events that the ledger holds; None when nothing is left."""

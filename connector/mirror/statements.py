@@ -140,15 +140,18 @@ def write_history(
     *,
     columns: Sequence[MappedColumn] | None = None,
 ) -> Statement:
-    """Writes the history of new events, or fills ``columns`` of rows that are there already."""
+    """Writes history rows; one that is there already is written over with the same event's values."""
     chosen = table.columns if columns is None else columns
     named = tuple((column.name, column.type) for column in (*table.key, *chosen))
     cells = list(zip(*rows.values(), strict=True))
     values = [*zip(*rows, strict=True), *[cells[table.columns.index(column)] for column in chosen]]
     sets = ", ".join(f"{quoted(column.name)} = excluded.{quoted(column.name)}" for column in chosen)
-    there = f"ON CONFLICT (event_id, row_index) DO UPDATE SET {sets}"
-    before = f"INSERT INTO {quoted(table.name)} ({_names(named)})"
-    return Statement(before, encode(dialect, named, values), "" if columns is None else there)
+    return Statement(
+        f"INSERT INTO {quoted(table.name)} ({_names(named)})",
+        encode(dialect, named, values),
+        f"ON CONFLICT (event_id, row_index) DO {f'UPDATE SET {sets}' if sets else 'NOTHING'}",
+        adds=True,
+    )
 
 
 def delete_keys(connection: Connection, table: str, columns: Sequence[str], keys: Iterable[Key]) -> None:

@@ -208,6 +208,17 @@ def test_a_value_that_postgresql_alone_refuses_is_poison_and_leaves_nothing_behi
     assert (verify.count(mirror.engine), offsets(mirror)) == (0, [])
 
 
+def test_history_whose_events_were_taken_out_of_the_ledger_is_written_over(mirror: Mirror) -> None:
+    said = mirror.event("BalanceChanged", {"ProductNumber": "P", "Warehouse": "W", "Balance": 1})
+    mirror.write(said)
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("DELETE FROM notifications")
+        connection.exec_driver_sql("UPDATE stock_balance_history SET quantity = 7")
+    assert mirror.write(said).new == {"balances": 1}
+    (row,) = mirror.rows("stock_balance_history")
+    assert int(row["quantity"]) == 1
+
+
 def test_dead_letters_go_in_with_the_offset_and_once(mirror: Mirror) -> None:
     row = {
         "dead_letter_id": "d1", "stage": "worker", "reason": "r", "error": "e.", "hook": None, "action": None,
@@ -310,10 +321,10 @@ class _LateSink(Sink):
         super().__init__(mirror.engine, mirror.mapping, schema.fingerprint(mirror.mapping), lambda: NOON)
         self._looked, self._goes_on = looked, goes_on
 
-    def _write_new(self, *wanted: Any) -> Any:
+    def _write_fresh(self, *wanted: Any, **how: Any) -> Any:
         self._looked.set()
         assert self._goes_on.wait(DEADLINE_SECONDS)
-        return super()._write_new(*wanted)
+        return super()._write_fresh(*wanted, **how)
 
 
 class _PausingSink(Sink):
