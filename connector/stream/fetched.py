@@ -1,5 +1,6 @@
 """What passes between the transport and the rest: chunks of raw records, and where to go on."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -63,6 +64,15 @@ class Host(Protocol):
 
     locator: Locator
     budget: int
+
+
+def allowance(waiting: Counter[str], budget: int) -> int:
+    """How many records of one topic may wait, when so many wait of each.
+
+    Twice the budget while no more than that waits in all: a worker with one backlog to carry shall
+    always find a whole batch, and one with seven shall not hold seven times as many.
+    """
+    return 2 * budget if waiting.total() < 2 * budget else budget
 
 
 class ReadOffsets(dict[TP, None]):

@@ -23,7 +23,7 @@ from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 
-from connector.stream.fetched import Fetched, Host, Place, Position, ReadOffsets
+from connector.stream.fetched import Fetched, Host, Place, Position, ReadOffsets, allowance
 
 log = structlog.get_logger(__name__)
 
@@ -117,14 +117,14 @@ class ChunkConsumer(driver.Consumer):
         return {}
 
     def _fetchable(self) -> dict[TP, Place]:
-        """Placed partitions, without those of a topic whose records already fill the budget."""
-        budget = cast("Host", self.app).budget
+        """Placed partitions, without those of a topic of which enough records wait already."""
         waiting: Counter[str] = Counter()
         for message, records in self._waiting.items():
             waiting[message.topic] += records
+        allowed = allowance(waiting, cast("Host", self.app).budget)
         active = self._get_active_partitions() | self._buffered_partitions
         return {
-            tp: place for tp, place in self._places.items() if tp in active and waiting[tp.topic] < budget
+            tp: place for tp, place in self._places.items() if tp in active and waiting[tp.topic] < allowed
         }
 
     def _chunk(self, tp: TP, records: list[Any], place: Place) -> ConsumerMessage | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +17,7 @@ from connector.mirror.rows import Item
 from connector.mirror.sink import Chunk
 from connector.stream import decode
 from connector.stream.delivery import joined, rounds
-from connector.stream.fetched import Fetched, Log, Position, ReadOffsets
+from connector.stream.fetched import Fetched, Log, Position, ReadOffsets, allowance
 from connector.stream.limit import Limit
 from connector.stream.patience import Patience
 from connector.stream.positions import Positions
@@ -266,3 +267,9 @@ def test_a_failpoint_strikes_at_its_time_only() -> None:
 def test_a_plan_that_cannot_be_read_is_refused() -> None:
     with pytest.raises(ValueError, match="XTND_FAILPOINTS"):
         failpoints.load({"XTND_FAILPOINTS": "explode-agent"})
+
+
+def test_a_single_backlog_may_wait_twice_as_long_as_seven_that_wait_together() -> None:
+    assert allowance(Counter({"balances": 3999}), 2000) == 4000
+    together = Counter({f"topic-{n}": 1000 for n in range(7)})
+    assert allowance(together, 2000) == 2000
