@@ -12,7 +12,7 @@ from tests.servers import PostgresServer, kafka_broker, postgres_server
 
 report = Report()
 # PostgreSQL as it is set up for a mirror of this size (docs/performance.md); durability stays on.
-POSTGRES = ("shared_buffers=4GB", "max_wal_size=8GB", "checkpoint_timeout=15min")
+POSTGRES = ("shared_buffers=6GB", "max_wal_size=8GB", "checkpoint_timeout=15min")
 
 
 @pytest.fixture(scope="session")
