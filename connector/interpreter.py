@@ -6,8 +6,10 @@ import sys
 from contextlib import suppress
 
 # New objects between two looks for cycles; Python's own 700 has a batch of events walked over for
-# ever: a fifth of a worker's time.
-YOUNG_OBJECTS = 300_000
+# ever: a fifth of a worker's time. A worker makes next to no cycles. A refused request is one, so a
+# gateway looks more often.
+WORKER_YOUNG_OBJECTS = 300_000
+GATEWAY_YOUNG_OBJECTS = 50_000
 # How long a busy thread may keep the others waiting, in seconds. A thread that comes back from the
 # database or the network waits for so long, and a transaction comes back six times; with Python's own
 # 5 ms a worker stood still for a third of its time.
@@ -16,10 +18,13 @@ SWITCH_SECONDS = 0.0002
 M_ARENA_MAX = -8
 
 
-def set_for_batches() -> None:
-    """Look for cycles rarely, never among what the process was started with, and share the time finely."""
+def set_for_batches(*, young_objects: int) -> None:
+    """Look for cycles after so many new objects, and share the time finely.
+
+    What the process was started with is never looked at again.
+    """
     gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, 20, 100)
+    gc.set_threshold(young_objects, 20, 100)
     sys.setswitchinterval(SWITCH_SECONDS)
     _share_one_heap()
 

@@ -19,7 +19,7 @@ from connector.gateway.guard import GuardedProtocol, Room
 from connector.gateway.intake import Intake
 from connector.gateway.publisher import Publisher
 from connector.gateway.spool import Spool
-from connector.interpreter import set_for_batches
+from connector.interpreter import GATEWAY_YOUNG_OBJECTS, set_for_batches
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ GROWTH = 2
 def run_gateway(config: Config) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code. Raises ``StartupError``."""
     _check_sizes(config)
-    set_for_batches()
+    set_for_batches(young_objects=GATEWAY_YOUNG_OBJECTS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(config))
 

@@ -21,7 +21,7 @@ from connector import admin, failpoints, topics
 from connector.config import Config
 from connector.errors import Defect, KafkaOutage
 from connector.events import DeadLetter
-from connector.interpreter import set_for_batches
+from connector.interpreter import WORKER_YOUNG_OBJECTS, set_for_batches
 from connector.mirror import database, schema
 from connector.mirror.mapping import Mapping
 from connector.mirror.sink import Partition, Sink
@@ -54,7 +54,7 @@ def run_worker(config: Config) -> int:
     if getattr(streams, "_CStreamIterator", None) is None:
         raise Defect("Faust's compiled stream iterator is missing: without it stale events are acked.")
     failpoints.load(os.environ)
-    set_for_batches()
+    set_for_batches(young_objects=WORKER_YOUNG_OBJECTS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(Worker(config).run())
         # A database call may hang in its thread for as long as the database does; it is not
