@@ -137,7 +137,7 @@ def forget(producer: KafkaProducer, topic: str, partition: int) -> None:
     accumulator, place = producer._accumulator, TopicPartition(topic, partition)  # noqa: SLF001
     with accumulator._tp_lock(place):  # noqa: SLF001
         if not accumulator._batches[place]:  # noqa: SLF001
-            del accumulator._batches[place]  # noqa: SLF001
+            accumulator._batches.pop(place, None)  # noqa: SLF001
 
 
 def wake(producer: KafkaProducer) -> None:

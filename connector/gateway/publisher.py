@@ -219,9 +219,16 @@ class Publisher:
                     self._conclude(handover, load.error)
         while self._held and self._held[0].concluded:
             self._held.popleft()
-        if not self._lanes.underway and self._more():
+        if self._more():
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """See to it that what waits is shipped, also where only some lanes are free again."""
+        if not self._lanes.underway:
             # Where few came since the last shipment, the next one shall not be smaller still.
             self._gather(MOMENT_SECONDS if len(self._gathered) >= CROWD else LINGER_SECONDS)
+        elif self._linger is None:
+            self._gather(PATIENCE_SECONDS)
 
     def _conclude(self, handover: Handover, error: BaseException | None) -> None:
         """Answer a delivery, and hold it no longer."""

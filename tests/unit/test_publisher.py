@@ -127,6 +127,26 @@ def test_what_comes_meanwhile_waits_for_the_shipment_before_it() -> None:
     play(act)
 
 
+def test_what_waits_behind_a_busy_partition_leaves_when_that_is_free_though_another_is_stuck() -> None:
+    async def act(publisher: Publisher, puppet: Puppet) -> None:
+        stuck, early = taken(publisher, record(b"21")), taken(publisher, record(b"foobar"))
+        first = {batch.topic_partition.partition: batch for batch in await puppet.shipped()}
+        assert len(first) == 2
+        late = taken(publisher, record(b"foobar"))
+        await asyncio.sleep(publishing.PATIENCE_SECONDS * 2)  # its own look finds the partition busy
+        assert puppet.drain() == []
+        busy = batches.partition_of(puppet, TOPIC, b"foobar")  # type: ignore[arg-type]
+        answer([first.pop(busy)])
+        await early
+        answer(await puppet.shipped())
+        await late
+        assert not stuck.done()
+        answer(list(first.values()))
+        await stuck
+
+    play(act)
+
+
 def test_a_partition_whose_broker_is_slow_does_not_keep_the_others() -> None:
     async def act(publisher: Publisher, puppet: Puppet) -> None:
         slow = taken(publisher, record(b"21"))
