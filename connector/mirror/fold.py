@@ -50,7 +50,7 @@ def fold(said: Iterable[tuple[Event, Sequence[Contribution]]]) -> Folded:
     folded = Folded()
     for event, contributions in said:
         version = event.version
-        told: list[StateRow] = []
+        told: set[int] = set()
         for said_of in contributions:
             table, key = said_of.table, said_of.key
             if table.kind == "history":
@@ -62,10 +62,10 @@ def fold(said: Iterable[tuple[Event, Sequence[Contribution]]]) -> Folded:
                 row = rows[key] = _first(table, event, said_of.cells, version)
             else:
                 # Several row objects of one event with one key count once.
-                again = any(row is other for other in told)
+                again = id(row) in told
                 _absorb_event(row, event, version, again=again)
                 _absorb_cells(table, row, said_of.cells, version, again=again)
-            told.append(row)
+            told.add(id(row))
     return folded
 
 

@@ -169,43 +169,59 @@ class Reading:
         """
         found = []
         for index, row in enumerate(rows if self._each is None else list(_spread(rows, self._each))):
-            pool = self._pool(event, row)
+            pool, sound = self._pool(event, row)
             for table, required, key_of, cells_of in self._picks:
+                cells = cells_of(pool)
+                if not sound:
+                    _refuse(cells)
                 if required is not None and None in required(pool):
                     continue
                 if key_of is None:
                     key: Cells = (event.event_id, index)
                 else:
                     key = key_of(pool)
+                    if not sound:
+                        _refuse(key)
                     for part in key:
                         if not part or part.isspace():
                             raise _unusable(table, key, event)
-                found.append(Contribution(table, key, cells_of(pool)))
+                found.append(Contribution(table, key, cells))
         return found
 
-    def _pool(self, event: Event, row: Row) -> Sequence[Any]:
-        """Every value that a table wants of a row object, each read once."""
+    def _pool(self, event: Event, row: Row) -> tuple[Sequence[Any], bool]:
+        """Every value that a table wants of a row object, each read once, and whether all could be.
+
+        In the place of one that could not stands why: no table may have a use for it.
+        """
+        sound = True
         try:
             pool = [get(row.get(name)) for name, get in self._names]
             pool.extend([_first_found(path, row) for path in self._deep])
         except Poison:
-            raise self._blamed(row) from None
+            pool, sound = [_tried(path, column, row) for path, column in self._columns], False
         pool.extend([field(event) for field in self._fields])
         pool.extend(self._constants)
-        return pool
+        return pool, sound
 
-    def _blamed(self, row: Row) -> Poison:
-        """Why a row object cannot be read, naming the path and a column."""
-        for path, column in self._columns:
-            for keys in path.paths:
-                try:
-                    path.reader(events.value_at(row, keys))
-                except Poison as poison:
-                    what = f"Details.{'.'.join(keys)} (column {column}): {poison.error}"
-                    return Poison(poison.reason, what)
-                if events.value_at(row, keys) is not None:
-                    break
-        raise AssertionError("a row object that could not be read can be read")
+
+def _refuse(values_read: Cells) -> None:
+    """Raise the first ``Poison`` among values."""
+    for value in values_read:
+        if isinstance(value, Poison):
+            raise value
+
+
+def _tried(path: Path, column: str, row: Row) -> Any:
+    """The value at a path, or the ``Poison`` that names path and column."""
+    for keys in path.paths:
+        value = events.value_at(row, keys)
+        if value is None:
+            continue
+        try:
+            return path.reader(value)
+        except Poison as poison:
+            return Poison(poison.reason, f"Details.{'.'.join(keys)} (column {column}): {poison.error}")
+    return None
 
 
 def _is_deep(path: Path) -> bool:

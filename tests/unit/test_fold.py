@@ -284,6 +284,30 @@ def test_a_poison_names_the_field_and_the_column() -> None:
         shipped.mapping.contributions(bad)
 
 
+def test_a_row_object_without_what_its_table_requires_is_skipped_whatever_its_key_is() -> None:
+    maker = made(
+        """
+tables:
+  readings:
+    actions: [ProductChanged]
+    key:
+      name: {path: Name}
+    columns:
+      value: {rule: latest, type: numeric, path: Value}
+    requires: [value]
+"""
+    )
+    for name in ({"x": 1}, "a" * 1025, None):
+        skipped = maker.event("ProductChanged", {"ProductNumber": "1", "Name": name})
+        assert maker.mapping.contributions(skipped) == []
+        bad = maker.event("ProductChanged", {"ProductNumber": "1", "Name": name, "Value": 1})
+        assert reason(lambda bad=bad: maker.mapping.contributions(bad)) in (
+            "not-text",
+            "text-too-long",
+            "key-missing",
+        )
+
+
 def test_a_poison_names_the_one_of_several_paths_that_holds_it() -> None:
     bad = custom.event("ProductChanged", {"ProductNumber": "1", "Deep": {"Due": "soon"}})
     with pytest.raises(Poison, match=r"Details\.Deep\.Due \(column due\): 'soon' is no ISO-8601 instant"):
