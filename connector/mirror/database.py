@@ -131,7 +131,7 @@ def translate(error: Exception) -> ConnectorError:
 def _translate_postgresql(error: psycopg.Error) -> ConnectorError:
     state = error.sqlstate or ""
     message = _first_line(error)
-    if state == UNIQUE_VIOLATION and error.diag.table_name == "notifications":
+    if state == UNIQUE_VIOLATION and error.diag.constraint_name == "notifications_pkey":
         # Between the look into the ledger and the insert; the next look finds it.
         return DatabaseOutage("Another worker wrote one of these events meanwhile.")
     if state == UNIQUE_VIOLATION:

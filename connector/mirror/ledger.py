@@ -80,6 +80,12 @@ def restate(connection: Connection, better: Sequence[Placed], mirrored_at: int) 
     run(connection, INSERT, rows, after, [("timestamp", mirrored_at)])
 
 
+def untold(dialect: str) -> str:
+    """Events whose entity key does not tell all entities that they speak of; an index holds just these."""
+    kind = "jsonb_typeof" if dialect == "postgresql" else "json_type"
+    return f"{kind}(details) = 'array' OR entity_key IS NULL"
+
+
 def of_entities(
     connection: Connection, actions: Iterable[str], entity_keys: Iterable[str]
 ) -> Iterator[Event]:
@@ -88,15 +94,13 @@ def of_entities(
     An event with an array of Details is keyed by its first object alone, and one that came before
     its action was in a family by nothing, so all of those come too.
     """
-    kind = "jsonb_typeof" if connection.dialect.name == "postgresql" else "json_type"
-    untold = f"({kind}(details) = 'array' OR entity_key IS NULL)"
     wanted = set(actions)
     seen: set[str] = set()
     for event in _select(connection, "entity_key", entity_keys):
         if event.action in wanted:
             seen.add(event.event_id)
             yield event
-    for event in _pages(connection, wanted, f"AND {untold}"):
+    for event in _pages(connection, wanted, f"AND ({untold(connection.dialect.name)})"):
         if event.event_id not in seen:
             yield event
 

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnComment, SetTableComment
 
 from connector.config import Config
-from connector.errors import Poison, StartupError
+from connector.errors import DatabaseOutage, Poison, StartupError
 from connector.events import Event
 from connector.mirror import ledger, statements, views
 from connector.mirror.batches import Batch, run
@@ -77,9 +77,24 @@ def ensure(engine: Engine, config: Config, mapping: Mapping) -> Filled:
         if _recorded(connection).get(("", "")) != fingerprint(mapping) or not _complete(connection, tables):
             filled = _change(connection, tables, mapping)
         _make_views(connection, config, mapping)
+    _drop_former_indexes(engine)
     for table, columns in filled.columns.items():
         log.info("filled from the ledger", table=table, columns=columns or "all")
     return filled
+
+
+def _drop_former_indexes(engine: Engine) -> None:
+    """Drop indexes of former versions, unless somebody reads the ledger: then the next start does it."""
+    try:
+        with transaction(engine) as connection:
+            held = {index["name"] for index in inspect(connection).get_indexes("notifications")}
+            former = [name for name in FORMER_INDEXES if name in held]
+            if former and connection.dialect.name == "postgresql":
+                connection.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
+            for name in former:
+                connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(name)}")
+    except DatabaseOutage as outage:
+        log.info("indexes of a former version stay for now", reason=str(outage))
 
 
 def state(engine: Engine, mapping: Mapping) -> str | None:
@@ -235,8 +250,6 @@ def _add_columns(connection: Connection, table: Table, mapping: Mapping) -> None
 
 
 def _make_indexes(connection: Connection, table: Table) -> None:
-    for name in FORMER_INDEXES:
-        connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(name)}")
     for index in table.indexes:
         connection.execute(CreateIndex(index, if_not_exists=True))
 

@@ -18,12 +18,14 @@ from sqlalchemy import (
     Numeric,
     Table,
     Text,
+    text,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import registry
 from sqlalchemy.types import TypeEngine, UserDefinedType
 from sqlmodel import Field, SQLModel
 
+from connector.mirror.ledger import untold
 from connector.mirror.mapped import MappedColumn, MappedTable
 from connector.mirror.mapping import Mapping
 
@@ -133,7 +135,7 @@ class Tables:
             "The ledger: every event once, as received.",
             [("entity_key",)],
         )
-        _add_time_index(self.table("notifications"))
+        _add_ledger_indexes(self.table("notifications"))
         self.dead_letters = self._model(
             "dead_letters",
             _dead_letters(),
@@ -178,8 +180,15 @@ class Tables:
         return self.metadata.tables[name]
 
 
-def _add_time_index(ledger: Table) -> None:
-    """For questions about a stretch of time: a block range index, which costs a batch next to nothing."""
+def _add_ledger_indexes(ledger: Table) -> None:
+    """Two that cost a batch next to nothing: for a stretch of time, and for what no entity key finds."""
+    Index(
+        "ix_notifications_untold",
+        ledger.c.action,
+        ledger.c.event_id,
+        postgresql_where=text(untold("postgresql")),
+        sqlite_where=text(untold("sqlite")),
+    )
     Index(
         "ix_notifications_received_at",
         ledger.c.received_at,

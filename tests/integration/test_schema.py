@@ -11,7 +11,7 @@ from sqlalchemy import inspect
 from connector import config
 from connector.config import Config
 from connector.errors import Defect, SchemaMoved, StartupError
-from connector.mirror import database, schema, verify
+from connector.mirror import database, ledger, schema, verify
 from connector.mirror.mapping import Mapping
 from tests import strategies
 from tests.conftest import ROOT, SECRET
@@ -189,6 +189,35 @@ def test_indexes_of_former_versions_go_and_missing_ones_are_made(place: Place) -
         connection.exec_driver_sql("CREATE INDEX ix_notifications_action ON notifications (action)")
         connection.exec_driver_sql("DROP INDEX ix_notifications_received_at")
     assert indexes(place.open()) == wanted
+
+
+def test_an_index_of_a_former_version_stays_while_somebody_reads_the_ledger(on_postgresql: Place) -> None:
+    place = on_postgresql
+    mirror = place.open()
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("CREATE INDEX ix_notifications_action ON notifications (action)")
+    with mirror.engine.begin() as reader:
+        reader.exec_driver_sql("SELECT COUNT(*) FROM notifications")
+        assert "ix_notifications_action" in indexes(place.open())
+    assert "ix_notifications_action" not in indexes(place.open())
+
+
+def test_events_that_no_entity_key_finds_have_an_index_of_their_own(place: Place) -> None:
+    """Looked for at each better copy of an event: not by way of the whole ledger."""
+    mirror = place.open()
+    mirror.write(
+        *(mirror.event("ProductChanged", {"ProductNumber": "1"}, delivery=f"d{n}") for n in range(500))
+    )
+    on_postgresql = mirror.engine.dialect.name == "postgresql"
+    query = (
+        f"{'EXPLAIN' if on_postgresql else 'EXPLAIN QUERY PLAN'} SELECT event_id FROM notifications "
+        f"WHERE event_id > '' AND action IN ('ProductChanged') AND ({ledger.untold(mirror.engine.dialect.name)}) "
+        "ORDER BY event_id LIMIT 10"
+    )
+    with mirror.engine.begin() as connection:
+        connection.exec_driver_sql("ANALYZE")
+        plan = str(connection.exec_driver_sql(query).fetchall())
+    assert "ix_notifications_untold" in plan
 
 
 def indexes(mirror: Mirror) -> set[str | None]:
