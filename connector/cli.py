@@ -157,7 +157,7 @@ def topics_command(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Create the topics and set them as topics.yaml says."""
-    from connector import topics  # noqa: PLC0415
+    from connector.kafka import topics  # noqa: PLC0415
 
     settings = load_beside(config_dir, data_dir, kafka=kafka)
     left = topics.deviations(settings) if check else topics.ensure(settings)

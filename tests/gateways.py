@@ -20,7 +20,7 @@ from connector.gateway.app import Gateway, Intake
 from connector.gateway.publisher import Publisher
 from connector.gateway.server import public_server
 from connector.gateway.signature import sign
-from connector.topics import Routes
+from connector.kafka.routes import Routes
 
 DEADLINE_SECONDS = 15.0
 PATH = "/webhooks/xtnd"

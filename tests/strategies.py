@@ -13,13 +13,13 @@ from sqlalchemy import Engine, inspect
 from connector import events
 from connector.config import Config
 from connector.events import Event
+from connector.kafka.routes import Routes
 from connector.mirror import database, schema
 from connector.mirror.ledger import Placed
 from connector.mirror.mapping import Mapping
 from connector.mirror.rows import Item
 from connector.mirror.sink import Chunk, Sink
 from connector.mirror.statements import quoted
-from connector.topics import Routes
 
 NOON = 1_700_000_000_000_000
 MINUTE = 60_000_000

@@ -20,9 +20,11 @@ import yaml
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from sqlalchemy import Engine, NullPool, create_engine, text
 
-from connector import config, events, topics
+from connector import config, events
 from connector.config import Config
 from connector.events import Event
+from connector.kafka import topics
+from connector.kafka.routes import Routes
 from connector.local.ports import free_port
 from connector.local.stopping import wait_until
 from connector.mirror import database, verify
@@ -141,7 +143,7 @@ class World:
             folder / "config", self.prefix, {"worker": worker, **(sections or {})}
         )
         self.config: Config = config.load(self.config_dir, self.environ, {})
-        self.routes = topics.Routes(self.config)
+        self.routes = Routes(self.config)
         self.workers: list[WorkerProcess] = []
         self.engine: Engine = database.connect(self.config.database, connections=2)
         # For looking and for locking: without the timeouts of the product's engine, and reading SQLite

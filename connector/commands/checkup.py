@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from connector import topics
 from connector.config import Config
 from connector.errors import ConnectorError, KafkaOutage
+from connector.kafka import topics
 from connector.mirror import database, schema
 from connector.mirror import verify as mirror_verify
 from connector.mirror.mapping import Mapping

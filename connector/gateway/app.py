@@ -21,7 +21,7 @@ from connector.gateway import signature
 from connector.gateway.problems import Problem
 from connector.gateway.records import RECORD_OVERHEAD_BYTES, STAGE, Record, Translator
 from connector.gateway.signature import Keys, SignatureRefused, VerifiedBody
-from connector.topics import Routes
+from connector.kafka.routes import Routes
 
 log = structlog.get_logger()
 

@@ -18,7 +18,7 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLarg
 
 from connector.config import Config
 from connector.gateway.records import RECORD_OVERHEAD_BYTES
-from connector.topics import client_settings, plans
+from connector.kafka.topics import client_settings, plans
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from connector import events
 from connector.errors import Poison
 from connector.events import DeadLetter, Delivery, Event
 from connector.gateway.signature import VerifiedBody
-from connector.topics import Routes
+from connector.kafka.routes import Routes
 
 STAGE = "gateway"
 # What Kafka adds around key, value and headers of a record, generously.

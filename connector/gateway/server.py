@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 import uvloop
 
-from connector import admin, topics
+from connector import admin
 from connector.config import Config
 from connector.errors import StartupError
 from connector.gateway.app import Gateway
@@ -20,6 +20,7 @@ from connector.gateway.intake import Intake
 from connector.gateway.publisher import Publisher
 from connector.gateway.spool import Spool
 from connector.interpreter import GATEWAY_YOUNG_OBJECTS, set_for_batches
+from connector.kafka import topics
 
 log = structlog.get_logger()
 

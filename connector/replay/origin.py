@@ -2,10 +2,10 @@
 
 import msgspec
 
-from connector import topics
 from connector.config import Kafka
 from connector.errors import Poison
 from connector.events import DeadLetter
+from connector.kafka import topics
 from connector.mirror.letters import whole_bytes
 
 

@@ -13,8 +13,8 @@ from connector.events import DeadLetter, Delivery, Event
 from connector.gateway import records, signature
 from connector.gateway.records import RECORD_OVERHEAD_BYTES, Record, Translator
 from connector.gateway.signature import Keys, VerifiedBody
+from connector.kafka.routes import Routes
 from connector.mirror.mapping import Mapping
-from connector.topics import Routes
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from typing import Any
 import structlog
 from faust.types import TP
 
-from connector import admin, metrics, topics
+from connector import admin, metrics
 from connector.config import Config
 from connector.errors import Outage
+from connector.kafka import topics
 from connector.mirror.sink import Partition, Sink
 from connector.stream.app import MirrorApp
 from connector.stream.patience import Patience

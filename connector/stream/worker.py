@@ -17,11 +17,13 @@ from aiokafka.errors import MessageSizeTooLargeError
 from faust import streams
 from faust.types import TP
 
-from connector import admin, failpoints, topics
+from connector import admin, failpoints
 from connector.config import Config
 from connector.errors import Defect, KafkaOutage
 from connector.events import DeadLetter
 from connector.interpreter import WORKER_YOUNG_OBJECTS, set_for_batches
+from connector.kafka import topics
+from connector.kafka.routes import Routes
 from connector.mirror import database, schema
 from connector.mirror.mapping import Mapping
 from connector.mirror.sink import Partition, Sink
@@ -78,7 +80,7 @@ class Worker:
         self._mapping = Mapping(config)
         self._engine = database.connect(config.database, connections=config.worker.database_connections)
         self._sink = Sink(self._engine, self._mapping, schema.fingerprint(self._mapping), now)
-        self._routes = topics.Routes(config)
+        self._routes = Routes(config)
         self._executor = ThreadPoolExecutor(config.worker.database_connections, thread_name_prefix="mirror")
         self._patience = Patience()
         self._health = Health(config, self._sink, self._patience)

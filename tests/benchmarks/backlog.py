@@ -24,11 +24,13 @@ import yaml
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from sqlalchemy import Engine, create_engine, text
 
-from connector import config, events, topics
+from connector import config, events
 from connector.config import Config
 from connector.gateway import signature
 from connector.gateway.records import Translator
 from connector.gateway.signature import Keys
+from connector.kafka import topics
+from connector.kafka.routes import Routes
 from connector.mirror import database, schema
 from connector.mirror.mapping import Mapping
 from connector.simulator import wire
@@ -86,7 +88,7 @@ class Backlog:
         self.prefix = f"b{next(_numbers)}-{time.time_ns()}."
         self._worker = worker
         self.ends: dict[TopicPartition, int] = {}
-        self.routes = topics.Routes(self.config())
+        self.routes = Routes(self.config())
         topics.ensure(self.config())
 
     @property
@@ -207,7 +209,7 @@ def balances(count: int, *, keys: int = KEYS, seed: int = 1) -> Iterator[Record]
         yield Record(event.family, event.kafka_key, events.encode(event))
 
 
-def mix(count: int, routes: topics.Routes) -> Iterator[Record]:
+def mix(count: int, routes: Routes) -> Iterator[Record]:
     """Events of a simulated shop, all actions, as the gateway writes them."""
     translator = Translator(routes, max_message_bytes=2**22, max_depth=32)
     at = itertools.count(START, 1_000)

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Self
 import psycopg
 import pytest
 
+from connector.kafka.routes import Routes
 from connector.local.broker import KafkaBroker
 from connector.local.stopping import wait_until
-from connector.topics import Routes
 from tests.benchmarks.load import ACCEPTED, Job, Result, delivery_id, fire, percentile
 from tests.benchmarks.report import RUNS, Report, scaled
 from tests.benchmarks.stage import Stage, stage

@@ -15,8 +15,9 @@ import aiokafka
 import uvloop
 from faust.types import TP
 
-from connector import config, topics
+from connector import config
 from connector.config import Config
+from connector.kafka.routes import Routes
 from connector.stream.agents import batches
 from connector.stream.app import build_app
 from connector.stream.fetched import Log, Position
@@ -87,7 +88,7 @@ async def bare(settings: Config, topic: str, count: Count) -> None:
 async def main(folder: str, way: str, events: str) -> None:
     settings = config.load(Path(folder), dict(os.environ), {})
     count = Count(int(events))
-    topic = topics.Routes(settings).topic_of_family["balances"]
+    topic = Routes(settings).topic_of_family["balances"]
     await (with_faust if way == "faust" else bare)(settings, topic, count)
     print(count.micros, flush=True)
     os._exit(0)  # neither has anything to tidy up

@@ -11,8 +11,9 @@ from typing import Any
 
 import psutil
 
-from connector import config, topics
+from connector import config
 from connector.config import Config
+from connector.kafka import topics
 from connector.local.ports import free_port, port_is_free
 from connector.local.processes import Child
 from connector.local.stopping import wait_until

@@ -6,7 +6,7 @@ import time
 import pytest
 from kafka import TopicPartition
 
-from connector import topics
+from connector.kafka import topics
 from tests.faults.conftest import MakeStack
 from tests.faults.report import TIMEOUT_SECONDS, Line
 from tests.workers import balance, balances, next_number, until

@@ -20,13 +20,14 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from typer.testing import CliRunner
 
 from connector import config as configuration
-from connector import events, logs, replay, topics
+from connector import events, logs, replay
 from connector.commands import dead_letters
 from connector.config import Config
 from connector.config.source import Loader
 from connector.errors import KafkaOutage, StartupError
 from connector.gateway.publisher import Publisher
 from connector.gateway.records import Record
+from connector.kafka import topics
 from connector.local.ports import free_port
 from connector.local.stopping import wait_until
 from connector.mirror import database, schema, verify

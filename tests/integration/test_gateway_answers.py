@@ -17,9 +17,10 @@ import psutil
 import pytest
 
 from connector import config as configuration
-from connector import events, topics
+from connector import events
 from connector.config import Config
 from connector.gateway.signature import sign
+from connector.kafka import topics
 from tests import gateways
 from tests.gateways import KafkaLog, Wire, delivery, head, notification, post, request, signed
 

@@ -20,8 +20,9 @@ from typing import Any
 import pytest
 
 from connector import config as configuration
-from connector import events, topics
+from connector import events
 from connector.config import Config
+from connector.kafka import topics
 from connector.local.ports import free_port
 from tests import gateways
 from tests.gateways import KafkaLog, Wire, delivery, head, notification, post, signed, until

@@ -8,9 +8,9 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from connector import topics
 from connector.config import Config
 from connector.errors import KafkaOutage
+from connector.kafka import topics
 from connector.local.ports import free_port
 from tests.conftest import MakeConfig
 

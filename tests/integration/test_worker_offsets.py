@@ -7,7 +7,7 @@ import pytest
 from kafka import TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from connector import topics
+from connector.kafka import topics
 from tests import workers
 from tests.workers import World, balances, until
 

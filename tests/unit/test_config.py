@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from connector import config
 from connector.config import Config
 from connector.errors import ConfigError
+from connector.kafka.routes import Routes
 from connector.mirror.mapping import Mapping
-from connector.topics import Routes
 
 FOLDER = Path(__file__).parent.parent.parent / "config"
 SHIPPED = {name: (FOLDER / name).read_text(encoding="utf-8") for name in config.FILES}

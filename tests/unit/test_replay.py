@@ -14,11 +14,11 @@ from connector.events import DeadLetter, Event
 from connector.gateway import signature
 from connector.gateway.records import RECORD_OVERHEAD_BYTES, Record, Translator
 from connector.gateway.signature import Keys
+from connector.kafka.routes import Routes
 from connector.mirror.ledger import Placed
 from connector.mirror.mapping import Mapping
 from connector.replay.plans import Plan, Planner, is_body
 from connector.stream import decode, delivery
-from connector.topics import Routes
 from tests.conftest import MakeConfig
 
 RECEIVED_AT = 1_763_900_000_123_456

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from connector.errors import Poison
-from connector.topics import Routes, plans
+from connector.kafka.routes import Routes
+from connector.kafka.topics import plans
 from tests.conftest import MakeConfig
 
 

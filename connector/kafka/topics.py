@@ -1,4 +1,4 @@
-"""Families, topic names, entity keys; and the topics' creation and checks on the broker.
+"""The topics' creation and checks on the broker.
 
 All topic administration is here (kafka-python). Topics are created before anyone writes, never by
 the broker on its own: an idempotent producer can lose records on a topic created just now.
@@ -15,84 +15,13 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import InvalidReplicationFactorError, KafkaError, TopicAlreadyExistsError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from connector import events
 from connector.config import Config, Kafka
-from connector.errors import KafkaOutage, Poison
+from connector.errors import KafkaOutage
+from connector.kafka.routes import Routes
 
 REGISTRATION_SECONDS = 10.0
 READ_SECONDS = 20.0
 READ_POLL_MS = 500
-
-# --- Where an event goes -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Where an action's events go: family, topic, and the paths of the entity key."""
-
-    family: str
-    topic: str
-    key_paths: tuple[tuple[str, ...], ...]
-
-
-class Routes:
-    """Action → family, topic and entity key, compiled from ``topics.yaml``."""
-
-    def __init__(self, config: Config) -> None:
-        topics = config.topics
-        self.topic_of_family = topics.topic_of_family
-        self.unrouted_topic = topics.unrouted_topic
-        self.dead_letter_topic = topics.dead_letter_topic
-        self.max_key_bytes = config.gateway.max_key_bytes
-        self._routes = {
-            action: Route(
-                family=family,
-                topic=self.topic_of_family[family],
-                key_paths=tuple(tuple(path.split(".")) for path in route.paths),
-            )
-            for family, action, route in config.actions()
-        }
-        self._unrouted = Route(family=events.UNROUTED, topic=self.unrouted_topic, key_paths=())
-
-    def route(self, action: str) -> Route:
-        """The action's route; an action that no family claims goes to the unrouted topic."""
-        return self._routes.get(action, self._unrouted)
-
-    def event_topics(self) -> dict[str, str]:
-        """Family → topic of everything that becomes rows, unrouted actions included."""
-        return {**self.topic_of_family, events.UNROUTED: self.unrouted_topic}
-
-    def entity_key(self, route: Route, data: Any) -> str | None:
-        """The entity that Details speak of; None for an unrouted action.
-
-        The first row object names it. Raises ``Poison`` when a part of the key is missing, null,
-        empty, of the wrong kind, or when the whole is too long.
-        """
-        if not route.key_paths:
-            return None
-        first = data if isinstance(data, dict) else events.row_objects(data)[0]
-        key = "|".join([self._key_part(first, path) for path in route.key_paths])
-        bytes_at_most = len(key) * 4
-        if bytes_at_most > self.max_key_bytes < len(key.encode("utf-8", "surrogatepass")):
-            what = f"The entity key is longer than {self.max_key_bytes} bytes."
-            raise Poison("key-too-long", f"{what} Raise gateway.max_key_bytes if it is real.")
-        return key
-
-    @staticmethod
-    def _key_part(row: Mapping[str, Any], path: tuple[str, ...]) -> str:
-        value = events.value_at(row, path)
-        text = events.key_text(value)
-        if text is not None and text.strip():
-            return text
-        name = ".".join(path)
-        if value is None:
-            raise Poison("key-missing", f"Details.{name} is missing or null; it identifies the entity.")
-        if text is None:
-            raise Poison("key-kind", f"Details.{name} must be text or a number.")
-        raise Poison("key-empty", f"Details.{name} is empty; it identifies the entity.")
-
-
-# --- What the broker should hold -----------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

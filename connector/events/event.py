@@ -1,0 +1,162 @@
+"""Events: one notification of one delivery is one event (mirror.md, part 1), a CloudEvent on Kafka."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from connector.errors import Poison
+from connector.events.delivery import DELIVERY_ID, MAX_ATTEMPT, MAX_INDEX
+from connector.events.instants import MAX_INSTANT, from_iso, iso
+from connector.events.values import JSON_ERRORS
+
+CONTENT_TYPE = ("content-type", b"application/cloudevents+json; charset=UTF-8")
+TYPE_PREFIX = "com.extendcommerce.xtnd."
+UNROUTED = "unrouted"
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One notification of one delivery.
+
+    ``details`` is compact JSON text as received, ``properties`` likewise. ``entity_key`` is None
+    only for an action that no family claims.
+    """
+
+    delivery_id: str
+    index: int
+    hook: str
+    attempt: int
+    family: str
+    action: str
+    entity_key: str | None
+    details: bytes
+    properties: str
+    received_at: int
+    occurred_at: int
+
+    @property
+    def event_id(self) -> str:
+        return f"{self.delivery_id}:{self.index}"
+
+    @property
+    def kafka_key(self) -> bytes:
+        """The entity key; the delivery's Id where no entity is known, so that no record is keyless."""
+        return (self.entity_key or self.delivery_id).encode()
+
+    @property
+    def version(self) -> str:
+        """Text that sorts, byte by byte, as events do: (occurred_at, delivery Id, index).
+
+        The blank sorts below every character that an Id may hold.
+        """
+        # Half the price of a format, and every event has one.
+        return f"{str(self.occurred_at).zfill(16)} {self.delivery_id} {str(self.index).zfill(6)}"
+
+    @property
+    def copy_rank(self) -> tuple[int, int]:
+        """Which of several copies of one event counts: the lowest (attempt, received_at)."""
+        return (self.attempt, self.received_at)
+
+
+class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event on Kafka: CloudEvents 1.0, structured mode (mirror.md, part 1)."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    time: str
+    datacontenttype: str = "application/json"
+    subject: str | msgspec.UnsetType | None = msgspec.UNSET
+    family: str
+    action: str
+    hook: str
+    deliveryid: str
+    deliveryindex: int
+    attempt: int
+    receivedat: str
+    properties: str
+    data: msgspec.Raw
+
+
+_cloud_event = msgspec.json.Decoder(CloudEvent)
+_any_json = msgspec.json.Decoder(msgspec.Raw)
+_encoder = msgspec.json.Encoder()
+
+
+def occurred_at(received_at: int, attempt: int, schedule_seconds: Sequence[float]) -> int:
+    """Best estimate of when it happened: receipt minus XTND's retry schedule (mirror.md, part 1)."""
+    step = min(attempt, len(schedule_seconds)) - 1
+    return received_at - round(schedule_seconds[max(step, 0)] * 1_000_000)
+
+
+def encode(event: Event) -> bytes:
+    """The record value of an event: a CloudEvents 1.0 JSON object."""
+    received_at = iso(event.received_at)
+    return _encoder.encode(
+        CloudEvent(
+            specversion="1.0",
+            id=event.event_id,
+            source=f"/webhooks/{event.hook}",
+            type=TYPE_PREFIX + event.action,
+            subject=event.entity_key if event.entity_key is not None else msgspec.UNSET,
+            time=received_at if event.occurred_at == event.received_at else iso(event.occurred_at),
+            family=event.family,
+            action=event.action,
+            hook=event.hook,
+            deliveryid=event.delivery_id,
+            deliveryindex=event.index,
+            attempt=event.attempt,
+            receivedat=received_at,
+            properties=event.properties,
+            data=msgspec.Raw(event.details),
+        )
+    )
+
+
+def decode(value: bytes | None) -> Event:
+    """Read a record value; raises ``Poison`` when it is no event of ours."""
+    if value is None:
+        raise Poison(
+            "null-record", "The record has no value; only the connector's gateway should write here."
+        )
+    try:
+        cloud = _cloud_event.decode(value)
+        _any_json.decode(cloud.properties)
+        bytes(cloud.data).decode()  # msgspec checks the grammar of a Raw, not its UTF-8
+        received_at = from_iso(cloud.receivedat)
+        event = Event(
+            delivery_id=cloud.deliveryid,
+            index=cloud.deliveryindex,
+            hook=cloud.hook,
+            attempt=cloud.attempt,
+            family=cloud.family,
+            action=cloud.action,
+            entity_key=cloud.subject if isinstance(cloud.subject, str) else None,
+            details=bytes(cloud.data),
+            properties=cloud.properties,
+            received_at=received_at,
+            occurred_at=received_at if cloud.time == cloud.receivedat else from_iso(cloud.time),
+        )
+    except JSON_ERRORS as error:
+        raise Poison(
+            "not-an-event", f"The record is no CloudEvents JSON of this connector: {error}."
+        ) from None
+    _check(event, cloud)
+    return event
+
+
+def _check(event: Event, cloud: CloudEvent) -> None:
+    """Refuse what would break the total order of events or the ledger's key."""
+    sound = (
+        DELIVERY_ID.match(event.delivery_id)
+        and 0 <= event.index <= MAX_INDEX
+        and 1 <= event.attempt <= MAX_ATTEMPT
+        and 0 <= event.occurred_at <= MAX_INSTANT
+        and 0 <= event.received_at <= MAX_INSTANT
+        and cloud.id == event.event_id
+        and event.action
+        and event.family
+    )
+    if not sound:
+        what = "its id, deliveryid, deliveryindex, attempt, time, action and family do not fit together"
+        raise Poison("foreign-event", f"The record is a CloudEvent, but {what}.")

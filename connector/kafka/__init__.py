@@ -1,0 +1,1 @@
+"""Kafka: where records go, the topics, and publishing."""
