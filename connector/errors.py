@@ -9,6 +9,7 @@
     │   ├── SpoolOutage
     │   └── DatabaseOutage
     ├── Poison           this one event can never succeed; dead letter, neighbours go on
+    ├── RecordRefused    Kafka never takes this record as it is; set it aside, neighbours go on
     ├── Defect           a bug or a foreign hand; stop the process loudly, offsets kept
     │   └── SchemaMoved  another process changed the mirror's schema; restart to follow
     └── StartupError     something outside is missing at start; says what mends it
@@ -76,6 +77,10 @@ class Poison(ConnectorError):
         self.reason = reason
         self.error = error
         super().__init__(f"{reason}: {error}")
+
+
+class RecordRefused(ConnectorError):
+    """Kafka can never take this record as it is: it is larger than its topic allows."""
 
 
 class AlreadyThere(Poison):

@@ -16,9 +16,8 @@ from kafka import KafkaConsumer, TopicPartition
 
 from connector import admin
 from connector.config import Config
-from connector.gateway.app import Gateway, Intake
-from connector.gateway.publisher import Publisher
-from connector.gateway.server import public_server
+from connector.gateway.protocol import Intake
+from connector.gateway.server import make_publisher, serving
 from connector.gateway.signature import sign
 from connector.kafka.routes import Routes
 
@@ -46,9 +45,10 @@ def running(config: Config, intake: Intake | None = None) -> Iterator[int]:
     started, stop = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        publisher = Publisher(config)
+        publisher = make_publisher(config)
         publisher.start()
-        async with admin.running(public_server(config, Gateway(config, intake or publisher)), door):
+        door.listen()
+        async with serving(config, intake or publisher, door):
             started.set()
             await asyncio.to_thread(stop.wait)
         await publisher.close(3)

@@ -8,6 +8,7 @@ matter to the mirror, so new deliveries need not queue behind the spool.
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -15,9 +16,10 @@ from tenacity import wait_random_exponential
 from tenacity.wait import wait_base
 
 from connector import metrics
-from connector.errors import KafkaOutage, Outage, SpoolOutage
-from connector.gateway.records import Record
+from connector.errors import ConnectorError, Outage, SpoolOutage
 from connector.gateway.spool import Spool, Spooled
+from connector.kafka.lanes import Done
+from connector.kafka.record import Record
 
 log = structlog.get_logger(__name__)
 
@@ -29,10 +31,13 @@ class Kafka(Protocol):
     """What the intake needs of the publisher."""
 
     def trouble(self) -> str | None:
-        """What keeps deliveries from Kafka, or None."""
+        """What keeps every delivery from Kafka, or None."""
 
-    async def take(self, records: Sequence[Record]) -> None:
-        """Return when Kafka has acknowledged; raises ``KafkaOutage``."""
+    def submit(self, records: Sequence[Record], done: Done) -> None:
+        """Call ``done`` once, later, with None when Kafka has the records; may raise instead."""
+
+    async def publish(self, records: Sequence[Record]) -> None:
+        """Return when Kafka has the records; raises ``KafkaOutage`` or ``RecordRefused``."""
 
 
 class Intake:
@@ -45,23 +50,40 @@ class Intake:
         self._spool = spool
         self._spool_timeout = spool_timeout_seconds
         self._pause = pause or wait_random_exponential(multiplier=0.1, max=5)
+        self._puts: set[asyncio.Task[None]] = set()
 
-    async def take(self, records: Sequence[Record]) -> None:
-        """Return when the records are on Kafka or fsynced; raises ``Outage`` when neither took them."""
-        if not records:
-            return
-        if self._kafka.trouble() is None:
-            try:
-                await self._kafka.take(records)
-            except KafkaOutage:
-                pass
-            else:
-                return
+    def submit(self, records: Sequence[Record], done: Done) -> None:
+        """Call ``done`` once, later: with None when the records are on Kafka or fsynced, else with why not.
+
+        What Kafka can never take goes to the spool as well, which sets it aside: it was sent with a good
+        signature, and nobody would send it again for long enough.
+        """
+        try:
+            self._kafka.submit(records, partial(self._published, records, done))
+        except ConnectorError:
+            self._keep(records, done)
+
+    def _published(self, records: Sequence[Record], done: Done, error: ConnectorError | None) -> None:
+        if error is None:
+            done(None)
+        else:
+            self._keep(records, done)
+
+    def _keep(self, records: Sequence[Record], done: Done) -> None:
+        task = asyncio.create_task(self._spooled(records, done))
+        self._puts.add(task)
+        task.add_done_callback(self._puts.discard)
+
+    async def _spooled(self, records: Sequence[Record], done: Done) -> None:
         try:
             # The write goes on if it is late: then the delivery stands twice, which has no effect.
             await asyncio.wait_for(asyncio.shield(self._put(records)), self._spool_timeout)
         except TimeoutError:
-            raise SpoolOutage("The spool's disk did not answer in time.") from None
+            done(SpoolOutage("The spool's disk did not answer in time."))
+        except ConnectorError as error:
+            done(error)
+        else:
+            done(None)
 
     def _put(self, records: Sequence[Record]) -> "asyncio.Task[None]":
         task = asyncio.ensure_future(self._spool.put(records))
@@ -102,10 +124,10 @@ class Intake:
         if not spooled:
             return False
         # The first goes alone: while Kafka is away it is the one that finds out.
-        await self._kafka.take(spooled[0].records)
+        await self._kafka.publish(spooled[0].records)
         landed = [spooled[0]]
         results = await asyncio.gather(
-            *(self._kafka.take(one.records) for one in spooled[1:]), return_exceptions=True
+            *(self._kafka.publish(one.records) for one in spooled[1:]), return_exceptions=True
         )
         landed += [one for one, result in zip(spooled[1:], results, strict=True) if result is None]
         await self._spool.remove(landed)

@@ -1,16 +1,21 @@
-"""Answers that refuse, as ``application/problem+json`` (RFC 9457).
+"""Answers as bytes; refusals are ``application/problem+json`` (RFC 9457).
 
-The ``type`` is always ``about:blank``, so ``title`` is HTTP's own phrase for the status and
+The ``type`` of a problem is always ``about:blank``, so ``title`` is HTTP's own phrase for the status and
 ``detail`` is the sentence that helps. No stack trace, no secret and no byte of the body stands in it.
 """
 
+import functools
+import time
+from email.utils import formatdate
 from http import HTTPStatus
 
 import msgspec
 
 from connector.errors import ConnectorError
 
-CONTENT_TYPE = b"application/problem+json"
+Lines = tuple[tuple[bytes, bytes], ...]
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _encoder = msgspec.json.Encoder()
 
@@ -22,13 +27,11 @@ class Problem(ConnectorError):
     what follows on the connection cannot be trusted.
     """
 
-    def __init__(
-        self, status: int, detail: str, *, headers: tuple[tuple[bytes, bytes], ...] = (), close: bool = False
-    ) -> None:
+    def __init__(self, status: int, detail: str, *, headers: Lines = (), close: bool = False) -> None:
         self.status = status
         self.detail = detail
         self.close = close
-        self.extra = headers
+        self.headers = headers
         super().__init__(f"{status}: {detail}")
 
     def body(self) -> bytes:
@@ -38,14 +41,39 @@ class Problem(ConnectorError):
             {"type": "about:blank", "title": title, "status": self.status, "detail": self.detail}
         )
 
-    def headers(self, body: bytes) -> list[tuple[bytes, bytes]]:
-        """Return the answer's header lines for this ``body``."""
-        lines = [(b"content-type", CONTENT_TYPE), (b"content-length", b"%d" % len(body)), *self.extra]
-        return [*lines, (b"connection", b"close")] if self.close else lines
 
-    def raw(self) -> bytes:
-        """Return the whole answer as it goes over the wire, for where no ASGI message can be sent."""
-        body = self.body()
-        status = f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}\r\n".encode()
-        lines = b"".join(name + b": " + value + b"\r\n" for name, value in self.headers(body))
-        return status + lines + b"\r\n" + body
+def answer(status: int, lines: Lines, body: bytes, connection: bytes = b"") -> bytes:
+    """Return a whole answer; ``connection`` is its Connection header, if any."""
+    parts = [b"HTTP/1.1 %d %s\r\ndate: %s\r\n" % (status, HTTPStatus(status).phrase.encode(), _date())]
+    parts += [b"%s: %s\r\n" % line for line in lines]
+    if connection:
+        parts.append(b"connection: %s\r\n" % connection)
+    parts += (b"content-length: %d\r\n\r\n" % len(body), body)
+    return b"".join(parts)
+
+
+def refusal(problem: Problem, connection: bytes) -> bytes:
+    """Return the answer to a request that is refused."""
+    lines = ((b"content-type", b"application/problem+json"), *problem.headers)
+    return answer(problem.status, lines, problem.body(), connection)
+
+
+def accepted(events: int, parked: int, connection: bytes) -> bytes:
+    """Return the answer to a delivery whose events are safe."""
+    return _accepted(events, parked, connection, int(time.time()))
+
+
+@functools.lru_cache(maxsize=64)
+def _accepted(events: int, parked: int, connection: bytes, _second: int) -> bytes:
+    body = b'{"accepted": %d, "parked": %d}' % (events, parked)
+    return answer(202, ((b"content-type", b"application/json"),), body, connection)
+
+
+def _date() -> bytes:
+    """The Date of an answer made now (RFC 9110, 6.6.1)."""
+    return _date_of(int(time.time()))
+
+
+@functools.lru_cache(maxsize=2)
+def _date_of(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()

@@ -4,38 +4,18 @@ Pure: no clock, no I/O. Everything that makes a record takes a ``VerifiedBody``.
 """
 
 import hashlib
-from typing import Any, NamedTuple
+from typing import Any
 
 from connector import events
 from connector.errors import Poison
 from connector.events import DeadLetter, Delivery, Event
 from connector.gateway.signature import VerifiedBody
+from connector.kafka.record import Record
 from connector.kafka.routes import Routes
 
 STAGE = "gateway"
-# What Kafka adds around key, value and headers of a record, generously.
-RECORD_OVERHEAD_BYTES = 1024
 # Properties travel with each notification; this bounds what one delivery can grow to.
 MAX_PROPERTIES_COPIES_BYTES = 67_108_864
-
-
-class Record(NamedTuple):
-    """What goes to Kafka; ``label`` is the event's family, or the dead letter's reason."""
-
-    topic: str
-    key: bytes
-    value: bytes
-    headers: list[tuple[str, bytes]]
-    label: str
-    parked: bool = False
-
-    @property
-    def size(self) -> int:
-        """Bytes that the record takes, about."""
-        size = len(self.key) + len(self.value) + RECORD_OVERHEAD_BYTES
-        for name, value in self.headers:
-            size += len(name) + len(value)
-        return size
 
 
 class Translator:

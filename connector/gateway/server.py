@@ -1,12 +1,13 @@
 """One gateway process: public port, admin port and publisher on one event loop."""
 
 import asyncio
-import functools
 import resource
 import signal
 import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import structlog
 import uvloop
@@ -14,31 +15,33 @@ import uvloop
 from connector import admin
 from connector.config import Config
 from connector.errors import StartupError
-from connector.gateway.app import Gateway
-from connector.gateway.guard import GuardedProtocol, Room
 from connector.gateway.intake import Intake
-from connector.gateway.publisher import Publisher
+from connector.gateway.limits import Limits
+from connector.gateway.protocol import Connection, Gateway
+from connector.gateway.protocol import Intake as AnyIntake
 from connector.gateway.spool import Spool
 from connector.interpreter import GATEWAY_YOUNG_OBJECTS, set_for_batches
 from connector.kafka import topics
+from connector.kafka.publisher import Publisher
 
 log = structlog.get_logger()
 
 Checks = dict[str, admin.Check]
 
-KEEP_ALIVE_SECONDS = 75
-# Unfinished bodies of all connections together.
-MAX_UNFINISHED_BODY_BYTES = 134_217_728
 # SIGTERM to exit is promised within 10 s; these two and a margin stay below.
 MAX_DRAIN_SECONDS = 5.0
 CLOSE_PRODUCER_SECONDS = 3.0
-READINESS_SECONDS = 2.0
 # Open files beside connections: the log, Kafka's sockets, the admin port, Python's own.
 OTHER_FILES = 256
 # Connections that may wait to be accepted.
 BACKLOG = 4096
 # An event repeats the delivery's properties as JSON text within JSON: at most twice the body.
 GROWTH = 2
+
+
+def now_microseconds() -> int:
+    """Return the instant, in microseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1000
 
 
 def run_gateway(config: Config) -> int:
@@ -52,31 +55,55 @@ def run_gateway(config: Config) -> int:
 async def _run(config: Config) -> int:
     settings = config.gateway
     stop = _stop_signal()
-    door = admin.bind(settings.host, settings.port, setting="gateway.port", option="--port")
+    listener = admin.bind(settings.host, settings.port, setting="gateway.port", option="--port")
     spool = _open_spool(config)
-    publisher = Publisher(config)
+    publisher = make_publisher(config)
     publisher.start()
     intake = Intake(publisher, spool, spool_timeout_seconds=settings.ack_timeout_seconds)
     drainer = asyncio.create_task(intake.drain())
-    server = public_server(config, Gateway(config, intake))
-    checks, notes = _health(config, publisher, intake)
+    checks, notes = _health(publisher, intake)
     admin_port = (settings.admin_host, settings.admin_port)
-    # Whoever is told that the gateway is ready finds its door open, if only to wait behind it.
-    door.listen(BACKLOG)
+    # Who is told that the gateway is ready finds its port open, if only to wait behind it.
+    listener.listen(BACKLOG)
     try:
         async with (
             admin.serve(checks, *admin_port, setting="gateway.admin_port", notes=notes) as port,
-            admin.running(server, door),
+            serving(config, intake, listener),
         ):
-            _announce(config, door, port)
+            _announce(config, listener, port)
             code = await _until_stopped(stop, publisher)
     finally:
-        door.close()
+        listener.close()
         drainer.cancel()
         await publisher.close(CLOSE_PRODUCER_SECONDS)
         await spool.close()
     log.info("gateway stopped")
     return code
+
+
+def make_publisher(config: Config) -> Publisher:
+    """Make the publisher of a gateway, not started."""
+    return Publisher(config, [plan.name for plan in topics.plans(config)])
+
+
+@asynccontextmanager
+async def serving(
+    config: Config, intake: AnyIntake, listener: socket.socket, *, gateway: type[Gateway] = Gateway
+) -> AsyncIterator[None]:
+    """Serve the public port on a bound socket until the block ends, and then drain."""
+    settings = config.gateway
+    limits = Limits(settings, max_connections=_connections(settings.max_connections))
+    shared = gateway(config, intake, now_microseconds, limits)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(shared), sock=listener, backlog=BACKLOG
+    )
+    watch = asyncio.create_task(limits.watch())
+    try:
+        yield
+    finally:
+        server.close()
+        await limits.drain(min(settings.ack_timeout_seconds + 1, MAX_DRAIN_SECONDS))
+        watch.cancel()
 
 
 def _open_spool(config: Config) -> Spool:
@@ -94,20 +121,23 @@ def _open_spool(config: Config) -> Spool:
     return spool
 
 
-def _health(config: Config, publisher: Publisher, intake: Intake) -> tuple[Checks, Checks]:
-    """What makes the gateway unready, and what is only told: it takes deliveries without Kafka."""
+def _health(publisher: Publisher, intake: Intake) -> tuple[Checks, Checks]:
+    """What makes the gateway unready, and what is only reported: it takes deliveries without Kafka."""
 
     async def taking() -> str | None:
         return intake.trouble()
 
-    return {"intake": taking}, {"kafka": functools.partial(_kafka_trouble, config, publisher)}
+    async def kafka() -> str | None:
+        return " ".join(publisher.troubles()) or None
+
+    return {"intake": taking}, {"kafka": kafka}
 
 
-def _announce(config: Config, door: socket.socket, admin_port: int) -> None:
+def _announce(config: Config, listener: socket.socket, admin_port: int) -> None:
     for name, hook in config.hooks.items():
         if hook.verify == "off":
             log.warning("signatures are not verified: anyone can post to this hook", hook=name)
-    host, port = door.getsockname()[:2]
+    host, port = listener.getsockname()[:2]
     log.info("gateway listening", host=host, port=port, admin_port=admin_port, hooks=sorted(config.hooks))
 
 
@@ -130,22 +160,6 @@ async def _until_stopped(stop: asyncio.Event, publisher: Publisher) -> int:
     return 1 if publisher.died.is_set() else 0
 
 
-def public_server(config: Config, app: Gateway) -> admin.EmbeddedServer:
-    """Make the public port's server, with its limits."""
-    settings = config.gateway
-    room = Room(
-        max_connections=_connections(settings.max_connections),
-        max_header_bytes=settings.max_header_bytes,
-        deadline_seconds=settings.request_deadline_seconds,
-        max_held_bytes=max(MAX_UNFINISHED_BODY_BYTES, 4 * settings.max_body_bytes),
-    )
-    protocol: Any = functools.partial(GuardedProtocol, room)
-    drain = min(settings.ack_timeout_seconds + 1, MAX_DRAIN_SECONDS)
-    return admin.embedded(
-        app, drain_seconds=drain, http=protocol, backlog=BACKLOG, timeout_keep_alive=KEEP_ALIVE_SECONDS
-    )
-
-
 def _connections(wanted: int) -> int:
     """As many connections as wanted, or as open files allow; raises the soft limit as needed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -157,14 +171,6 @@ def _connections(wanted: int) -> int:
             log.warning("fewer connections than configured: open files are limited", open_files=soft)
             return max(soft - OTHER_FILES, 16)
     return wanted
-
-
-async def _kafka_trouble(config: Config, publisher: Publisher) -> str | None:
-    """Whether Kafka answers, and whether deliveries can reach it."""
-    answers = await asyncio.to_thread(topics.broker_answers, config.kafka, timeout_seconds=READINESS_SECONDS)
-    if not answers:
-        return f"Kafka at {config.kafka.bootstrap_servers} does not answer"
-    return publisher.trouble()
 
 
 def _check_sizes(config: Config) -> None:

@@ -25,7 +25,7 @@ import structlog
 from connector import metrics
 from connector.errors import SpoolOutage, StartupError
 from connector.gateway import salvage
-from connector.gateway.records import Record
+from connector.kafka.record import Record
 
 log = structlog.get_logger(__name__)
 

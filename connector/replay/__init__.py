@@ -6,7 +6,6 @@ rows as a timely arrival. A letter of the worker is the event itself, routed ane
 stays parked and says why; the rest is published, acknowledged, and marked ``replayed``.
 """
 
-import asyncio
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +14,8 @@ from connector import events
 from connector.config import Config
 from connector.errors import KafkaOutage, Poison, StartupError
 from connector.events import DeadLetter, Event
-from connector.gateway.publisher import Publisher
-from connector.gateway.records import Record
+from connector.kafka.record import Record
+from connector.kafka.tool import Publish, publishing
 from connector.mirror import database, schema
 from connector.mirror.letters import PARKED, REPLAYED, REPLAYED_AT, Letters, Stored
 from connector.mirror.mapping import Mapping
@@ -26,12 +25,6 @@ from connector.replay.plans import Plan, Planner, is_body
 
 # Letters per transaction; each may hold a body of the gateway's largest size.
 PAGE = 32
-# Longer than the gateway waits, because nobody holds a connection open; shorter than
-# database.lock_timeout_seconds, because the letters' rows stay locked meanwhile.
-ACK_SECONDS = 10.0
-READY_SECONDS = 20.0
-READY_PAUSE_SECONDS = 0.05
-CLOSE_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -105,26 +98,18 @@ class Replay:
 
     def run(self, ids: Sequence[str]) -> Outcome:
         """Replay these letters; raises ``Outage``, and what was done before it stays done."""
-        return asyncio.run(self._run(ids))
-
-    async def _run(self, ids: Sequence[str]) -> Outcome:
         outcome = Outcome()
-        patient = self._config.gateway.model_copy(update={"ack_timeout_seconds": ACK_SECONDS})
-        publisher = Publisher(self._config.model_copy(update={"gateway": patient}))
-        publisher.start()
         try:
-            await _ready(publisher)
-            for plans in self._pages(ids, outcome):
-                await self._replay(publisher, plans, outcome)
+            with publishing(self._config) as publish:
+                for plans in self._pages(ids, outcome):
+                    self._replay(publish, plans, outcome)
         except KafkaOutage as error:
             done = len(outcome.done)
             what = f"{error} {done} dead letters were replayed before that, the others stay parked."
             raise KafkaOutage(f"{what} Run it again when Kafka is back.") from error
-        finally:
-            await publisher.close(CLOSE_SECONDS)
         return outcome
 
-    async def _replay(self, publisher: Publisher, plans: Sequence[Plan], outcome: Outcome) -> None:
+    def _replay(self, publish: Publish, plans: Sequence[Plan], outcome: Outcome) -> None:
         """Publish a page of plans and mark their letters, or neither.
 
         The mark is made before and committed after the acknowledgements, so that what the worker
@@ -138,7 +123,7 @@ class Replay:
         at = max([now(), *(events.from_iso(plan.letter.parked_at) for plan in page.done)])
         with self._letters.change(good, REPLAYED, at) as marked:
             going = [plan for plan in page.done if plan.letter.dead_letter_id in marked]
-            await publisher.take([_replayed(record, at) for plan in going for record in plan.records])
+            publish([_replayed(record, at) for plan in going for record in plan.records])
         outcome.sort([plan.light() for plan in (*going, *page.still_bad)])
         gone = [letter_id for letter_id in good if letter_id not in marked]
         outcome.refused |= {stored.id: stored.state for stored in self._letters.load(gone)}
@@ -167,12 +152,3 @@ def _replayed(record: Record, at: int) -> Record:
     if record.parked:
         return record
     return record._replace(headers=[*record.headers, (REPLAYED_AT, events.iso(at).encode())])
-
-
-async def _ready(publisher: Publisher) -> None:
-    """Wait until the producer knows the topics; raises ``KafkaOutage``."""
-    give_up_at = time.monotonic() + READY_SECONDS
-    while (trouble := publisher.trouble()) is not None:
-        if time.monotonic() > give_up_at or publisher.died.is_set():
-            raise KafkaOutage(trouble)
-        await asyncio.sleep(READY_PAUSE_SECONDS)

@@ -11,8 +11,9 @@ from connector.config import Config
 from connector.errors import Poison
 from connector.events import DeadLetter, Delivery, Event
 from connector.gateway import records, signature
-from connector.gateway.records import RECORD_OVERHEAD_BYTES, Record, Translator
+from connector.gateway.records import Translator
 from connector.gateway.signature import Keys, VerifiedBody
+from connector.kafka.record import RECORD_OVERHEAD_BYTES, Record
 from connector.kafka.routes import Routes
 from connector.mirror.mapping import Mapping
 

@@ -7,34 +7,45 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvloop
 
 from connector import admin, config
 from connector.config import Config
-from connector.gateway.app import Answer, Gateway, Receive, Scope
-from connector.gateway.records import Record
-from connector.gateway.server import public_server
+from connector.errors import ConnectorError
+from connector.events import Delivery
+from connector.gateway.protocol import Gateway
+from connector.gateway.server import serving
+from connector.gateway.signature import VerifiedBody
+from connector.kafka.record import Record
 
-BODY = b'{"accepted": 1, "parked": 0}'
-ACCEPTED = Answer(202, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))], BODY)
+NOTHING = Delivery(delivery_id="floor", attempt=1, properties="{}", notifications=())
+
+
+class Unread:
+    """A translator that reads nothing of a delivery."""
+
+    def delivery(self, _verified: VerifiedBody) -> Delivery:
+        return NOTHING
+
+    def record(self, *_arguments: object) -> Record:
+        raise AssertionError("a delivery without notifications has no records")
 
 
 class Floor(Gateway):
     """A gateway that takes a delivery for accepted once its signature holds."""
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        body = await self._read(scope["headers"], receive)
-        self._verify(scope["headers"], body, self._doors[scope["raw_path"]].keys)
-        return ACCEPTED
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)
+        self.translator = Unread()
 
 
 class Nowhere:
     """An intake that must not be reached."""
 
-    async def take(self, records: Sequence[Record]) -> None:
+    def submit(self, records: Sequence[Record], _done: Callable[[ConnectorError | None], None]) -> None:
         raise AssertionError(records)
 
 
@@ -42,8 +53,8 @@ async def serve(settings: Config) -> None:
     """Serve until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    door = admin.bind(settings.gateway.host, settings.gateway.port, setting="gateway.port", option="PORT")
-    async with admin.running(public_server(settings, Floor(settings, Nowhere())), door):
+    listener = admin.bind(settings.gateway.host, settings.gateway.port, setting="gateway.port", option="PORT")
+    async with serving(settings, Nowhere(), listener, gateway=Floor):
         await stop.wait()
 
 

@@ -3,12 +3,13 @@
 reliability.md, part 2. Checked are the answer and its effect: what stands on Kafka afterwards.
 """
 
+import asyncio
 import json
 import socket
 import threading
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ import pytest
 from connector import config as configuration
 from connector import events
 from connector.config import Config
+from connector.errors import KafkaOutage
 from connector.gateway.signature import sign
 from connector.kafka import topics
+from connector.kafka.record import Record
 from tests import gateways
 from tests.gateways import KafkaLog, Wire, delivery, head, notification, post, request, signed
 
@@ -447,7 +450,7 @@ def test_trailers_do_not_become_headers(port: int, log: KafkaLog) -> None:
 
 # --- Malformed HTTP ------------------------------------------------------------------------------
 
-LINE = b"POST /webhooks/xtnd HTTP/1.1\r\n"
+LINE = b"POST /webhooks/xtnd HTTP/1.1\r\nHost: gateway\r\n"
 REST = b"".join(
     f"{name}: {value}\r\n".encode() for name, value in signed(BODY, SECRET, Content_Length=None).items()
 )
@@ -615,10 +618,18 @@ def test_without_kafka_nothing_is_acknowledged(config: Config) -> None:
         assert post(public, delivery(), "wrong").status == 401
 
 
+class Late:
+    """An intake that says after a while that it took nothing."""
+
+    def submit(self, records: Sequence[Record], done: Callable[[Exception | None], None]) -> None:
+        assert records
+        asyncio.get_running_loop().call_later(1, done, KafkaOutage("It was late."))
+
+
 def test_too_many_deliveries_in_flight_are_put_off(config: Config) -> None:
-    away = settings("127.0.0.1:9", ack_timeout_seconds=3, max_requests_in_flight=3)
+    away = settings("127.0.0.1:9", max_requests_in_flight=3)
     data = head("POST", gateways.PATH, signed(BODY, SECRET)) + BODY
-    with gateways.running(away) as public, ExitStack() as stack:
+    with gateways.running(away, Late()) as public, ExitStack() as stack:
         wires = [stack.enter_context(Wire(public)).send(data) for _ in range(8)]
         statuses = sorted(wire.answer().status for wire in wires)
     assert statuses == [429] * 5 + [503] * 3

@@ -9,8 +9,9 @@ from tenacity import wait_none
 
 from connector.errors import KafkaOutage, Outage, SpoolOutage
 from connector.gateway.intake import Intake
-from connector.gateway.records import Record
 from connector.gateway.spool import Spool
+from connector.kafka.lanes import Done
+from connector.kafka.record import Record
 
 DEADLINE = 5.0
 
@@ -32,7 +33,13 @@ class Broker:
     def trouble(self) -> str | None:
         return "away" if not self.up and self.known else None
 
-    async def take(self, records: Sequence[Record]) -> None:
+    def submit(self, records: Sequence[Record], done: Done) -> None:
+        if trouble := self.trouble():
+            raise KafkaOutage(trouble)
+        task = asyncio.ensure_future(self.publish(records))
+        task.add_done_callback(lambda ended: done(ended.exception()))  # type: ignore[arg-type]
+
+    async def publish(self, records: Sequence[Record]) -> None:
         self.tries += 1
         await asyncio.sleep(0)
         self.changed.set()
@@ -47,6 +54,20 @@ def intake(tmp_path: Path, broker: Broker, max_bytes: int = 1_000_000) -> tuple[
     return Intake(broker, spool, spool_timeout_seconds=2, pause=wait_none()), spool
 
 
+async def accepted(door: Intake, given: Sequence[Record]) -> None:
+    """Return when the intake says that the records are safe; raises what it says instead."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def done(error: Exception | None) -> None:
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+    door.submit(given, done)
+    await future
+
+
 async def eventually(broker: Broker, count: int) -> None:
     async with asyncio.timeout(DEADLINE):
         while len(broker.landed) < count:
@@ -58,7 +79,7 @@ def test_kafka_alone_takes_while_it_is_up(tmp_path: Path) -> None:
     async def act() -> None:
         broker = Broker()
         door, spool = intake(tmp_path, broker)
-        await door.take(records(1))
+        await accepted(door, records(1))
         assert broker.landed == [b"1"]
         assert spool.deliveries == 0
 
@@ -70,7 +91,7 @@ def test_the_spool_takes_what_kafka_refuses_and_drains_it_in_order(tmp_path: Pat
         broker = Broker(up=False, known=False)
         door, spool = intake(tmp_path, broker)
         for number in range(450):
-            await door.take(records(number))
+            await accepted(door, records(number))
         assert spool.deliveries == 450
         drainer = asyncio.create_task(door.drain())
         broker.up = True
@@ -85,7 +106,7 @@ def test_kafka_is_not_tried_while_it_is_known_to_be_away(tmp_path: Path) -> None
     async def act() -> None:
         broker = Broker(up=False, known=True)
         door, spool = intake(tmp_path, broker)
-        await door.take(records(1))
+        await accepted(door, records(1))
         assert broker.tries == 0
         assert spool.deliveries == 1
 
@@ -96,7 +117,7 @@ def test_neither_kafka_nor_spool_is_an_outage(tmp_path: Path) -> None:
     async def act() -> None:
         door, _ = intake(tmp_path, Broker(up=False), max_bytes=5)
         with pytest.raises(SpoolOutage):
-            await door.take(records(1))
+            await accepted(door, records(1))
 
     asyncio.run(act())
 
@@ -114,7 +135,7 @@ def test_a_disk_that_does_not_answer_is_an_outage_in_time(tmp_path: Path) -> Non
         spool.put = never  # type: ignore[method-assign]
         door = Intake(broker, spool, spool_timeout_seconds=0.01, pause=wait_none())
         with pytest.raises(Outage, match="disk"):
-            await door.take(records(1))
+            await accepted(door, records(1))
 
     asyncio.run(act())
 
@@ -124,10 +145,10 @@ def test_draining_forgets_only_what_kafka_has(tmp_path: Path) -> None:
         broker = Broker(up=False)
         door, spool = intake(tmp_path, broker)
         for number in range(10):
-            await door.take(records(number))
+            await accepted(door, records(number))
         broker.up = True
         refused = {b"3", b"7"}
-        real = broker.take
+        real = broker.publish
 
         async def picky(wanted: Sequence[Record]) -> None:
             if wanted[0].value in refused:
@@ -136,7 +157,7 @@ def test_draining_forgets_only_what_kafka_has(tmp_path: Path) -> None:
                 raise KafkaOutage("not now")
             await real(wanted)
 
-        broker.take = picky  # type: ignore[method-assign]
+        broker.publish = picky  # type: ignore[method-assign]
         drainer = asyncio.create_task(door.drain())
         await eventually(broker, 10)
         assert sorted(broker.landed) == [b"%d" % number for number in range(10)]
@@ -149,7 +170,7 @@ def test_draining_forgets_only_what_kafka_has(tmp_path: Path) -> None:
 def test_what_waited_in_the_spool_at_the_start_is_drained(tmp_path: Path) -> None:
     async def before() -> None:
         door, spool = intake(tmp_path, Broker(up=False))
-        await door.take(records(1))
+        await accepted(door, records(1))
         await spool.close()
 
     async def after() -> None:

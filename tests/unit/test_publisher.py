@@ -1,4 +1,4 @@
-"""What the publisher gathers, ships and answers; the producer's sender is a puppet of the test."""
+"""What the publisher gathers, sends and answers; the producer is a puppet of the test."""
 
 import asyncio
 import time
@@ -8,91 +8,138 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kafka.errors import NotLeaderForPartitionError, OutOfOrderSequenceNumberError
-from kafka.producer.producer_batch import ProducerBatch
-from kafka.producer.record_accumulator import RecordAccumulator
+from aiokafka.errors import MessageSizeTooLargeError, NotLeaderForPartitionError, OutOfOrderSequenceNumber
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from connector import config
-from connector.errors import KafkaOutage
-from connector.gateway import batches
-from connector.gateway import publisher as publishing
-from connector.gateway.publisher import Publisher
-from connector.gateway.records import Record
+from connector.errors import KafkaOutage, RecordRefused
+from connector.kafka import lanes
+from connector.kafka import publisher as publishing
+from connector.kafka.publisher import Publisher
+from connector.kafka.record import Record
 
-TOPIC = "xtnd.orders"
+TOPIC, OTHER = "xtnd.orders", "xtnd.balances"
 ROOT = Path(__file__).parents[2]
 ENVIRON = {"XTND_WEBHOOK_SECRET": "0123456789ABCDEF" * 2, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}
 ACK_SECONDS = 0.3
 
 
+class Batch:
+    """A batch that the producer was given."""
+
+    def __init__(self, builder: BatchBuilder, topic: str, partition: int) -> None:
+        self.records = builder.record_count()
+        self.place = (topic, partition)
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+
 class Puppet:
-    """As much of a KafkaProducer as the publisher uses; ``answer`` is the broker's."""
+    """As much of an AIOKafkaProducer as the publisher uses; ``answer`` is the broker's."""
 
-    def __init__(self) -> None:
-        self.config = {"compression_attrs": 0, "batch_size": 65_536}
-        self._accumulator = RecordAccumulator(**self.config)
-        self._metadata = SimpleNamespace(_partitions={TOPIC: dict.fromkeys(range(12))})
-        self._woken = asyncio.Event()
-        self._sender = SimpleNamespace(wakeup=self._woken.set)
+    def __init__(self, **partitions: int) -> None:
+        self.partitions = {TOPIC: 12, OTHER: 12} | partitions
+        self.listeners: list[Callable[[Any], None]] = []
+        self.given: list[Batch] = []
+        self.came = asyncio.Event()
+        self.asked = 0
+        self.client = SimpleNamespace(cluster=self, force_metadata_update=self.update)
 
-    def drain(self) -> list[ProducerBatch]:
-        """The batches that were shipped since the last call."""
-        queues = self._accumulator._batches.values()
-        return [queue.popleft() for queue in queues for _ in range(len(queue))]
+    def create_batch(self) -> BatchBuilder:
+        return BatchBuilder(65_536, 0)
 
-    async def shipped(self) -> list[ProducerBatch]:
-        """Wait for the next shipment."""
-        while not (found := self.drain()):
-            self._woken.clear()
-            await self._woken.wait()
-        return found
+    async def send_batch(self, builder: BatchBuilder, topic: str, *, partition: int) -> "asyncio.Future[Any]":
+        batch = Batch(builder, topic, partition)
+        self.given.append(batch)
+        self.came.set()
+        return batch.future
+
+    def partitions_for_topic(self, topic: str) -> set[int] | None:
+        return set(range(self.partitions.get(topic, 0))) or None
+
+    def add_listener(self, listener: Callable[[Any], None]) -> None:
+        self.listeners.append(listener)
+
+    async def update(self) -> bool:
+        self.asked += 1
+        for listener in self.listeners:
+            listener(self)
+        return True
+
+    def drain(self) -> list[Batch]:
+        """The batches that were sent since the last call."""
+        given, self.given = self.given, []
+        return given
+
+    async def sent(self) -> list[Batch]:
+        """Wait for the next batches."""
+        while not self.given:
+            self.came.clear()
+            await self.came.wait()
+        await asyncio.sleep(0)  # all that leave together
+        return self.drain()
 
 
-def answer(batches: list[ProducerBatch], error: Exception | None = None) -> None:
+def answer(batches: list[Batch], error: Exception | None = None) -> None:
     for batch in batches:
         if error is None:
-            batch.complete(0, -1)
+            batch.future.set_result(SimpleNamespace(timestamp=1_700_000_000_000))
         else:
-            batch.complete_exceptionally(error, lambda _index: error)
+            batch.future.set_exception(error)
 
 
-def play(act: Callable[[Publisher, Puppet], Awaitable[None]]) -> None:
+def play(act: Callable[[Publisher, Puppet], Awaitable[None]], **options: Any) -> None:
     """Run ``act`` with a publisher that has a producer and never looks for another."""
 
     async def both() -> None:
         patient = {"gateway.ack_timeout_seconds": ACK_SECONDS}
-        publisher: Any = Publisher(config.load(ROOT / "config", ENVIRON, patient))
+        settings = config.load(ROOT / "config", ENVIRON, patient)
+        publisher: Any = Publisher(settings, [TOPIC, OTHER], **options)
         publisher._loop = asyncio.get_running_loop()
         puppet = Puppet()
-        publisher._keeper.producer = puppet
+        begin(publisher, puppet)
         await asyncio.wait_for(act(publisher, puppet), 10)
+        for handle in (publisher._timer, publisher._linger, publisher._refresh):
+            if handle is not None:
+                handle.cancel()
 
     asyncio.run(both())
 
 
-def record(key: bytes = b"8684", size: int = 100) -> Record:
-    return Record(TOPIC, key, bytes(size), [("content-type", b"application/json")], "orders")
+def begin(publisher: Any, puppet: Puppet) -> None:
+    """Give the publisher a producer, as its keeper does."""
+    publisher._keeper.producer, publisher._keeper.trouble = puppet, None
+    publisher._keeper._abandon = lambda _producer: None
+    publisher._start_with(puppet)
+
+
+def record(key: bytes = b"8684", size: int = 100, topic: str = TOPIC) -> Record:
+    return Record(topic, key, bytes(size), [("content-type", b"application/json")], "orders")
 
 
 def taken(publisher: Publisher, *records: Record) -> "asyncio.Task[None]":
-    return asyncio.create_task(publisher.take(records or [record()]))
+    return asyncio.create_task(publisher.publish(records or [record()]))
 
 
-def counts(batches: list[ProducerBatch]) -> list[int]:
-    return [batch.record_count for batch in batches]
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition; ``play`` has the deadline."""
+    while not condition():  # noqa: ASYNC110 - what is waited for has no event
+        await asyncio.sleep(0.01)
+
+
+def counts(batches: list[Batch]) -> list[int]:
+    return [batch.records for batch in batches]
 
 
 def test_deliveries_that_come_together_are_one_batch_of_a_partition() -> None:
     async def act(publisher: Publisher, puppet: Puppet) -> None:
         tasks = [taken(publisher) for _ in range(5)]
-        batches = await puppet.shipped()
+        batches = await puppet.sent()
         assert counts(batches) == [5]
         assert not any(task.done() for task in tasks)
         answer(batches)
         await asyncio.gather(*tasks)
-        assert publisher.trouble() is None
+        assert publisher.troubles() == []
         assert publisher._held_bytes == 0
-        assert not publisher._held
 
     play(act)
 
@@ -100,7 +147,7 @@ def test_deliveries_that_come_together_are_one_batch_of_a_partition() -> None:
 def test_a_delivery_is_answered_once_all_of_its_partitions_are() -> None:
     async def act(publisher: Publisher, puppet: Puppet) -> None:
         task = taken(publisher, record(b"21"), record(b"foobar"), record(b"21"))
-        first, second = await puppet.shipped()
+        first, second = await puppet.sent()
         answer([first])
         await asyncio.sleep(0.01)
         assert not task.done()
@@ -110,16 +157,16 @@ def test_a_delivery_is_answered_once_all_of_its_partitions_are() -> None:
     play(act)
 
 
-def test_what_comes_meanwhile_waits_for_the_shipment_before_it() -> None:
+def test_what_comes_meanwhile_waits_for_the_batch_before_it() -> None:
     async def act(publisher: Publisher, puppet: Puppet) -> None:
         early = taken(publisher)
-        before = await puppet.shipped()
+        before = await puppet.sent()
         late = [taken(publisher) for _ in range(3)]
         await asyncio.sleep(publishing.PATIENCE_SECONDS * 2)
         assert puppet.drain() == []
         answer(before)
         await early
-        after = await puppet.shipped()
+        after = await puppet.sent()
         assert counts(after) == [3]
         answer(after)
         await asyncio.gather(*late)
@@ -127,39 +174,19 @@ def test_what_comes_meanwhile_waits_for_the_shipment_before_it() -> None:
     play(act)
 
 
-def test_what_waits_behind_a_busy_partition_leaves_when_that_is_free_though_another_is_stuck() -> None:
+def test_a_partition_that_is_stuck_does_not_keep_the_others() -> None:
     async def act(publisher: Publisher, puppet: Puppet) -> None:
-        stuck, early = taken(publisher, record(b"21")), taken(publisher, record(b"foobar"))
-        first = {batch.topic_partition.partition: batch for batch in await puppet.shipped()}
-        assert len(first) == 2
-        late = taken(publisher, record(b"foobar"))
-        await asyncio.sleep(publishing.PATIENCE_SECONDS * 2)  # its own look finds the partition busy
-        assert puppet.drain() == []
-        busy = batches.partition_of(puppet, TOPIC, b"foobar")  # type: ignore[arg-type]
-        answer([first.pop(busy)])
-        await early
-        answer(await puppet.shipped())
-        await late
-        assert not stuck.done()
-        answer(list(first.values()))
-        await stuck
-
-    play(act)
-
-
-def test_a_partition_whose_broker_is_slow_does_not_keep_the_others() -> None:
-    async def act(publisher: Publisher, puppet: Puppet) -> None:
-        slow = taken(publisher, record(b"21"))
-        before = await puppet.shipped()
+        stuck = taken(publisher, record(b"21"))
+        before = await puppet.sent()
         others = [taken(publisher, record(b"21")), taken(publisher, record(b"foobar"))]
-        after = await puppet.shipped()
-        assert [batch.topic_partition for batch in after] != [batch.topic_partition for batch in before]
+        after = await puppet.sent()
+        assert [batch.place for batch in after] != [batch.place for batch in before]
         answer(after)
         await others[1]
         assert not others[0].done()
         answer(before)
-        answer(await puppet.shipped())
-        await asyncio.gather(slow, others[0])
+        answer(await puppet.sent())
+        await asyncio.gather(stuck, others[0])
 
     play(act)
 
@@ -168,124 +195,242 @@ def test_a_batch_holds_no_more_than_its_size_but_a_record_of_any_size() -> None:
     async def act(publisher: Publisher, puppet: Puppet) -> None:
         sizes = (30_000, 30_000, 30_000, 200_000, 10)
         task = taken(publisher, *[record(size=size) for size in sizes])
-        shipments = []
+        sent = []
         while not task.done():
-            shipments += counts(batches := await puppet.shipped())
+            sent += counts(batches := await puppet.sent())
             answer(batches)
             await asyncio.sleep(0.02)
-        assert shipments == [2, 1, 1, 1]
+        assert sent == [2, 1, 1, 1]
 
     play(act)
 
 
 def test_what_is_not_acknowledged_in_time_is_an_outage_and_its_ghost_is_held_until_it_ends() -> None:
     async def act(publisher: Publisher, puppet: Puppet) -> None:
-        began = time.monotonic()
+        started = time.monotonic()
         ghost = taken(publisher)
-        batches = await puppet.shipped()
+        batches = await puppet.sent()
         unsent = taken(publisher)
         with pytest.raises(KafkaOutage, match="acknowledge within"):
             await ghost
-        assert time.monotonic() - began == pytest.approx(ACK_SECONDS, abs=0.1)
-        assert "acknowledge within" in (publisher.trouble() or "")
+        assert time.monotonic() - started == pytest.approx(ACK_SECONDS, abs=0.1)
         with pytest.raises(KafkaOutage):
             await unsent
+        assert publisher.troubles() == [f"Kafka does not acknowledge what it was sent for {TOPIC}."]
+        # That partition is known not to answer, so nobody waits for it again.
+        with pytest.raises(KafkaOutage, match="does not acknowledge"):
+            publisher.submit([record()], lambda _error: None)
         assert publisher._held_bytes > 0
         answer(batches)
         await asyncio.sleep(0.05)
         assert puppet.drain() == []  # nobody waits for the second
         assert publisher._held_bytes == 0
-        assert publisher.trouble() is None
+        assert publisher.troubles() == []
 
     play(act)
 
 
-@pytest.mark.parametrize(
-    ("error", "rebuilt"), [(NotLeaderForPartitionError(), False), (OutOfOrderSequenceNumberError(), True)]
-)
-def test_only_an_error_that_cannot_be_retried_replaces_the_producer(error: Exception, rebuilt: bool) -> None:
-    async def act(publisher: Publisher, puppet: Puppet) -> None:
-        task = taken(publisher)
-        answer(await puppet.shipped(), error)
-        with pytest.raises(KafkaOutage, match=type(error).__name__):
-            await task
-        assert (publisher._keeper.producer is None) == rebuilt
-        assert type(error).__name__ in (publisher.trouble() or "")
+def test_a_failed_batch_replaces_the_producer_and_the_others_go_on_until_the_next_is_there() -> None:
+    async def act(publisher: Any, puppet: Puppet) -> None:
+        failed, other = taken(publisher), taken(publisher, record(topic=OTHER))
+        batches = {batch.place[0]: batch for batch in await puppet.sent()}
+        answer([batches[TOPIC]], OutOfOrderSequenceNumber())
+        with pytest.raises(KafkaOutage, match="OutOfOrderSequenceNumber"):
+            await failed
+        assert publisher._keeper._broken.is_set()
+        answer([batches[OTHER]])
+        await other
+        with pytest.raises(KafkaOutage, match="OutOfOrderSequenceNumber"):  # the topic rests
+            publisher.submit([record()], lambda _error: None)
+        again = taken(publisher, record(topic=OTHER))
+        answer(await puppet.sent())
+        await again
 
     play(act)
 
 
-def test_what_a_broken_producer_left_behind_goes_out_with_the_next() -> None:
-    async def act(publisher: Publisher, puppet: Puppet) -> None:
-        lost = taken(publisher)
-        batches = await puppet.shipped()
-        waits = taken(publisher)
-        await asyncio.sleep(publishing.PATIENCE_SECONDS * 2)  # it stands in the lane now
-        answer(batches, OutOfOrderSequenceNumberError())
+def test_nothing_more_goes_to_a_partition_whose_sequence_has_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "REST_SECONDS", 0.0)
+
+    async def act(publisher: Any, puppet: Puppet) -> None:
+        failed = taken(publisher)
+        answer(await puppet.sent(), NotLeaderForPartitionError())
         with pytest.raises(KafkaOutage):
-            await lost
-        following: Any = Puppet()
-        publisher._keeper.producer = following
-        answer(await following.shipped())
+            await failed
+        waits = taken(publisher)
+        await asyncio.sleep(publishing.PATIENCE_SECONDS * 2)
+        assert puppet.drain() == []
+        following = Puppet()
+        begin(publisher, following)
+        answer(await following.sent())
         await waits
         assert puppet.drain() == []
 
     play(act)
 
 
-def test_a_dead_sender_is_noticed_and_holds_nothing_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "STALE_SECONDS", 0.0)
-
-    async def act(publisher: Publisher, puppet: Puppet) -> None:
-        publisher._keeper.delivery_timeout = 0.1
-        for _ in range(2):
-            with pytest.raises(KafkaOutage):
-                await taken(publisher)
-            await asyncio.sleep(0.2)
-        assert publisher._keeper.producer is None
-        with pytest.raises(KafkaOutage):
-            await taken(publisher)
-        await asyncio.sleep(0.1)
-        assert publisher._linger is None  # nothing is looked after any more
+def test_what_a_former_producer_had_under_way_goes_out_with_the_next() -> None:
+    async def act(publisher: Any, puppet: Puppet) -> None:
+        task = taken(publisher, record(topic=OTHER))
+        before = await puppet.sent()
+        following = Puppet()
+        begin(publisher, following)
+        answer(await following.sent())
+        await task
+        answer(before)  # what the former one still makes of it has no effect
+        await asyncio.sleep(0.01)
+        assert publisher._held_bytes == 0
 
     play(act)
 
 
-def test_more_than_the_bound_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_that_are_too_large_together_go_alone_and_a_lone_one_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lanes, "REST_SECONDS", 0.0)
+
+    async def act(publisher: Any, puppet: Puppet) -> None:
+        tasks = [taken(publisher) for _ in range(3)]
+        answer(await puppet.sent(), MessageSizeTooLargeError())
+        await until(publisher._keeper._broken.is_set)
+        for error in (None, MessageSizeTooLargeError(), None):
+            begin(publisher, following := Puppet())
+            batches = await following.sent()
+            assert counts(batches) == [1]
+            answer(batches, error)
+            await asyncio.sleep(0.01)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(result) for result in results] == [type(None), RecordRefused, type(None)]
+
+    play(act)
+
+
+def test_a_record_larger_than_its_topic_takes_is_refused_at_once() -> None:
+    async def act(publisher: Publisher, _puppet: Puppet) -> None:
+        with pytest.raises(RecordRefused, match=r"topics\.max_message_bytes"):
+            publisher.submit([record(size=5_000_000)], lambda _error: None)
+
+    play(act)
+
+
+def test_a_missing_topic_is_named_and_keeps_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "MISSING_SECONDS", 0.01)
+
+    async def act(publisher: Publisher, puppet: Puppet) -> None:
+        stranded, waits = taken(publisher), taken(publisher)
+        other = taken(publisher, record(topic=OTHER))
+        batches = {batch.place[0]: batch for batch in await puppet.sent()}
+        del puppet.partitions[TOPIC]
+        await puppet.update()
+        begin(publisher, following := Puppet(**{TOPIC: 0}))
+        [batch] = await following.sent()
+        assert batch.place[0] == OTHER
+        answer([batch])
+        await other
+        assert publisher.troubles() == [
+            f"Kafka has no topic {TOPIC}; its events wait in the spool. Fix: connector topics"
+        ]
+        with pytest.raises(KafkaOutage, match="connector topics"):
+            publisher.submit([record()], lambda _error: None)
+        following.partitions[TOPIC] = 3
+        answer(await following.sent())  # found by itself
+        await asyncio.gather(stranded, waits)
+        assert publisher.troubles() == []
+        answer([batches[TOPIC]])
+
+    play(act)
+
+
+def test_a_topic_that_grew_takes_what_waited_on_its_partitions_of_today() -> None:
+    async def act(publisher: Publisher, puppet: Puppet) -> None:
+        early = taken(publisher)
+        before = await puppet.sent()
+        late = taken(publisher)
+        await asyncio.sleep(0)
+        puppet.partitions[TOPIC] = 24
+        await puppet.update()
+        answer(before)
+        await early
+        [batch] = await puppet.sent()
+        assert batch.place == (TOPIC, (lanes._hash(b"8684") & 0x7FFFFFFF) % 24)
+        answer([batch])
+        await late
+
+    play(act)
+
+
+def test_a_batch_that_a_producer_has_forgotten_is_noticed_and_held_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(publishing, "STALE_SECONDS", 0.0)
+
+    async def act(publisher: Any, puppet: Puppet) -> None:
+        publisher._keeper.request_seconds = 0.1
+        with pytest.raises(KafkaOutage):
+            await taken(publisher)
+        await until(lambda: publisher._keeper.producer is None)
+        with pytest.raises(KafkaOutage):
+            await taken(publisher)
+        await until(lambda: publisher._timer is None)
+        assert publisher._held_bytes == 0
+
+    play(act)
+
+
+def test_more_than_the_bound_is_not_held_but_a_lone_delivery_of_any_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(publishing, "MAX_HELD_BYTES", 5000)
 
     async def act(publisher: Publisher, puppet: Puppet) -> None:
+        lone = taken(publisher, record(size=9000))
+        answer(await puppet.sent())
+        await lone
         tasks = [taken(publisher) for _ in range(5)]
-        answer(await puppet.shipped())
+        answer(await puppet.sent())
         results = await asyncio.gather(*tasks, return_exceptions=True)
         assert [str(result) for result in results if result] == ["Too much already waits for Kafka."]
 
     play(act)
 
 
-def test_closing_ships_everything_that_waits() -> None:
+def test_each_acknowledgement_tells_the_brokers_time() -> None:
+    observed: list[tuple[int, int, int]] = []
+
     async def act(publisher: Publisher, puppet: Puppet) -> None:
+        task = taken(publisher)
+        answer(await puppet.sent())
+        await task
+        [(sent, acknowledged, broker)] = observed
+        assert sent <= acknowledged <= time.time_ns() // 1000
+        assert broker == 1_700_000_000_000
+
+    play(act, observe=lambda *given: observed.append(given))
+
+
+def test_closing_sends_everything_that_waits() -> None:
+    async def act(publisher: Any, puppet: Puppet) -> None:
         task = taken(publisher, *[record(size=40_000) for _ in range(4)])
         await asyncio.sleep(0)
-        await publisher.close(1)
-        batches = puppet.drain()
-        assert counts(batches) == [1, 1, 1, 1]
-        answer(batches)
-        await task
+        closing = asyncio.create_task(publisher.close(5))
+        sent = []
+        while not task.done():
+            sent += counts(batches := await puppet.sent())
+            answer(batches)
+            await asyncio.sleep(0.01)
+        await closing
+        assert sent == [1, 1, 1, 1]
 
     play(act)
 
 
-def test_a_bug_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    def ship(*_given: Any) -> None:
-        raise RuntimeError("a bug")
+def test_a_bug_ends_the_process() -> None:
+    async def act(publisher: Publisher, puppet: Puppet) -> None:
+        def bug(_error: Exception | None) -> None:
+            raise RuntimeError("a bug")
 
-    monkeypatch.setattr(batches, "ship", ship)
-
-    async def act(publisher: Publisher, _puppet: Puppet) -> None:
-        task = taken(publisher)
+        publisher.submit([record()], bug)
+        answer(await puppet.sent())
         await publisher.died.wait()
-        with pytest.raises(KafkaOutage):
-            await task
 
     play(act)

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.errors import SpoolOutage, StartupError
-from connector.gateway.records import Record
 from connector.gateway.spool import RESERVE_BYTES, TROUBLE_SECONDS, Spool
+from connector.kafka.record import Record
 
 MIB = 1_048_576
 
