@@ -21,6 +21,8 @@ VERSION_SUFFIX = "__version"
 MAX_COLUMN_NAME = 63 - len(VERSION_SUFFIX)
 MAX_CONSTANT_TEXT = 250
 DATABASE = re.compile(r"(?:sqlite|postgres|postgresql)(?:\+[a-z0-9_]+)?://")
+# The family of an action that no family claims.
+UNROUTED = "unrouted"
 OWN_TABLES = ("notifications", "dead_letters", "consumer_offsets", "mirror_columns", "mirror_status")
 
 
@@ -31,6 +33,7 @@ def check(config: Config, *, with_secrets: bool = True) -> Iterator[Located]:
     yield from _kafka(config)
     yield from _database(config)
     yield from _families(config)
+    yield from _allowed_families(config)
     for name, table in config.tables.items():
         yield from _table(config, name, table)
     yield from _views(config)
@@ -112,6 +115,15 @@ def _families(config: Config) -> Iterator[Located]:
         if names[family.topic or name] > 1:
             what = f"the topic name {family.topic or name!r} is used more than once"
             yield _finding(("topics", "families", name), what, "Give each its own name with topic.")
+
+
+def _allowed_families(config: Config) -> Iterator[Located]:
+    known = {*config.topics.families, UNROUTED}
+    for name, hook in config.hooks.items():
+        for family in hook.families or ():
+            if family not in known:
+                what = f"the family {family!r} is not in topics.yaml"
+                yield _finding(("hooks", name, "families"), what, _nearest(family, known))
 
 
 def _table(config: Config, name: str, table: Table) -> Iterator[Located]:

@@ -41,6 +41,8 @@ class Hook(Model):
     retry_schedule_seconds: tuple[Annotated[float, Field(ge=0, le=1e9)], ...] = Field(
         (0, 60, 300), min_length=1
     )
+    # The only families that this hook may bring; ``unrouted`` is what no family claims. None: all.
+    families: tuple[str, ...] | None = Field(None, min_length=1)
 
 
 class Kafka(Model):
@@ -79,6 +81,9 @@ class Gateway(Model):
     max_header_bytes: int = Field(32_768, ge=1024)
     max_key_bytes: int = Field(512, ge=1)
     max_json_depth: int = Field(32, ge=4, le=200)
+    # What one delivery may become; beyond either it is parked as a whole, in one dead letter.
+    max_notifications: int = Field(1000, ge=1, le=100_000)
+    max_expanded_bytes: int = Field(16_777_216, ge=65_536)
     max_requests_in_flight: int = Field(512, ge=1)
     max_connections: int = Field(8192, ge=1)
     # Where deliveries wait on disk while Kafka is away; one file per gateway process.

@@ -7,7 +7,7 @@ from connector.events.delivery import (
     MAX_INDEX,
     Delivery,
     Notification,
-    nesting,
+    OversizedDelivery,
     parse_delivery,
     parse_notification,
 )
@@ -31,13 +31,17 @@ from connector.events.instants import (
     iso,
     microseconds,
 )
+from connector.events.structure import nesting
 from connector.events.values import (
     JSON_ERRORS,
     MAX_DIGITS,
+    MAX_EXPONENT,
     compact,
     decimal_text,
     exact_json,
     key_text,
+    read_json,
+    refuse_nul,
     row_objects,
     value_at,
 )
@@ -51,6 +55,7 @@ __all__ = [
     "LATEST",
     "MAX_ATTEMPT",
     "MAX_DIGITS",
+    "MAX_EXPONENT",
     "MAX_INDEX",
     "MAX_INSTANT",
     "MICROSECOND",
@@ -61,6 +66,7 @@ __all__ = [
     "Delivery",
     "Event",
     "Notification",
+    "OversizedDelivery",
     "compact",
     "decimal_text",
     "decode",
@@ -75,6 +81,8 @@ __all__ = [
     "occurred_at",
     "parse_delivery",
     "parse_notification",
+    "read_json",
+    "refuse_nul",
     "row_objects",
     "value_at",
 ]

@@ -1,29 +1,61 @@
 """What XTND sends: one POST is a delivery, one entry of its ``Notifications`` a notification.
 
 Details and properties stay JSON text all the way, so that no number is ever read as a binary float.
+A fault of the body's grammar spoils the delivery; a value that cannot be read, or a part that nests
+too deep, spoils the notification that it stands in and no other (reliability.md, part 2).
 """
 
 import re
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import msgspec
 
 from connector.errors import Poison
-from connector.events.values import JSON_ERRORS, compact, exact_json, row_objects
+from connector.events import structure
+from connector.events.values import (
+    JSON_ERRORS,
+    compact,
+    hide_surrogates,
+    read_json,
+    refuse_nul,
+    row_objects,
+    shown,
+)
+
+T = TypeVar("T")
 
 # A delivery's Id is 32 hex digits; others are taken as long as they sort and print safely.
 DELIVERY_ID = re.compile(r"[0-9A-Za-z_-]{1,64}\Z")
 MAX_INDEX = 999_999
 MAX_ATTEMPT = 1_000_000
+# Levels around a notification: the body's object and its Notifications.
+LEVELS_AROUND = 2
+# Below so many commas it costs less to read an array than to count what it would give.
+FEW_COMMAS = 20_000
+# Bytes of properties that are worth remembering: they are the hook's own, the same in each delivery.
+SHORT_PROPERTIES = 2000
+
+
+class OversizedDelivery(Poison):
+    """A sound delivery that would become more than one delivery may.
+
+    It is answered as accepted and parked as a whole, in one dead letter: raise the setting that the
+    error names, then replay it.
+    """
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One POST of XTND: an envelope with notifications, each still as received."""
+    """One POST of XTND: an envelope with notifications, each still as received.
+
+    ``fault`` says why none of them can become an event, though each may be sound by itself.
+    """
 
     delivery_id: str
     attempt: int
     properties: str
     notifications: tuple[bytes, ...]
+    fault: Poison | None = None
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,94 +67,171 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Envelope(msgspec.Struct):
-    Id: Any = None
-    Attempt: Any = 1
+    """The envelope of nearly every delivery."""
+
+    Id: str
+    Notifications: list[msgspec.Raw]
+    Attempt: int = 1
     Properties: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _RawEnvelope(msgspec.Struct):
+    """The envelope of any delivery."""
+
+    Id: msgspec.Raw = msgspec.Raw(b"null")
     Notifications: msgspec.Raw = msgspec.Raw(b"null")
+    Attempt: msgspec.Raw = msgspec.Raw(b"1")
+    Properties: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class _Notification(msgspec.Struct):
-    Action: Any = None
+    Action: str
+    Details: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _RawNotification(msgspec.Struct):
+    Action: msgspec.Raw = msgspec.Raw(b"null")
     Details: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
+_raw_envelope = msgspec.json.Decoder(_RawEnvelope)
+_raw = msgspec.json.Decoder(msgspec.Raw)
 _raw_list = msgspec.json.Decoder(list[msgspec.Raw])
 _notification = msgspec.json.Decoder(_Notification)
+_raw_notification = msgspec.json.Decoder(_RawNotification)
+_text = msgspec.json.Decoder(str)
+_whole_number = msgspec.json.Decoder(int)
 
 
-def parse_delivery(body: bytes, *, max_depth: int = 32) -> Delivery:
+def parse_delivery(body: bytes, *, max_depth: int = 32, max_notifications: int = MAX_INDEX) -> Delivery:
     """Read the envelope of a verified body.
 
     Raises ``Poison`` when it is not a delivery at all: not UTF-8, not JSON, no object, nested
-    deeper than ``max_depth``, no usable Id, no Notifications array.
+    deeper than ``max_depth`` outside of a notification, no usable Id, no Notifications array; and
+    ``OversizedDelivery`` when it has more than ``max_notifications``.
     """
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            raise Poison("not-utf8", f"The body is not UTF-8: byte {error.start} cannot be read.") from None
+    if body.count(b",") > FEW_COMMAS or structure.nests_deeper(body, max_depth):
+        return _parse_unusual(body, max_depth, max_notifications)
     try:
-        body.decode("utf-8", "strict")
-    except UnicodeDecodeError as error:
-        raise Poison("not-utf8", f"The body is not UTF-8: byte {error.start} cannot be read.") from None
-    # A body with few brackets cannot nest deeply; counting them is fifty times as fast as looking.
-    brackets = body.count(b"{") + body.count(b"[")
-    if brackets > max_depth and (depth := nesting(body)) > max_depth:
-        raise Poison("too-deep", f"The body is nested {depth} levels deep; {max_depth} are taken.")
-    try:
-        # The whole body is read once, so that a fault anywhere in it is found here and not later.
-        whole = exact_json.decode(body)
-        if not isinstance(whole, dict):
-            raise Poison("not-an-object", "The body is JSON, but not an object with Id and Notifications.")
-        envelope = _envelope.decode(body)
-        raw = (
-            _raw_list.decode(envelope.Notifications) if isinstance(whole.get("Notifications"), list) else None
-        )
-    except JSON_ERRORS as error:
-        raise Poison("not-json", f"The body is not JSON: {error}.") from None
-    if raw is None:
-        raise Poison("no-notifications", "The body has no Notifications array.")
-    if len(raw) > MAX_INDEX:
-        raise Poison("too-many-notifications", f"More than {MAX_INDEX} notifications in one delivery.")
-    if not isinstance(envelope.Id, str) or not DELIVERY_ID.match(envelope.Id):
-        raise Poison("no-delivery-id", "Id must be text of 1 to 64 letters, digits, '-' or '_'.")
+        read = _envelope.decode(body)
+    except JSON_ERRORS:
+        return _parse_unusual(body, max_depth, max_notifications)
+    _check_count(len(read.Notifications), max_notifications)
+    if not DELIVERY_ID.match(read.Id):
+        raise _unusable_id()
+    properties, fault = _properties(bytes(read.Properties))
     return Delivery(
-        delivery_id=envelope.Id,
-        attempt=_attempt(envelope.Attempt),
-        properties=compact(envelope.Properties).decode(),
-        notifications=tuple(bytes(item) for item in raw),
+        delivery_id=read.Id,
+        attempt=read.Attempt if 1 <= read.Attempt <= MAX_ATTEMPT else 1,
+        properties=properties,
+        notifications=tuple([bytes(item) for item in read.Notifications]),
+        fault=fault,
     )
 
 
-def parse_notification(raw: bytes) -> Notification:
-    """Read one entry of ``Notifications``; raises ``Poison`` when its kind is wrong."""
+def _parse_unusual(body: bytes, max_depth: int, max_notifications: int) -> Delivery:
+    """Read the envelope of a body in which something is wrong, or much."""
     try:
-        entry = _notification.decode(raw)
-        data = exact_json.decode(entry.Details)
+        shallow = structure.Shallow(hide_surrogates(body), max_depth)
+        if not bytes(_raw.decode(shallow.text)).startswith(b"{"):
+            raise Poison("not-an-object", "The body is JSON, but not an object with Id and Notifications.")
+        envelope = _raw_envelope.decode(shallow.text)
     except JSON_ERRORS as error:
-        raise Poison(
-            "notification-kind", f"The notification must be an object with Action: {error}."
-        ) from None
-    if not isinstance(entry.Action, str) or not entry.Action.strip():
+        raise Poison("not-json", f"The body is not JSON: {error}.") from None
+    array = bytes(envelope.Notifications)
+    if shallow.cuts > shallow.restored(array)[1]:
+        what = f"nested more than {max_depth} levels deep (gateway.max_json_depth)"
+        raise Poison("too-deep", f"The body is {what} outside of its notifications.")
+    if not array.startswith(b"["):
+        raise Poison("no-notifications", "The body has no Notifications array.")
+    delivery_id = _decoded(_text, envelope.Id)
+    if delivery_id is None or not DELIVERY_ID.match(delivery_id):
+        raise _unusable_id()
+    _check_count(structure.items(array, max_notifications), max_notifications)
+    attempt = _decoded(_whole_number, envelope.Attempt) or 1
+    properties, fault = _properties(shown(bytes(envelope.Properties)))
+    return Delivery(
+        delivery_id=delivery_id,
+        attempt=attempt if 1 <= attempt <= MAX_ATTEMPT else 1,
+        properties=properties,
+        notifications=tuple([shown(shallow.restored(bytes(item))[0]) for item in _raw_list.decode(array)]),
+        fault=fault,
+    )
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], raw: msgspec.Raw) -> T | None:
+    """What a part of the envelope says, or None when it cannot be read."""
+    try:
+        return decoder.decode(raw)
+    except JSON_ERRORS:
+        return None
+
+
+def _check_count(count: int, most: int) -> None:
+    if count > most:
+        what = f"One delivery may have {most} notifications (gateway.max_notifications); this one has more."
+        raise OversizedDelivery("too-many-notifications", f"{what} Raise it if that is real, then replay.")
+
+
+def _unusable_id() -> Poison:
+    return Poison("no-delivery-id", "Id must be text of 1 to 64 letters, digits, '-' or '_'.")
+
+
+def _properties(raw: bytes) -> tuple[str, Poison | None]:
+    """Properties as compact text, and what keeps them from being stored."""
+    return _short_properties(raw) if len(raw) <= SHORT_PROPERTIES else _checked_properties(raw)
+
+
+def _checked_properties(raw: bytes) -> tuple[str, Poison | None]:
+    try:
+        read_json("Properties", raw)
+        refuse_nul("Properties", raw)
+    except Poison as poison:
+        # A new one, because this is kept and the one that was raised holds on to its frames.
+        return shown(compact(hide_surrogates(raw))).decode(), Poison(poison.reason, poison.error)
+    return compact(raw).decode(), None
+
+
+_short_properties = lru_cache(maxsize=1024)(_checked_properties)
+
+
+def parse_notification(raw: bytes, *, max_depth: int = 32) -> Notification:
+    """Read one entry of ``Notifications``.
+
+    ``max_depth`` counts the levels around it too. Raises ``Poison`` when its kind is wrong, when it
+    nests too deep, or when a value in it could not be kept.
+    """
+    if structure.nests_deeper(raw, max_depth - LEVELS_AROUND):
+        what = f"The notification is nested more than {max_depth} levels deep"
+        raise Poison("too-deep", f"{what}. Raise gateway.max_json_depth if that is real, then replay.")
+    try:
+        read = _notification.decode(raw)
+    except JSON_ERRORS:
+        action, details = _unusual_notification(raw)
+    else:
+        action, details = read.Action, bytes(read.Details)
+    if not action.strip():
         raise Poison("no-action", "The notification has no Action; it must be text.")
+    data = read_json("Details", details)
     if not row_objects(data):
         raise Poison("details-kind", "Details must be an object or an array of objects.")
-    return Notification(action=entry.Action, details=compact(entry.Details), data=data)
+    return Notification(action=action, details=compact(details), data=data)
 
 
-def nesting(body: bytes) -> int:
-    """How deep JSON text nests, without recursion; brackets inside strings do not count."""
-    deepest = depth = 0
-    for token in _BRACKETS.finditer(body):
-        character = token.group()
-        if character in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in b"]}":
-            depth -= 1
-    return deepest
-
-
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
-
-
-def _attempt(value: Any) -> int:
-    """Attempt as a number from 1; XTND always sends one, so anything else is a first try."""
-    usable = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_ATTEMPT
-    return value if usable else 1
+def _unusual_notification(raw: bytes) -> tuple[str, bytes]:
+    """Action and Details of a notification in which something is wrong, perhaps beside them."""
+    try:
+        read = _raw_notification.decode(hide_surrogates(raw))
+    except JSON_ERRORS as error:
+        what = "The notification must be an object with Action"
+        raise Poison("notification-kind", f"{what}: {error}.") from None
+    action = shown(bytes(read.Action))
+    if not action.startswith(b'"'):
+        raise Poison("no-action", "The notification has no Action; it must be text.")
+    return read_json("Action", action), shown(bytes(read.Details))

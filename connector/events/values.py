@@ -1,14 +1,34 @@
-"""JSON with exact numbers, and values in Details."""
+"""JSON with exact numbers, what of it can be kept, and values in Details.
 
-from collections.abc import Sequence
-from decimal import Decimal
+Limits of values are applied here, once, at intake: text that is no Unicode, U+0000, and numbers that
+PostgreSQL's ``jsonb`` would print in a way that could not be read again. What passes can be read for
+as long as it is stored (mirror.md, part 8).
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from decimal import Clamped, Context, Decimal, Inexact, InvalidOperation, Overflow, Rounded, Subnormal
+from itertools import repeat
 from typing import Any
 
 import msgspec
 
 from connector.errors import Poison
 
+# Digits before and after the point of a number that a column takes.
 MAX_DIGITS = 60
+# Power of ten that any number in Details may reach, up and down.
+MAX_EXPONENT = 1000
+
+# A number within these bounds stays within them when jsonb prints it without its exponent: the size
+# is the same, and a whole number has no more digits than its size asks for.
+_STORED = Context(
+    prec=2 * MAX_EXPONENT,
+    Emax=MAX_EXPONENT,
+    Emin=-MAX_EXPONENT,
+    traps=[Clamped, Inexact, InvalidOperation, Overflow, Rounded, Subnormal],
+)
 
 exact_json: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 """Reads JSON with every fractional number as a ``Decimal``; refuses NaN and Infinity.
@@ -17,11 +37,136 @@ Raises ``JSON_ERRORS``.
 """
 # An exponent of twenty digits is an ArithmeticError of Decimal; a ValueError is all else but depth.
 JSON_ERRORS = (ValueError, ArithmeticError, RecursionError)
+_stored_json: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=_STORED.create_decimal)
+
+# A run of backslashes is tried from its start only, so this is linear.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+# A run of digits is tried from its start only, so this is linear; text can look like it too.
+_LONG_NUMBER = re.compile(rb"(?<![0-9])[0-9]{%d}" % (MAX_EXPONENT + 2))
+_LEAST_TOO_LARGE = 10 ** (MAX_EXPONENT + 1)
+# Half of a surrogate pair, written as an escape; escaped backslashes must be hidden before.
+_LONE_SURROGATE = re.compile(
+    rb"\\(?=u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2}))"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\(?=u[dD][c-fC-F][0-9a-fA-F]{2})"
+)
+# Bytes that UTF-8 never holds stand for backslashes while the structure around them is read.
+_HIDDEN = bytes.maketrans(b"\xfe\xff", b"\\\\")
+_SHOWN_PATH = 120
+_NO_NUMBER = object()
+
+
+def hide_surrogates(text: bytes) -> bytes:
+    """JSON text of the same length in which half a surrogate pair does not stop a parser.
+
+    The structure is as before; a part with such a half holds the byte 0xFF, which is refused as
+    soon as it is read as text. ``shown`` gives the part back as it was.
+    """
+    return _LONE_SURROGATE.sub(b"\xff", text.replace(rb"\\", b"\xfe\xfe"))
+
+
+def shown(text: bytes) -> bytes:
+    """A part of what ``hide_surrogates`` gave, as it was received."""
+    return text.translate(_HIDDEN)
 
 
 def compact(raw: bytes | msgspec.Raw) -> bytes:
     """JSON text without the white space between its parts; values stay to the letter."""
     return msgspec.json.format(bytes(raw), indent=-1)
+
+
+def read_json(name: str, raw: bytes) -> Any:
+    """JSON text as data, numbers exact.
+
+    Raises ``Poison`` naming the field below ``name`` when a value could not be kept and read again.
+    """
+    try:
+        data = _stored_json.decode(raw)
+    except JSON_ERRORS as error:
+        raise _unreadable(name, raw, error) from None
+    if len(raw) > MAX_EXPONENT and _LONG_NUMBER.search(raw) and _holds_too_large(data):
+        raise _unreadable(name, raw)
+    return data
+
+
+def refuse_nul(name: str, raw: bytes) -> None:
+    """Raise ``Poison`` naming the field below ``name`` that holds U+0000, which JSON text may."""
+    if b"\\u0000" in raw and _NUL.search(raw):
+        raise _unreadable(name, raw)
+
+
+def _holds_too_large(data: Any) -> bool:
+    """Whether a whole number, not a text that looks like one, is too large."""
+    left = [data]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+        elif isinstance(value, int) and abs(value) >= _LEAST_TOO_LARGE:
+            return True
+    return False
+
+
+def _unreadable(name: str, raw: bytes, error: Exception | None = None) -> Poison:
+    """Find the first value that cannot be kept, and say where it stands."""
+    try:
+        # Python's own parser reads half a surrogate pair, and leaves numbers to us.
+        data = json.loads(raw.decode(), parse_int=_number, parse_float=_number, parse_constant=_number)
+    except (ValueError, RecursionError) as fault:
+        return Poison("details-kind", f"{name} cannot be read as JSON: {error or fault}.")
+    for path, value in _texts_and_numbers(name, data):
+        if value is _NO_NUMBER:
+            what = f"is a number of more than {MAX_EXPONENT} digits"
+            return Poison("number-range", f"{path} {what}, which cannot be kept exactly.")
+        if isinstance(value, str) and "\0" in value:
+            return Poison("nul-character", f"{path} holds U+0000, which no database column can.")
+        if isinstance(value, str) and not _is_unicode(value):
+            what = "holds half of a surrogate pair (a character that was cut in two)"
+            return Poison("lone-surrogate", f"{path} {what}, which is no text.")
+    return Poison("details-kind", f"{name} cannot be read as JSON: {error}.")
+
+
+def _number(text: str) -> Any:
+    """Nothing for a number that can be kept, ``_NO_NUMBER`` for another; NaN is a ``ValueError``."""
+    try:
+        number = _STORED.create_decimal(text)
+    except ArithmeticError:
+        return _NO_NUMBER
+    if not number.is_finite():
+        raise ValueError(f"{text} is no number")
+    return None
+
+
+def _texts_and_numbers(name: str, data: Any) -> Iterator[tuple[str, Any]]:
+    """Each key, and each value that holds no others, with the path to it."""
+    nested = [iter([(name, data)])]
+    while nested:
+        found = next(nested[-1], None)
+        if found is None:
+            nested.pop()
+            continue
+        path, value = found
+        if isinstance(value, dict):
+            yield from ((_below(path, key), key) for key in value)
+            nested.append(iter([(_below(path, key), inner) for key, inner in value.items()]))
+        elif isinstance(value, list):
+            nested.append(zip(repeat(path), value))
+        else:
+            yield found
+
+
+def _below(path: str, key: str) -> str:
+    longer = f"{path}.{key if key.isprintable() else ascii(key)}"
+    return longer if len(longer) <= _SHOWN_PATH else f"{longer[:_SHOWN_PATH]}…"
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def row_objects(data: Any) -> list[dict[str, Any]]:

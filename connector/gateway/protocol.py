@@ -7,16 +7,17 @@ signature over the raw bytes → content type → JSON → notifications.
 import math
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
-from typing import NamedTuple, Protocol
+from itertools import islice
+from typing import Protocol
 from urllib.parse import parse_qsl
 
 import httptools
 import structlog
 from typing_extensions import override
 
-from connector import events, metrics
+from connector import metrics
 from connector.config import Config
 from connector.errors import ConnectorError, Poison
 from connector.gateway import signature
@@ -26,8 +27,7 @@ from connector.gateway.limits import Limits
 from connector.gateway.problems import Problem, accepted, answer
 from connector.gateway.records import STAGE, Translator
 from connector.gateway.signature import Keys, SignatureRefused, VerifiedBody
-from connector.kafka.record import RECORD_OVERHEAD_BYTES, Record
-from connector.kafka.routes import Routes
+from connector.kafka.record import Record
 
 log = structlog.get_logger(__name__)
 
@@ -52,13 +52,6 @@ class Intake(Protocol):
         """
 
 
-class Hook(NamedTuple):
-    """What proves a hook's deliveries, and XTND's retry schedule in seconds."""
-
-    keys: Keys
-    schedule: Sequence[float]
-
-
 class Gateway:
     """What the connections of a process share."""
 
@@ -69,14 +62,9 @@ class Gateway:
         self.limits = limits
         self.max_in_flight = config.gateway.max_requests_in_flight
         self.in_flight = 0
-        self.translator = Translator(
-            Routes(config),
-            max_message_bytes=config.topics.max_message_bytes - RECORD_OVERHEAD_BYTES,
-            max_depth=config.gateway.max_json_depth,
-        )
+        self.translator = Translator(config)
         self.hooks = {
-            f"/webhooks/{name}".encode(): Hook(Keys.of(name, hook), hook.retry_schedule_seconds)
-            for name, hook in config.hooks.items()
+            f"/webhooks/{name}".encode(): Keys.of(name, hook) for name, hook in config.hooks.items()
         }
         self._refusal_logged = -math.inf
         metrics.requests_in_flight.set_function(lambda: self.in_flight)
@@ -97,7 +85,7 @@ class Connection(HttpConnection):
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._hook: Hook | None = None
+        self._hook: Keys | None = None
         self._query: bytes | None = None
         super().__init__(gateway.limits)
 
@@ -124,7 +112,7 @@ class Connection(HttpConnection):
     def count(self, status: int) -> None:
         """Count an answer by hook and status."""
         hook, self._hook = self._hook, None
-        _answers(hook.keys.hook if hook else "-", str(status)).inc()
+        _answers(hook.hook if hook else "-", str(status)).inc()
 
     @override
     def serve(self, body: bytes) -> None:
@@ -132,39 +120,29 @@ class Connection(HttpConnection):
         gateway, hook = self._gateway, self._hook
         assert hook is not None  # noqa: S101 - the head was refused without one
         received_at = gateway.clock()
-        verified = gateway.verify(self.fields.get(signature.HEADER, ()), body, hook.keys)
+        verified = gateway.verify(self.fields.get(signature.HEADER, ()), body, hook)
         _check_content(self.fields)
         if gateway.in_flight >= gateway.max_in_flight:
             raise Problem(429, "Too many deliveries wait for Kafka already. Send it again later.")
         try:
-            delivery = gateway.translator.delivery(verified)
+            records = gateway.translator.records(verified, received_at)
         except Poison as poison:
             letter = gateway.translator.parked_body(verified, received_at, poison)
             self._submit([letter], received_at, Problem(400, poison.error))
             return
-        occurred_at = events.occurred_at(received_at, delivery.attempt, hook.schedule)
-        translate = partial(
-            gateway.translator.record, verified, delivery, received_at=received_at, occurred_at=occurred_at
-        )
-        count = len(delivery.notifications)
-        if count <= TURN:
-            self._submit([translate(index) for index in range(count)], received_at)
-        else:
-            self._go_on(translate, count, [], received_at)
+        self._go_on(records, [], received_at)
 
-    def _go_on(
-        self, translate: Callable[[int], Record], count: int, records: list[Record], received_at: int
-    ) -> None:
-        """Make the records of a large delivery, with turns for the others."""
+    def _go_on(self, coming: Iterator[Record], made: list[Record], received_at: int) -> None:
+        """Make the records, those of a large delivery with turns for the others."""
         if self.gone:
             return
-        begin = len(records)
         try:
-            records += [translate(index) for index in range(begin, min(begin + TURN, count))]
-            if len(records) < count:
-                self._loop.call_soon(self._go_on, translate, count, records, received_at)
+            before = len(made)
+            made += islice(coming, TURN)
+            if len(made) - before == TURN:
+                self._loop.call_soon(self._go_on, coming, made, received_at)
             else:
-                self._submit(records, received_at)
+                self._submit(made, received_at)
         except Exception as bug:  # noqa: BLE001 - one request fails, and nobody else's
             self.fail(bug)
 

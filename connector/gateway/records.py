@@ -4,35 +4,84 @@ Pure: no clock, no I/O. Everything that makes a record takes a ``VerifiedBody``.
 """
 
 import hashlib
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from connector import events
+from connector.config import Config
 from connector.errors import Poison
-from connector.events import DeadLetter, Delivery, Event
+from connector.events import DeadLetter, Delivery, Event, OversizedDelivery
 from connector.gateway.signature import VerifiedBody
-from connector.kafka.record import Record
+from connector.kafka.record import RECORD_OVERHEAD_BYTES, Record
 from connector.kafka.routes import Routes
 
 STAGE = "gateway"
-# Properties travel with each notification; this bounds what one delivery can grow to.
-MAX_PROPERTIES_COPIES_BYTES = 67_108_864
+# What a notification becomes, at most: Details or the whole of it, the action twice and the key
+# twice are no longer than three times what came; properties are text within JSON text, in which a
+# letter takes four bytes at most; and a record has names, ids, instants and Kafka's own around them.
+NOTIFICATION_GROWTH = 3
+PROPERTIES_GROWTH = 4
+AROUND_BYTES = RECORD_OVERHEAD_BYTES + 2048
+
+
+class HookRules(NamedTuple):
+    """What a hook's settings say about its deliveries; ``families`` of None takes all."""
+
+    retry_schedule_seconds: Sequence[float]
+    families: frozenset[str] | None
 
 
 class Translator:
     """Makes records for one configuration."""
 
-    def __init__(self, routes: Routes, *, max_message_bytes: int, max_depth: int) -> None:
-        self._routes = routes
-        self._max_message_bytes = max_message_bytes
-        self._max_depth = max_depth
+    def __init__(self, config: Config) -> None:
+        self._routes = Routes(config)
+        self._max_message_bytes = config.topics.max_message_bytes - RECORD_OVERHEAD_BYTES
+        self._max_depth = config.gateway.max_json_depth
+        self._max_notifications = config.gateway.max_notifications
+        self._max_expanded_bytes = config.gateway.max_expanded_bytes
         self._event_headers = [events.CONTENT_TYPE]
+        self._hooks = {
+            name: HookRules(
+                hook.retry_schedule_seconds, None if hook.families is None else frozenset(hook.families)
+            )
+            for name, hook in config.hooks.items()
+        }
+
+    def records(self, verified: VerifiedBody, received_at: int) -> Iterator[Record]:
+        """The records of a verified body, each made when it is asked for.
+
+        A delivery that would become too much is one record: its dead letter. Raises ``Poison``,
+        before the first record, when the body is no delivery at all: park it with ``parked_body``
+        and refuse it.
+        """
+        try:
+            delivery = self.delivery(verified)
+        except OversizedDelivery as oversized:
+            return iter((self.parked_body(verified, received_at, oversized),))
+        schedule = self._hooks[verified.hook].retry_schedule_seconds
+        occurred_at = events.occurred_at(received_at, delivery.attempt, schedule)
+        return (
+            self.record(verified, delivery, index, received_at, occurred_at)
+            for index in range(len(delivery.notifications))
+        )
 
     def delivery(self, verified: VerifiedBody) -> Delivery:
-        """Read the envelope; raises ``Poison`` when the body is no delivery at all."""
-        delivery = events.parse_delivery(verified.raw, max_depth=self._max_depth)
-        if len(delivery.properties) * len(delivery.notifications) > MAX_PROPERTIES_COPIES_BYTES:
-            what = f"Properties times notifications is more than {MAX_PROPERTIES_COPIES_BYTES} bytes."
-            raise Poison("properties-too-large", f"{what} Register the hook with smaller properties.")
+        """Read the envelope.
+
+        Raises ``Poison`` when the body is no delivery at all, and ``OversizedDelivery`` when it
+        would become more records or bytes than one delivery may; nothing is made before that.
+        """
+        delivery = events.parse_delivery(
+            verified.raw, max_depth=self._max_depth, max_notifications=self._max_notifications
+        )
+        size = expanded_bytes(delivery)
+        if size > self._max_expanded_bytes:
+            what = f"Up to {size} bytes would be made of the delivery, properties in each event included;"
+            limit = f"{self._max_expanded_bytes} may be (gateway.max_expanded_bytes)"
+            raise OversizedDelivery(
+                "expands-too-far", f"{what} {limit}. Raise it if that is real, then replay."
+            )
         return delivery
 
     def record(
@@ -41,10 +90,14 @@ class Translator:
         """Make the record of one notification: its event, or the dead letter of a bad one."""
         raw = delivery.notifications[index]
         action: str | None = None
+        if delivery.fault is not None:
+            return self._parked_notification(verified, delivery, index, received_at, action, delivery.fault)
         try:
-            notification = events.parse_notification(raw)
-            action = notification.action
+            notification = events.parse_notification(raw, max_depth=self._max_depth)
+            action = _storable_action(notification.action)
+            events.refuse_nul("Details", notification.details)
             route = self._routes.route(action)
+            self._check_family(verified.hook, route.family)
             event = Event(
                 delivery_id=delivery.delivery_id,
                 index=index,
@@ -65,13 +118,21 @@ class Translator:
             return self._parked_notification(verified, delivery, index, received_at, action, poison)
         return record
 
+    def _check_family(self, hook: str, family: str) -> None:
+        allowed = self._hooks[hook].families
+        if allowed is not None and family not in allowed:
+            what = f"The hook {hook!r} takes no events of the family {family!r}"
+            raise Poison(
+                "family-not-allowed", f"{what}. Add it to hooks.{hook}.families if it should, then replay."
+            )
+
     def _check_size(self, record: Record) -> None:
         if record.size > self._max_message_bytes:
             what = f"The event takes {record.size} bytes on Kafka; {self._max_message_bytes} are taken."
             raise Poison("record-too-large", f"{what} Raise topics.max_message_bytes if it is real.")
 
     def parked_body(self, verified: VerifiedBody, received_at: int, poison: Poison) -> Record:
-        """Make the dead letter of a body that is no delivery at all."""
+        """Make the dead letter of a body that is no delivery at all, or too much of one."""
         context = {"received_at": events.iso(received_at)}
         return self._dead_letter(
             DeadLetter(
@@ -124,6 +185,19 @@ class Translator:
         return Record(
             topic, letter.dead_letter_id.encode(), letter.payload, headers, letter.reason, parked=True
         )
+
+
+def _storable_action(action: str) -> str:
+    if "\0" in action:
+        raise Poison("nul-character", "Action holds U+0000, which no database column can.")
+    return action
+
+
+def expanded_bytes(delivery: Delivery) -> int:
+    """Bytes that all records of a delivery take at most."""
+    around = AROUND_BYTES + PROPERTIES_GROWTH * len(delivery.properties)
+    count = len(delivery.notifications)
+    return count * around + NOTIFICATION_GROWTH * sum([len(one) for one in delivery.notifications])
 
 
 def _dead_letter_id(hook: str, what: bytes, reason: str) -> str:

@@ -69,7 +69,7 @@ def reader(table: MappedTable) -> Callable[[Event], list[Contribution]]:
     def read(event: Event) -> list[Contribution]:
         if event.action not in readings:
             return []
-        rows = _rows(storable.read_json("Details", event.details))
+        rows = _rows(events.read_json("Details", event.details))
         return readings[event.action].contributions(event, rows)
 
     return read

@@ -1,21 +1,13 @@
-"""What of an event the ledger can hold on every database: JSON without U+0000 or monstrous numbers."""
+"""What of an event the ledger can hold on every database: names and JSON (``events.read_json``)."""
 
-import re
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any
-
-import msgspec
 
 from connector import events
 from connector.errors import Poison
 from connector.events import Event
 from connector.mirror import values
 
-NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-# Where a whole number of more digits than PostgreSQL's jsonb takes may stand; text can look like it too.
-MANY_DIGITS = re.compile(rb"\d{1000}")
-WILD_DIGITS = 1000
 # Letters of properties that are worth remembering as sound.
 SHORT = 2000
 
@@ -52,48 +44,5 @@ def _check_short_properties(text: str) -> None:
 
 
 def _storable_json(name: str, raw: bytes) -> Any:
-    if b"\\u0000" in raw and NUL.search(raw):
-        raise Poison("nul-character", f"{name} holds U+0000, which no database column can.")
-    data = read_json(name, raw)
-    if len(raw) > WILD_DIGITS and MANY_DIGITS.search(raw) and _holds_wild_integer(data):
-        raise _wild(name)
-    return data
-
-
-def read_json(name: str, raw: bytes) -> Any:
-    """JSON text of an event as data, numbers exact; raises ``Poison`` naming the part ``name``."""
-    try:
-        return _json.decode(raw)
-    except ArithmeticError:
-        raise _wild(name) from None
-    except events.JSON_ERRORS as error:
-        raise Poison("details-kind", f"{name} cannot be read as JSON: {error}.") from None
-
-
-def _fraction(text: str) -> Decimal:
-    """A number with a point or an exponent, unless it is too wide for PostgreSQL's jsonb."""
-    number = Decimal(text)
-    if len(text) > WILD_DIGITS or abs(number.adjusted()) > WILD_DIGITS:
-        raise OverflowError
-    return number
-
-
-_json = msgspec.json.Decoder(float_hook=_fraction)
-
-
-def _holds_wild_integer(data: Any) -> bool:
-    """Whether a whole number (not a text that looks like one) has more digits than can be stored."""
-    left = [data]
-    while left:
-        value = left.pop()
-        if isinstance(value, dict):
-            left += value.values()
-        elif isinstance(value, list):
-            left += value
-        elif isinstance(value, int) and value.bit_length() // 3 > WILD_DIGITS:
-            return True
-    return False
-
-
-def _wild(name: str) -> Poison:
-    return Poison("number-range", f"{name} holds a number of more than {WILD_DIGITS} digits.")
+    events.refuse_nul(name, raw)
+    return events.read_json(name, raw)

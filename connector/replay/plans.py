@@ -51,9 +51,7 @@ class Planner:
         self._mapping = mapping
         self._routes = Routes(config)
         self._max_bytes = config.topics.max_message_bytes - RECORD_OVERHEAD_BYTES
-        self._translator = Translator(
-            self._routes, max_message_bytes=self._max_bytes, max_depth=config.gateway.max_json_depth
-        )
+        self._translator = Translator(config)
 
     def plan(self, letter: DeadLetter) -> Plan:
         """Make a letter's records anew; never raises for what the letter holds."""
@@ -99,10 +97,7 @@ class Planner:
         """The event of a worker's letter, with the route and entity key of today."""
         event = events.decode(letter.payload)
         route = self._routes.route(event.action)
-        try:
-            data = events.exact_json.decode(event.details)
-        except msgspec.DecodeError as error:
-            raise Poison("details-kind", f"Details cannot be read as JSON: {error}.") from None
+        data = events.read_json("Details", event.details)
         if not events.row_objects(data):
             raise Poison("details-kind", "Details must be an object or an array of objects.")
         key = self._routes.entity_key(route, data)

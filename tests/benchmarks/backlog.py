@@ -209,9 +209,9 @@ def balances(count: int, *, keys: int = KEYS, seed: int = 1) -> Iterator[Record]
         yield Record(event.family, event.kafka_key, events.encode(event))
 
 
-def mix(count: int, routes: Routes) -> Iterator[Record]:
+def mix(count: int, config: Config) -> Iterator[Record]:
     """Events of a simulated shop, all actions, as the gateway writes them."""
-    translator = Translator(routes, max_message_bytes=2**22, max_depth=32)
+    translator = Translator(config)
     at = itertools.count(START, 1_000)
     made = (
         record
@@ -224,9 +224,7 @@ def mix(count: int, routes: Routes) -> Iterator[Record]:
 
 def _records(translator: Translator, body: bytes, at: int) -> Iterator[Any]:
     verified = signature.verify((), body, Keys("xtnd", (), required=False))
-    delivery = translator.delivery(verified)
-    for index in range(len(delivery.notifications)):
-        yield translator.record(verified, delivery, index, at, at)
+    return translator.records(verified, at)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def balances(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Ba
 @pytest.fixture(scope="session")
 def mix(kafka: KafkaBroker, tmp_path_factory: pytest.TempPathFactory) -> Backlog:
     made = Backlog("mix", tmp_path_factory.mktemp("mix"), kafka.bootstrap_servers)
-    return made.write(backlog.mix(scaled(EVENTS), made.routes))
+    return made.write(backlog.mix(scaled(EVENTS), made.config()))
 
 
 @pytest.hookimpl(wrapper=True)

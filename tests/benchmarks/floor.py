@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import uvloop
@@ -15,23 +15,17 @@ import uvloop
 from connector import admin, config
 from connector.config import Config
 from connector.errors import ConnectorError
-from connector.events import Delivery
 from connector.gateway.protocol import Gateway
 from connector.gateway.server import serving
 from connector.gateway.signature import VerifiedBody
 from connector.kafka.record import Record
 
-NOTHING = Delivery(delivery_id="floor", attempt=1, properties="{}", notifications=())
-
 
 class Unread:
     """A translator that reads nothing of a delivery."""
 
-    def delivery(self, _verified: VerifiedBody) -> Delivery:
-        return NOTHING
-
-    def record(self, *_arguments: object) -> Record:
-        raise AssertionError("a delivery without notifications has no records")
+    def records(self, _verified: VerifiedBody, _received_at: int) -> Iterator[Record]:
+        return iter(())
 
 
 class Floor(Gateway):

@@ -14,8 +14,7 @@ from connector.events import DeadLetter, Event
 from connector.gateway import signature
 from connector.gateway.records import Translator
 from connector.gateway.signature import Keys
-from connector.kafka.record import RECORD_OVERHEAD_BYTES, Record
-from connector.kafka.routes import Routes
+from connector.kafka.record import Record
 from connector.mirror.ledger import Placed
 from connector.mirror.mapping import Mapping
 from connector.replay.plans import Plan, Planner, is_body
@@ -38,22 +37,12 @@ def created(number: object = "8684") -> dict[str, Any]:
 
 def receive(config: Config, raw: bytes) -> list[Record]:
     """What the gateway makes of a body."""
-    translator = Translator(
-        Routes(config),
-        max_message_bytes=config.topics.max_message_bytes - RECORD_OVERHEAD_BYTES,
-        max_depth=config.gateway.max_json_depth,
-    )
+    translator = Translator(config)
     verified = signature.verify((), raw, Keys(hook="xtnd", keyed=(), required=False))
     try:
-        delivery = translator.delivery(verified)
+        return list(translator.records(verified, RECEIVED_AT))
     except Poison as poison:
         return [translator.parked_body(verified, RECEIVED_AT, poison)]
-    schedule = config.hooks["xtnd"].retry_schedule_seconds
-    at = events.occurred_at(RECEIVED_AT, delivery.attempt, schedule)
-    return [
-        translator.record(verified, delivery, index, RECEIVED_AT, at)
-        for index in range(len(delivery.notifications))
-    ]
 
 
 def letter_of(record: Record) -> DeadLetter:
