@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from connector.errors import Poison
+from connector.events.values import JSON_ERRORS
 
 _encoder = msgspec.json.Encoder()
 
@@ -46,6 +47,6 @@ def decode_dead_letter(headers: Sequence[tuple[str, bytes]], value: bytes | None
         raise Poison("foreign-dead-letter", "The record has no dead-letter header.")
     try:
         letter = _dead_letter.decode(header)
-    except msgspec.DecodeError as error:
+    except JSON_ERRORS as error:
         raise Poison("foreign-dead-letter", f"The dead-letter header cannot be read: {error}.") from None
     return msgspec.structs.replace(letter, payload=value or b"")

@@ -49,6 +49,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """One POST of XTND: an envelope with notifications, each still as received.
 
     ``fault`` says why none of them can become an event, though each may be sound by itself.
+    ``shallow`` when it is known that none of them nests too deep.
     """
 
     delivery_id: str
@@ -56,6 +57,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     properties: str
     notifications: tuple[bytes, ...]
     fault: Poison | None = None
+    shallow: bool = False
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +134,7 @@ def parse_delivery(body: bytes, *, max_depth: int = 32, max_notifications: int =
         properties=properties,
         notifications=tuple([bytes(item) for item in read.Notifications]),
         fault=fault,
+        shallow=True,
     )
 
 
@@ -201,13 +204,13 @@ def _checked_properties(raw: bytes) -> tuple[str, Poison | None]:
 _short_properties = lru_cache(maxsize=1024)(_checked_properties)
 
 
-def parse_notification(raw: bytes, *, max_depth: int = 32) -> Notification:
+def parse_notification(raw: bytes, *, max_depth: int | None = 32) -> Notification:
     """Read one entry of ``Notifications``.
 
-    ``max_depth`` counts the levels around it too. Raises ``Poison`` when its kind is wrong, when it
-    nests too deep, or when a value in it could not be kept.
+    ``max_depth`` counts the levels around it too; None for one that is known to be shallow. Raises
+    ``Poison`` when its kind is wrong, when it nests too deep, or when a value in it could not be kept.
     """
-    if structure.nests_deeper(raw, max_depth - LEVELS_AROUND):
+    if max_depth is not None and structure.nests_deeper(raw, max_depth - LEVELS_AROUND):
         what = f"The notification is nested more than {max_depth} levels deep"
         raise Poison("too-deep", f"{what}. Raise gateway.max_json_depth if that is real, then replay.")
     try:

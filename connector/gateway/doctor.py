@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from connector.gateway.signature import sign
+from connector.gateway import signature
+from connector.gateway.signature import SignatureRefused, sign
 
-_PROPER = re.compile(r"sha256[ \t]*=[ \t]*[0-9a-fA-F]{64}", re.IGNORECASE)
 _BOM = b"\xef\xbb\xbf"
 _UNCHANGED = ""
 
@@ -43,8 +43,13 @@ def diagnose(body: bytes, header: str | None, secrets: Sequence[str]) -> Diagnos
         return Diagnosis(False, ("No secret was given.",))
     if header is None or not header.strip():
         return Diagnosis(False, ("The ms-signature header is missing or empty.",), None, expected)
-    faults = list(_header_faults(header))
     digests = dict(_digests(header))
+    try:
+        given = signature.read([_as_sent(header)])
+    except SignatureRefused:
+        faults = list(_header_faults(header))
+    else:
+        faults, digests[given] = [], _UNCHANGED
     if not digests:
         what = "The header holds no HMAC-SHA256: 64 hex digits are needed."
         return Diagnosis(False, (*faults, what), None, expected)
@@ -88,10 +93,14 @@ def _suspects(body: bytes, secrets: Sequence[str]) -> Iterator[tuple[Variant, tu
             yield (_UNCHANGED, body), (place, (_UNCHANGED, secret.encode())), hashing
 
 
+def _as_sent(header: str) -> bytes:
+    """The header's value as bytes; what no header can hold becomes what no signature holds."""
+    return header.encode("utf-8", "backslashreplace")
+
+
 def _header_faults(header: str) -> Iterator[str]:
+    """What is wrong with a header that the gateway cannot read."""
     text = header.strip()
-    if _PROPER.fullmatch(text):
-        return
     prefix = text.partition("=")[0].strip().lower()
     if not text.isascii():
         yield "The header holds characters that are not ASCII."
@@ -99,6 +108,8 @@ def _header_faults(header: str) -> Iterator[str]:
         yield "The header must begin with 'sha256='."
     elif "," in text:
         yield "The header holds several values; it must stand exactly once."
+    elif header.strip(" \t") != text:
+        yield "White space other than blanks and tabs stands around the header's value."
     else:
         yield "The header must be 'sha256=' and 64 hex digits without blanks or quotes."
 

@@ -61,9 +61,11 @@ class Translator:
             return iter((self.parked_body(verified, received_at, oversized),))
         schedule = self._hooks[verified.hook].retry_schedule_seconds
         occurred_at = events.occurred_at(received_at, delivery.attempt, schedule)
+        count = len(delivery.notifications)
+        if count == 1:  # as nearly always
+            return iter((self.record(verified, delivery, 0, received_at, occurred_at),))
         return (
-            self.record(verified, delivery, index, received_at, occurred_at)
-            for index in range(len(delivery.notifications))
+            self.record(verified, delivery, index, received_at, occurred_at) for index in range(count)
         )
 
     def delivery(self, verified: VerifiedBody) -> Delivery:
@@ -93,7 +95,9 @@ class Translator:
         if delivery.fault is not None:
             return self._parked_notification(verified, delivery, index, received_at, action, delivery.fault)
         try:
-            notification = events.parse_notification(raw, max_depth=self._max_depth)
+            notification = events.parse_notification(
+                raw, max_depth=None if delivery.shallow else self._max_depth
+            )
             action = _storable_action(notification.action)
             events.refuse_nul("Details", notification.details)
             route = self._routes.route(action)

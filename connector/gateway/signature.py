@@ -70,7 +70,7 @@ def verify(headers: Iterable[tuple[bytes, bytes]], body: bytes, keys: Keys) -> V
     ``headers`` are ASGI's: lower-case names and values as bytes.
     """
     if keys.required:
-        given = _signature([value for name, value in headers if name == HEADER])
+        given = read([value for name, value in headers if name == HEADER])
         if not matches(given, body, keys.keyed):
             what = "The ms-signature header does not match the body under any secret of this hook."
             raise SignatureRefused("wrong", f"{what} `connector sign` finds out why.")
@@ -90,12 +90,16 @@ def matches(given: bytes, body: bytes, keyed: Sequence[hmac.HMAC]) -> bool:
     return found
 
 
-def _signature(values: Sequence[bytes]) -> bytes:
+def read(values: Sequence[bytes]) -> bytes:
+    """The 32 bytes that the request's ``ms-signature`` headers claim; raises ``SignatureRefused``.
+
+    Blanks and tabs around a header's value are no part of it (RFC 9110, 5.5).
+    """
     if not values:
         raise SignatureRefused("missing", "The ms-signature header is missing.")
     if len(values) > 1:
         raise SignatureRefused("twice", "The ms-signature header stands more than once.")
-    found = _SIGNATURE.fullmatch(values[0])
+    found = _SIGNATURE.fullmatch(values[0].strip(b" \t"))
     if found is None:
         raise SignatureRefused("malformed", "The ms-signature header must be sha256=<64 hex digits>.")
     return bytes.fromhex(found[1].decode("ascii"))

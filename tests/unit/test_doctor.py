@@ -7,9 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
+from connector.config import Hook
+from connector.gateway import signature
 from connector.gateway.doctor import diagnose
 from connector.gateway.signature import sign
 
@@ -136,3 +139,31 @@ def test_without_a_secret_it_says_so():
 def test_it_never_raises_and_never_says_yes_to_nonsense(body, header, secret):
     secret = secret.encode("utf-8", "replace").decode()
     assert not diagnose(body, header, [secret]).matches
+
+
+blanks = st.text(" \t", max_size=3)
+other_space = st.sampled_from(["", "", "", "\n", "\r\n", "\x0b", "\u00a0", "\ud800"])
+prefixes = st.sampled_from(["sha256", "SHA256", "Sha256", "sha1", "", "ſha256"])  # noqa: RUF001 - looks like it
+signs = st.sampled_from(["=", "=", "=", ":", "=="])
+DIGITS = HEADER[7:]
+digits = st.sampled_from(
+    [DIGITS, DIGITS.lower(), DIGITS[:-1], DIGITS + "0", f'"{DIGITS}"', DIGITS.replace("A", " ")]
+)  # fmt: skip
+spellings = st.tuples(
+    other_space, blanks, prefixes, blanks, signs, blanks, digits, blanks, other_space, blanks
+).map("".join)
+
+
+@given(header=spellings, secrets=st.sampled_from([(SECRET,), ("another", SECRET), ("another",)]))
+@example(header=f" {HEADER}\t", secrets=(SECRET,))
+@example(header=f"{HEADER}\n", secrets=(SECRET,))
+def test_it_says_that_a_signature_matches_exactly_when_the_gateway_takes_it(header, secrets):
+    hook = Hook(secrets=tuple(SecretStr(secret) for secret in secrets))
+    sent = header.encode("utf-8", "surrogatepass")
+    try:
+        signature.verify([(signature.HEADER, sent)], BODY, signature.Keys.of("xtnd", hook))
+    except signature.SignatureRefused:
+        taken = False
+    else:
+        taken = True
+    assert diagnose(BODY, header, secrets).matches == taken

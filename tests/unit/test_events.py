@@ -276,7 +276,11 @@ MALFORMED = {
     "text": (b"{'test':'test2'}", "not-json"),
     "a byte order mark": (b"\xef\xbb\xbf" + body(), "not-json"),
     "not UTF-8": (b'{"Id":"\xff"}', "not-utf8"),
-    "half of a surrogate pair": (body(Notifications=[{"Action": "\ud800"}]), "not-json"),
+    "an Id with half of a surrogate pair": (body(Id="\ud800"), "no-delivery-id"),
+    "an Id that is a number of 5,000 digits": (b'{"Notifications":[],"Id":' + b"1" * 5000 + b"}", "no-delivery-id"),
+    "half of a surrogate pair outside of a text": (b'{"Id":"a","Notifications":[],"x":\\ud800}', "not-json"),
+    "a fault behind half of a surrogate pair": (b'{"Id":"a","Notifications":["\\ud800",]}', "not-json"),
+    "NaN in a notification beside a lone surrogate": (b'{"Id":"a","Notifications":[{"x":"\\ud800"},NaN]}', "not-json"),
     "an array": (b"[]", "not-an-object"),
     "null": (b"null", "not-an-object"),
     "no Notifications": (b'{"Id":"a"}', "no-notifications"),
@@ -290,10 +294,14 @@ MALFORMED = {
     "an Id of 65 letters": (body(Id="a" * 65), "no-delivery-id"),
     "NaN": (b'{"Id":"a","Notifications":[],"x":NaN}', "not-json"),
     "Infinity": (b'{"Id":"a","Notifications":[],"x":-Infinity}', "not-json"),
-    "a number of 100,000 digits": (b'{"Id":"a","Notifications":[],"x":' + b"1" * 100_000 + b"}", "not-json"),
-    "an exponent of 20 digits": (b'{"Id":"a","Notifications":[],"x":1e99999999999999999999}', "not-json"),
-    "deep nesting": (b'{"Id":"a","Notifications":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "too-deep"),
-    "one level too deep": (b'{"Id":"a","Notifications":' + b"[" * 32 + b"]" * 32 + b"}", "too-deep"),
+    "deep nesting": (b'{"Id":"a","Notifications":[],"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "too-deep"),
+    "one level too deep": (b'{"Id":"a","Notifications":[],"x":' + b"[" * 32 + b"]" * 32 + b"}", "too-deep"),
+    "deep properties": (b'{"Id":"a","Notifications":[],"Properties":' + b"[" * 32 + b"]" * 32 + b"}", "too-deep"),
+    "deep nesting inside and outside of a notification": (b'{"Id":"a","Notifications":[' + b"[" * 40 + b"]" * 40 + b'],"x":' + b"[" * 40 + b"]" * 40 + b"}", "too-deep"),
+    "deep nesting that is not closed": (b'{"Id":"a","Notifications":[' + b"[" * 100_000, "not-json"),
+    "deep nesting that is closed too often": (b'{"Id":"a","Notifications":[' + b"[" * 40 + b"]" * 50 + b"}", "not-json"),
+    "deep nesting with a fault at its bottom": (b'{"Id":"a","Notifications":[' + b"[" * 500 + b"x" + b"]" * 500 + b"]}", "not-json"),
+    "deep nesting with brackets of two kinds": (b'{"Id":"a","Notifications":[' + b"[" * 100 + b"}" + b"]" * 99 + b"]}", "not-json"),
     "something behind it": (body() + b"{}", "not-json"),
 }  # fmt: skip
 
@@ -308,6 +316,152 @@ def test_of_duplicate_keys_the_last_counts() -> None:
     assert (delivery.delivery_id, len(delivery.notifications)) == ("b", 1)
     last = b'{"Id":"a","Notifications":[{}],"Notifications":{}}'
     assert reason(lambda: events.parse_delivery(last)) == "no-notifications"
+
+
+LONE = "Spel \\ud83d"
+UNREADABLE = {
+    "half of a surrogate pair": (f'{{"Action":"A","Details":{{"Name":"{LONE}"}}}}', "lone-surrogate", "Details.Name "),
+    "the other half": ('{"Action":"A","Details":{"Name":"\\uDE00 Spel"}}', "lone-surrogate", "Details.Name "),
+    "halves in the wrong order": ('{"Action":"A","Details":{"Name":"\\ude00\\ud83d"}}', "lone-surrogate", "Details.Name "),
+    "half of a pair in a row": (f'{{"Action":"A","Details":[{{"a":1}},{{"b":["{LONE}"]}}]}}', "lone-surrogate", "Details.b "),
+    "half of a pair in a name": (f'{{"Action":"A","Details":{{"{LONE}":1}}}}', "lone-surrogate", "Details.'Spel \\ud83d' "),
+    "half of a pair behind backslashes": ('{"Action":"A","Details":{"Name":"\\\\\\ud83d"}}', "lone-surrogate", "Details.Name "),
+    "half of a pair in the action": ('{"Action":"\\ud83d","Details":{"Name":1}}', "lone-surrogate", "Action "),
+    "an exponent of 20 digits": ('{"Action":"A","Details":{"a":{"b":1e99999999999999999999}}}', "number-range", "Details.a.b "),
+    "a negative exponent of 20 digits": ('{"Action":"A","Details":{"a":-1e-99999999999999999999}}', "number-range", "Details.a "),
+    "a zero with an exponent of 20 digits": ('{"Action":"A","Details":{"a":0e99999999999999999999}}', "number-range", "Details.a "),
+    "a number of 1,002 digits": (f'{{"Action":"A","Details":{{"a":"{"1" * 1002}","b":{"1" * 1002}}}}}', "number-range", "Details.b "),
+    "a number of 5,000 digits": (f'{{"Action":"A","Details":{{"a":{"1" * 5000}}}}}', "number-range", "Details.a "),
+    "a number of 5,000 decimals": (f'{{"Action":"A","Details":{{"a":1.{"1" * 5000}}}}}', "number-range", "Details.a "),
+    "5,000 decimals that are zero": (f'{{"Action":"A","Details":{{"a":1.{"0" * 5000}}}}}', "number-range", "Details.a "),
+    "deep nesting": ('{"Action":"A","Details":{"a":' + "[" * 30 + "]" * 30 + "}}", "too-deep", "gateway.max_json_depth"),
+    "very deep nesting": ('{"Action":"A","Details":{"\\"[{a":' + '[{"a":' * 50_000 + "1" + "}]" * 50_000 + "}}", "too-deep", "gateway.max_json_depth"),
+    "an array for a notification that nests deep": ("[" * 31 + "]" * 31, "too-deep", "gateway.max_json_depth"),
+}  # fmt: skip
+GOOD = '{ "Action": "A",\r\n "Details": {"Name": "Spel \\ud83d\\ude00", "Slash": "\\\\ud83d", "Number": 1e-999} }'
+
+
+@pytest.mark.parametrize(("bad", "code", "named"), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_a_value_that_cannot_be_read_spoils_the_notification_that_it_stands_in(
+    bad: str, code: str, named: str
+) -> None:
+    raw = f'{{"Id":"a","Attempt":2,"Properties":{{"P":"é"}},"Notifications":[{GOOD},{bad} , {GOOD}],"x":1}}'
+    delivery = events.parse_delivery(raw.encode())
+    assert (delivery.delivery_id, delivery.attempt, delivery.properties) == ("a", 2, '{"P":"é"}')
+    # Each as received, to the byte.
+    assert delivery.notifications == (GOOD.encode(), bad.encode(), GOOD.encode())
+    assert events.parse_notification(delivery.notifications[0]).data["Name"] == "Spel \U0001f600"
+    with pytest.raises(Poison) as caught:
+        events.parse_notification(delivery.notifications[1])
+    assert caught.value.reason == code
+    assert named in caught.value.error
+    caught.value.error.encode()
+
+
+UNUSED = {
+    "half of a surrogate pair": b'"\\ud83d"',
+    "a name with half of a surrogate pair": b'{"\\ud83d":1}',
+    "a number of 5,000 digits": b"1" * 5000,
+    "an exponent of 20 digits": b"1e99999999999999999999",
+}
+
+
+@pytest.mark.parametrize("value", UNUSED.values(), ids=UNUSED.keys())
+def test_a_value_that_nothing_is_made_of_may_be_unreadable(value: bytes) -> None:
+    entry = b'{"Also":' + value + b',"Action":"A","Details":{"b":2}}'
+    raw = b'{"New":' + value + b',"Attempt":' + value + b',"Id":"a","Notifications":[' + entry + b"]}"
+    delivery = events.parse_delivery(raw)
+    assert (delivery.attempt, delivery.fault) == (1, None)
+    found = events.parse_notification(delivery.notifications[0])
+    assert (found.action, found.details) == ("A", b'{"b":2}')
+
+
+@pytest.mark.parametrize(
+    ("properties", "code"),
+    [
+        (b'{"a": "\\ud83d"}', "lone-surrogate"),
+        (b'{"a": "\\u0000"}', "nul-character"),
+        (b'{"a": 1e99999999999999999999}', "number-range"),
+        (b'{"a": "\\ud83d", "b": "' + b"x" * 5000 + b'"}', "lone-surrogate"),
+    ],
+)
+def test_properties_that_cannot_be_read_are_the_fault_of_every_notification(
+    properties: bytes, code: str
+) -> None:
+    delivery = events.parse_delivery(b'{"Id":"a","Properties":' + properties + b',"Notifications":[{},{}]}')
+    assert delivery.fault is not None
+    assert delivery.fault.reason == code
+    assert "Properties.a " in delivery.fault.error
+    assert delivery.properties == properties.decode().replace(": ", ":").replace(", ", ",")
+    assert len(delivery.notifications) == 2
+
+
+@pytest.mark.parametrize("filler", [b"1", b'{"a":[1,2,"],["]}', b'"\\ud83d"', b"[" * 50 + b"1,1" + b"]" * 50])
+@pytest.mark.parametrize("count", [1, 3, 4, 10_000])
+def test_more_notifications_than_one_delivery_may_have_are_too_many(filler: bytes, count: int) -> None:
+    raw = b'{"Id":"a","Notifications":[ ' + b" , ".join([filler] * count) + b"]}"
+    if count <= 3:
+        assert events.parse_delivery(raw, max_notifications=3).notifications == (filler,) * count
+        return
+    with pytest.raises(events.OversizedDelivery, match=r"gateway\.max_notifications") as caught:
+        events.parse_delivery(raw, max_notifications=3)
+    assert caught.value.reason == "too-many-notifications"
+
+
+pieces = st.sampled_from(
+    [r"\\", r"\"", r"\ud83d", r"\uDBFF", r"\ude00", r"\uDFFF", r"\u0041", "ud83d", "[", "{", "é"]
+)
+
+
+@given(st.lists(pieces, max_size=12).map("".join))
+def test_text_is_unreadable_exactly_when_it_cannot_be_encoded(content: str) -> None:
+    text = f'{{"Action":"A","Details":{{"a":"{content}"}}}}'
+    try:
+        json.loads(f'"{content}"').encode()
+        readable = True
+    except UnicodeEncodeError:
+        readable = False
+    raw = f'{{"Id":"a","Notifications":[1,{text},"\\ud83d"]}}'.encode()
+    notification = events.parse_delivery(raw).notifications[1]
+    assert notification == text.encode()
+    if readable:
+        assert events.parse_notification(notification).data == {"a": json.loads(f'"{content}"')}
+    else:
+        assert reason(lambda: events.parse_notification(notification)) == "lone-surrogate"
+
+
+json_values = st.recursive(
+    st.sampled_from(
+        ["1", "-0.5e7", "null", "true", '"a"', '"\\"["', '"]\\\\"', '"\\ud83d"', '"é,"', "[]", "{ }"]
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4).map(lambda items: f"[{' , '.join(items)}]"),
+        st.lists(inner, max_size=3).map(
+            lambda items: "{" + ",".join(f'"k{at}": {item}' for at, item in enumerate(items)) + "}"
+        ),
+        st.tuples(inner, st.integers(1, 200)).map(lambda deep: "[" * deep[1] + deep[0] + "]" * deep[1]),
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.lists(json_values, max_size=5), st.integers(4, 200))
+def test_every_notification_is_as_received_however_deep_it_nests(items: list[str], depth: int) -> None:
+    raw = f'{{"Id":"a","Notifications":[{",".join(items)}],"x":"\\ud83d"}}'.encode()
+    delivery = events.parse_delivery(raw, max_depth=depth)
+    assert delivery.notifications == tuple(item.encode() for item in items)
+
+
+@given(json_values, st.integers(0, 3000), st.sampled_from(["", "x", "]", "[", '"', "{", "}", ",", "\\"]))
+def test_a_body_is_json_or_refused_as_pythons_own_parser_says(value: str, at: int, put: str) -> None:
+    damaged = value[:at] + put + value[at + 1 :]
+    text = f'{{"Id":"a","Notifications":[[{"[" * 40}{damaged}{"]" * 40}]]}}'
+    try:
+        json.loads(text)
+    except ValueError:
+        assert reason(lambda: events.parse_delivery(text.encode())) == "not-json"
+    else:
+        events.parse_delivery(text.encode())
 
 
 @pytest.mark.parametrize(
@@ -337,7 +491,8 @@ BAD_NOTIFICATIONS = {
     "details as text": (b'{"Action":"A","Details":"x"}', "details-kind"),
     "details as an empty array": (b'{"Action":"A","Details":[]}', "details-kind"),
     "details as an array with a number": (b'{"Action":"A","Details":[{},1]}', "details-kind"),
-    "details with an exponent of 20 digits": (b'{"Action":"A","Details":{"a":1e99999999999999999999}}', "notification-kind"),
+    "details with an exponent of 20 digits": (b'{"Action":"A","Details":{"a":1e99999999999999999999}}', "number-range"),
+    "no JSON": (b'{"Action":"A","Details":{"a":NaN}}', "notification-kind"),
 }  # fmt: skip
 
 

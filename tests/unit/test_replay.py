@@ -92,7 +92,7 @@ def test_what_only_the_mapping_refuses_is_still_bad_too(make_config: MakeConfig)
 
 
 def test_a_body_that_can_be_read_now_comes_in_whole(make_config: MakeConfig) -> None:
-    raw = body({"Action": "OrderCreated", "Details": {"OrderNumber": "1", "More": [[[1]]]}}, created(None))
+    raw = body(created("1"), created(None), properties='{"a":[[[[1]]]]}')
     strict, wide = make_config({"gateway.max_json_depth": 4}), make_config()
     (record,) = receive(strict, raw)
     letter = letter_of(record)
@@ -102,6 +102,56 @@ def test_a_body_that_can_be_read_now_comes_in_whole(make_config: MakeConfig) -> 
     assert list(plan.records) == receive(wide, raw)
     assert [event.entity_key for event in plan.events] == ["1"]
     assert [record.label for record in plan.anew] == ["key-missing"]
+
+
+@pytest.mark.parametrize(
+    "limit", [{"gateway.max_notifications": 2}, {"gateway.max_expanded_bytes": 65_536}], ids=str
+)
+def test_a_delivery_that_was_too_much_comes_in_when_its_limit_is_raised(
+    make_config: MakeConfig, limit: dict[str, object]
+) -> None:
+    raw = body(*[created(str(number)) for number in range(20)])
+    strict, wide = make_config(limit), make_config()
+    (record,) = receive(strict, raw)
+    letter = letter_of(record)
+    assert is_body(letter)
+    fault = planned(strict, letter).fault
+    assert fault is not None
+    assert next(iter(limit)) in fault.error
+    assert list(planned(wide, letter).records) == receive(wide, raw)
+
+
+def test_a_notification_that_nested_too_deep_comes_in_when_the_limit_is_raised(
+    make_config: MakeConfig,
+) -> None:
+    raw = body(created("1"), {"Action": "New", "Details": {"More": [[[1]]]}})
+    strict, wide = make_config({"gateway.max_json_depth": 4}), make_config()
+    good, bad = receive(strict, raw)
+    assert not good.parked
+    letter = letter_of(bad)
+    fault = planned(strict, letter).fault
+    assert fault is not None
+    assert fault.reason == "too-deep"
+    assert planned(wide, letter).records == (receive(wide, raw)[1],)
+
+
+def test_a_family_that_was_not_allowed_comes_in_when_it_is(make_config: MakeConfig) -> None:
+    narrow, wide = make_config({"hooks.xtnd.families": ["products"]}), make_config()
+    (record,) = receive(narrow, body(created()))
+    letter = letter_of(record)
+    fault = planned(narrow, letter).fault
+    assert fault is not None
+    assert "hooks.xtnd.families" in fault.error
+    assert planned(wide, letter).records == tuple(receive(wide, body(created())))
+
+
+def test_a_value_that_cannot_be_kept_stays_parked(make_config: MakeConfig) -> None:
+    raw = body(created("1"), created("Spel \ud83d"))
+    good, bad = receive(make_config(), raw)
+    assert not good.parked
+    fault = planned(make_config(), letter_of(bad)).fault
+    assert fault is not None
+    assert (fault.reason, "Details.OrderNumber" in fault.error) == ("lone-surrogate", True)
 
 
 def test_an_event_of_the_worker_takes_the_route_and_key_of_today(make_config: MakeConfig) -> None:

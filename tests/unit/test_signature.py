@@ -62,6 +62,11 @@ def test_prefix_and_hex_are_taken_in_either_case_and_with_blanks_around_the_sign
     verify(signed(spelling.format(digits)), BODY, keys(CHECK_SECRET))
 
 
+@pytest.mark.parametrize("value", [" {}", "{} ", "\t{}\t", " \t {} \t "])
+def test_blanks_and_tabs_around_the_value_are_no_part_of_it(value):
+    verify(signed(value.format(sign(BODY, CHECK_SECRET))), BODY, keys(CHECK_SECRET))
+
+
 DIGITS = sign(BODY, CHECK_SECRET).partition("=")[2]
 
 
@@ -79,6 +84,8 @@ DIGITS = sign(BODY, CHECK_SECRET).partition("=")[2]
         (f"sha256={DIGITS[:32]} {DIGITS[32:]}", "malformed"),
         (f"sha256={' '.join(DIGITS[i : i + 2] for i in range(0, 64, 2))}", "malformed"),
         (f"sha256={DIGITS}\n", "malformed"),
+        (f"sha256={DIGITS}\x0b", "malformed"),
+        (f"sha256={DIGITS}\N{NO-BREAK SPACE}", "malformed"),
         (f"sha256={DIGITS}, sha256={DIGITS}", "malformed"),
         (f'sha256="{DIGITS}"', "malformed"),
         (b"sha256=" + b"\xff" * 64, "malformed"),
