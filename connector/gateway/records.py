@@ -64,9 +64,7 @@ class Translator:
         count = len(delivery.notifications)
         if count == 1:  # as nearly always
             return iter((self.record(verified, delivery, 0, received_at, occurred_at),))
-        return (
-            self.record(verified, delivery, index, received_at, occurred_at) for index in range(count)
-        )
+        return (self.record(verified, delivery, index, received_at, occurred_at) for index in range(count))
 
     def delivery(self, verified: VerifiedBody) -> Delivery:
         """Read the envelope.

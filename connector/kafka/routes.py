@@ -56,7 +56,7 @@ class Routes:
         first = data if isinstance(data, dict) else events.row_objects(data)[0]
         key = "|".join([self._key_part(first, path) for path in route.key_paths])
         bytes_at_most = len(key) * 4
-        if bytes_at_most > self.max_key_bytes < len(key.encode("utf-8", "surrogatepass")):
+        if bytes_at_most > self.max_key_bytes < len(key.encode()):
             what = f"The entity key is longer than {self.max_key_bytes} bytes."
             raise Poison("key-too-long", f"{what} Raise gateway.max_key_bytes if it is real.")
         return key
@@ -64,10 +64,13 @@ class Routes:
     @staticmethod
     def _key_part(row: Mapping[str, Any], path: tuple[str, ...]) -> str:
         value = events.value_at(row, path)
-        text = events.key_text(value)
+        name = ".".join(path)
+        try:
+            text = events.key_text(value)
+        except Poison as poison:
+            raise Poison(poison.reason, f"Details.{name} cannot be a key. {poison.error}") from None
         if text is not None and text.strip():
             return text
-        name = ".".join(path)
         if value is None:
             raise Poison("key-missing", f"Details.{name} is missing or null; it identifies the entity.")
         if text is None:

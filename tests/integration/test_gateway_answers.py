@@ -33,6 +33,7 @@ SECRET, FORMER = MANIFEST["secret"], "the former secret, still listed"
 CAP = 65_536
 HEADER_CAP = 32_768
 DEADLINE_SECONDS = 0.6
+DEEP: Any = json.loads("[" * 40 + "]" * 40)
 BLANK_CHUNK = b"0\r\n\r\n"
 
 
@@ -44,6 +45,8 @@ def settings(bootstrap: str, **overrides: Any) -> Config:
         "hooks.xtnd.secrets": [SECRET, FORMER],
         "hooks.xtnd.secret_files": [],
         "hooks.open.verify": "off",
+        "hooks.narrow.secrets": [SECRET],
+        "hooks.narrow.families": ["orders"],
         "gateway.max_body_bytes": CAP,
         "gateway.max_header_bytes": HEADER_CAP,
     }
@@ -163,6 +166,9 @@ def test_an_unknown_action_is_stored_as_unrouted(port: int, log: KafkaLog, confi
         ({"Action": "OrderCreated"}, "details-kind"),
         ("no object", "notification-kind"),
         (None, "notification-kind"),
+        ({"Action": "OrderCreated", "Details": {"OrderNumber": "1", "Name": "\0"}}, "nul-character"),
+        ({"Action": "OrderCreated", "Details": {"OrderNumber": "1", "Size": 10**2000}}, "number-range"),
+        ({"Action": "OrderCreated", "Details": {"OrderNumber": "1", "Deep": DEEP}}, "too-deep"),
     ],
 )
 def test_a_bad_notification_is_parked_and_its_neighbours_accepted(
@@ -191,6 +197,45 @@ def test_a_bad_notification_is_parked_and_its_neighbours_accepted(
     assert events.from_iso(letter.parked_at) > 0
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b'"Spel \\ud83d"', "lone-surrogate"),
+        (b"1e99999999999999999999", "number-range"),
+        (b"1" * 5000, "number-range"),
+    ],
+)
+@pytest.mark.parametrize("field", ["OrderNumber", "Unmapped"])
+def test_a_value_that_cannot_be_read_costs_its_own_notification_only(
+    port: int, log: KafkaLog, value: bytes, reason: str, field: str
+) -> None:
+    whole = delivery(notification("1"), {"Action": "OrderCreated", "Details": {field: 0}}, notification("2"))
+    body = whole.replace(b": 0", b": " + value)
+    assert post(port, body, SECRET).json == {"accepted": 2, "parked": 1}
+    [parked] = [record for record in log.since() if record.topic.endswith("dead-letters")]
+    letter = events.decode_dead_letter(parked.headers, parked.value)
+    assert (letter.reason, letter.context["index"]) == (reason, 1)
+    assert f"Details.{field} " in letter.error
+    assert value in letter.payload
+    assert letter.payload in body
+
+
+def test_a_delivery_of_too_many_notifications_is_one_dead_letter(port: int, log: KafkaLog) -> None:
+    body = b'{"Id": "1", "Notifications": [' + b"1," * 20_000 + b"1]}"
+    assert post(port, body, SECRET).json == {"accepted": 0, "parked": 1}
+    [record] = log.since()
+    letter = events.decode_dead_letter(record.headers, record.value)
+    assert (letter.reason, letter.payload) == ("too-many-notifications", body)
+    assert "gateway.max_notifications" in letter.error
+
+
+def test_a_family_that_the_hook_may_not_bring_is_parked(port: int, log: KafkaLog) -> None:
+    product = {"Action": "ProductCreated", "Details": {"ProductNumber": "1"}}
+    body = delivery(notification("1"), product)
+    assert post(port, body, SECRET, path="/webhooks/narrow").json == {"accepted": 1, "parked": 1}
+    assert {record.topic.rpartition(".")[2] for record in log.since()} == {"orders", "dead-letters"}
+
+
 def test_no_notifications_are_accepted_without_effect(port: int, log: KafkaLog) -> None:
     assert post(port, delivery(), SECRET).json == {"accepted": 0, "parked": 0}
     assert log.since() == []
@@ -206,7 +251,7 @@ def test_no_notifications_are_accepted_without_effect(port: int, log: KafkaLog) 
         (b'{"Id": "1"}', "no-notifications"),
         (b'{"Id": "1", "Notifications": {}}', "no-notifications"),
         (b'{"Id": "1", "Notifications": null}', "no-notifications"),
-        (b'{"Id": "1", "Notifications": [' + b"[" * 40 + b"]" * 40 + b"]}", "too-deep"),
+        (b'{"Id": "1", "Notifications": [], "New": ' + b"[" * 40 + b"]" * 40 + b"}", "too-deep"),
         (b'{"Id": "1", "Notifications": [{"Action": "A", "Details": {"a": NaN}}]}', "not-json"),
         (b'{"Id": "1", "Notifications": [{"Action": "A", "Details": {"a": -Infinity}}]}', "not-json"),
         (b'{"Id": "1", "Notifications": ["\xff"]}', "not-utf8"),

@@ -591,6 +591,19 @@ def test_a_hook_without_a_secret_is_refused_unless_it_says_that_it_verifies_noth
     assert off.hooks["xtnd"].verify == "off"
 
 
+def test_a_hook_may_be_limited_to_families_that_are_there() -> None:
+    limited = parsed(overrides={"hooks.xtnd.families": ["orders", "unrouted"]})
+    assert limited.hooks["xtnd"].families == ("orders", "unrouted")
+    assert parsed().hooks["xtnd"].families is None
+    said = refused(
+        ("connector.yaml", "    secret_files", "    families: [orders, product]\n    secret_files"),
+    )
+    line = line_of("connector.yaml", "    secret_files")
+    assert said.startswith(f"connector.yaml:{line}: the family 'product' is not in topics.yaml.")
+    assert "Did you mean 'products'?" in said
+    assert "hooks.xtnd.families" in refused(overrides={"hooks.xtnd.families": []})
+
+
 def test_an_override_stands_over_the_files_and_is_told_as_the_command_line() -> None:
     assert parsed(overrides={"gateway.port": 1, "worker.group": None}).gateway.port == 1
     assert refused(overrides={"gateway.port": 0}).startswith("command line: 'gateway.port'")

@@ -543,7 +543,16 @@ def test_a_dead_letter_comes_back_from_its_record_with_its_payload_as_it_was() -
 
 
 @pytest.mark.parametrize(
-    "headers", [[], [("dead-letter", b"{")], [("dead-letter", b"\xff")], [("dead-letter", b"[]")]]
+    "headers",
+    [
+        [],
+        [("dead-letter", b"{")],
+        [("dead-letter", b"\xff")],
+        [("dead-letter", b"[]")],
+        [("dead-letter", b'{"stage":"\xff"}')],
+        [("dead-letter", b'{"stage":"\\ud83d"}')],
+        [("dead-letter", b'{"context":' + b'{"a":' * 100_000)],
+    ],
 )
 def test_a_foreign_record_among_dead_letters_is_poison(headers: list[tuple[str, bytes]]) -> None:
     assert reason(lambda: events.decode_dead_letter(headers, None)) == "foreign-dead-letter"

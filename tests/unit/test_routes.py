@@ -67,7 +67,7 @@ def test_of_several_row_objects_the_first_names_the_entity(routes: Routes) -> No
 def test_a_key_that_identifies_nothing_is_poison(routes: Routes, value: Any, code: str) -> None:
     found, error = reason(routes, "BalanceChanged", {"ProductNumber": "1", "Warehouse": value})
     assert found == code
-    assert code == "number-range" or "Details.Warehouse" in error
+    assert "Details.Warehouse" in error
 
 
 def test_a_key_that_is_not_there_is_poison(routes: Routes) -> None:
