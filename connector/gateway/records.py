@@ -4,16 +4,16 @@ Pure: no clock, no I/O. Everything that makes a record takes a ``VerifiedBody``.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from connector import events
-from connector.config import Config
+from connector.config import Config, Hook
 from connector.errors import Poison
 from connector.events import DeadLetter, Delivery, Event, OversizedDelivery
 from connector.gateway.signature import VerifiedBody
 from connector.kafka.record import RECORD_OVERHEAD_BYTES, Record
-from connector.kafka.routes import Routes
+from connector.kafka.routes import Route, Routes
 
 STAGE = "gateway"
 # What a notification becomes, at most: Details or the whole of it, the action twice and the key
@@ -25,10 +25,14 @@ AROUND_BYTES = RECORD_OVERHEAD_BYTES + 2048
 
 
 class HookRules(NamedTuple):
-    """What a hook's settings say about its deliveries; ``families`` of None takes all."""
+    """What a hook's settings say about its deliveries; ``families`` of None takes all.
+
+    ``routes`` are those of the actions that are known and allowed.
+    """
 
     retry_schedule_seconds: Sequence[float]
     families: frozenset[str] | None
+    routes: Mapping[str, Route]
 
 
 class Translator:
@@ -37,16 +41,22 @@ class Translator:
     def __init__(self, config: Config) -> None:
         self._routes = Routes(config)
         self._max_message_bytes = config.topics.max_message_bytes - RECORD_OVERHEAD_BYTES
+        # An event's key and headers are short, so that it fits when its value is well below the limit.
+        self._surely_fits = self._max_message_bytes - 4 * config.gateway.max_key_bytes - AROUND_BYTES
         self._max_depth = config.gateway.max_json_depth
         self._max_notifications = config.gateway.max_notifications
         self._max_expanded_bytes = config.gateway.max_expanded_bytes
         self._event_headers = [events.CONTENT_TYPE]
-        self._hooks = {
-            name: HookRules(
-                hook.retry_schedule_seconds, None if hook.families is None else frozenset(hook.families)
-            )
-            for name, hook in config.hooks.items()
+        self._hooks = {name: self._rules(hook) for name, hook in config.hooks.items()}
+
+    def _rules(self, hook: Hook) -> HookRules:
+        families = None if hook.families is None else frozenset(hook.families)
+        routes = {
+            action: route
+            for action, route in self._routes.known.items()
+            if families is None or route.family in families
         }
+        return HookRules(hook.retry_schedule_seconds, families, routes)
 
     def records(self, verified: VerifiedBody, received_at: int) -> Iterator[Record]:
         """The records of a verified body, each made when it is asked for.
@@ -75,7 +85,7 @@ class Translator:
         delivery = events.parse_delivery(
             verified.raw, max_depth=self._max_depth, max_notifications=self._max_notifications
         )
-        size = expanded_bytes(delivery)
+        size = expanded_bytes(verified.raw, delivery)
         if size > self._max_expanded_bytes:
             what = f"Up to {size} bytes would be made of the delivery, properties in each event included;"
             limit = f"{self._max_expanded_bytes} may be (gateway.max_expanded_bytes)"
@@ -96,10 +106,10 @@ class Translator:
             notification = events.parse_notification(
                 raw, max_depth=None if delivery.shallow else self._max_depth
             )
-            action = _storable_action(notification.action)
+            action = notification.action
+            rules = self._hooks[verified.hook]
+            route = rules.routes.get(action) or self._unusual_route(verified.hook, rules, action)
             events.refuse_nul("Details", notification.details)
-            route = self._routes.route(action)
-            self._check_family(verified.hook, route.family)
             event = Event(
                 delivery_id=delivery.delivery_id,
                 index=index,
@@ -115,18 +125,23 @@ class Translator:
             )
             value = events.encode(event)
             record = Record(route.topic, event.kafka_key, value, self._event_headers, route.family)
-            self._check_size(record)
+            if len(value) > self._surely_fits:
+                self._check_size(record)
         except Poison as poison:
             return self._parked_notification(verified, delivery, index, received_at, action, poison)
         return record
 
-    def _check_family(self, hook: str, family: str) -> None:
-        allowed = self._hooks[hook].families
-        if allowed is not None and family not in allowed:
-            what = f"The hook {hook!r} takes no events of the family {family!r}"
+    def _unusual_route(self, hook: str, rules: HookRules, action: str) -> Route:
+        """The route of an action that no family claims, or that the hook may not bring."""
+        if "\0" in action:
+            raise Poison("nul-character", "Action holds U+0000, which no database column can.")
+        route = self._routes.route(action)
+        if rules.families is not None and route.family not in rules.families:
+            what = f"The hook {hook!r} takes no events of the family {route.family!r}"
             raise Poison(
                 "family-not-allowed", f"{what}. Add it to hooks.{hook}.families if it should, then replay."
             )
+        return route
 
     def _check_size(self, record: Record) -> None:
         if record.size > self._max_message_bytes:
@@ -189,17 +204,10 @@ class Translator:
         )
 
 
-def _storable_action(action: str) -> str:
-    if "\0" in action:
-        raise Poison("nul-character", "Action holds U+0000, which no database column can.")
-    return action
-
-
-def expanded_bytes(delivery: Delivery) -> int:
-    """Bytes that all records of a delivery take at most."""
+def expanded_bytes(body: bytes, delivery: Delivery) -> int:
+    """Bytes that all records of a delivery take at most, from its size and its numbers alone."""
     around = AROUND_BYTES + PROPERTIES_GROWTH * len(delivery.properties)
-    count = len(delivery.notifications)
-    return count * around + NOTIFICATION_GROWTH * sum([len(one) for one in delivery.notifications])
+    return NOTIFICATION_GROWTH * len(body) + around * len(delivery.notifications)
 
 
 def _dead_letter_id(hook: str, what: bytes, reason: str) -> str:

@@ -27,7 +27,7 @@ class Routes:
         self.unrouted_topic = topics.unrouted_topic
         self.dead_letter_topic = topics.dead_letter_topic
         self.max_key_bytes = config.gateway.max_key_bytes
-        self._routes = {
+        self.known = {
             action: Route(
                 family=family,
                 topic=self.topic_of_family[family],
@@ -39,7 +39,7 @@ class Routes:
 
     def route(self, action: str) -> Route:
         """The action's route; an action that no family claims goes to the unrouted topic."""
-        return self._routes.get(action, self._unrouted)
+        return self.known.get(action, self._unrouted)
 
     def event_topics(self) -> dict[str, str]:
         """Family → topic of everything that becomes rows, unrouted actions included."""
@@ -61,10 +61,15 @@ class Routes:
             raise Poison("key-too-long", f"{what} Raise gateway.max_key_bytes if it is real.")
         return key
 
-    @staticmethod
-    def _key_part(row: Mapping[str, Any], path: tuple[str, ...]) -> str:
+    def _key_part(self, row: Mapping[str, Any], path: tuple[str, ...]) -> str:
         value = events.value_at(row, path)
-        name = ".".join(path)
+        if isinstance(value, str) and value.strip():
+            return value
+        return self._unusual_key_part(".".join(path), value)
+
+    @staticmethod
+    def _unusual_key_part(name: str, value: Any) -> str:
+        """A part of a key that is no text, or blank."""
         try:
             text = events.key_text(value)
         except Poison as poison:

@@ -50,8 +50,7 @@ def test_a_number_that_is_accepted_is_the_same_number_when_it_is_read_again(
     raw = f'{{"Noise":[{number}]}}'.encode()
     try:
         data = events.read_json("Details", raw)
-    except Poison as poison:
-        assert poison.reason == "number-range"
+    except Poison:
         return
     for _ in range(2):
         row = connection.execute("SELECT CAST(CAST(%s AS jsonb) AS text)", (raw.decode(),)).fetchone()

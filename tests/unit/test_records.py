@@ -14,8 +14,9 @@ from connector.config import Config
 from connector.errors import Poison
 from connector.events import DeadLetter, OversizedDelivery
 from connector.gateway import signature
-from connector.gateway.records import Record, Translator, expanded_bytes
+from connector.gateway.records import Translator, expanded_bytes
 from connector.gateway.signature import Keys, VerifiedBody
+from connector.kafka.record import Record
 from tests.conftest import MakeConfig
 
 RECEIVED_AT = 1_763_900_000_123_456
@@ -177,7 +178,7 @@ def test_all_records_of_a_delivery_take_no_more_bytes_than_was_reckoned(
     whole = {"Id": "d", "Properties": properties, "Notifications": notifications}
     sent = verified(json.dumps(whole, ensure_ascii=escaped).encode())
     records = list(translator.records(sent, RECEIVED_AT))
-    assert sum(record.size for record in records) <= expanded_bytes(translator.delivery(sent))
+    assert sum(record.size for record in records) <= expanded_bytes(sent.raw, translator.delivery(sent))
 
 
 # --- Which families a hook may bring --------------------------------------------------------------
