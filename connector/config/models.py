@@ -83,7 +83,7 @@ class Gateway(Model):
     max_json_depth: int = Field(32, ge=4, le=200)
     # What one delivery may become; beyond either it is parked as a whole, in one dead letter.
     max_notifications: int = Field(1000, ge=1, le=100_000)
-    max_expanded_bytes: int = Field(16_777_216, ge=65_536)
+    max_expanded_bytes: int = Field(16_777_216, ge=65_536, le=67_108_864)
     max_requests_in_flight: int = Field(512, ge=1)
     max_connections: int = Field(8192, ge=1)
     # Where deliveries wait on disk while Kafka is away; one file per gateway process.

@@ -673,13 +673,12 @@ def test_a_wrong_id_is_answered_with_what_helps(offline: Shop) -> None:
 
 
 def test_a_body_keeps_its_good_notifications_and_parks_the_bad_ones_anew(shop: Shop) -> None:
-    strict = shop.read(shop.write("strict", {"gateway.max_json_depth": 4}))
-    deep = {"Action": "OrderCreated", "Details": {"OrderNumber": "8684", "OrderType": "A", "More": [[[1]]]}}
+    strict = shop.read(shop.write("strict", {"gateway.max_notifications": 2}))
     strange = {"Action": "OrderCreated", "Details": {"OrderNumber": "1", "OrderType": {}}}
-    shop.publish(receive(strict, body(deep, created(None), strange)))
+    shop.publish(receive(strict, body(created(), created(None), strange)))
     shop.start_worker()
     shop.wait_for_letters(1)
-    would = shop.told("replay", "--reason", "too-deep", "--dry-run", code=1)
+    would = shop.told("replay", "--reason", "too-many-notifications", "--dry-run", code=1)
     assert [one["reason"] for one in would["would_publish"][0]["records"]] == [None, "key-missing", None]
     assert [(one["event_id"], one["reason"]) for one in would["worker_would_park"]] == [("d1:2", "not-text")]
     shop.told("replay", "--all", code=1)
