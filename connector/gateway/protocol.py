@@ -72,7 +72,7 @@ class Gateway:
     def verify(self, values: Sequence[bytes], body: bytes, keys: Keys) -> VerifiedBody:
         """Return the body as verified; raises ``Problem`` 401."""
         try:
-            return signature.verify([(signature.HEADER, value) for value in values], body, keys)
+            return signature.verify(values, body, keys)
         except SignatureRefused as refused:
             if time.monotonic() - self._refusal_logged > REFUSAL_LOG_SECONDS:
                 self._refusal_logged = time.monotonic()

@@ -16,6 +16,7 @@ from unittest import mock
 
 import pytest
 import yaml
+from connector.gateway.publisher import Publisher
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from typer.testing import CliRunner
 
@@ -25,7 +26,6 @@ from connector.commands import dead_letters
 from connector.config import Config
 from connector.config.source import Loader
 from connector.errors import KafkaOutage, StartupError
-from connector.gateway.publisher import Publisher
 from connector.gateway.records import Record
 from connector.kafka import topics
 from connector.local.ports import free_port

@@ -12,7 +12,7 @@ from connector import events
 from connector.errors import ConnectorError
 from connector.gateway import doctor, signature
 from connector.gateway.records import Translator
-from connector.gateway.signature import HEADER, Keys
+from connector.gateway.signature import Keys
 from connector.mirror import values
 from tests.conftest import MakeConfig
 
@@ -138,7 +138,7 @@ PARSERS: dict[str, tuple[Callable[[bytes], Any], list[int]]] = {
     ),
     "a wrong signature": (lambda raw: doctor.diagnose(b"", raw.decode(), ["y"]), SIZES[:-1]),
     "a header that is no signature": (
-        lambda raw: signature.verify([(HEADER, raw)], b"", Keys("xtnd", (), required=True)),
+        lambda raw: signature.verify([raw], b"", Keys("xtnd", (), required=True)),
         SIZES,
     ),
 }
