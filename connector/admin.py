@@ -1,75 +1,107 @@
 """The admin port of any process: ``/healthz``, ``/readyz`` and ``/metrics``.
 
-Also what it takes to run an ASGI app inside a running event loop, which the gateway's public port
-uses too: the process, not uvicorn, owns sockets and signals.
+It is for the probes and scrapers of the house. A browser that a foreign name led here (DNS
+rebinding) is refused, and a connection carries one request within bounds (``bounded``).
+
+Also what it takes to run an ASGI app inside a running event loop: the process, not uvicorn, owns
+sockets and signals.
 """
 
 import asyncio
+import ipaddress
+import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
-from types import MappingProxyType
 from typing import Any
 
 import uvicorn
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from connector import metrics
+from connector.bounded import BoundedConnections
 from connector.errors import StartupError
+from connector.health import Health
 
-Check = Callable[[], Awaitable[str | None]]
-"""Says what is wrong with one part, or None when nothing is."""
-
-CHECK_TIMEOUT_SECONDS = 5.0
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# RFC 9110, 7.2: a name, an IPv4 address or a bracketed IPv6 address, and maybe a port.
+HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-NOTHING: Mapping[str, Check] = MappingProxyType({})
-
-
-def admin_app(checks: Mapping[str, Check], notes: Mapping[str, Check] = NOTHING) -> Starlette:
-    """Build the admin port's app.
-
-    ``checks``, by the name of the part that they test, decide readiness; what ``notes`` find wrong
-    is told without making the process unready.
-    """
+def admin_app(
+    health: Health, registry: CollectorRegistry, *, hosts: Iterable[str] = (), setting: str = "admin_hosts"
+) -> Starlette:
+    """Build the admin port's app. ``hosts`` are names that it answers to; ``setting`` lists them."""
 
     async def healthz(_request: Request) -> Response:
         return PlainTextResponse("ok")
 
     async def readyz(_request: Request) -> Response:
-        wrong = await failures(checks)
-        noted = await failures(notes)
-        status = 503 if wrong else 200
-        answer: dict[str, Any] = {"ready": not wrong, "failures": wrong}
-        return JSONResponse(answer | ({"warnings": noted} if noted else {}), status_code=status)
+        report = health.report()
+        return JSONResponse(report.as_json(), status_code=503 if report.failures else 200)
 
     async def metrics_page(_request: Request) -> Response:
-        return Response(metrics.render(), media_type=METRICS_TYPE)
+        return Response(metrics.render(registry), media_type=METRICS_TYPE)
 
     routes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics_page)]
-    return Starlette(routes=routes)
+    app = Starlette(routes=routes, middleware=[Middleware(HostCheck, hosts=hosts, setting=setting)])
+    # A redirect would be made of the Host header; /readyz/ is simply another path.
+    app.router.redirect_slashes = False
+    return app
 
 
-async def failures(checks: Mapping[str, Check]) -> dict[str, str]:
-    """Say what is wrong, by part; also set the ``xtnd_up`` metric of each part."""
-    results = await asyncio.gather(*(_result(check) for check in checks.values()))
-    wrong = {name: result for name, result in zip(checks, results, strict=True) if result is not None}
-    for name in checks:
-        metrics.up.labels(name).set(0 if name in wrong else 1)
-    return wrong
+class HostCheck:
+    """Passes requests for an IP address, ``localhost`` or a listed name, and one a connection.
 
+    A page in somebody's browser can have its own name point at this machine and then read what is
+    here, but it cannot send another Host than that name.
+    """
 
-async def _result(check: Check) -> str | None:
-    try:
-        return await asyncio.wait_for(check(), CHECK_TIMEOUT_SECONDS)
-    except TimeoutError:
-        return f"no answer within {CHECK_TIMEOUT_SECONDS:g} s"
-    except Exception as error:  # noqa: BLE001 - whatever a check trips over is what is wrong
-        return f"{type(error).__name__}: {error}"
+    def __init__(self, app: Any, *, hosts: Iterable[str], setting: str) -> None:
+        self._app = app
+        self._names = {"localhost", *(name.lower().rstrip(".") for name in hosts)}
+        self._setting = setting
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_last(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        refusal = self._refusal(scope)
+        await (refusal or self._app)(scope, receive, send_last)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        if not hosts and scope["http_version"] == "1.0":
+            return None  # no browser, and some probes
+        if len(hosts) != 1:
+            return PlainTextResponse("The request must have one Host header.\n", status_code=400)
+        if self._is_known(hosts[0]):
+            return None
+        what = "The admin port does not answer to this name. Ask by IP address or as localhost,"
+        return PlainTextResponse(f"{what} or list the name in {self._setting}.\n", status_code=421)
+
+    def _is_known(self, host: str) -> bool:
+        found = HOST.fullmatch(host.strip())
+        if found is None:
+            return False
+        if found["name"] and found["name"].lower().rstrip(".") in self._names:
+            return True
+        try:
+            ipaddress.ip_address(found["six"] or found["name"])
+        except ValueError:
+            return False
+        return True
 
 
 def bind(host: str, port: int, *, setting: str, option: str) -> socket.socket:
@@ -134,16 +166,24 @@ async def running(server: EmbeddedServer, door: socket.socket) -> AsyncIterator[
 
 @asynccontextmanager
 async def serve(
-    checks: Mapping[str, Check],
+    health: Health,
     host: str,
     port: int,
     *,
+    registry: CollectorRegistry,
     setting: str,
+    hosts: Iterable[str] = (),
     option: str = "--admin-port",
-    notes: Mapping[str, Check] = NOTHING,
 ) -> AsyncIterator[int]:
-    """Run the admin port until the block ends; gives the port. Raises ``StartupError``."""
-    door = bind(host, port, setting=setting, option=option)
-    bound: int = door.getsockname()[1]
-    async with running(embedded(admin_app(checks, notes), drain_seconds=1), door):
+    """Measure health and run the admin port until the block ends; gives the port.
+
+    ``registry`` is the one of this kind of process (``metrics.GATEWAY``, ``metrics.WORKER``),
+    ``hosts`` the configured ``admin_hosts``. Raises ``StartupError``.
+    """
+    listener = bind(host, port, setting=setting, option=option)
+    bound: int = listener.getsockname()[1]
+    list_setting = f"{setting.rpartition('.')[0]}.admin_hosts"
+    app = admin_app(health, registry, hosts=(host, *hosts), setting=list_setting)
+    server = embedded(app, drain_seconds=1, http=BoundedConnections())
+    async with health.measuring(), running(server, listener):
         yield bound

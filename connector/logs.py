@@ -1,16 +1,26 @@
 """One JSON line per log event, on standard error.
 
 Secrets never reach a log: no call passes one, and the config models show them only as ``**********``.
+
+Libraries log the same trouble again at every try, hundreds of times in a minute of outage. Of what
+they repeat, the first line is kept, then one after 10 s, a minute, ten minutes and each hour, with
+the number that was left out (``suppressed``).
 """
 
 import logging
+import re
 import sys
-from typing import TextIO
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple, TextIO
 
 import structlog
 
+OWN = "connector"
 LIBRARY_LEVELS = {
-    "kafka": logging.ERROR,  # connection trouble is told by our own events, once
+    "kafka": logging.ERROR,  # connection trouble is logged by our own events, once
     "aiokafka": logging.ERROR,
     "faust": logging.WARNING,
     "mode": logging.WARNING,
@@ -18,6 +28,105 @@ LIBRARY_LEVELS = {
     "sqlalchemy": logging.WARNING,
     "asyncio": logging.WARNING,
 }
+
+STEPS_SECONDS = (10.0, 60.0, 600.0, 3600.0)
+# Lines that differ in numbers and addresses only are one kind. So many kinds of a logger and level are
+# told apart, and so many in all; beyond them a logger's lines count as one kind.
+KINDS_OF_LOGGER = 32
+KINDS = 512
+# Of a line only so much is looked at.
+LOOK_LETTERS = 300
+_VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+")
+
+
+class GrowingSteps:
+    """Lets the first of many equal reports through, and then one after each growing pause."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next_at = clock()
+        self._passed = 0
+        self._suppressed = 0
+        self._seen_at = 0.0
+
+    def due(self) -> int | None:
+        """How many reports were suppressed since the last one that passed; None to suppress this one."""
+        now = self._seen_at = self._clock()
+        if now < self._next_at:
+            self._suppressed += 1
+            return None
+        pause = STEPS_SECONDS[min(self._passed, len(STEPS_SECONDS) - 1)]
+        self._next_at = now + pause
+        self._passed += 1
+        suppressed, self._suppressed = self._suppressed, 0
+        return suppressed
+
+    def is_over(self, now: float) -> bool:
+        """Whether nothing was reported for so long that the next report is news."""
+        return now - self._seen_at > max(self._next_at - self._seen_at, STEPS_SECONDS[1])
+
+
+class Kind(NamedTuple):
+    """What makes two lines of a library the same; ``text`` is None for all that a logger has too many of."""
+
+    logger: str
+    level: int
+    text: str | None
+
+
+class RepeatFilter(logging.Filter):
+    """Lets lines of libraries through once and then in growing steps; ours pass.
+
+    What it remembers is bounded, whatever a broken broker makes a library say.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        # The most recently seen stand last.
+        self._kinds: OrderedDict[Kind, GrowingSteps] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] == OWN or record.levelno < logging.WARNING:
+            return True
+        with self._lock:
+            suppressed = self._steps(record).due()
+        if suppressed is None:
+            return False
+        if suppressed:
+            record.suppressed = suppressed
+        return True
+
+    def _steps(self, record: logging.LogRecord) -> GrowingSteps:
+        kind = Kind(record.name, record.levelno, _shape(record))
+        known = self._kinds.get(kind)
+        if known is None or known.is_over(self._clock()):
+            kind = self._make_room(kind)
+        steps = self._kinds.setdefault(kind, GrowingSteps(self._clock))
+        self._kinds.move_to_end(kind)
+        return steps
+
+    def _make_room(self, kind: Kind) -> Kind:
+        """Forget what is over; gives the kind, or its logger's common one when there are too many."""
+        now = self._clock()
+        for known in [known for known, steps in self._kinds.items() if steps.is_over(now)]:
+            del self._kinds[known]
+        if sum(known[:2] == kind[:2] for known in self._kinds) >= KINDS_OF_LOGGER:
+            kind = kind._replace(text=None)
+        if kind not in self._kinds and len(self._kinds) >= KINDS:
+            self._kinds.popitem(last=False)
+        return kind
+
+
+def _shape(record: logging.LogRecord) -> str:
+    """The line without what varies from one try to the next, and the kind of its exception."""
+    try:
+        text = record.getMessage()
+    except (TypeError, ValueError):  # a library's own slip; the handler reports it
+        text = str(record.msg)
+    exception = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
+    return _VARYING.sub("#", text[:LOOK_LETTERS]) + exception
 
 
 def configure(*, level: str = "INFO", stream: TextIO | None = None) -> None:
@@ -38,9 +147,11 @@ def configure(*, level: str = "INFO", stream: TextIO | None = None) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(stream or sys.stderr)
+    handler.addFilter(RepeatFilter())
+    extra = structlog.stdlib.ExtraAdder(allow=["suppressed"])
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, extra, *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(),

@@ -1,120 +1,228 @@
-"""Every metric of the connector, in one list; a process shows those that it has touched."""
+"""Every metric of the connector, in one list: a registry for each kind of process, and what both have.
+
+A counter that appears with its first increase is one whose first increase no alert sees: Prometheus'
+``increase()`` needs the 0 before it. So each process begins by showing its counters at 0, for every
+label that can be known (``start_gateway``, ``start_worker``).
+"""
+
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-REGISTRY = CollectorRegistry()
+GATEWAY = CollectorRegistry()
+WORKER = CollectorRegistry()
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+# Labels that are known beforehand.
+ANSWER_STATUSES = (200, 202, 400, 401, 404, 405, 408, 413, 415, 429, 431, 500, 503)
+# Answers to what belongs to no hook: an unknown path, a head that cannot be read.
+NO_HOOK = "-"
+GATEWAY_REASONS = (
+    "details-kind",
+    "key-empty",
+    "key-kind",
+    "key-missing",
+    "key-too-long",
+    "no-action",
+    "no-delivery-id",
+    "no-notifications",
+    "not-an-object",
+    "not-json",
+    "not-utf8",
+    "notification-kind",
+    "number-range",
+    "properties-too-large",
+    "record-too-large",
+    "too-deep",
+    "too-many-notifications",
+)
+WORKER_REASONS = (
+    "database-refused",
+    "details-kind",
+    "foreign-dead-letter",
+    "foreign-event",
+    "key-empty",
+    "key-missing",
+    "not-a-number",
+    "not-a-timestamp",
+    "not-an-event",
+    "not-text",
+    "nul-character",
+    "null-record",
+    "number-range",
+    "text-too-long",
+)
+# What publishing fails with, by the name of the error's class; any other counts as OTHER.
+PUBLISH_ERRORS = (
+    "AckTimeout",
+    "BrokerResponseError",
+    "KafkaConnectionError",
+    "KafkaTimeoutError",
+    "LeaderNotAvailableError",
+    "MessageSizeTooLargeError",
+    "NotEnoughReplicasError",
+    "NotLeaderForPartitionError",
+    "OutOfOrderSequenceNumber",
+    "RequestTimedOutError",
+    "TopicAuthorizationFailedError",
+    "UnknownTopicOrPartitionError",
+)
+OTHER = "Other"
+PARTS = ("database", "kafka")
 
 # Gateway.
 answers = Counter(
-    "xtnd_gateway_answers_total", "Answers on the public port.", ["hook", "status"], registry=REGISTRY
+    "xtnd_gateway_answers_total", "Answers on the public port.", ["hook", "status"], registry=GATEWAY
 )
 answer_seconds = Histogram(
     "xtnd_gateway_answer_seconds",
     "From the last byte of a delivery to its answer.",
-    registry=REGISTRY,
+    registry=GATEWAY,
     buckets=SECONDS,
 )
 events_accepted = Counter(
     "xtnd_gateway_events_accepted_total",
     "Events acknowledged by Kafka, by family.",
     ["family"],
-    registry=REGISTRY,
+    registry=GATEWAY,
 )
 requests_in_flight = Gauge(
-    "xtnd_gateway_requests_in_flight", "Deliveries that wait for Kafka.", registry=REGISTRY
+    "xtnd_gateway_requests_in_flight", "Deliveries that wait for Kafka.", registry=GATEWAY
 )
 publish_failures = Counter(
     "xtnd_gateway_publish_failures_total",
     "Publish batches that Kafka did not acknowledge, by error.",
     ["error"],
-    registry=REGISTRY,
+    registry=GATEWAY,
 )
 
 spool_deliveries = Gauge(
-    "xtnd_gateway_spool_deliveries", "Deliveries that wait in the spool.", registry=REGISTRY
+    "xtnd_gateway_spool_deliveries", "Deliveries that wait in the spool.", registry=GATEWAY
 )
-spool_bytes = Gauge("xtnd_gateway_spool_bytes", "Bytes that wait in the spool.", registry=REGISTRY)
+spool_bytes = Gauge("xtnd_gateway_spool_bytes", "Bytes that wait in the spool.", registry=GATEWAY)
 spool_oldest = Gauge(
     "xtnd_gateway_spool_oldest_timestamp_seconds",
     "When the oldest waiting delivery was spooled; 0 when none waits.",
-    registry=REGISTRY,
+    registry=GATEWAY,
 )
 spool_stored = Counter(
-    "xtnd_gateway_spool_stored_total", "Deliveries that were fsynced into the spool.", registry=REGISTRY
+    "xtnd_gateway_spool_stored_total", "Deliveries that were fsynced into the spool.", registry=GATEWAY
 )
 spool_drained = Counter(
-    "xtnd_gateway_spool_drained_total", "Deliveries that went from the spool to Kafka.", registry=REGISTRY
+    "xtnd_gateway_spool_drained_total", "Deliveries that went from the spool to Kafka.", registry=GATEWAY
 )
 spool_damaged = Counter(
     "xtnd_gateway_spool_damaged_total",
     "Spooled deliveries that could not be read back. Alert on any increase.",
-    registry=REGISTRY,
+    registry=GATEWAY,
 )
 
 # Both.
 dead_letters = Counter(
-    "xtnd_dead_letters_total",
-    "Dead letters parked, by stage and reason.",
-    ["stage", "reason"],
-    registry=REGISTRY,
+    "xtnd_dead_letters_total", "Dead letters parked, by stage and reason.", ["stage", "reason"], registry=None
 )
 up = Gauge(
-    "xtnd_up", "1 while the named part (kafka, database) answers, else 0.", ["part"], registry=REGISTRY
+    "xtnd_up",
+    "1 while the named part (kafka, database, intake, …) was found well just now, else 0; measured in the "
+    "background.",
+    ["part"],
+    registry=None,
 )
+degraded = Gauge(
+    "xtnd_degraded",
+    "1 while the named part has trouble with which the process works on, and which somebody should look "
+    "at; such a part never makes the process unready.",
+    ["part"],
+    registry=None,
+)
+for _registry in (GATEWAY, WORKER):
+    for _metric in (dead_letters, up, degraded):
+        _registry.register(_metric)
 
 # Worker.
 events_mirrored = Counter(
     "xtnd_worker_events_mirrored_total",
     "Distinct events committed, by family.",
     ["family"],
-    registry=REGISTRY,
+    registry=WORKER,
 )
 events_known = Counter(
     "xtnd_worker_events_known_total",
     "Events that the ledger held already, by family.",
     ["family"],
-    registry=REGISTRY,
+    registry=WORKER,
 )
 batch_events = Histogram(
     "xtnd_worker_batch_events",
     "Events per database transaction.",
-    registry=REGISTRY,
+    registry=WORKER,
     buckets=(1, 10, 50, 100, 500, 1000, 2000, 5000, 10_000),
 )
 batch_seconds = Histogram(
-    "xtnd_worker_batch_seconds", "Time per database transaction.", registry=REGISTRY, buckets=SECONDS
+    "xtnd_worker_batch_seconds", "Time per database transaction.", registry=WORKER, buckets=SECONDS
 )
 outage_pauses = Counter(
     "xtnd_worker_outage_pauses_total",
     "Pauses while the database or Kafka was away.",
     ["part"],
-    registry=REGISTRY,
+    registry=WORKER,
 )
 holes = Counter(
     "xtnd_worker_holes_total",
     "Fetched chunks that did not follow the mirror's offset and were read again.",
     ["topic"],
-    registry=REGISTRY,
+    registry=WORKER,
 )
 records_lost = Counter(
     "xtnd_worker_records_lost_total",
     "Offsets that Kafka no longer held when the mirror wanted them. Alert on any increase.",
     ["topic"],
-    registry=REGISTRY,
+    registry=WORKER,
 )
 lag = Gauge(
     "xtnd_worker_lag_records",
     "Records between the mirror's offset and the log's end.",
     ["topic", "partition"],
-    registry=REGISTRY,
+    registry=WORKER,
 )
-partitions = Gauge("xtnd_worker_partitions", "Partitions assigned to this worker.", registry=REGISTRY)
+partitions = Gauge("xtnd_worker_partitions", "Partitions assigned to this worker.", registry=WORKER)
 last_commit = Gauge(
-    "xtnd_worker_last_commit_timestamp_seconds", "When a batch was last committed.", registry=REGISTRY
+    "xtnd_worker_last_commit_timestamp_seconds", "When a batch was last committed.", registry=WORKER
 )
 
 
-def render() -> bytes:
-    """All metrics in Prometheus' text format."""
-    return generate_latest(REGISTRY)
+def start_gateway(*, hooks: Iterable[str], families: Iterable[str]) -> None:
+    """Show a gateway's counters at 0, for every label that is known; once, before it listens."""
+    for hook in (NO_HOOK, *hooks):
+        for status in ANSWER_STATUSES:
+            answers.labels(hook, str(status))
+    for family in families:
+        events_accepted.labels(family)
+    for reason in GATEWAY_REASONS:
+        dead_letters.labels("gateway", reason)
+    for error in (*PUBLISH_ERRORS, OTHER):
+        publish_failures.labels(error)
+
+
+def start_worker(*, topics: Iterable[str], families: Iterable[str]) -> None:
+    """Show a worker's counters at 0, for every label that is known; once, before it begins."""
+    for topic in topics:
+        records_lost.labels(topic)
+        holes.labels(topic)
+    for family in families:
+        events_mirrored.labels(family)
+        events_known.labels(family)
+    for reason in WORKER_REASONS:
+        dead_letters.labels("worker", reason)
+    for part in PARTS:
+        outage_pauses.labels(part)
+
+
+def publish_failed(error: str) -> None:
+    """Count a batch that Kafka did not acknowledge, by the name of its error's class."""
+    publish_failures.labels(error if error in PUBLISH_ERRORS else OTHER).inc()
+
+
+def render(registry: CollectorRegistry) -> bytes:
+    """All metrics of one kind of process in Prometheus' text format."""
+    return generate_latest(registry)

@@ -19,6 +19,7 @@ Path = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
 Paths = Path | tuple[Path, ...]
 PathChoice = Paths | dict[str, Paths]
 Port = Annotated[int, Field(ge=1, le=65535)]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
 Seconds = Annotated[float, Field(gt=0, le=1e9)]
 Scalar = str | int
 
@@ -75,6 +76,8 @@ class Gateway(Model):
     port: Port = 8080
     admin_host: str = "127.0.0.1"
     admin_port: Port = 8081
+    # Names by which probes and scrapers may ask; IP addresses and localhost always pass.
+    admin_hosts: tuple[HostName, ...] = ()
     ack_timeout_seconds: Seconds = 2
     request_deadline_seconds: Seconds = 10
     max_body_bytes: int = Field(1_048_576, ge=1024)
@@ -102,6 +105,7 @@ class Worker(Model):
     group: str = Field("xtnd-connector", min_length=1)
     admin_host: str = "127.0.0.1"
     admin_port: Port = 8082
+    admin_hosts: tuple[HostName, ...] = ()
     max_batch_events: int = Field(2000, ge=1, le=20_000)
     database_connections: int = Field(4, ge=1, le=64)
     session_timeout_seconds: Seconds = 12

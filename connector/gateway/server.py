@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from connector import admin
+from connector import admin, metrics, private_files
 from connector.config import Config
 from connector.errors import StartupError
 from connector.gateway.intake import Intake
@@ -20,13 +20,15 @@ from connector.gateway.limits import Limits
 from connector.gateway.protocol import Connection, Gateway
 from connector.gateway.protocol import Intake as AnyIntake
 from connector.gateway.spool import Spool
+from connector.health import Check, Health
 from connector.interpreter import GATEWAY_YOUNG_OBJECTS, set_for_batches
 from connector.kafka import topics
 from connector.kafka.publisher import Publisher
+from connector.kafka.routes import Routes
 
 log = structlog.get_logger()
 
-Checks = dict[str, admin.Check]
+Checks = dict[str, Check]
 
 # SIGTERM to exit is promised within 10 s; these two and a margin stay below.
 MAX_DRAIN_SECONDS = 5.0
@@ -47,6 +49,9 @@ def now_microseconds() -> int:
 def run_gateway(config: Config) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code. Raises ``StartupError``."""
     _check_sizes(config)
+    private_files.keep_new_files_private()
+    private_files.own_database(Path(config.gateway.spool_path), setting="gateway.spool_path")
+    metrics.start_gateway(hooks=config.hooks, families=Routes(config).event_topics())
     set_for_batches(young_objects=GATEWAY_YOUNG_OBJECTS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(config))
@@ -61,13 +66,19 @@ async def _run(config: Config) -> int:
     publisher.start()
     intake = Intake(publisher, spool, spool_timeout_seconds=settings.ack_timeout_seconds)
     drainer = asyncio.create_task(intake.drain())
-    checks, notes = _health(publisher, intake)
+    health = Health(*_health(publisher, intake))
     admin_port = (settings.admin_host, settings.admin_port)
     # Who is told that the gateway is ready finds its port open, if only to wait behind it.
     listener.listen(BACKLOG)
     try:
         async with (
-            admin.serve(checks, *admin_port, setting="gateway.admin_port", notes=notes) as port,
+            admin.serve(
+                health,
+                *admin_port,
+                registry=metrics.GATEWAY,
+                setting="gateway.admin_port",
+                hosts=settings.admin_hosts,
+            ) as port,
             serving(config, intake, listener),
         ):
             _announce(config, listener, port)

@@ -16,9 +16,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import structlog
+
 from connector.errors import StartupError
 from connector.local.processes import Child
 from connector.local.stopping import Until, wait_until
+
+log = structlog.get_logger(__name__)
 
 KAFKA_VERSION = "4.2.2"
 SCALA_VERSION = "2.13"
@@ -86,17 +90,41 @@ def jars_are_cached() -> bool:
 def resolve_jars(until: Until = wait_until) -> Path:
     """Give the folder with Kafka's jars, fetching them at first use (about 45 MB).
 
+    What is there is checked against the pinned bytes each time (70 ms): whoever can write to the
+    cache could otherwise run code here. What differs is fetched again.
+
     Safe to run twice at the same time: a lock file lets one fetch and the other wait. Raises
     ``StartupError`` when Maven cannot reach a repository or a jar is not the pinned one.
     """
     folder = cache_folder()
-    if folder.is_dir():
+    if folder.is_dir() and not foreign_jars(folder):
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(folder.with_name(f"{folder.name}.lock"), until):
+        if folder.is_dir():
+            _remove_foreign(folder)
         if not folder.is_dir():
             _fetch_into(folder, until)
     return folder
+
+
+def _remove_foreign(folder: Path) -> None:
+    """Take away a cache that is not the pinned jars; raises ``StartupError`` where none can be fetched."""
+    foreign = foreign_jars(folder)
+    if not foreign:
+        return
+    what = (
+        f"The jars of Apache Kafka {KAFKA_VERSION} in {folder} are not the pinned ones: {', '.join(foreign)}"
+    )
+    if shutil.which("mvn") is None:
+        raise StartupError(what, f"remove them (rm -r {folder}), install Maven, and start again")
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise StartupError(
+            f"{what}; and they cannot be removed: {error.strerror}", f"rm -r {folder}"
+        ) from error
+    log.warning("the cached jars were not the pinned ones; fetching them again", jars=foreign)
 
 
 @contextlib.contextmanager
@@ -146,13 +174,27 @@ def _not_fetched(reason: str) -> StartupError:
 
 def verify(jars: Path, checksums: str) -> None:
     """Refuse jars that are not exactly the pinned ones; ``checksums`` is ``sha256sum``'s output."""
-    pinned = {name: digest for digest, name in map(str.split, checksums.splitlines())}
-    found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in jars.glob("*.jar")}
-    foreign = sorted(name for name, _ in set(pinned.items()) ^ set(found.items()))
-    if foreign:
+    if foreign := foreign_jars(jars, checksums):
         raise StartupError(
             f"Maven delivered other jars for Apache Kafka {KAFKA_VERSION} than the pinned ones: "
-            f"{', '.join(dict.fromkeys(foreign))}",
+            f"{', '.join(foreign)}",
             "remove them from the local Maven repository (~/.m2/repository) and from your mirror, "
             "then start again",
         )
+
+
+def foreign_jars(jars: Path, checksums: str | None = None) -> list[str]:
+    """Names of jars that differ from the pinned ones, are missing, or are too many."""
+    lines = (checksums or CHECKSUMS.read_text()).splitlines()
+    pinned = {name: digest for digest, name in map(str.split, lines)}
+    found = {jar.name: _digest(jar) for jar in jars.iterdir() if jar.name.lower().endswith(".jar")}
+    return sorted({name for name, _ in set(pinned.items()) ^ set(found.items())})
+
+
+def _digest(jar: Path) -> str:
+    """The file's SHA-256 in hexadecimal digits; nothing's for what cannot be read."""
+    try:
+        with jar.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""

@@ -37,13 +37,11 @@ class Patience:
                 result = await act()
         if self.trouble.pop(part, None):
             log.info("the outage is over", part=part)
-        metrics.up.labels(part=part).set(1)
         return result
 
     def _note(self, part: str, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         self.trouble[part] = str(error)
-        metrics.up.labels(part=part).set(0)
         metrics.outage_pauses.labels(part=part).inc()
         pause = round(state.next_action.sleep, 2) if state.next_action else 0
         log.warning("waiting for an outage to end", part=part, error=str(error), pause_seconds=pause)

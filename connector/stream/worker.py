@@ -17,10 +17,11 @@ from aiokafka.errors import MessageSizeTooLargeError
 from faust import streams
 from faust.types import TP
 
-from connector import admin, failpoints
+from connector import admin, failpoints, metrics
 from connector.config import Config
 from connector.errors import Defect, KafkaOutage
 from connector.events import DeadLetter
+from connector.health import Health
 from connector.interpreter import WORKER_YOUNG_OBJECTS, set_for_batches
 from connector.kafka import topics
 from connector.kafka.routes import Routes
@@ -31,7 +32,7 @@ from connector.stream import decode
 from connector.stream.agents import EXIT_DEFECT, EXIT_STANDSTILL, Agents
 from connector.stream.app import MirrorApp, build_app
 from connector.stream.delivery import Delivery
-from connector.stream.health import Health
+from connector.stream.health import WorkerHealth
 from connector.stream.limit import Limit
 from connector.stream.patience import Patience
 from connector.stream.positions import Positions
@@ -83,7 +84,7 @@ class Worker:
         self._routes = Routes(config)
         self._executor = ThreadPoolExecutor(config.worker.database_connections, thread_name_prefix="mirror")
         self._patience = Patience()
-        self._health = Health(config, self._sink, self._patience)
+        self._health = WorkerHealth(config, self._sink, self._patience)
         self._stop = asyncio.Event()
 
     async def run(self) -> int:
@@ -92,10 +93,16 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         settings = self._config.worker
-        door = admin.serve(
-            self._health.checks(), settings.admin_host, settings.admin_port, setting="worker.admin_port"
+        metrics.start_worker(topics=self._topics(), families=self._routes.event_topics())
+        admin_server = admin.serve(
+            Health(self._health.checks()),
+            settings.admin_host,
+            settings.admin_port,
+            registry=metrics.WORKER,
+            setting="worker.admin_port",
+            hosts=settings.admin_hosts,
         )
-        async with door:
+        async with admin_server:
             if not await self._unless_stopped(self._prepare()):
                 return 0
             app = self._health.app = self._build()
@@ -109,6 +116,10 @@ class Worker:
             finally:
                 lag.cancel()
                 watchdog.stop()
+
+    def _topics(self) -> list[str]:
+        """Every topic that this worker reads."""
+        return [*self._routes.event_topics().values(), self._routes.dead_letter_topic]
 
     async def _prepare(self) -> None:
         """Make schema and topics; waits for database and Kafka."""

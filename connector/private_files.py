@@ -1,0 +1,125 @@
+"""Files and folders that one user alone may read: the data folder, the spool, a mirror in SQLite.
+
+They hold what customers bought and the secret that deliveries are signed with.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+import structlog
+
+from connector.errors import StartupError
+
+log = structlog.get_logger(__name__)
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+OTHERS = 0o077
+# Folders that are everybody's even where they belong to the user, as everything does to root.
+SYSTEM_FOLDERS = frozenset(
+    map(
+        Path,
+        (
+            *("/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/media", "/mnt", "/opt", "/proc", "/run"),
+            *("/sbin", "/srv", "/sys", "/usr", "/usr/local", "/usr/share", "/var", "/var/lib", "/var/log"),
+        ),
+    )
+)
+# What SQLite keeps beside a database; it gives them the mode that the database has.
+SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
+
+
+def keep_new_files_private() -> None:
+    """Have everything that this process and its children make be of this user only."""
+    os.umask(OTHERS)
+
+
+def own_folder(folder: Path, *, setting: str) -> None:
+    """Make a folder of this user only, or make one that is there so.
+
+    A folder that is not the connector's alone (``/tmp``, ``/srv``, the working directory and what is
+    above it) stays as it is, with a warning. Raises ``StartupError``, which
+    names ``setting``, for one that cannot be made or that belongs to somebody else.
+    """
+    cure = f"name another folder, or one inside it that the connector makes itself: {setting}"
+    try:
+        for missing in [*reversed(_missing(folder))]:
+            missing.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        found = folder.stat()
+        if not stat.S_ISDIR(found.st_mode):
+            raise StartupError(f"{folder} is no folder", cure)
+        if found.st_uid != os.geteuid():
+            what = (
+                f"The folder {folder} belongs to another user (uid {found.st_uid}), who could read all in it"
+            )
+            raise StartupError(what, cure)
+        if not found.st_mode & OTHERS:
+            return
+        if found.st_mode & stat.S_ISVTX or _is_shared(folder.resolve()):
+            log.warning(
+                "the folder is not the connector's alone: only its files are private", folder=str(folder)
+            )
+        else:
+            folder.chmod(FOLDER_MODE)
+            log.warning(
+                "the folder was open to other users and is now of its owner only",
+                folder=str(folder),
+                mode_before=f"{stat.S_IMODE(found.st_mode):o}",
+            )
+    except OSError as error:
+        raise StartupError(
+            f"The folder {folder} cannot be made private: {error.strerror or error}", cure
+        ) from error
+
+
+def own_files(*files: Path) -> None:
+    """Take other users' rights from files of ours that are there; raises ``StartupError``."""
+    for file in files:
+        try:
+            found = file.lstat()
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(found.st_mode) or not found.st_mode & OTHERS:
+            continue
+        try:
+            file.chmod(FILE_MODE)
+        except OSError as error:
+            raise StartupError(
+                f"The file {file} is open to other users and that cannot be changed: {error.strerror}",
+                f"give it to the user that runs the connector: chown {os.geteuid()} {file}",
+            ) from error
+        log.warning("a file was open to other users and is now of its owner only", file=str(file))
+
+
+def own_database(file: Path, *, setting: str) -> None:
+    """Make the folder of a SQLite file private, and the file with what stands beside it."""
+    own_folder(file.absolute().parent, setting=setting)
+    own_files(*(file.with_name(file.name + suffix) for suffix in SQLITE_SUFFIXES))
+
+
+def own_tree(folder: Path) -> None:
+    """Take other users' rights from every file and folder below a folder of ours."""
+    for parent, folders, files in os.walk(folder):
+        here = Path(parent)
+        own_files(*(here / name for name in files))
+        for name in folders:
+            below = here / name
+            found = below.lstat()
+            if stat.S_ISDIR(found.st_mode) and found.st_mode & OTHERS and found.st_uid == os.geteuid():
+                below.chmod(FOLDER_MODE)
+
+
+def _is_shared(folder: Path) -> bool:
+    """Whether more than the connector's data may lie in a folder, however it was named."""
+    used = [Path.cwd(), Path.home()]
+    return folder in SYSTEM_FOLDERS or any(folder in (place, *place.parents) for place in used)
+
+
+def _missing(folder: Path) -> list[Path]:
+    """The folder and its parents that are not there, the lowest first."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    return missing
