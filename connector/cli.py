@@ -23,9 +23,10 @@ from connector.commands.options import (
     DatabaseUrl,
     DataDir,
     Kafka,
-    load,
     load_beside,
+    load_process,
 )
+from connector.config import secret_text
 
 app = typer.Typer(
     add_completion=False,
@@ -130,7 +131,7 @@ def gateway(
     from connector.gateway.server import run_gateway  # noqa: PLC0415
 
     ports = {"port": port, "admin_port": admin_port}
-    settings = load(config_dir, with_secrets=True, kafka=kafka, database_url=database_url, **ports)
+    settings = load_process(config_dir, with_secrets=True, kafka=kafka, database_url=database_url, **ports)
     raise typer.Exit(run_gateway(settings))
 
 
@@ -145,7 +146,7 @@ def worker(
     logs.configure()
     from connector.stream.worker import run_worker  # noqa: PLC0415
 
-    settings = load(config_dir, kafka=kafka, database_url=database_url, worker_admin_port=admin_port)
+    settings = load_process(config_dir, kafka=kafka, database_url=database_url, worker_admin_port=admin_port)
     raise typer.Exit(run_worker(settings))
 
 
@@ -322,9 +323,9 @@ def sign(
     from connector.gateway import doctor, signature  # noqa: PLC0415
 
     data = sys.stdin.buffer.read() if str(body) == "-" else _bytes(body)
-    secret = _secret(secret_file, data_dir, strip=False)
+    secret = _secret(secret_file, data_dir)
     if header is None:
-        print(signature.sign(data, secret.strip("\n")))
+        print(signature.sign(data, secret))
         return
     diagnosis = doctor.diagnose(data, header, [secret])
     if as_json:
@@ -352,16 +353,17 @@ def _bytes(file: Path) -> bytes:
         ) from None
 
 
-def _secret(file: Path | None, data_dir: Path, *, strip: bool = True) -> str:
+def _secret(file: Path | None, data_dir: Path) -> str:
     """The hook's secret: from a file, else from the environment, else as ``make up`` keeps it."""
     own = data_dir / "webhook-secret"
-    if file is None and (given := os.environ.get("XTND_WEBHOOK_SECRET")):
+    given = secret_text.without_accidents(os.environ.get("XTND_WEBHOOK_SECRET", ""))
+    if file is None and given:
         return given
     try:
-        text = (file or own).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return secret_text.read(file or own)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise errors.StartupError(
-            f"There is no secret: {file or own} cannot be read ({getattr(error, 'strerror', error)}).",
+            f"There is no secret: {file or own} cannot be read ({reason}).",
             "set XTND_WEBHOOK_SECRET, or name the file (--secret-file), or make up's folder (--data-dir)",
         ) from None
-    return text.strip() if strip else text

@@ -127,7 +127,9 @@ class Health:
     def _note(self, part: str, trouble: str | None) -> None:
         before = self._newest.get(part)
         self._newest[part] = Measurement(trouble, self._clock())
-        if trouble is not None and (before is None or before.trouble is None):
+        if trouble is not None and before is None:
+            log.info("health: not well yet", part=part, trouble=trouble)
+        elif trouble is not None and before is not None and before.trouble is None:
             log.warning("health: trouble", part=part, trouble=trouble)
         elif trouble is None and before is not None and before.trouble is not None:
             log.info("health: well again", part=part)

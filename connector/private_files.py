@@ -14,7 +14,6 @@ from connector.errors import StartupError
 log = structlog.get_logger(__name__)
 
 FOLDER_MODE = 0o700
-FILE_MODE = 0o600
 OTHERS = 0o077
 # Folders that are everybody's even where they belong to the user, as everything does to root.
 SYSTEM_FOLDERS = frozenset(
@@ -35,79 +34,80 @@ def keep_new_files_private() -> None:
     os.umask(OTHERS)
 
 
-def own_folder(folder: Path, *, setting: str) -> None:
-    """Make a folder of this user only, or make one that is there so.
+def own_folder(folder: Path, *, setting: str) -> bool:
+    """Make a folder of this user only, or narrow one that is there; whether it is the connector's alone.
 
     A folder that is not the connector's alone (``/tmp``, ``/srv``, the working directory and what is
-    above it) stays as it is, with a warning. Raises ``StartupError``, which
-    names ``setting``, for one that cannot be made or that belongs to somebody else.
+    above it) stays as it is, with a warning. Raises ``StartupError``, which names ``setting``, for
+    one that cannot be made or that belongs to somebody else.
     """
     cure = f"name another folder, or one inside it that the connector makes itself: {setting}"
     try:
-        for missing in [*reversed(_missing(folder))]:
+        for missing in reversed(_missing(folder)):
             missing.mkdir(mode=FOLDER_MODE, exist_ok=True)
         found = folder.stat()
         if not stat.S_ISDIR(found.st_mode):
             raise StartupError(f"{folder} is no folder", cure)
         if found.st_uid != os.geteuid():
-            what = (
-                f"The folder {folder} belongs to another user (uid {found.st_uid}), who could read all in it"
-            )
+            what = f"The folder {folder} is another user's (uid {found.st_uid}), who could read all in it"
             raise StartupError(what, cure)
-        if not found.st_mode & OTHERS:
-            return
-        if found.st_mode & stat.S_ISVTX or _is_shared(folder.resolve()):
-            log.warning(
-                "the folder is not the connector's alone: only its files are private", folder=str(folder)
-            )
-        else:
+        shared = bool(found.st_mode & stat.S_ISVTX) or _is_shared(folder.resolve())
+        if found.st_mode & OTHERS and not shared:
             folder.chmod(FOLDER_MODE)
-            log.warning(
-                "the folder was open to other users and is now of its owner only",
-                folder=str(folder),
-                mode_before=f"{stat.S_IMODE(found.st_mode):o}",
-            )
     except OSError as error:
-        raise StartupError(
-            f"The folder {folder} cannot be made private: {error.strerror or error}", cure
-        ) from error
+        what = f"The folder {folder} cannot be made private: {error.strerror or error}"
+        raise StartupError(what, cure) from error
+    if found.st_mode & OTHERS:
+        kept = "the folder is not the connector's alone: only its files are private"
+        narrowed = "the folder was open to other users and is now of its owner only"
+        bits = f"{stat.S_IMODE(found.st_mode):o}"
+        log.warning(kept if shared else narrowed, folder=str(folder), mode_before=bits)
+    return not shared
 
 
 def own_files(*files: Path) -> None:
-    """Take other users' rights from files of ours that are there; raises ``StartupError``."""
-    for file in files:
-        try:
-            found = file.lstat()
-        except FileNotFoundError:
-            continue
-        if not stat.S_ISREG(found.st_mode) or not found.st_mode & OTHERS:
-            continue
-        try:
-            file.chmod(FILE_MODE)
-        except OSError as error:
-            raise StartupError(
-                f"The file {file} is open to other users and that cannot be changed: {error.strerror}",
-                f"give it to the user that runs the connector: chown {os.geteuid()} {file}",
-            ) from error
-        log.warning("a file was open to other users and is now of its owner only", file=str(file))
+    """Take other users' rights from files and folders of ours that are there.
+
+    Links and other users' files stay as they are. Raises ``StartupError`` where the rights cannot
+    be changed.
+    """
+    narrowed = [file for file in files if _take_rights(file)]
+    if narrowed:
+        log.warning(
+            "files were open to other users and are now of their owner only",
+            files=len(narrowed),
+            first=str(narrowed[0]),
+        )
+
+
+def _take_rights(file: Path) -> bool:
+    try:
+        found = file.lstat()
+        theirs = found.st_uid != os.geteuid() or stat.S_ISLNK(found.st_mode)
+        if theirs or not found.st_mode & OTHERS:
+            return False
+        file.chmod(stat.S_IMODE(found.st_mode) & ~OTHERS)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise StartupError(
+            f"{file} is open to other users, and that cannot be changed: {error.strerror}",
+            f"run chmod go= {file}",
+        ) from error
+    return True
+
+
+def own_tree(folder: Path) -> None:
+    """Take other users' rights from everything below a folder."""
+    own_files(
+        *(Path(parent, name) for parent, folders, files in os.walk(folder) for name in (*folders, *files))
+    )
 
 
 def own_database(file: Path, *, setting: str) -> None:
     """Make the folder of a SQLite file private, and the file with what stands beside it."""
     own_folder(file.absolute().parent, setting=setting)
     own_files(*(file.with_name(file.name + suffix) for suffix in SQLITE_SUFFIXES))
-
-
-def own_tree(folder: Path) -> None:
-    """Take other users' rights from every file and folder below a folder of ours."""
-    for parent, folders, files in os.walk(folder):
-        here = Path(parent)
-        own_files(*(here / name for name in files))
-        for name in folders:
-            below = here / name
-            found = below.lstat()
-            if stat.S_ISDIR(found.st_mode) and found.st_mode & OTHERS and found.st_uid == os.geteuid():
-                below.chmod(FOLDER_MODE)
 
 
 def _is_shared(folder: Path) -> bool:

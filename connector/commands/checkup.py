@@ -44,6 +44,8 @@ def examine(config: Config) -> Iterator[Result]:
             yield Result(f"hook {name}", "takes deliveries without a signature (verify: off)", cure)
         else:
             yield Result(f"hook {name}: secrets set: {len(hook.secrets)}")
+    for finding in config.warnings:
+        yield Result(finding.where, finding.what, finding.cure)
     yield from _examine_kafka(config)
     yield from _examine_database(config)
 

@@ -4,10 +4,13 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 
 from connector import config
 from connector.config import Config
+
+log = structlog.get_logger(__name__)
 
 ConfigDir = Annotated[
     Path, typer.Option("--config", envvar="XTND_CONFIG_DIR", help="Folder with the three YAML files.")
@@ -34,6 +37,16 @@ def load(config_dir: Path, *, with_secrets: bool = False, **overrides: Any) -> C
     }
     given = {names[name]: value for name, value in overrides.items() if value is not None}
     return config.load(config_dir, os.environ, given, with_secrets=with_secrets)
+
+
+def load_process(config_dir: Path, *, with_secrets: bool = False, **overrides: Any) -> Config:
+    """As ``load``, for a process that stays: what is odd about the configuration is logged."""
+    settings = load(config_dir, with_secrets=with_secrets, **overrides)
+    for finding in settings.warnings:
+        log.warning(
+            "configuration: probably not meant", where=finding.where, what=finding.what, fix=finding.cure
+        )
+    return settings
 
 
 def load_beside(config_dir: Path, data_dir: Path, *, with_secrets: bool = False, **overrides: Any) -> Config:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from connector.config import checks
+from connector.config import checks, credentials
 from connector.config.models import (
     ActionRoute,
     Column,
@@ -93,8 +93,7 @@ def parse(
         if value is not None:
             document.override(dotted, value)
     document.raise_findings()
-    _keep_secrets_text(document)
-    _read_secret_files(document, with_secrets=with_secrets)
+    odd = credentials.take(document, with_secrets=with_secrets)
     try:
         # Through JSON, because strict validation takes an array for a tuple only there.
         config = Config.model_validate_json(json.dumps(document.data), strict=True)
@@ -103,43 +102,7 @@ def parse(
     document.raise_findings(
         [finding(document.where) for finding in checks.check(config, with_secrets=with_secrets)]
     )
-    return config
-
-
-def _keep_secrets_text(document: Document) -> None:
-    """Take what variables say for secrets as text, also where it looks like a number."""
-    for location, text in document.substituted.items():
-        match location:
-            case (
-                ("hooks", _, "secrets", _)
-                | ("kafka", "sasl_username" | "sasl_password")
-                | ("database", "url")
-            ) if text:
-                document.put(location, text)
-
-
-def _read_secret_files(document: Document, *, with_secrets: bool) -> None:
-    """Put the text of each secret file among the hook's secrets; drop empty entries."""
-    hooks = document.data.get("hooks")
-    for name, hook in hooks.items() if isinstance(hooks, dict) else ():
-        if not isinstance(hook, dict):
-            continue
-        secrets = hook.get("secrets", [])
-        files = hook.get("secret_files", [])
-        if not isinstance(secrets, list) or not isinstance(files, list):
-            continue
-        for index, file in enumerate(files):
-            if not file or not with_secrets:
-                continue
-            try:
-                secrets = [*secrets, Path(str(file)).read_text(encoding="utf-8").strip()]
-            except (OSError, ValueError) as error:
-                where = document.where(("hooks", name, "secret_files", index))
-                what = f"the secret file {file} cannot be read: {getattr(error, 'strerror', None) or error}"
-                document.findings.append(Finding(where, what, "Create it, or take it off the list."))
-        hook["secrets"] = [secret for secret in secrets if secret not in ("", None)]
-        hook["secret_files"] = [file for file in files if file]
-    document.raise_findings()
+    return config.with_warnings(odd)
 
 
 def _explain(error: ValidationError, document: Document) -> Iterator[Finding]:

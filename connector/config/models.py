@@ -3,10 +3,12 @@
 Option names are nouns with their unit (``_seconds``, ``_bytes``, ``_hours``).
 """
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+
+from connector.errors import Finding
 
 # Names of tables and columns: what both databases take without quoting.
 NamePattern = r"^[a-z][a-z0-9_]{0,58}$"
@@ -218,6 +220,17 @@ class Config(Model):
     topics: Topics
     tables: dict[Name, Table] = Field(min_length=1)
     views: dict[Name, View] = Field(default_factory=dict)
+    _warnings: tuple[Finding, ...] = PrivateAttr(default=())
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What works and is probably not meant; logged at start and shown by ``connector check``."""
+        return self._warnings
+
+    def with_warnings(self, found: Iterable[Finding]) -> Self:
+        """This configuration, with warnings about what it was read from."""
+        self._warnings = tuple(found)
+        return self
 
     def actions(self) -> Iterator[tuple[str, str, ActionRoute]]:
         """Every (family, action, route) in the order of the YAML."""

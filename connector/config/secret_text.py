@@ -39,8 +39,8 @@ def oddities(secret: str) -> list[str]:
     inside = secret.strip()
     if any(letter in LINE_ENDS for letter in inside):
         found.append("a line end inside")
-    if any(letter.isspace() and letter not in LINE_ENDS for letter in inside):
-        found.append("a blank inside")
+    if any(letter.isspace() and letter not in LINE_ENDS + " " for letter in inside):
+        found.append("a tab or an unusual blank inside")
     if any(unicodedata.category(letter) in ("Cc", "Cf") and not letter.isspace() for letter in inside):
         found.append("an invisible character")
     return found

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from connector.config.secret_text import without_accidents
 from connector.errors import ConfigError, Finding
 
 Location = tuple[str | int, ...]
@@ -45,6 +46,8 @@ class Document:
         self.findings: list[Finding] = []
         # Plain values that came out of variables, as text, by location.
         self.substituted: dict[Location, str] = {}
+        # The first variable that a value was taken from, by location.
+        self.variables: dict[Location, str] = {}
         self._variables = variables
 
     def read(self, name: str, text: str) -> None:
@@ -81,6 +84,7 @@ class Document:
         location: Location = tuple(dotted.split("."))
         self.marks[location] = "command line"
         self.substituted.pop(location, None)
+        self.variables.pop(location, None)
 
     def put(self, location: Location, value: object) -> None:
         """Set the value at a location that is there."""
@@ -122,7 +126,10 @@ class Document:
         def replace(found: re.Match[str]) -> str:
             if found["escaped"]:
                 return "$"
-            value = self._variables.get(found["name"]) or found["default"]
+            given = without_accidents(self._variables.get(found["name"]) or "")
+            if given:
+                self.variables.setdefault(at, found["name"])
+            value = given or found["default"]
             if value is None:
                 variable = found["name"]
                 cure = f"Set it, or write ${{{variable}:-default}}."

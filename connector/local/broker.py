@@ -80,7 +80,7 @@ class Broker:
     def child(self) -> Child:
         """The process for a supervisor. Raises ``StartupError`` when the machine lacks a part."""
         if self._child is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._child = Child(self.name, self._prepare(), self.log, pass_fds=self.pass_fds)
         return self._child
 

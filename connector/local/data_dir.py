@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from connector import private_files
 from connector.errors import StartupError
 from connector.local.stopping import Until
 
 SECRET_BYTES = 32
 """Written as hexadecimal, so the secret has 64 characters."""
 
+OWN_FILES = ("lock", "webhook-secret", "whereabouts.json", "mirror.db*", "spool.db*")
 LEFTOVERS_TIMEOUT_SECONDS = 5.0
 
 
@@ -31,14 +33,21 @@ class DataDir:
         self.database_url = f"sqlite:///{self.path / 'mirror.db'}"
 
     def create(self) -> None:
-        """Make the directory; raises ``StartupError`` when that is not allowed."""
-        try:
-            self.logs.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StartupError(
-                f"The data directory {self.path} cannot be made: {error.strerror}",
-                "give another one with --data-dir",
-            ) from error
+        """Make the directory of this user only, with all that is in it already.
+
+        Raises ``StartupError`` when that is not allowed, or when it is somebody else's.
+        """
+        alone = private_files.own_folder(self.path, setting="--data-dir")
+        private_files.own_folder(self.logs, setting="--data-dir")
+        if alone:
+            private_files.own_tree(self.path)
+            return
+        # Other people's things may lie here too: only what is known to be ours.
+        for folder in (self.path / "kafka", self.logs):
+            private_files.own_files(folder)
+            private_files.own_tree(folder)
+        for pattern in OWN_FILES:
+            private_files.own_files(*self.path.glob(pattern))
 
     @contextlib.contextmanager
     def held(self, until: Until, **about: Any) -> Iterator[int]:
@@ -111,13 +120,12 @@ class DataDir:
         return True
 
     def _check_secret(self) -> None:
-        if not self.secret_file.read_text().strip():
+        if not self.secret_file.read_bytes().strip():
             raise StartupError(
                 f"The file {self.secret_file} is empty",
                 "write the hook's secret into it, or remove it so that a new one is made at the next start",
             )
-        if self.secret_file.stat().st_mode & 0o077:
-            self.secret_file.chmod(0o600)
+        private_files.own_files(self.secret_file)
 
 
 def _try_lock(lock: TextIO) -> bool:

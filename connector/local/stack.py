@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
+from connector import private_files
 from connector.errors import StartupError
 from connector.local.broker import FIRST_LOOK_WARNING, Broker, NoidaBroker, choose_broker
 from connector.local.plan import Plan, UpOptions
@@ -30,6 +31,7 @@ def run_up(options: UpOptions, *, connector: tuple[str, ...] | None = None) -> i
     Call it from the main thread. Nothing that it started is left when it returns. ``connector`` is
     how the command itself is run (default: this Python, ``-m connector``).
     """
+    private_files.keep_new_files_private()
     screen = Screen()
     try:
         with StopSignal() as stop:

@@ -45,6 +45,12 @@ def url_of(database: Database) -> URL:
     return url.set(drivername="sqlite+pysqlite")
 
 
+def file_of(database: Database) -> Path | None:
+    """The file that a mirror in SQLite is; None for PostgreSQL."""
+    url = url_of(database)
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
 def connect(database: Database, *, connections: int = 1) -> Engine:
     """An engine; no connection is made yet.
 

@@ -17,7 +17,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from faust import streams
 from faust.types import TP
 
-from connector import admin, failpoints, metrics
+from connector import admin, failpoints, metrics, private_files
 from connector.config import Config
 from connector.errors import Defect, KafkaOutage
 from connector.events import DeadLetter
@@ -56,6 +56,9 @@ def run_worker(config: Config) -> int:
     """Run until SIGTERM or SIGINT (0), or until the process must end itself (not 0)."""
     if getattr(streams, "_CStreamIterator", None) is None:
         raise Defect("Faust's compiled stream iterator is missing: without it stale events are acked.")
+    private_files.keep_new_files_private()
+    if file := database.file_of(config.database):
+        private_files.own_database(file, setting="database.url")
     failpoints.load(os.environ)
     set_for_batches(young_objects=WORKER_YOUNG_OBJECTS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

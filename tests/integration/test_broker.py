@@ -1,11 +1,12 @@
 """The embedded broker keeps what it acknowledged and leaves nothing behind."""
 
 import contextlib
+import hashlib
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -174,6 +175,64 @@ def test_jars_are_resolved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", "")  # no mvn any more
     assert kafka_jars.resolve_jars() == folder
     assert {path.name for path in tmp_path.iterdir()} == {folder.name, f"{folder.name}.lock"}
+
+
+@pytest.fixture
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of two pinned jars, and an environment without Maven."""
+    monkeypatch.setenv("XTND_CACHE_DIR", str(tmp_path))
+    folder = kafka_jars.cache_folder()
+    folder.mkdir(parents=True)
+    pinned = tmp_path / "checksums"
+    lines = []
+    for name in ("kafka.jar", "slf4j.jar"):
+        (folder / name).write_bytes(name.encode())
+        lines.append(f"{hashlib.sha256(name.encode()).hexdigest()}  {name}\n")
+    pinned.write_text("".join(lines))
+    monkeypatch.setattr(kafka_jars, "CHECKSUMS", pinned)
+    monkeypatch.setenv("PATH", "")
+    return folder
+
+
+def spoil_bytes(folder: Path) -> str:
+    (folder / "kafka.jar").write_bytes(b"other")
+    return "kafka.jar"
+
+
+def remove_one(folder: Path) -> str:
+    (folder / "slf4j.jar").unlink()
+    return "slf4j.jar"
+
+
+def add_one(folder: Path) -> str:
+    (folder / "more.JAR").write_bytes(b"more")  # java takes it from the folder too
+    return "more.JAR"
+
+
+SPOILS = [spoil_bytes, remove_one, add_one]
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_cached_jars_that_are_not_the_pinned_ones_are_refused_at_each_start_without_maven(
+    cached: Path, spoil: Callable[[Path], str]
+) -> None:
+    assert kafka_jars.resolve_jars() == cached
+    name = spoil(cached)
+    with pytest.raises(StartupError, match=name) as refused:
+        kafka_jars.resolve_jars()
+    assert f"rm -r {cached}" in refused.value.cure
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_cached_jars_that_are_not_the_pinned_ones_are_fetched_again(
+    cached: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], str]
+) -> None:
+    good = shutil.copytree(cached, tmp_path / "good")
+    spoil(cached)
+    monkeypatch.setattr(shutil, "which", lambda _name: "mvn")
+    monkeypatch.setattr(kafka_jars, "_run_maven", lambda _project, jars, _until: shutil.copytree(good, jars))
+    assert kafka_jars.resolve_jars() == cached
+    assert kafka_jars.foreign_jars(cached) == []
 
 
 def test_the_stand_in_broker_serves_a_first_look(tmp_path: Path) -> None:

@@ -155,7 +155,11 @@ def test_the_admin_port_tells_health_readiness_and_metrics(config: Config, overr
     with process(overrides) as (_, port, admin_port):
         ready(admin_port)
         assert post(port, delivery(notification()), SECRET).status == 202
-        assert json.loads(admin(admin_port, "/readyz")[1]) == {"ready": True, "failures": {}}
+        assert json.loads(admin(admin_port, "/readyz")[1]) == {
+            "status": "ready",
+            "ready": True,
+            "failures": {},
+        }
         page = admin(admin_port, "/metrics")[1]
         assert 'xtnd_gateway_answers_total{hook="xtnd",status="202"} 1.0' in page
         assert 'xtnd_gateway_events_accepted_total{family="orders"} 1.0' in page
@@ -175,9 +179,15 @@ def test_it_starts_without_kafka_takes_deliveries_and_drains_them(
             for number in range(20):
                 assert post(port, delivery(notification(str(number))), SECRET).status == 202
             assert time.monotonic() - began < 3
-            status, told = admin(admin_port, "/readyz")
-            assert status == 200
-            assert "does not answer" in json.loads(told)["warnings"]["kafka"]
+
+            def degraded_by_kafka() -> bool:
+                status, body = admin(admin_port, "/readyz")
+                report = json.loads(body)
+                kafka_trouble = report.get("warnings", {}).get("kafka", "")
+                return status == 200 and report["status"] == "degraded" and "does not answer" in kafka_trouble
+
+            until(degraded_by_kafka, "the gateway is degraded, and still ready")
+            assert 'xtnd_degraded{part="kafka"} 1.0' in admin(admin_port, "/metrics")[1]
             assert "xtnd_gateway_spool_deliveries 20.0" in admin(admin_port, "/metrics")[1]
             os.kill(kafka.pid, signal.SIGCONT)
             drained = "xtnd_gateway_spool_deliveries 0.0"

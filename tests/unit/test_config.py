@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector import config
-from connector.config import Config
+from connector.config import Config, secret_text
 from connector.errors import ConfigError
 from connector.kafka.routes import Routes
 from connector.mirror.mapping import Mapping
@@ -289,6 +289,109 @@ def test_several_secrets_are_listed_and_empty_ones_left_out(tmp_path: Path) -> N
     )
     told = [one.get_secret_value() for one in found.hooks["xtnd"].secrets]
     assert told == ["s3cret-of-the-hook", "former", "from a file"]
+
+
+def secrets_of(found: Config, hook: str = "xtnd") -> list[str]:
+    return [one.get_secret_value() for one in found.hooks[hook].secrets]
+
+
+@pytest.mark.parametrize("secret", ["plain", "12345", "with: colon and blanks", "p\u00e5ss"])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_secret_is_taken_without_a_byte_order_mark_and_without_line_ends_behind(
+    tmp_path: Path, secret: str, end: str, mark: str
+) -> None:
+    (tmp_path / "secret").write_bytes((mark + secret + end).encode())
+    for variables in (
+        {"XTND_WEBHOOK_SECRET": mark + secret + end},
+        {"XTND_WEBHOOK_SECRET": "", "XTND_WEBHOOK_SECRET_FILE": f"{tmp_path / 'secret'}{end}"},
+    ):
+        found = parsed(variables=variables)
+        assert secrets_of(found) == [secret]
+        assert found.warnings == ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+def test_a_secret_file_of_a_windows_editor_is_read(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "secret").write_bytes("a s\u00e9cret\r\n".replace(" ", "-").encode(encoding))
+    found = parsed(
+        variables={"XTND_WEBHOOK_SECRET": "", "XTND_WEBHOOK_SECRET_FILE": str(tmp_path / "secret")}
+    )
+    assert secrets_of(found) == ["a-s\u00e9cret"]
+
+
+def test_a_secret_in_quotes_or_in_a_yaml_block_is_cleaned_too() -> None:
+    quoted = ("connector.yaml", "      - ${XTND_WEBHOOK_SECRET:-}\n", '      - "${XTND_WEBHOOK_SECRET}"\n')
+    assert secrets_of(parsed(quoted, variables={"XTND_WEBHOOK_SECRET": "quoted\r\n"})) == ["quoted"]
+    block = ("connector.yaml", "      - ${XTND_WEBHOOK_SECRET:-}\n", "      - |\n        in a block\n")
+    assert secrets_of(parsed(block)) == ["in a block"]
+
+
+ODD = {
+    " hunter2": "a blank or line end at its start or end",
+    "hunter2\t": "a blank or line end at its start or end",
+    "hunter2\n ": "a blank or line end at its start or end",
+    "hun\tter2": "a tab or an unusual blank inside",
+    "hun\u00a0ter2": "a tab or an unusual blank inside",
+    "hun\nter2": "a line end inside",
+    "hun\u200bter2": "an invisible character",
+}
+
+
+@pytest.mark.parametrize("secret", ODD)
+@pytest.mark.parametrize("place", ["variable", "file"])
+def test_an_odd_secret_is_kept_and_named_without_any_part_of_it(
+    tmp_path: Path, secret: str, place: str
+) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(secret.encode())
+    variables = {
+        "variable": {"XTND_WEBHOOK_SECRET": secret},
+        "file": {"XTND_WEBHOOK_SECRET": "", "XTND_WEBHOOK_SECRET_FILE": str(file)},
+    }[place]
+    found = parsed(variables=variables)
+    assert secrets_of(found) == [secret]
+    (odd,) = found.warnings
+    assert "hook 'xtnd'" in odd.what
+    assert ODD[secret] in odd.what
+    assert (str(file) if place == "file" else "the variable XTND_WEBHOOK_SECRET") in odd.what
+    assert "ter2" not in str(odd)
+    assert re.match(r"connector\.yaml:\d+$", odd.where)
+
+
+def test_a_secret_file_that_is_no_text_is_refused_without_any_byte_of_it(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"hunter\xe52")
+    said = refused(variables={"XTND_WEBHOOK_SECRET_FILE": str(tmp_path / "secret")})
+    assert "it is not UTF-8 text" in said
+    assert "e5" not in said.replace(str(tmp_path), "")
+
+
+def test_the_other_credentials_are_cleaned_and_looked_at_in_the_same_way() -> None:
+    sasl = ("connector.yaml", "  # sasl_password: ${KAFKA_PASSWORD}", "  sasl_password: ${KAFKA_PASSWORD}")
+    found = parsed(
+        sasl, variables={"KAFKA_PASSWORD": "12345\r\n", "DATABASE_URL": "\ufeffpostgresql://u:p@h/d\n"}
+    )
+    assert found.kafka.sasl_password is not None
+    assert found.kafka.sasl_password.get_secret_value() == "12345"
+    assert found.database.url.get_secret_value() == "postgresql://u:p@h/d"
+    assert found.warnings == ()
+    (odd,) = parsed(sasl, variables={"KAFKA_PASSWORD": "hunter2 "}).warnings
+    assert "kafka.sasl_password, from the variable KAFKA_PASSWORD, has a blank" in odd.what
+    assert "hunter2" not in str(odd)
+
+
+def test_any_variable_is_taken_without_line_ends_behind() -> None:
+    found = parsed(variables={"KAFKA_SECURITY_PROTOCOL": "SSL\r\n", "XTND_DATA_DIR": "/var/lib/xtnd\n"})
+    assert found.kafka.security_protocol == "SSL"
+    assert found.gateway.spool_path == "/var/lib/xtnd/spool.db"
+
+
+@given(st.text(max_size=20))
+def test_a_secret_never_ends_in_a_line_end_and_loses_nothing_else(text: str) -> None:
+    cleaned = secret_text.without_accidents(text)
+    assert not cleaned.endswith(("\r", "\n"))
+    assert text.removeprefix("\ufeff").startswith(cleaned)
+    assert set(text.removeprefix("\ufeff")[len(cleaned) :]) <= set("\r\n")
 
 
 def test_a_secret_file_that_cannot_be_read_is_refused_with_its_line(tmp_path: Path) -> None:

@@ -1,0 +1,129 @@
+"""What a process shows of itself before anything has happened, and nothing of another kind of process."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+from prometheus_client import Counter
+from prometheus_client.parser import text_string_to_metric_families
+
+from connector import metrics
+from tests.conftest import ROOT, MakeConfig
+
+# The modules whose reasons a gateway's dead letters have, and a worker's.
+GATEWAY_MODULES = ("gateway", "events/delivery.py", "events/values.py", "kafka/routes.py")
+WORKER_MODULES = ("mirror", "stream", "events/event.py", "events/dead_letter.py", "events/values.py")
+METRIC_PREFIXES = ("xtnd_gateway_", "xtnd_worker_", "xtnd_up", "xtnd_degraded", "xtnd_dead")
+SHOW = """
+import sys
+from connector import metrics
+if sys.argv[1] == "gateway":
+    metrics.start_gateway(hooks=["xtnd"], families=["orders", "unrouted"])
+    page = metrics.render(metrics.GATEWAY)
+else:
+    metrics.start_worker(topics=["xtnd.orders"], families=["orders"])
+    page = metrics.render(metrics.WORKER)
+sys.stdout.buffer.write(page)
+"""
+
+
+def page(kind: str) -> str:
+    """The metrics of a process that has just started."""
+    return subprocess.run(
+        [sys.executable, "-c", SHOW, kind], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout
+
+
+def samples(text: str) -> dict[str, list[dict[str, str]]]:
+    """The label sets of every sample whose value is 0, by the sample's name."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.value == 0:
+                found.setdefault(sample.name, []).append(sample.labels)
+    return found
+
+
+def reasons(*modules: str) -> set[str]:
+    """Every literal reason with which these modules raise ``Poison``."""
+    found = set()
+    for module in modules:
+        path = ROOT / "connector" / module
+        for file in [path] if path.is_file() else path.rglob("*.py"):
+            found |= {reason for node in ast.walk(ast.parse(file.read_text())) if (reason := _reason(node))}
+    return found
+
+
+def _reason(node: ast.AST) -> str | None:
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "Poison"
+        and node.args
+    ):
+        first = node.args[0]
+        return str(first.value) if isinstance(first, ast.Constant) else None
+    return None
+
+
+def test_every_reason_in_the_code_is_one_whose_counter_stands_at_0() -> None:
+    assert reasons(*GATEWAY_MODULES) - set(metrics.GATEWAY_REASONS) == set()
+    assert reasons(*WORKER_MODULES) - set(metrics.WORKER_REASONS) == set()
+
+
+def test_a_gateway_starts_with_its_counters_at_0() -> None:
+    zero = samples(page("gateway"))
+    assert {"hook": "xtnd", "status": "503"} in zero["xtnd_gateway_answers_total"]
+    assert {"hook": "-", "status": "404"} in zero["xtnd_gateway_answers_total"]
+    assert {"family": "unrouted"} in zero["xtnd_gateway_events_accepted_total"]
+    assert {"error": "AckTimeout"} in zero["xtnd_gateway_publish_failures_total"]
+    assert {"stage": "gateway", "reason": "key-missing"} in zero["xtnd_dead_letters_total"]
+    for name in ("spool_damaged", "spool_stored", "spool_drained"):
+        assert zero[f"xtnd_gateway_{name}_total"] == [{}]
+
+
+def test_a_worker_starts_with_its_counters_at_0() -> None:
+    zero = samples(page("worker"))
+    for name in ("records_lost", "holes"):
+        assert zero[f"xtnd_worker_{name}_total"] == [{"topic": "xtnd.orders"}]
+    for name in ("mirrored", "known"):
+        assert zero[f"xtnd_worker_events_{name}_total"] == [{"family": "orders"}]
+    assert {"part": "database"} in zero["xtnd_worker_outage_pauses_total"]
+    assert {"stage": "worker", "reason": "not-a-number"} in zero["xtnd_dead_letters_total"]
+
+
+def test_every_counter_of_a_process_is_there_from_its_start() -> None:
+    for kind, registry in (("gateway", metrics.GATEWAY), ("worker", metrics.WORKER)):
+        counters = {f"{one._name}_total" for one in vars(metrics).values() if isinstance(one, Counter)}
+        own = counters & {f"{family.name}_total" for family in registry.collect()}
+        assert own
+        assert own <= set(samples(page(kind))), kind
+
+
+def test_a_process_shows_nothing_of_the_other_kind() -> None:
+    assert "xtnd_worker" not in page("gateway")
+    assert "xtnd_gateway" not in page("worker")
+
+
+def test_an_unknown_error_of_publishing_counts_under_a_label_that_is_there() -> None:
+    before = metrics.GATEWAY.get_sample_value("xtnd_gateway_publish_failures_total", {"error": "Other"}) or 0
+    metrics.publish_failed("ABroker'sOwnError")
+    after = metrics.GATEWAY.get_sample_value("xtnd_gateway_publish_failures_total", {"error": "Other"})
+    assert after == before + 1
+
+
+def test_the_readme_and_the_docs_name_only_metrics_that_there_are(make_config: MakeConfig) -> None:
+    names = {
+        name
+        for registry in (metrics.GATEWAY, metrics.WORKER)
+        for family in registry.collect()
+        for name in (family.name, f"{family.name}_total")
+    }
+    for file in (ROOT / "README.md", *Path(ROOT / "docs").glob("*.md")):
+        text = file.read_text()
+        named = {word.strip("`.,;:()|") for word in text.split() if word.strip("`(").startswith("xtnd_")}
+        metric_like = {
+            name for name in named if name.startswith(("xtnd_gateway_", "xtnd_worker_", "xtnd_up"))
+        }
+        assert metric_like <= names, file
