@@ -56,7 +56,7 @@ class WorkerProcess:
     def failures(self) -> dict[str, str] | None:
         """What /readyz says is wrong; None while nobody answers."""
         try:
-            answer = self._page("readyz")
+            answer = self.page("readyz")
         except urllib.error.HTTPError as error:
             answer = error.read()  # 503, with what is wrong
         except OSError:
@@ -71,12 +71,12 @@ class WorkerProcess:
 
     def metric(self, name: str, **labels: str) -> float:
         """Sum of a metric's samples that carry these labels."""
-        page = self._page("metrics").decode()
+        page = self.page("metrics").decode()
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
         lines = (line for line in page.splitlines() if line.split("{")[0].split(" ")[0] == name)
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if all(one in line for one in wanted))
 
-    def _page(self, name: str) -> bytes:
+    def page(self, name: str) -> bytes:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/{name}", timeout=8) as answer:
             return bytes(answer.read())
 

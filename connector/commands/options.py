@@ -42,10 +42,8 @@ def load(config_dir: Path, *, with_secrets: bool = False, **overrides: Any) -> C
 def load_process(config_dir: Path, *, with_secrets: bool = False, **overrides: Any) -> Config:
     """As ``load``, for a process that stays: what is odd about the configuration is logged."""
     settings = load(config_dir, with_secrets=with_secrets, **overrides)
-    for finding in settings.warnings:
-        log.warning(
-            "configuration: probably not meant", where=finding.where, what=finding.what, fix=finding.cure
-        )
+    for odd in settings.warnings:
+        log.warning("probably not meant", where=odd.where, what=odd.what, fix=odd.cure)
     return settings
 
 

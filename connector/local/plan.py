@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from connector.config.secret_text import without_accidents
 from connector.errors import StartupError
 from connector.local.data_dir import DataDir
 from connector.local.ports import port_is_free
@@ -45,7 +46,8 @@ class Plan:
         self.data = DataDir(options.data_dir)
         self.kafka = options.kafka or environ.get("KAFKA_BOOTSTRAP_SERVERS") or None
         self.database_url = options.database_url or environ.get("DATABASE_URL") or self.data.database_url
-        given = [name for name in SECRET_VARIABLES if environ.get(name)]
+        # As the gateway takes them: a variable that holds a line end alone gives no secret.
+        given = [name for name in SECRET_VARIABLES if without_accidents(environ.get(name, ""))]
         self.own_secret = not given
         self.secret_place = given[0] if given else str(self.data.secret_file)
         self._connector = connector or (sys.executable, "-m", "connector")

@@ -8,6 +8,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from connector import metrics
 from connector.errors import Outage
+from connector.logs import GrowingSteps
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +24,7 @@ class Patience:
     def __init__(self) -> None:
         # What is wrong right now, by part (database, kafka); empty while all is well.
         self.trouble: dict[str, str] = {}
+        self._steps: dict[str, GrowingSteps] = {}
 
     async def until_done(self, part: str, act: Callable[[], Awaitable[T]]) -> T:
         """Do it until it succeeds or fails with something else than an outage."""
@@ -35,6 +37,7 @@ class Patience:
         async for attempt in retrying:
             with attempt:
                 result = await act()
+        self._steps.pop(part, None)
         if self.trouble.pop(part, None):
             log.info("the outage is over", part=part)
         return result
@@ -43,5 +46,13 @@ class Patience:
         error = state.outcome.exception() if state.outcome else None
         self.trouble[part] = str(error)
         metrics.outage_pauses.labels(part=part).inc()
-        pause = round(state.next_action.sleep, 2) if state.next_action else 0
-        log.warning("waiting for an outage to end", part=part, error=str(error), pause_seconds=pause)
+        suppressed = self._steps.setdefault(part, GrowingSteps()).due()
+        if suppressed is not None:
+            pause = round(state.next_action.sleep, 2) if state.next_action else 0
+            log.warning(
+                "waiting for an outage to end",
+                part=part,
+                error=str(error),
+                pause_seconds=pause,
+                suppressed=suppressed,
+            )

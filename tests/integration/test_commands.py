@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,43 @@ def test_a_broken_configuration_is_told_with_file_line_and_cure(tmp_path: Path) 
     assert done.returncode == 2
     assert "tables.yaml:" in done.stderr
     assert "latest" in done.stderr
+
+
+@pytest.mark.parametrize("place", ["variable", "file"])
+def test_a_secret_that_ends_in_a_blank_is_named_by_check_and_at_start_but_never_shown(
+    tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "secret").write_text(f"{SECRET} \n")
+    variables = {"XTND_WEBHOOK_SECRET": f"{SECRET} "}
+    if place == "file":
+        variables = {"XTND_WEBHOOK_SECRET": "", "XTND_WEBHOOK_SECRET_FILE": str(tmp_path / "secret")}
+    named = "XTND_WEBHOOK_SECRET" if place == "variable" else str(tmp_path / "secret")
+    nowhere = f"127.0.0.1:{free_port()}"
+    checked = connector("check", folder=tmp_path, KAFKA_BOOTSTRAP_SERVERS=nowhere, **variables)
+    line = next(line for line in checked.stdout.splitlines() if "has a blank" in line)
+    assert "the hook 'xtnd'" in line
+    assert named in line
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])  # so that the gateway ends once it has started
+        started = connector("gateway", "--port", port, folder=tmp_path, **variables)
+    events = [json.loads(line) for line in started.stderr.splitlines() if line.startswith("{")]
+    (warning,) = [event for event in events if event["event"] == "probably not meant"]
+    assert warning["level"] == "warning"
+    assert named in warning["what"]
+    assert SECRET not in checked.stdout + checked.stderr + started.stdout + started.stderr
+
+
+def test_sign_takes_a_secret_file_as_the_gateway_does(tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(BODY)
+    plain = connector("sign", "body", folder=tmp_path).stdout.strip()
+    for data in (f"{SECRET}\r\n".encode("utf-16"), f"\ufeff{SECRET}\n".encode()):
+        (tmp_path / "secret").write_bytes(data)
+        signed = connector("sign", "body", "--secret-file", "secret", folder=tmp_path)
+        assert signed.stdout.strip() == plain
+        matched = connector("sign", "body", "--header", plain, "--secret-file", "secret", folder=tmp_path)
+        assert matched.returncode == 0
 
 
 def test_a_gateway_without_a_secret_refuses_to_start_and_a_worker_needs_none(tmp_path: Path) -> None:

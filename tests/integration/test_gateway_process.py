@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -165,6 +167,65 @@ def test_the_admin_port_tells_health_readiness_and_metrics(config: Config, overr
         assert 'xtnd_gateway_events_accepted_total{family="orders"} 1.0' in page
         assert 'xtnd_up{part="kafka"} 1.0' in page
         assert post(port, b"", SECRET, path="/metrics").status == 404
+
+
+def test_metrics_say_that_kafka_is_away_although_nobody_asks_for_readiness(
+    kafka: Any, overrides: dict[str, Any]
+) -> None:
+    with process(overrides) as (_, _, admin_port):
+        up(admin_port)
+        page = admin(admin_port, "/metrics")[1]
+        assert re.search(r'^xtnd_up\{part="intake"\} [01]', page, re.MULTILINE)
+        assert re.search(r'^xtnd_up\{part="kafka"\} [01]', page, re.MULTILINE)
+        well, away = ('xtnd_up{part="kafka"} 1.0', 'xtnd_up{part="kafka"} 0.0')
+        until(lambda: well in admin(admin_port, "/metrics")[1], "Kafka is measured", seconds=30)
+        os.kill(kafka.pid, signal.SIGSTOP)
+        try:
+            until(lambda: away in admin(admin_port, "/metrics")[1], "Kafka is found away", seconds=20)
+        finally:
+            os.kill(kafka.pid, signal.SIGCONT)
+        until(lambda: well in admin(admin_port, "/metrics")[1], "Kafka is found again", seconds=30)
+
+
+def test_a_gateway_starts_with_its_own_counters_at_0_and_no_workers_metrics(
+    config: Config, overrides: dict[str, Any]
+) -> None:
+    with process(overrides) as (_, _, admin_port):
+        up(admin_port)
+        page = admin(admin_port, "/metrics")[1]
+    for status in (202, 401, 503):
+        assert f'xtnd_gateway_answers_total{{hook="xtnd",status="{status}"}} 0.0' in page
+    for family in (*config.topics.families, "unrouted"):
+        assert f'xtnd_gateway_events_accepted_total{{family="{family}"}} 0.0' in page
+    assert 'xtnd_dead_letters_total{reason="key-missing",stage="gateway"} 0.0' in page
+    assert "xtnd_worker" not in page
+
+
+def test_the_admin_port_answers_to_addresses_and_listed_names_only(overrides: dict[str, Any]) -> None:
+    with process(overrides, admin_hosts=["gateway.internal"]) as (_, _, admin_port):
+        up(admin_port)
+        for host, status in (("gateway.internal:8081", 200), ("10.0.0.1", 200), ("evil.example", 421)):
+            asked = f"GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+            assert gateways.request(admin_port, asked).status == status
+
+
+def test_the_spool_is_of_one_user_only_also_where_it_was_open_before(
+    kafka: Any, overrides: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    folder.chmod(0o755)
+    os.kill(kafka.pid, signal.SIGSTOP)
+    try:
+        with process(overrides | {"gateway.spool_path": str(folder / "spool.db")}) as (_, port, admin_port):
+            up(admin_port)
+            assert post(port, delivery(notification()), SECRET).status == 202
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    finally:
+        os.kill(kafka.pid, signal.SIGCONT)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert modes["spool.db"] == 0o600
+    assert set(modes.values()) == {0o600}
 
 
 def test_it_starts_without_kafka_takes_deliveries_and_drains_them(

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -50,6 +51,7 @@ class Up:
     def __init__(self, folder: Path, *, ready_timeout_seconds: float = 30) -> None:
         self.data = folder / "data"
         self.data.mkdir(exist_ok=True)
+        self.data.chmod(0o755)
         self.port = next(
             port for port in iter(free_port, None) if port_is_free(port + 1) and port_is_free(port + 2)
         )
@@ -109,6 +111,15 @@ def test_it_starts_in_order_says_ready_and_ends_with_nothing_left(start: Callabl
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(15) == 0
     assert not any(part.is_running() for part in parts)
+
+
+def test_all_data_is_of_one_user_only_also_what_its_children_write(start: Callable[..., Up]) -> None:
+    up = start()
+    up.wait_for("\nready ")
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (up.data, *up.data.rglob("*"))}
+    assert {"order", "lock", "webhook-secret", "whereabouts.json", "gateway.log"} <= {p.name for p in modes}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
 
 
 def test_a_part_that_dies_is_started_again_and_it_says_so(start: Callable[..., Up]) -> None:

@@ -1,5 +1,6 @@
 """The worker as a process: events become rows, soon and in batches, and it ends as it is told."""
 
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +82,33 @@ def test_it_leaves_nothing_but_news_in_its_log(calm: Calm) -> None:
     _, worker = calm
     levels = {event["level"] for event in worker.events()}
     assert levels == {"info"}, worker.said()
+
+
+def test_its_metrics_are_its_own_and_its_counters_of_loss_stand_at_0_from_the_start(calm: Calm) -> None:
+    world, worker = calm
+    page = worker.page("metrics").decode()
+    assert "xtnd_gateway" not in page
+    for part in ("database", "kafka", "partitions"):
+        assert f'xtnd_up{{part="{part}"}} 1.0' in page
+    for topic in (world.topic, world.routes.unrouted_topic, world.routes.dead_letter_topic):
+        assert f'xtnd_worker_records_lost_total{{topic="{topic}"}} 0.0' in page
+    assert 'xtnd_dead_letters_total{reason="database-refused",stage="worker"} 0.0' in page
+
+
+def test_a_mirror_in_sqlite_is_of_one_user_only_also_where_it_was_open_before(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(0o755)
+    with workers.world(tmp_path / "world", kafka_bootstrap, f"sqlite:///{folder}/mirror.db") as world:
+        (folder / "mirror.db").touch()
+        (folder / "mirror.db").chmod(0o644)
+        world.worker().wait_ready()
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {"mirror.db", "mirror.db-wal"} <= set(modes)
+    assert set(modes.values()) == {0o600}
 
 
 def test_sigterm_in_the_middle_loses_nothing(kafka_bootstrap: str, tmp_path: Path) -> None:
