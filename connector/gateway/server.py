@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -33,6 +34,8 @@ Checks = dict[str, Check]
 # SIGTERM to exit is promised within 10 s; these two and a margin stay below.
 MAX_DRAIN_SECONDS = 5.0
 CLOSE_PRODUCER_SECONDS = 3.0
+# Below the time that a measurement of health may take.
+KAFKA_ANSWER_SECONDS = 4.0
 # Open files beside connections: the log, Kafka's sockets, the admin port, Python's own.
 OTHER_FILES = 256
 # Connections that may wait to be accepted.
@@ -66,7 +69,7 @@ async def _run(config: Config) -> int:
     publisher.start()
     intake = Intake(publisher, spool, spool_timeout_seconds=settings.ack_timeout_seconds)
     drainer = asyncio.create_task(intake.drain())
-    health = Health(*_health(publisher, intake))
+    health = Health(*_health(config, publisher, intake))
     admin_port = (settings.admin_host, settings.admin_port)
     # Who is told that the gateway is ready finds its port open, if only to wait behind it.
     listener.listen(BACKLOG)
@@ -132,14 +135,19 @@ def _open_spool(config: Config) -> Spool:
     return spool
 
 
-def _health(publisher: Publisher, intake: Intake) -> tuple[Checks, Checks]:
+def _health(config: Config, publisher: Publisher, intake: Intake) -> tuple[Checks, Checks]:
     """What makes the gateway unready, and what is only reported: it takes deliveries without Kafka."""
 
     async def taking() -> str | None:
         return intake.trouble()
 
     async def kafka() -> str | None:
-        return " ".join(publisher.troubles()) or None
+        if troubles := publisher.troubles():
+            return " ".join(troubles)
+        # A publisher that gets no deliveries would not learn that Kafka is away.
+        look = partial(topics.broker_answers, config.kafka, timeout_seconds=KAFKA_ANSWER_SECONDS)
+        answers = await asyncio.to_thread(look)
+        return None if answers else f"Kafka at {config.kafka.bootstrap_servers} does not answer"
 
     return {"intake": taking}, {"kafka": kafka}
 

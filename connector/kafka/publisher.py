@@ -254,7 +254,7 @@ class Publisher:
             lane.alone += len(batch.entries)
             self._wait_again(batch)
         else:
-            metrics.publish_failures.labels(name).inc()
+            metrics.publish_failed(name)
             if not too_large:
                 log.warning("kafka refuses records", topic=lane.topic.name, error=what)
                 lane.topic.rest(what)
@@ -375,7 +375,7 @@ class Publisher:
         if delivery.concluded:
             return
         what = f"Kafka did not acknowledge within {self._ack_timeout:g} s."
-        metrics.publish_failures.labels("AckTimeout").inc()
+        metrics.publish_failed("AckTimeout")
         if not self._late and now - self._acknowledged_at > self._ack_timeout:
             self._late = True
             log.warning("kafka does not acknowledge", error=what)
