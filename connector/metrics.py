@@ -19,10 +19,12 @@ ANSWER_STATUSES = (200, 202, 400, 401, 404, 405, 408, 413, 415, 429, 431, 500, 5
 NO_HOOK = "-"
 GATEWAY_REASONS = (
     "details-kind",
+    "family-not-allowed",
     "key-empty",
     "key-kind",
     "key-missing",
     "key-too-long",
+    "lone-surrogate",
     "no-action",
     "no-delivery-id",
     "no-notifications",
@@ -30,11 +32,10 @@ GATEWAY_REASONS = (
     "not-json",
     "not-utf8",
     "notification-kind",
+    "nul-character",
     "number-range",
-    "properties-too-large",
     "record-too-large",
     "too-deep",
-    "too-many-notifications",
 )
 WORKER_REASONS = (
     "database-refused",
@@ -43,6 +44,7 @@ WORKER_REASONS = (
     "foreign-event",
     "key-empty",
     "key-missing",
+    "lone-surrogate",
     "not-a-number",
     "not-a-timestamp",
     "not-an-event",

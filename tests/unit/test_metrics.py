@@ -12,7 +12,13 @@ from connector import metrics
 from tests.conftest import ROOT, MakeConfig
 
 # The modules whose reasons a gateway's dead letters have, and a worker's.
-GATEWAY_MODULES = ("gateway", "events/delivery.py", "events/values.py", "kafka/routes.py")
+GATEWAY_MODULES = (
+    "gateway",
+    "events/delivery.py",
+    "events/structure.py",
+    "events/values.py",
+    "kafka/routes.py",
+)
 WORKER_MODULES = ("mirror", "stream", "events/event.py", "events/dead_letter.py", "events/values.py")
 METRIC_PREFIXES = ("xtnd_gateway_", "xtnd_worker_", "xtnd_up", "xtnd_degraded", "xtnd_dead")
 SHOW = """
