@@ -19,6 +19,7 @@ ANSWER_STATUSES = (200, 202, 400, 401, 404, 405, 408, 413, 415, 429, 431, 500, 5
 NO_HOOK = "-"
 GATEWAY_REASONS = (
     "details-kind",
+    "expands-too-far",
     "family-not-allowed",
     "key-empty",
     "key-kind",
@@ -36,6 +37,7 @@ GATEWAY_REASONS = (
     "number-range",
     "record-too-large",
     "too-deep",
+    "too-many-notifications",
 )
 WORKER_REASONS = (
     "database-refused",
