@@ -40,6 +40,11 @@ spool_oldest = Gauge(
     "When the oldest waiting delivery was spooled; 0 when none waits.",
     registry=REGISTRY,
 )
+spool_set_aside = Gauge(
+    "xtnd_gateway_spool_set_aside",
+    "Spooled rows that can never go to Kafka as they are; they are kept. Alert on any.",
+    registry=REGISTRY,
+)
 spool_stored = Counter(
     "xtnd_gateway_spool_stored_total", "Deliveries that were fsynced into the spool.", registry=REGISTRY
 )
@@ -61,6 +66,13 @@ dead_letters = Counter(
 )
 up = Gauge(
     "xtnd_up", "1 while the named part (kafka, database) answers, else 0.", ["part"], registry=REGISTRY
+)
+
+clock_distance = Gauge(
+    "xtnd_clock_distance_seconds",
+    "How far this host's clock is ahead of another (broker, database); negative behind, NaN unknown.",
+    ["to"],
+    registry=REGISTRY,
 )
 
 # Worker.
