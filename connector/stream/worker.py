@@ -30,6 +30,7 @@ from connector.mirror.sink import Partition, Sink
 from connector.stream import decode
 from connector.stream.agents import EXIT_DEFECT, EXIT_STANDSTILL, Agents
 from connector.stream.app import MirrorApp, build_app
+from connector.stream.database_clock import DatabaseClock
 from connector.stream.delivery import Delivery
 from connector.stream.health import Health
 from connector.stream.limit import Limit
@@ -84,6 +85,7 @@ class Worker:
         self._executor = ThreadPoolExecutor(config.worker.database_connections, thread_name_prefix="mirror")
         self._patience = Patience()
         self._health = Health(config, self._sink, self._patience)
+        self._database_clock = DatabaseClock(partial(database.clock_distance, self._engine))
         self._stop = asyncio.Event()
 
     async def run(self) -> int:
@@ -93,7 +95,11 @@ class Worker:
             loop.add_signal_handler(number, self._stop.set)
         settings = self._config.worker
         door = admin.serve(
-            self._health.checks(), settings.admin_host, settings.admin_port, setting="worker.admin_port"
+            self._health.checks(),
+            settings.admin_host,
+            settings.admin_port,
+            setting="worker.admin_port",
+            notes={"clock": self._database_clock.check},
         )
         async with door:
             if not await self._unless_stopped(self._prepare()):
@@ -103,11 +109,13 @@ class Worker:
                 settings.watchdog_seconds, self._health.lagging, partial(leave, EXIT_STANDSTILL)
             )
             watchdog.start()
-            lag = asyncio.create_task(self._health.watch_lag())
+            watching = (self._health.watch_lag(), self._database_clock.watch())
+            watches = [asyncio.create_task(watch) for watch in watching]
             try:
                 return await self._run_app(app)
             finally:
-                lag.cancel()
+                for watch in watches:
+                    watch.cancel()
                 watchdog.stop()
 
     async def _prepare(self) -> None:
