@@ -229,10 +229,10 @@ class Drain:
             return
         self._error = one.error
         queue.flowing = False
-        if not queue.in_flight:
-            self._rest_queue(queue)
         if self._kafka.trouble() is not None and not any(other.flowing for other in self._queues.values()):
             self._fail(one.error)
+        elif not queue.in_flight:
+            self._rest_queue(queue)
 
     async def _set_aside(self, one: _Outcome) -> None:
         row = one.row

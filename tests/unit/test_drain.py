@@ -221,7 +221,7 @@ def test_one_row_at_a_time_finds_out_whether_kafka_is_back(tmp_path: Path) -> No
 
     async def act(spool: Spool, _drain: Drain) -> None:
         await until(lambda: len(broker.tries) > 20)
-        assert broker.most_bytes == record("a1", "a").size
+        assert broker.most_bytes < 2 * record("a1", "a").size
         assert {one[:1] for one in broker.tries} == {b"a", b"b", b"c"}
         broker.away = None
         await until(lambda: spool.deliveries == 0)
