@@ -16,17 +16,16 @@ if there had been no step, so order is kept and a false hour is never written do
   acknowledgement tells how far it is from the broker's.
 - A broker on the same machine has the same clock, and confirms what that clock does.
 
-Clocks of other hosts are measured only (``clock_distance``).
+Clocks of other hosts are measured only (``clocks``).
 """
 
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import structlog
 
-from connector.clock_distance import CURE, LIMIT_SECONDS, ClockDistance, outside
+from connector.clocks import CURE, LIMIT_SECONDS, ClockDistance, outside, steady_nanoseconds
 from connector.gateway.clock_file import EARLIEST, LATEST, ClockFile
 
 log = structlog.get_logger(__name__)
@@ -36,14 +35,6 @@ LIMIT = int(LIMIT_SECONDS * 1_000_000_000)
 # The broker's time comes in whole milliseconds.
 GRANULARITY = 1_000_000
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-
-# Nanoseconds of a clock that no one sets and that runs while the machine sleeps, where there is one.
-steady_nanoseconds: Callable[[], int] = (
-    partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
-    if hasattr(time, "CLOCK_BOOTTIME")
-    else time.monotonic_ns
-)
 
 
 def boot_id() -> str:
@@ -100,10 +91,6 @@ class Clock:
             self._judge(offset)
         return self._file.issue((elapsed + self._offset) // 1000, self._offset)
 
-    def elapsed(self) -> int:
-        """Microseconds of the steady clock, for ``observe``."""
-        return self._steady() // 1000
-
     # --- A step of the wall clock ---
 
     def _judge(self, offset: int) -> None:
@@ -141,9 +128,9 @@ class Clock:
     def observe(self, sent_at: int, acknowledged_at: int, broker_ms: int | None) -> None:
         """Take note of the time at which the broker appended what was sent.
 
-        ``sent_at`` and ``acknowledged_at`` are values of ``elapsed``; ``broker_ms`` is the
-        acknowledgement's LogAppendTime in milliseconds since the epoch, None or negative where the
-        broker gave none.
+        ``sent_at`` and ``acknowledged_at`` are microseconds of the steady clock, which no step comes
+        between; ``broker_ms`` is the acknowledgement's LogAppendTime in milliseconds since the epoch,
+        None or negative where the broker gave none.
         """
         if broker_ms is None or broker_ms < 0:
             return

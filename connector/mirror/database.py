@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from connector.clock_distance import outside
+from connector.clocks import outside
 from connector.config import Database
 from connector.errors import AlreadyThere, ConnectorError, DatabaseOutage, Defect, Poison, StartupError
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
-from connector.clock_distance import ClockDistance
+from connector.clocks import ClockDistance
 from connector.errors import ConnectorError
 
 log = structlog.get_logger(__name__)

@@ -1,10 +1,11 @@
-"""How far this host's clock is from another one: measured, shown as a metric, logged and reported.
+"""The steady clock, and how far this host's wall clock is from another host's.
 
-Clocks of other hosts are measured only; nothing here changes a time.
+A distance is measured, shown as a metric, logged and reported; nothing here changes a time.
 """
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -17,6 +18,13 @@ LIMIT_SECONDS = 2.0
 # A distance counts as gone once it stayed within the limit for so long: brokers may differ.
 RECOVERY_SECONDS = 10.0
 CURE = "Set the clocks right: have both hosts follow NTP (timedatectl, chronyc tracking)."
+
+# Nanoseconds of a clock that no one sets and that runs while the machine sleeps, where there is one.
+steady_nanoseconds: Callable[[], int] = (
+    partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
+    if hasattr(time, "CLOCK_BOOTTIME")
+    else time.monotonic_ns
+)
 
 
 def outside(value: float, low: float, high: float) -> float:
