@@ -17,7 +17,8 @@ import structlog
 
 from connector import metrics
 from connector.errors import SpoolOutage
-from connector.gateway.spool_file import Oldest, Part, Recovery, Refusal, Spooled, SpoolFile, parts_of
+from connector.gateway.spool_file import SpoolFile
+from connector.gateway.spool_rows import Oldest, Part, Recovery, Refusal, Spooled, parts_of
 from connector.kafka.record import Record
 
 log = structlog.get_logger(__name__)

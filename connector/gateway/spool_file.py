@@ -2,104 +2,33 @@
 
 A row is a part of a delivery: records of one topic with a checksum, so that a topic which cannot be
 written keeps no other topic's records waiting. What can never go to Kafka moves to ``set_aside``.
-``PRAGMA user_version`` holds the layout's version. At start the file is checked; what can be read of
-a damaged one is carried over into a new file, the rest is kept aside and reported.
+At start the file is checked; what can be read of a damaged one is carried over into a new file, the
+rest is kept aside and reported.
 
 Everything here blocks and belongs to the spool's own thread; ``spool`` is the event loop's side.
 """
 
-import os
 import shutil
 import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-import msgspec
 import structlog
 
 from connector import metrics
 from connector.errors import SpoolOutage, StartupError
 from connector.gateway import salvage
-from connector.kafka.record import Record
+from connector.gateway.spool_layout import connect
+from connector.gateway.spool_rows import Oldest, Part, Recovery, Refusal, Spooled, decode, encode
 
 log = structlog.get_logger(__name__)
 
-# 0.1 wrote version 0: no topics, nothing set aside.
-LAYOUT = 2
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS spool (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    stored_at REAL NOT NULL,
-    checksum INTEGER NOT NULL,
-    records BLOB NOT NULL,
-    topic TEXT NOT NULL DEFAULT ''
-) STRICT;
-CREATE INDEX IF NOT EXISTS spool_topic ON spool (topic, id);
-CREATE TABLE IF NOT EXISTS set_aside (
-    id INTEGER PRIMARY KEY,
-    stored_at REAL NOT NULL,
-    checksum INTEGER NOT NULL,
-    records BLOB NOT NULL,
-    topic TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    error TEXT NOT NULL,
-    set_aside_at REAL NOT NULL
-) STRICT
-"""
-PRAGMAS = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "auto_vacuum=INCREMENTAL")
-LOCK_SECONDS = 2.0
 # Left free on the disk: taking rows out of a WAL writes too, and a checkpoint lets the file grow.
 RESERVE_BYTES = 8_388_608
-# A delivery of more becomes several rows, so that no row is too large to be carried.
-PART_BYTES = 1_048_576
 REFUSED, UNREADABLE = "refused", "unreadable"
-
-
-class Part(NamedTuple):
-    """Records of one topic, encoded."""
-
-    topic: str
-    body: bytes
-
-
-class Spooled(NamedTuple):
-    """A row: records that wait, or ``error`` with which they could not be read."""
-
-    id: int
-    topic: str
-    checksum: int
-    size: int
-    records: list[Record]
-    error: str | None = None
-
-
-class Refusal(NamedTuple):
-    """A record that Kafka can never take, and why."""
-
-    record: Record
-    error: str
-
-
-class Oldest(NamedTuple):
-    """The row that has waited longest: its topic, and when it was stored in seconds since the epoch."""
-
-    id: int
-    topic: str
-    stored_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Recovery:
-    """What opening the file found: rows that wait, and what could not be read."""
-
-    waiting: int
-    damaged: int
-    kept_aside: Path | None = None
 
 
 class SpoolFile:
@@ -147,7 +76,7 @@ class SpoolFile:
             self._connection = None
 
     def _connect(self) -> None:
-        self._connection = _connection_to(self._path)
+        self._connection = connect(self._path)
 
     @property
     def _connected(self) -> sqlite3.Connection:
@@ -224,7 +153,7 @@ class SpoolFile:
             try:
                 found.append(Spooled(row_id, topic, checksum, len(body), decode(checksum, body)))
             except ValueError as error:
-                found.append(Spooled(row_id, topic, checksum, len(body), [], str(error)))
+                found.append(Spooled(row_id, topic, checksum, len(body), [], str(error), body))
         cursor.close()
         return found
 
@@ -240,30 +169,24 @@ class SpoolFile:
 
     def set_aside(self, row: Spooled, refusals: Sequence[Refusal]) -> None:
         """Move what can never go out of the queue: the records refused, or the whole unreadable row."""
+        if row.error is None:
+            bodies = [encode([one.record]) for one in refusals]
+            kept = [
+                (zlib.crc32(body), body, one.record.topic, REFUSED, one.error)
+                for body, one in zip(bodies, refusals, strict=True)
+            ]
+        else:
+            kept = [(row.checksum, row.raw, row.topic, UNREADABLE, row.error)]
         now = self._clock()
         with self._transaction() as connection:
-            if row.error is None:
-                bodies = [(encode([one.record]), one) for one in refusals]
-                values = [
-                    (zlib.crc32(body), body, one.record.topic, REFUSED, one.error, now, row.id)
-                    for body, one in bodies
-                ]
-                kept = sum(len(body) for body, _ in bodies)
-                connection.executemany(
-                    "INSERT INTO set_aside (stored_at, checksum, records, topic, reason, error, set_aside_at)"
-                    " SELECT stored_at, ?, ?, ?, ?, ?, ? FROM spool WHERE id = ?",
-                    values,
-                )
-            else:
-                kept = row.size
-                connection.execute(
-                    "INSERT INTO set_aside (stored_at, checksum, records, topic, reason, error, set_aside_at)"
-                    " SELECT stored_at, checksum, records, topic, ?, ?, ? FROM spool WHERE id = ?",
-                    (UNREADABLE, row.error, now, row.id),
-                )
+            connection.executemany(
+                "INSERT INTO set_aside (stored_at, checksum, records, topic, reason, error, set_aside_at)"
+                " SELECT stored_at, ?, ?, ?, ?, ?, ? FROM spool WHERE id = ?",
+                [(*one, now, row.id) for one in kept],
+            )
             self._delete(connection, [row])
-        self.bytes += kept
-        self.set_aside_rows += 1 if row.error is not None else len(refusals)
+        self.bytes += sum(len(body) for _, body, *_ in kept)
+        self.set_aside_rows += len(kept)
         self._forget([row])
 
     @staticmethod
@@ -322,7 +245,7 @@ class SpoolFile:
         """
         self.close()
         fresh = salvage.unfinished(self._path)
-        with salvage.opened(self._path) as damaged, closing(_connection_to(fresh)) as connection:
+        with salvage.opened(self._path) as damaged, closing(connect(fresh)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             unreadable = salvage.carry_over(damaged, connection, check=decode)
             connection.execute("COMMIT")
@@ -330,83 +253,3 @@ class SpoolFile:
         salvage.complete(self._path)
         metrics.spool_damaged.inc(unreadable)
         return unreadable, aside
-
-
-def _connection_to(path: Path) -> sqlite3.Connection:
-    """Open a file, alone, in this version's layout; raises ``StartupError`` for a newer one."""
-    _make_private(path)
-    connection = sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        for pragma in PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}").close()
-        # Takes the exclusive lock now, so that a second gateway on this file fails at its start.
-        connection.execute("BEGIN IMMEDIATE")
-        _bring_over(connection, path)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _bring_over(connection: sqlite3.Connection, path: Path) -> None:
-    """Give the file this version's layout; raises ``StartupError`` for a newer one."""
-    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found > LAYOUT:
-        what = f"The spool {path} was written by a newer connector (layout {found}; this one knows {LAYOUT})."
-        raise StartupError(what, "Start the newer version again, or set another gateway.spool_path.")
-    if found == LAYOUT:
-        return
-    columns = [row[1] for row in connection.execute("PRAGMA table_info(spool)")]
-    if columns and "topic" not in columns:
-        # Rows of 0.1 hold records of any topics; they wait in a queue of their own, named "".
-        connection.execute("ALTER TABLE spool ADD COLUMN topic TEXT NOT NULL DEFAULT ''")
-    for statement in SCHEMA.split(";"):
-        connection.execute(statement)
-    connection.execute(f"PRAGMA user_version = {LAYOUT}")
-
-
-def _make_private(path: Path) -> None:
-    """Make the file for this user only; SQLite gives ``-wal`` and ``-shm`` the file's mode."""
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    for suffix in ("", "-wal", "-shm"):
-        with suppress(FileNotFoundError, PermissionError):
-            path.with_name(path.name + suffix).chmod(0o600)
-
-
-def parts_of(records: Sequence[Record]) -> list[Part]:
-    """Encode a delivery's records, per topic and in pieces of about ``PART_BYTES``."""
-    found: list[Part] = []
-    by_topic: dict[str, list[Record]] = {}
-    for record in records:
-        by_topic.setdefault(record.topic, []).append(record)
-    for topic, own in by_topic.items():
-        found += [Part(topic, encode(portion)) for portion in portions(own)]
-    return found
-
-
-def portions(records: Sequence[Record], size: int = PART_BYTES) -> Iterator[Sequence[Record]]:
-    """Slices of about ``size`` bytes, of one record at least."""
-    start, taken = 0, 0
-    for index, record in enumerate(records):
-        if taken and taken + record.size > size:
-            yield records[start:index]
-            start, taken = index, 0
-        taken += record.size
-    if start < len(records):
-        yield records[start:]
-
-
-def encode(records: Sequence[Record]) -> bytes:
-    """Records as a row holds them."""
-    return msgspec.msgpack.encode([tuple(record) for record in records])
-
-
-_records = msgspec.msgpack.Decoder(list[tuple[str, bytes, bytes, list[tuple[str, bytes]], str, bool]])
-
-
-def decode(checksum: int, body: bytes) -> list[Record]:
-    """Read a row; ``ValueError`` when it is not what was written."""
-    if zlib.crc32(body) != checksum:
-        raise ValueError("the checksum does not hold")
-    return [Record(*fields) for fields in _records.decode(body)]

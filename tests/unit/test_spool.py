@@ -18,7 +18,9 @@ from connector import metrics
 from connector.errors import SpoolOutage, StartupError
 from connector.gateway import salvage
 from connector.gateway.spool import TROUBLE_SECONDS, Spool
-from connector.gateway.spool_file import LAYOUT, PART_BYTES, RESERVE_BYTES, Part, Spooled, encode
+from connector.gateway.spool_file import RESERVE_BYTES
+from connector.gateway.spool_layout import LAYOUT
+from connector.gateway.spool_rows import PART_BYTES, Part, Spooled, encode
 from connector.kafka.record import Record
 
 MIB = 1_048_576
