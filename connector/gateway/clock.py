@@ -95,6 +95,9 @@ class Clock:
 
     def _judge(self, offset: int) -> None:
         """Follow the wall clock, or not, after a step."""
+        if abs(offset - self._offset) > LIMIT:
+            # Read once more: the process may have been held up between the two readings.
+            offset = self._wall() - self._steady()
         step = offset - self._offset
         if -LIMIT <= step <= LIMIT:
             log.info("the clock is back from its jump, which was not followed")

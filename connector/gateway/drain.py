@@ -99,6 +99,9 @@ class Drain:
                     await self._start()
                 except Outage as error:
                     self._fail(str(error))
+                except Exception as bug:
+                    log.exception("the drain tripped over a bug; it tries again")
+                    self._fail(repr(bug))
                 if not self._in_flight and not self._spool.deliveries:
                     self._spool.filled.clear()
                     continue
@@ -114,7 +117,7 @@ class Drain:
         To be called every few seconds: it measures from the first call that sees the row.
         """
         oldest, now = self._spool.oldest, self._monotonic()
-        if oldest is None:
+        if oldest is None or not self._spool.deliveries:
             self._stands = None
             return None
         if self._stands is None or self._stands[0] != oldest.id:

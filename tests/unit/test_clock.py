@@ -155,6 +155,24 @@ def test_a_small_step_is_followed_at_once(machine: Machine) -> None:
     assert clock.now() == ahead + 1
 
 
+def test_a_process_held_up_between_two_readings_sees_no_jump(machine: Machine) -> None:
+    held_up = [0, 0, 5]
+
+    def wall() -> int:
+        machine.wait(held_up.pop(0) if held_up else 0)
+        return machine.truth
+
+    clock = Clock(machine.folder, wall=wall, steady=lambda: machine.uptime, boot="b")
+    clock.now()
+    with structlog.testing.capture_logs() as logs:
+        clock.now()
+    assert not held_up
+    assert "the clock jumped; not followed before the broker confirms it" not in [
+        one["event"] for one in logs
+    ]
+    assert clock.trouble() is None
+
+
 def test_an_answer_too_slow_to_tell_confirms_nothing(machine: Machine) -> None:
     clock = machine.clock()
     machine.error = 5 * SECOND

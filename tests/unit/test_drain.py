@@ -17,8 +17,10 @@ from connector.errors import KafkaOutage, RecordRefused
 from connector.gateway.drain import STUCK_SECONDS, TRIAL_ROWS, WINDOW_BYTES, Drain
 from connector.gateway.intake import Intake
 from connector.gateway.spool import Spool
+from connector.gateway.spool_rows import Spooled
 from connector.kafka.lanes import Done
 from connector.kafka.record import Record
+from tests.unit.test_spool import old_spool
 
 DEADLINE = 20.0
 MIB = 1_048_576
@@ -34,6 +36,7 @@ class Broker:
     def __init__(self, fate: Callable[[Record], Exception | None] = lambda _record: None) -> None:
         self.fate = fate
         self.away: str | None = None
+        self.holds = 64 * MIB
         self.landed: Counter[bytes] = Counter()
         self.tries: list[bytes] = []
         self.under_way = self.most_under_way = self.most_bytes = 0
@@ -54,6 +57,8 @@ class Broker:
             await asyncio.sleep(0)
             if self.away:
                 raise KafkaOutage(self.away)
+            if size > self.holds:
+                raise KafkaOutage("too much")
             fates = [self.fate(one) for one in records]
             for one, fate in zip(records, fates, strict=True):
                 if fate is None:
@@ -152,6 +157,39 @@ def test_a_delivery_above_all_limits_passes_in_portions(tmp_path: Path) -> None:
     draining(tmp_path, broker, [large, [record("small")]], act)
     assert len(broker.landed) == 401
     assert broker.most_bytes <= WINDOW_BYTES * 1.2
+
+
+def test_a_row_of_the_first_version_that_the_publisher_never_holds_does_not_block_the_rest(
+    tmp_path: Path,
+) -> None:
+    large = [record(f"{n}", size=100_000) for n in range(400)]
+    old_spool(tmp_path / "spool.db", [large, *([record(f"good{n}")] for n in range(83))])
+    broker = Broker()
+    broker.holds = 8 * MIB
+
+    async def act(spool: Spool, _drain: Drain) -> None:
+        await until(lambda: spool.deliveries == 0)
+
+    draining(tmp_path, broker, [], act)
+    assert len(broker.landed) == 483
+
+
+def test_a_drain_that_trips_over_a_bug_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = Broker()
+    real, faults = Spool.page, [ZeroDivisionError(), ZeroDivisionError()]
+
+    async def page(spool: Spool, topic: str, after: int, *, rows: int, size: int) -> list[Spooled]:
+        if faults:
+            raise faults.pop()
+        return await real(spool, topic, after, rows=rows, size=size)
+
+    monkeypatch.setattr(Spool, "page", page)
+
+    async def act(spool: Spool, _drain: Drain) -> None:
+        await until(lambda: spool.deliveries == 0)
+
+    draining(tmp_path, broker, [[record("x")]], act)
+    assert not faults
 
 
 def test_a_refused_record_is_set_aside_and_its_neighbours_go(tmp_path: Path) -> None:
