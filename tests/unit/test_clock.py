@@ -4,6 +4,7 @@ import math
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ class Machine:
         self.booted_at = START
         self.error = 0
         self.boots = 1
+        self._clocks: list[Clock] = []
 
     @property
     def truth(self) -> int:
@@ -39,12 +41,23 @@ class Machine:
         return self.booted_at + self.uptime
 
     def clock(self) -> Clock:
-        return Clock(
+        clock = Clock(
             self.folder,
             wall=lambda: self.truth + self.error,
             steady=lambda: self.uptime,
             boot=f"boot{self.boots}",
         )
+        self._clocks.append(clock)
+        return clock
+
+    def stop(self, clock: Clock) -> None:
+        """Stop a process in good order; one that is not stopped was killed."""
+        self._clocks.remove(clock)
+        clock.close()
+
+    def clean_up(self) -> None:
+        for clock in list(self._clocks):
+            self.stop(clock)
 
     def wait(self, seconds: float) -> None:
         self.uptime += int(seconds * SECOND)
@@ -68,8 +81,10 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    found = Machine(tmp_path)
+    yield found
+    found.clean_up()
 
 
 def test_a_right_clock_is_followed_and_every_value_is_higher(machine: Machine) -> None:
@@ -163,6 +178,7 @@ def test_a_process_held_up_between_two_readings_sees_no_jump(machine: Machine) -
         return machine.truth
 
     clock = Clock(machine.folder, wall=wall, steady=lambda: machine.uptime, boot="b")
+    machine._clocks.append(clock)
     clock.now()
     with structlog.testing.capture_logs() as logs:
         clock.now()
@@ -229,7 +245,7 @@ def test_a_restart_is_no_way_around(machine: Machine, killed: bool) -> None:
     first = machine.clock()
     value = first.now()
     if not killed:
-        first.close()
+        machine.stop(first)
     machine.error = HOUR
     machine.wait(20)
     second = machine.clock()
@@ -412,10 +428,12 @@ def test_values_never_fall_and_no_false_step_ahead_is_written(
             highest = value
             assert machine.late(value) > -0.01
         elif kind == "restart":
+            machine.stop(clocks[int(amount)])
             clocks[int(amount)] = machine.clock()
         elif kind == "reboot":
             machine.error = min(machine.error, 0)
             machine.reboot(amount)
+            machine.clean_up()
             clocks = [machine.clock() for _ in range(3)]
         else:
             machine.acknowledge(clocks[int(amount)], seconds=0.3 if kind == "acknowledge" else 20)
@@ -425,6 +443,7 @@ def test_values_never_fall_and_no_false_step_ahead_is_written(
         clock.now()
         machine.acknowledge(clock)
         assert abs(machine.late(clock.now())) < 0.01
+    machine.clean_up()
 
 
 # --- Distances ---
