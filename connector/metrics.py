@@ -109,6 +109,11 @@ spool_oldest = Gauge(
     "When the oldest waiting delivery was spooled; 0 when none waits.",
     registry=GATEWAY,
 )
+spool_set_aside = Gauge(
+    "xtnd_gateway_spool_set_aside",
+    "Spooled rows that can never go to Kafka as they are; they are kept. Alert on any.",
+    registry=GATEWAY,
+)
 spool_stored = Counter(
     "xtnd_gateway_spool_stored_total", "Deliveries that were fsynced into the spool.", registry=GATEWAY
 )
@@ -139,8 +144,14 @@ degraded = Gauge(
     ["part"],
     registry=None,
 )
+clock_distance = Gauge(
+    "xtnd_clock_distance_seconds",
+    "How far this host's clock is ahead of another (broker, database); negative behind, NaN unknown.",
+    ["to"],
+    registry=None,
+)
 for _registry in (GATEWAY, WORKER):
-    for _metric in (dead_letters, up, degraded):
+    for _metric in (dead_letters, up, degraded, clock_distance):
         _registry.register(_metric)
 
 # Worker.

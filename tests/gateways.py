@@ -16,8 +16,9 @@ from kafka import KafkaConsumer, TopicPartition
 
 from connector import admin
 from connector.config import Config
+from connector.gateway.clock import Clock
 from connector.gateway.protocol import Intake
-from connector.gateway.server import make_publisher, serving
+from connector.gateway.server import make_publisher, now_microseconds, serving
 from connector.gateway.signature import sign
 from connector.kafka.routes import Routes
 
@@ -39,16 +40,17 @@ def until(condition: Callable[[], Any], what: str, *, seconds: float = DEADLINE_
 
 
 @contextmanager
-def running(config: Config, intake: Intake | None = None) -> Iterator[int]:
+def running(config: Config, intake: Intake | None = None, clock: Clock | None = None) -> Iterator[int]:
     """The public port as ``connector gateway`` serves it, on a free port; gives the port."""
     door = admin.bind("127.0.0.1", 0, setting="gateway.port", option="--port")
     started, stop = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        publisher = make_publisher(config)
+        publisher = make_publisher(config, clock.observe if clock else None)
         publisher.start()
         door.listen()
-        async with serving(config, intake or publisher, door):
+        now = clock.now if clock else now_microseconds
+        async with serving(config, intake or publisher, door, clock=now):
             started.set()
             await asyncio.to_thread(stop.wait)
         await publisher.close(3)

@@ -1,23 +1,29 @@
 """What can still be read of a damaged spool file.
 
-Works on a copy: the damaged file itself stays as it was found, for whoever wants to look further.
+Works on a copy: the damaged file itself stays as it was found, for anybody who wants to look further.
 """
 
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-Row = tuple[float, int, bytes]
 # Raises ValueError for a row (checksum, body) that is not what was written.
 Check = Callable[[int, bytes], Any]
+# A row takes more than this in the file: no more ids than that are looked for behind an unreadable page.
+SMALLEST_ROW_BYTES = 16
+BUILDING, BUILT = ".salvaging", ".salvaged"
+SUFFIXES = ("", "-wal", "-shm")
+SPOOL_COLUMNS = ("id", "stored_at", "checksum", "records", "topic")
+ASIDE_COLUMNS = (*SPOOL_COLUMNS, "reason", "error", "set_aside_at")
 
 
-def readable(damaged: Path, check: Check) -> tuple[list[Row], int]:
-    """Every row that reads and whose checksum holds, and how many others there are at least."""
+@contextmanager
+def opened(damaged: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to a copy of the damaged file."""
     with tempfile.TemporaryDirectory(dir=damaged.parent) as folder:
         copy = Path(folder) / "copy.db"
         for suffix in ("", "-wal"):
@@ -26,7 +32,35 @@ def readable(damaged: Path, check: Check) -> tuple[list[Row], int]:
                 shutil.copy(part, copy.with_name(copy.name + suffix))
         _pad(copy)
         with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
-            return _rows_of(connection, check)
+            yield connection
+
+
+def carry_over(damaged: sqlite3.Connection, into: sqlite3.Connection, *, check: Check) -> int:
+    """Copy every row that reads, with its id, row by row; how many others there are at least.
+
+    A row whose checksum does not hold is not copied: it stays in the damaged file.
+    """
+    unreadable = 0
+    for table, wanted in (("spool", SPOOL_COLUMNS), ("set_aside", ASIDE_COLUMNS)):
+        try:
+            there = {row[1] for row in damaged.execute(f"PRAGMA table_info({table})")}
+            lowest, highest = _span(damaged, table) if there else (1, 0)
+        except sqlite3.Error:
+            unreadable += 1
+            break  # nothing of the file reads
+        columns = [name for name in wanted if name in there]
+        insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+        for row in _rows(damaged, table, columns, lowest, highest):
+            if row is None:
+                unreadable += 1
+                continue
+            try:
+                if table == "spool":
+                    check(row[2], row[3])
+                into.execute(insert, row)
+            except (ValueError, TypeError, sqlite3.IntegrityError):
+                unreadable += 1
+    return unreadable
 
 
 def _pad(file: Path) -> None:
@@ -39,32 +73,75 @@ def _pad(file: Path) -> None:
             torn.truncate(max(file.stat().st_size, page * int.from_bytes(header[28:32])))
 
 
-def _rows_of(connection: sqlite3.Connection, check: Check) -> tuple[list[Row], int]:
-    rows: list[Row] = []
-    unreadable = 0
-    try:
-        lowest, highest = _span(connection)
-    except sqlite3.Error:
-        return [], 1
+def _rows(
+    connection: sqlite3.Connection, table: str, columns: list[str], lowest: int, highest: int
+) -> Iterator[tuple[Any, ...] | None]:
+    """Each row between two ids, None for one that cannot be read."""
+    select = f"SELECT {', '.join(columns)} FROM {table} WHERE id = ?"  # noqa: S608
     for row_id in range(lowest, highest + 1):
         try:
-            row = connection.execute(
-                "SELECT stored_at, checksum, records FROM spool WHERE id = ?", (row_id,)
-            ).fetchone()
+            row = connection.execute(select, (row_id,)).fetchone()
+        except sqlite3.Error:
+            yield None
+        else:
             if row is not None:
-                check(row[1], row[2])
-                rows.append(row)
-        except (sqlite3.Error, ValueError, TypeError):
-            unreadable += 1
-    return rows, unreadable
+                yield row
 
 
-def _span(connection: sqlite3.Connection) -> tuple[int, int]:
+def _span(connection: sqlite3.Connection, table: str) -> tuple[int, int]:
     """First and last id; the last from the counter that AUTOINCREMENT keeps, should the end be torn."""
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'spool'").fetchone()
-    highest = row[0] if row else 0
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+    if row is None:
+        found = connection.execute(f"SELECT MIN(id), MAX(id) FROM {table}").fetchone()  # noqa: S608
+        return found[0] or 1, found[1] or 0
+    highest: int = row[0]
+    pages, page = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    most = pages * page // SMALLEST_ROW_BYTES
     try:
-        lowest = connection.execute("SELECT MIN(id) FROM spool").fetchone()[0] or 1
+        lowest = connection.execute(f"SELECT MIN(id) FROM {table}").fetchone()[0] or 1  # noqa: S608
     except sqlite3.Error:
-        lowest = 1
-    return lowest, highest
+        lowest = max(1, highest - most)
+    return lowest, min(highest, lowest + most)
+
+
+# --- The new file takes the old one's place -------------------------------------------------------
+
+
+def unfinished(path: Path) -> Path:
+    """Where the new file is built; what an earlier try left there is gone."""
+    for suffix in SUFFIXES:
+        path.with_name(f"{path.name}{BUILDING}{suffix}").unlink(missing_ok=True)
+    return path.with_name(path.name + BUILDING)
+
+
+def keep_aside(path: Path, label: str) -> Path:
+    """Give the damaged file a second name, by which it stays."""
+    aside = path.with_name(f"{path.name}.{label}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.{label}-{number}")
+    for suffix in ("", "-wal"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            name = aside.with_name(aside.name + suffix)
+            try:
+                name.hardlink_to(part)
+            except OSError:  # a file system without hard links
+                shutil.copy(part, name)
+    return aside
+
+
+def complete(path: Path) -> None:
+    """Put the new file in the place of the old one; from the first rename on it counts."""
+    path.with_name(path.name + BUILDING).rename(path.with_name(path.name + BUILT))
+    finish(path)
+
+
+def finish(path: Path) -> None:
+    """Do what is left of a salvage whose new file was complete."""
+    built = path.with_name(path.name + BUILT)
+    if built.exists():
+        for suffix in SUFFIXES[1:]:
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        built.rename(path)

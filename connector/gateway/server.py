@@ -5,7 +5,7 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ import uvloop
 from connector import admin, metrics, private_files
 from connector.config import Config
 from connector.errors import StartupError
+from connector.gateway.clock import Clock
 from connector.gateway.intake import Intake
 from connector.gateway.limits import Limits
 from connector.gateway.protocol import Connection, Gateway
@@ -24,7 +25,7 @@ from connector.gateway.spool import Spool
 from connector.health import Check, Health
 from connector.interpreter import GATEWAY_YOUNG_OBJECTS, set_for_batches
 from connector.kafka import topics
-from connector.kafka.publisher import Publisher
+from connector.kafka.publisher import Observe, Publisher
 from connector.kafka.routes import Routes
 
 log = structlog.get_logger()
@@ -65,11 +66,12 @@ async def _run(config: Config) -> int:
     stop = _stop_signal()
     listener = admin.bind(settings.host, settings.port, setting="gateway.port", option="--port")
     spool = _open_spool(config)
-    publisher = make_publisher(config)
+    clock = Clock(Path(settings.spool_path).parent)
+    publisher = make_publisher(config, observe=clock.observe)
     publisher.start()
     intake = Intake(publisher, spool, spool_timeout_seconds=settings.ack_timeout_seconds)
     drainer = asyncio.create_task(intake.drain())
-    health = Health(*_health(config, publisher, intake))
+    health = Health(*_health(config, publisher, intake, clock))
     admin_port = (settings.admin_host, settings.admin_port)
     # Who is told that the gateway is ready finds its port open, if only to wait behind it.
     listener.listen(BACKLOG)
@@ -82,7 +84,7 @@ async def _run(config: Config) -> int:
                 setting="gateway.admin_port",
                 hosts=settings.admin_hosts,
             ) as port,
-            serving(config, intake, listener),
+            serving(config, intake, listener, clock=clock.now),
         ):
             _announce(config, listener, port)
             code = await _until_stopped(stop, publisher)
@@ -91,23 +93,29 @@ async def _run(config: Config) -> int:
         drainer.cancel()
         await publisher.close(CLOSE_PRODUCER_SECONDS)
         await spool.close()
+        clock.close()
     log.info("gateway stopped")
     return code
 
 
-def make_publisher(config: Config) -> Publisher:
+def make_publisher(config: Config, observe: Observe | None = None) -> Publisher:
     """Make the publisher of a gateway, not started."""
-    return Publisher(config, [plan.name for plan in topics.plans(config)])
+    return Publisher(config, [plan.name for plan in topics.plans(config)], observe=observe)
 
 
 @asynccontextmanager
 async def serving(
-    config: Config, intake: AnyIntake, listener: socket.socket, *, gateway: type[Gateway] = Gateway
+    config: Config,
+    intake: AnyIntake,
+    listener: socket.socket,
+    *,
+    clock: Callable[[], int] = now_microseconds,
+    gateway: type[Gateway] = Gateway,
 ) -> AsyncIterator[None]:
     """Serve the public port on a bound socket until the block ends, and then drain."""
     settings = config.gateway
     limits = Limits(settings, max_connections=_connections(settings.max_connections))
-    shared = gateway(config, intake, now_microseconds, limits)
+    shared = gateway(config, intake, clock, limits)
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(shared), sock=listener, backlog=BACKLOG
     )
@@ -135,7 +143,7 @@ def _open_spool(config: Config) -> Spool:
     return spool
 
 
-def _health(config: Config, publisher: Publisher, intake: Intake) -> tuple[Checks, Checks]:
+def _health(config: Config, publisher: Publisher, intake: Intake, clock: Clock) -> tuple[Checks, Checks]:
     """What makes the gateway unready, and what is only reported: it takes deliveries without Kafka."""
 
     async def taking() -> str | None:
@@ -149,7 +157,13 @@ def _health(config: Config, publisher: Publisher, intake: Intake) -> tuple[Check
         answers = await asyncio.to_thread(look)
         return None if answers else f"Kafka at {config.kafka.bootstrap_servers} does not answer"
 
-    return {"intake": taking}, {"kafka": kafka}
+    async def spool() -> str | None:
+        return intake.stuck()
+
+    async def clocks() -> str | None:
+        return clock.trouble()
+
+    return {"intake": taking}, {"kafka": kafka, "spool": spool, "clock": clocks}
 
 
 def _announce(config: Config, listener: socket.socket, admin_port: int) -> None:

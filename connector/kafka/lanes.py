@@ -12,6 +12,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 
+from connector.clocks import steady_nanoseconds
 from connector.errors import ConnectorError
 from connector.kafka.record import Record
 
@@ -113,7 +114,7 @@ class InFlightBatch:
         self.alone = alone
         self.entries = entries
         self.producer = producer
-        self.sent_at = time.time_ns() // 1000
+        self.sent_at = steady_nanoseconds() // 1000
         self.since = time.monotonic()
 
 

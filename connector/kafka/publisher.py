@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 
 from connector import metrics
+from connector.clocks import steady_nanoseconds
 from connector.config import Config
 from connector.errors import ConnectorError, KafkaOutage, RecordRefused
 from connector.kafka.lanes import Done, InFlightBatch, Lane, PendingDelivery, Topic
@@ -40,8 +41,8 @@ STALE_SECONDS = 5.0
 # While Kafka does not have a topic, how often it is asked again.
 MISSING_SECONDS = 2.0
 
-# Receives when a batch was sent and acknowledged (microseconds since the epoch by this machine's clock)
-# and the broker's LogAppendTime (milliseconds since the epoch; -1 where the topic has none).
+# Receives when a batch was sent and acknowledged (microseconds of ``clocks.steady_nanoseconds``, which no
+# step comes between) and the broker's LogAppendTime (milliseconds since the epoch; -1 where it gave none).
 Observe = Callable[[int, int, int], None]
 
 
@@ -206,7 +207,7 @@ class Publisher:
         try:
             error = asyncio.CancelledError() if future.cancelled() else future.exception()
             if error is None and self._observe is not None:
-                self._observe(batch.sent_at, time.time_ns() // 1000, future.result().timestamp)
+                self._observe(batch.sent_at, steady_nanoseconds() // 1000, future.result().timestamp)
             self._settle(batch, error)
         except Exception:
             log.exception("publisher died")

@@ -13,13 +13,14 @@ from typing import Any
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import InvalidReplicationFactorError, KafkaError, TopicAlreadyExistsError
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 from connector.config import Config, Kafka
 from connector.errors import KafkaOutage
 from connector.kafka.routes import Routes
 
 REGISTRATION_SECONDS = 10.0
+SETTLE_SECONDS = 5.0
 READ_SECONDS = 20.0
 READ_POLL_MS = 500
 
@@ -44,6 +45,8 @@ def plans(config: Config) -> list[Plan]:
         "retention.ms": str(retention),
         "max.message.bytes": str(topics.max_message_bytes),
         "min.insync.replicas": str(topics.min_insync_replicas),
+        # Each acknowledgement tells the broker's time, and retention counts from the append.
+        "message.timestamp.type": "LogAppendTime",
     }
     partitions = {
         routes.topic_of_family[name]: family.partitions or topics.partitions
@@ -171,7 +174,19 @@ def ensure(config: Config, *, timeout_seconds: float = 30) -> list[Deviation]:
         if more:
             client.create_partitions(more)
         _set_settings(client, [plan for plan in present if _wrong_settings(client, plan)])
-        return _deviations(client, planned)
+        return _settled_deviations(client, planned)
+
+
+def _settled_deviations(client: KafkaAdminClient, planned: list[Plan]) -> list[Deviation]:
+    """What is not as planned, once the brokers have heard of what the controller has just changed."""
+    settled: Retrying = Retrying(
+        retry=retry_if_result(lambda found: any(one.mended_by_ensure for one in found)),
+        stop=stop_after_delay(SETTLE_SECONDS),
+        wait=wait_fixed(0.1),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else [],
+    )
+    found: list[Deviation] = settled(_deviations, client, planned)
+    return found
 
 
 def _create(client: KafkaAdminClient, missing: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ anything else is a defect. The driver's own error code decides, in ``translate``
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from connector.clocks import outside
 from connector.config import Database
 from connector.errors import AlreadyThere, ConnectorError, DatabaseOutage, Defect, Poison, StartupError
 
@@ -118,6 +120,21 @@ def transaction(engine: Engine) -> Iterator[Connection]:
             yield connection
     except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
         raise translate(error) from error
+
+
+def clock_distance(engine: Engine) -> float | None:
+    """Seconds that this host's clock is ahead of the database's, 0 when it may be equal.
+
+    None on SQLite, which has this host's clock. Raises as ``transaction`` does.
+    """
+    if engine.dialect.name != "postgresql":
+        return None
+    with transaction(engine) as connection:
+        before = time.time()
+        asked = connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())::float8")
+        theirs: float = asked.scalar_one()
+        after = time.time()
+    return -outside(theirs, before, after)
 
 
 def translate(error: Exception) -> ConnectorError:

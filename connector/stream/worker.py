@@ -31,6 +31,7 @@ from connector.mirror.sink import Partition, Sink
 from connector.stream import decode
 from connector.stream.agents import EXIT_DEFECT, EXIT_STANDSTILL, Agents
 from connector.stream.app import MirrorApp, build_app
+from connector.stream.database_clock import DatabaseClock
 from connector.stream.delivery import Delivery
 from connector.stream.health import WorkerHealth
 from connector.stream.limit import Limit
@@ -88,6 +89,7 @@ class Worker:
         self._executor = ThreadPoolExecutor(config.worker.database_connections, thread_name_prefix="mirror")
         self._patience = Patience()
         self._health = WorkerHealth(config, self._sink, self._patience)
+        self._database_clock = DatabaseClock(partial(database.clock_distance, self._engine))
         self._stop = asyncio.Event()
 
     async def run(self) -> int:
@@ -98,7 +100,7 @@ class Worker:
         settings = self._config.worker
         metrics.start_worker(topics=self._topics(), families=self._routes.event_topics())
         admin_server = admin.serve(
-            Health(self._health.checks()),
+            Health(self._health.checks(), {"clock": self._database_clock.check}),
             settings.admin_host,
             settings.admin_port,
             registry=metrics.WORKER,
@@ -113,11 +115,13 @@ class Worker:
                 settings.watchdog_seconds, self._health.lagging, partial(leave, EXIT_STANDSTILL)
             )
             watchdog.start()
-            lag = asyncio.create_task(self._health.watch_lag())
+            watching = (self._health.watch_lag(), self._database_clock.watch())
+            watches = [asyncio.create_task(watch) for watch in watching]
             try:
                 return await self._run_app(app)
             finally:
-                lag.cancel()
+                for watch in watches:
+                    watch.cancel()
                 watchdog.stop()
 
     def _topics(self) -> list[str]:

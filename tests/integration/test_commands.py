@@ -70,6 +70,7 @@ def test_check_is_content_after_topics_and_worker_have_run(
     assert connector("topics", "--check", folder=tmp_path, **variables).returncode == 0
     after = connector("check", folder=tmp_path, **variables)
     assert "all as planned" in after.stdout
+    assert "clock of Kafka" in after.stdout
 
 
 def test_a_broken_configuration_is_told_with_file_line_and_cure(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from connector.config import Config
+from connector.config import Config, Database
 from connector.errors import ConnectorError, DatabaseOutage, Defect, Poison
 from connector.mirror import database
 from tests import servers
@@ -278,3 +279,21 @@ def test_a_full_disk_is_an_outage_and_takes_the_transaction_back(lite: Engine) -
 def test_the_drivers_are_the_connectors_own_whatever_the_url_names(make_config: MakeConfig) -> None:
     for url in ("postgres://h/d", "postgresql+asyncpg://h/d"):
         assert database.url_of(make_config({"database.url": url}).database).drivername == "postgresql+psycopg"
+
+
+# --- The database's clock ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [0.0, 3600.0, -600.0])
+def test_the_distance_to_postgresqls_clock_is_measured(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, wrong: float
+) -> None:
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + wrong)
+    assert database.clock_distance(engine) == pytest.approx(wrong, abs=1)
+
+
+def test_sqlite_has_no_clock_of_its_own_and_is_not_locked_for_a_look(tmp_path: Path) -> None:
+    settings = Database(url=f"sqlite:///{tmp_path / 'mirror.db'}")
+    assert database.clock_distance(database.connect(settings)) is None
+    assert list(tmp_path.iterdir()) == []

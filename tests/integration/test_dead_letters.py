@@ -1,6 +1,5 @@
 """``connector dead-letters`` on real databases and a real Kafka, through the real commands."""
 
-import asyncio
 import base64
 import json
 import os
@@ -10,13 +9,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 import yaml
-from connector.gateway.publisher import Publisher
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from typer.testing import CliRunner
 
@@ -27,7 +26,7 @@ from connector.config import Config
 from connector.config.source import Loader
 from connector.errors import KafkaOutage, StartupError
 from connector.gateway.records import Record
-from connector.kafka import topics
+from connector.kafka import tool, topics
 from connector.local.ports import free_port
 from connector.local.stopping import wait_until
 from connector.mirror import database, schema, verify
@@ -113,15 +112,8 @@ class Shop:
 
     def publish(self, records: Sequence[Record]) -> None:
         topics.ensure(self.config)
-
-        async def send() -> None:
-            publisher = Publisher(self.config)
-            publisher.start()
-            await replay._ready(publisher)
-            await publisher.take(records)
-            await publisher.close(5)
-
-        asyncio.run(send())
+        with tool.publishing(self.config) as publish:
+            publish(records)
 
     def start_worker(self, folder: Path | None = None) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "connector", "worker", "--config", str(folder or self.good)]
@@ -578,18 +570,14 @@ def test_letters_stay_parked_when_kafka_does_not_take_them(
     offline: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (letter_id,) = park(offline, body(created()), wrong=offline.read(offline.write("wrong", WRONG_KEY)))
-    monkeypatch.setattr(replay, "READY_SECONDS", 0.2)
+    monkeypatch.setattr(tool, "READY_SECONDS", 0.2)
     with pytest.raises(KafkaOutage, match="0 dead letters were replayed before that, the others stay parked"):
         replay.Replay(offline.config).run([letter_id])
 
-    async def refuse(_self: Publisher, _records: Sequence[Record]) -> None:
+    def refuse(_records: Sequence[Record]) -> None:
         raise KafkaOutage("not now")
 
-    async def ready(_publisher: Publisher) -> None:
-        return
-
-    monkeypatch.setattr(replay, "_ready", ready)
-    monkeypatch.setattr(Publisher, "take", refuse)
+    monkeypatch.setattr(replay, "publishing", lambda _config: nullcontext(refuse))
     with pytest.raises(KafkaOutage, match="not now"):
         replay.Replay(offline.config).run([letter_id])
     assert state_of(offline, letter_id)[0] == PARKED

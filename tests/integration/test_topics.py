@@ -1,11 +1,12 @@
 """Topics on a real Apache Kafka: created, checked, and mended as topics.yaml says."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from connector.config import Config
@@ -13,6 +14,7 @@ from connector.errors import KafkaOutage
 from connector.kafka import topics
 from connector.local.ports import free_port
 from tests.conftest import MakeConfig
+from tests.gateways import until
 
 Make = Any
 
@@ -90,6 +92,25 @@ def test_a_setting_that_differs_is_told_and_set_and_others_are_left_alone(
     assert topics.ensure(longer) == []
     found = settings_of(client, orders)
     assert (found["retention.ms"], found["segment.bytes"]) == ("-1", "1048576")
+
+
+def test_every_acknowledgement_tells_the_brokers_time_also_on_a_topic_that_was_there(
+    on_kafka: Make, client: KafkaAdminClient
+) -> None:
+    config = on_kafka()
+    topics.ensure(config)
+    new, old = (f"{config.topics.prefix}{name}" for name in ("offers", "orders"))
+    own = {"message.timestamp.type": "CreateTime"}
+    client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, old, own)])
+    [found] = until(lambda: topics.deviations(config), "the changed setting is told")
+    assert found == topics.Deviation(old, "message.timestamp.type is CreateTime instead of LogAppendTime")
+    assert topics.ensure(config) == []
+    producer = KafkaProducer(bootstrap_servers=config.kafka.servers, acks="all")
+    for topic in (new, old):
+        before = time.time_ns() // 1_000_000
+        sent = producer.send(topic, b"x", timestamp_ms=5).get(20)
+        assert before <= sent.timestamp <= time.time_ns() // 1_000_000
+    producer.close()
 
 
 def test_two_processes_may_create_the_topics_at_once(on_kafka: Make) -> None:

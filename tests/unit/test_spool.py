@@ -4,7 +4,9 @@ import asyncio
 import itertools
 import shutil
 import sqlite3
-from collections.abc import Callable, Coroutine
+import threading
+import zlib
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connector import metrics
 from connector.errors import SpoolOutage, StartupError
-from connector.gateway.spool import RESERVE_BYTES, TROUBLE_SECONDS, Spool
+from connector.gateway import salvage
+from connector.gateway.spool import TROUBLE_SECONDS, Spool
+from connector.gateway.spool_file import RESERVE_BYTES
+from connector.gateway.spool_layout import LAYOUT
+from connector.gateway.spool_rows import PART_BYTES, Part, Spooled, encode
 from connector.kafka.record import Record
 
 MIB = 1_048_576
@@ -40,12 +47,22 @@ def run(path: Path, act: Callable[[Spool], Coroutine[Any, Any, Any]], max_bytes:
     return asyncio.run(whole())
 
 
-async def drain(spool: Spool) -> list[Record]:
-    found: list[Record] = []
-    while step := await spool.oldest():
-        found += [one for spooled in step for one in spooled.records]
-        await spool.remove(step)
+async def rows_of(spool: Spool) -> list[Spooled]:
+    """Every row that waits, oldest first in each topic."""
+    found: list[Spooled] = []
+    for topic in sorted(spool.waiting):
+        after = 0
+        while page := await spool.page(topic, after, rows=100, size=MIB):
+            found += page
+            after = page[-1].id
     return found
+
+
+async def drain(spool: Spool) -> list[Record]:
+    rows = await rows_of(spool)
+    await spool.remove(rows)
+    assert spool.deliveries == 0
+    return [record for row in rows for record in row.records]
 
 
 def test_deliveries_come_back_whole_and_oldest_first_after_a_restart(tmp_path: Path) -> None:
@@ -66,14 +83,14 @@ def test_what_comes_at_once_shares_commits(tmp_path: Path) -> None:
 
     async def put(spool: Spool) -> None:
         nonlocal commits
-        real = spool._insert
+        real = spool._file.insert
 
-        def counted(bodies: list[bytes]) -> None:
+        def counted(parts: Sequence[Part]) -> None:
             nonlocal commits
             commits += 1
-            real(bodies)
+            real(parts)
 
-        spool._insert = counted  # type: ignore[method-assign]
+        spool._file.insert = counted  # type: ignore[method-assign]
         await asyncio.gather(*(spool.put([record(number)]) for number in range(300)))
         assert spool.deliveries == 300
 
@@ -83,7 +100,7 @@ def test_what_comes_at_once_shares_commits(tmp_path: Path) -> None:
 
 def test_a_commit_is_fsynced(tmp_path: Path) -> None:
     spool = opened(tmp_path / "spool.db")
-    connection = spool._connected
+    connection = spool._file._connected
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
@@ -113,7 +130,7 @@ def test_pending_deliveries_count_towards_the_cap(tmp_path: Path) -> None:
 
 def test_a_failed_write_is_an_outage_and_the_next_one_may_succeed(tmp_path: Path) -> None:
     async def act(spool: Spool) -> None:
-        spool._connected.execute("PRAGMA max_page_count = 8")
+        spool._file._connected.execute("PRAGMA max_page_count = 8")
         with pytest.raises(SpoolOutage, match="full"):
             await spool.put([record(1, 200_000)])
         assert "full" in (spool.trouble() or "")
@@ -130,7 +147,7 @@ def test_a_failed_write_makes_it_unready_for_a_while_only(tmp_path: Path) -> Non
     spool.open()
 
     async def act() -> None:
-        spool._connected.execute("PRAGMA max_page_count = 8")
+        spool._file._connected.execute("PRAGMA max_page_count = 8")
         with pytest.raises(SpoolOutage):
             await spool.put([record(1, 200_000)])
 
@@ -181,14 +198,201 @@ def test_a_torn_tail_costs_only_what_was_torn(tmp_path: Path) -> None:
     assert all(one in [record(number, 1000) for number in range(400)] for one in found[:5])
 
 
-def test_a_row_that_changed_on_disk_is_noticed(tmp_path: Path) -> None:
+def damage_row(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE spool SET records = zeroblob(20) WHERE id = 1")
+    connection.commit()
+    connection.close()
+
+
+def test_a_row_that_changed_on_disk_is_noticed_and_its_neighbours_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+
+    async def put(spool: Spool) -> None:
+        for number in range(3):
+            await spool.put([record(number)])
+
+    run(path, put)
+    damage_row(path)
+    rows = run(path, rows_of)
+    assert [bool(row.error) for row in rows] == [True, False, False]
+    assert "checksum" in rows[0].error
+    assert rows[1].records == [record(1)]
+
+
+def test_an_unreadable_row_is_set_aside_and_kept_over_restarts(tmp_path: Path) -> None:
     path = tmp_path / "spool.db"
     run(path, lambda spool: spool.put([record(1)]))
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE spool SET records = zeroblob(20)")
+    damage_row(path)
+
+    async def act(spool: Spool) -> None:
+        await spool.set_aside((await rows_of(spool))[0], [])
+        assert (spool.deliveries, spool.set_aside_rows) == (0, 1)
+
+    run(path, act)
+    spool = opened(path)
+    assert (spool.deliveries, spool.set_aside_rows) == (0, 1)
+    assert spool.bytes == 20
+    assert metrics.spool_set_aside._value.get() == 1
+    asyncio.run(spool.close())
+
+
+def test_a_delivery_becomes_parts_of_one_topic_and_of_bounded_size(tmp_path: Path) -> None:
+    records = [record(number, 1000)._replace(topic=f"t{number % 3}") for number in range(6000)]
+
+    async def act(spool: Spool) -> list[Spooled]:
+        await spool.put(records)
+        return await rows_of(spool)
+
+    rows = run(tmp_path / "spool.db", act, max_bytes=100 * MIB)
+    assert all(row.size <= PART_BYTES for row in rows)
+    assert all({one.topic for one in row.records} == {row.topic} for row in rows)
+    assert sorted(one.value for row in rows for one in row.records) == sorted(one.value for one in records)
+
+
+def test_a_put_that_is_given_up_before_its_commit_leaves_nothing(tmp_path: Path) -> None:
+    async def act(spool: Spool) -> None:
+        blocked = threading.Event()
+        spool._thread.submit(blocked.wait)
+        first = asyncio.create_task(spool.put([record(1)]))
+        await asyncio.sleep(0)
+        second = asyncio.create_task(spool.put([record(2)]))
+        await asyncio.sleep(0)
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+        blocked.set()
+        await first
+        await spool.put([record(3)])
+        assert await drain(spool) == [record(1), record(3)]
+        assert spool.trouble() is None
+
+    run(tmp_path / "spool.db", act)
+
+
+def test_the_age_of_the_oldest_is_told_from_the_first_delivery_on(tmp_path: Path) -> None:
+    async def act(spool: Spool) -> None:
+        assert metrics.spool_oldest._value.get() == 0
+        await spool.put([record(1)])
+        assert spool.oldest is not None
+        assert metrics.spool_oldest._value.get() == spool.oldest.stored_at > 0
+        await spool.put([record(2)])
+        first = spool.oldest
+        await spool.remove((await rows_of(spool))[:1])
+        assert spool.oldest.stored_at > first.stored_at
+        await drain(spool)
+        assert spool.oldest is None
+        assert metrics.spool_oldest._value.get() == 0
+
+    run(tmp_path / "spool.db", act)
+
+
+def test_folder_and_files_belong_to_one_user_alone(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "spool.db"
+
+    async def act(spool: Spool) -> None:
+        await spool.put([record(1)])
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+        files = list(path.parent.iterdir())
+        assert {file.name for file in files} >= {"spool.db", "spool.db-wal"}
+        assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+
+    run(path, act)
+    path.chmod(0o644)
+    run(path, drain)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def old_spool(path: Path, deliveries: list[list[Record]]) -> None:
+    """A spool as 0.1 wrote it."""
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    connection.execute(
+        "CREATE TABLE spool (id INTEGER PRIMARY KEY AUTOINCREMENT, stored_at REAL NOT NULL,"
+        " checksum INTEGER NOT NULL, records BLOB NOT NULL) STRICT"
+    )
+    for records in deliveries:
+        body = encode(records)
+        connection.execute(
+            "INSERT INTO spool (stored_at, checksum, records) VALUES (?, ?, ?)", (7.0, zlib.crc32(body), body)
+        )
+    connection.commit()
     connection.close()
-    with pytest.raises(ValueError, match="checksum"):
-        run(path, drain)
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_spool_of_the_first_version_is_brought_over(tmp_path: Path, torn: bool) -> None:
+    path = tmp_path / "spool.db"
+    old_spool(path, [[record(number, 1000), record(number)] for number in range(400)])
+    if torn:
+        with path.open("r+b") as file:
+            file.truncate(path.stat().st_size - 50_000)
+    found = run(path, drain)
+    if not torn:
+        assert found == [one for number in range(400) for one in (record(number, 1000), record(number))]
+    assert len(found) > 600
+    assert run(path, rows_of) == []
+
+
+def test_a_spool_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+    run(path, lambda spool: spool.put([record(1)]))
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {LAYOUT + 1}")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StartupError, match="newer connector"):
+        opened(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_breaks_while_it_is_open_is_salvaged_on_the_spot(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+
+    async def put(spool: Spool) -> None:
+        for number in range(400):
+            await spool.put([record(number, 1000)])
+
+    async def act(spool: Spool) -> list[Record]:
+        with path.open("r+b") as file:
+            file.seek(path.stat().st_size // 2)
+            file.write(b"\xff" * 40_000)
+        rows = await rows_of(spool)
+        await spool.put([record(999)])
+        return [one for row in rows + await rows_of(spool) for one in row.records]
+
+    run(path, put)
+    found = run(path, act)
+    assert record(0, 1000) in found
+    assert record(399, 1000) in found
+    assert record(999) in found
+    assert len(set(map(str, found))) > 300
+
+
+@pytest.mark.parametrize("dies_in", ["keep_aside", "complete", "finish"])
+def test_a_salvage_that_is_cut_off_is_done_again_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_in: str
+) -> None:
+    path = tmp_path / "spool.db"
+
+    async def put(spool: Spool) -> None:
+        for number in range(400):
+            await spool.put([record(number, 1000)])
+
+    run(path, put)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 50_000)
+
+    def die(path: Path, *_: str) -> Path:
+        if dies_in != "finish" or path.with_name(path.name + salvage.BUILT).exists():
+            raise OSError("cut off")
+        return path
+
+    with monkeypatch.context() as patch:
+        patch.setattr(salvage, dies_in, die)
+        with pytest.raises(StartupError):
+            opened(path)
+    found = run(path, drain)
+    assert len(found) > 300
 
 
 def test_a_file_that_is_no_database_is_put_aside(tmp_path: Path) -> None:
@@ -221,4 +425,4 @@ def test_any_record_comes_back_as_it_went_in(
         await spool.put(records)
         return await drain(spool)
 
-    assert run(path, act) == records
+    assert run(path, act) == sorted(records, key=lambda one: one.topic)  # each topic in its order
