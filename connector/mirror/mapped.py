@@ -168,6 +168,7 @@ class Reading:
         Raises ``Poison`` for a value that a column cannot hold and for a key that is not there.
         """
         found = []
+        event_id, source = event.identity
         for index, row in enumerate(rows if self._each is None else list(_spread(rows, self._each))):
             pool, sound = self._pool(event, row)
             for table, required, key_of, cells_of in self._picks:
@@ -177,7 +178,7 @@ class Reading:
                 if required is not None and None in required(pool):
                     continue
                 if key_of is None:
-                    key: Cells = (event.event_id, index)
+                    key: Cells = (event_id, index, source)
                 else:
                     key = key_of(pool)
                     if not sound:

@@ -25,16 +25,12 @@ from sqlalchemy.orm import registry
 from sqlalchemy.types import TypeEngine, UserDefinedType
 from sqlmodel import Field, SQLModel
 
-from connector.mirror.ledger import untold
+from connector.mirror.ledger import unkeyed
 from connector.mirror.mapped import MappedColumn, MappedTable
 from connector.mirror.mapping import Mapping
 
-# Indexes of former versions: each cost a batch more than any question of the connector's own gained.
-FORMER_INDEXES = (
-    "ix_notifications_delivery_id",
-    "ix_notifications_family_received_at",
-    "ix_notifications_action",
-)
+# Tables of the connector's own; only a step changes the columns and keys of one that is there (steps.py).
+OWN = ("notifications", "dead_letters", "consumer_offsets", "mirror_rules", "mirror_layout")
 
 
 class ExactAny(UserDefinedType[Any]):
@@ -58,6 +54,8 @@ COLUMN_TYPES: dict[str, TypeEngine[Any]] = {
     "integer": COUNT,
 }
 
+SOURCE = "Where the event came from; with event_id its identity."
+
 
 def _own(name: str, type_: TypeEngine[Any], comment: str, **options: Any) -> tuple[str, Column[Any]]:
     options.setdefault("nullable", False)
@@ -67,10 +65,14 @@ def _own(name: str, type_: TypeEngine[Any], comment: str, **options: Any) -> tup
 def _ledger() -> list[tuple[str, Column[Any]]]:
     return [
         _own("event_id", EXACT_TEXT, "<delivery Id>:<index in Notifications>", primary_key=True),
-        _own("delivery_id", EXACT_TEXT, "XTND's Id of the delivery, the same on every attempt."),
-        _own("notification_index", Integer(), "Place in the delivery's Notifications, from 0."),
-        _own("hook", Text(), "Hook that it came in by."),
-        _own("attempt", Integer(), "Which of XTND's attempts is kept here, from 1."),
+        _own(
+            "delivery_id", EXACT_TEXT, "XTND's Id of the delivery, the same on every attempt.", nullable=True
+        ),
+        _own(
+            "notification_index", Integer(), "Place in the delivery's Notifications, from 0.", nullable=True
+        ),
+        _own("hook", Text(), "Hook that it came in by.", nullable=True),
+        _own("attempt", Integer(), "Which of XTND's attempts is kept here, from 1.", nullable=True),
         _own("family", Text(), "Family of the action; unrouted when no family claims it."),
         _own("action", Text(), "XTND's Action."),
         _own("entity_key", EXACT_TEXT, "What the event speaks of; null for unrouted.", nullable=True),
@@ -82,6 +84,8 @@ def _ledger() -> list[tuple[str, Column[Any]]]:
         _own("kafka_partition", Integer(), "Where the record stands on Kafka: partition."),
         _own("kafka_offset", COUNT, "Where the record stands on Kafka: offset."),
         _own("mirrored_at", INSTANT, "When it was committed here (UTC)."),
+        # Last, where a step adds it too; and last in the key, because ids tell events apart at once.
+        _own("source", EXACT_TEXT, SOURCE, primary_key=True),
     ]
 
 
@@ -112,10 +116,19 @@ def _offsets() -> list[tuple[str, Column[Any]]]:
         _own("next_offset", COUNT, "The first offset that the mirror does not hold yet."),
         _own("records_lost", COUNT, "Offsets that Kafka no longer held when they were wanted."),
         _own("updated_at", INSTANT, "When it last moved (UTC)."),
+        _own("topic_id", Text(), "Kafka's id of the topic, so that one re-created is known.", nullable=True),
     ]
 
 
-def _written_columns() -> list[tuple[str, Column[Any]]]:
+def _layout() -> list[tuple[str, Column[Any]]]:
+    return [
+        _own("version", Integer(), "Layout of the connector's own tables.", primary_key=True),
+        _own("connector", Text(), "Version of the connector that made it."),
+        _own("made_at", INSTANT, "Since when the tables have it (UTC)."),
+    ]
+
+
+def _rules() -> list[tuple[str, Column[Any]]]:
     return [
         _own("table_name", EXACT_TEXT, "Table of the mirror.", primary_key=True),
         _own("column_name", EXACT_TEXT, "Column; empty for the table itself.", primary_key=True),
@@ -148,8 +161,11 @@ class Tables:
             "How far the mirror has come on each Kafka partition; moved with the rows.",
             [],
         )
-        self.written = self._model(
-            "mirror_columns", _written_columns(), "Which rule filled which column (connector's own).", []
+        self.rules = self._model(
+            "mirror_rules", _rules(), "Which rule filled which column (connector's own).", []
+        )
+        self.layout = self._model(
+            "mirror_layout", _layout(), "Which layouts the connector's own tables had.", []
         )
         self.mapped = {
             table.name: self._model(table.name, mapped_columns(table), table.description, table.indexes)
@@ -183,11 +199,12 @@ class Tables:
 def _add_ledger_indexes(ledger: Table) -> None:
     """Two that cost a batch next to nothing: for a stretch of time, and for what no entity key finds."""
     Index(
-        "ix_notifications_untold",
+        "ix_notifications_unkeyed",
         ledger.c.action,
         ledger.c.event_id,
-        postgresql_where=text(untold("postgresql")),
-        sqlite_where=text(untold("sqlite")),
+        ledger.c.source,
+        postgresql_where=text(unkeyed("postgresql")),
+        sqlite_where=text(unkeyed("sqlite")),
     )
     Index(
         "ix_notifications_received_at",
@@ -205,7 +222,9 @@ def _attribute(column: str) -> str:
 def mapped_columns(table: MappedTable) -> list[tuple[str, Column[Any]]]:
     """Columns of a mapped table in the order in which ``SELECT *`` shows them."""
     columns = [_mapped(column, primary_key=True, nullable=False) for column in table.key]
-    columns += [_mapped(column) for column in table.columns]
+    # A history's source stands last, where a step adds it too.
+    last = [columns.pop()] if table.kind == "history" else []
+    columns += [_mapped(column) for column in table.columns] + last
     if table.kind == "state":
         columns += state_columns()
         columns += [_version(column) for column in table.columns if column.version]

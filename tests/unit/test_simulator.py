@@ -276,7 +276,7 @@ def test_expected_events_are_those_that_the_gateway_reads_in_the_body(tmp_path):
     deliveries = [*run(7, 500), odd]
     path = written(tmp_path / "journal", *(entry(delivery, 202) for delivery in deliveries))
     read = [
-        verify.ExpectedEvent(delivery.delivery_id, index, notification.action, notification.details)
+        verify.ExpectedEvent(delivery.delivery_id, "", index, notification.action, notification.details)
         for delivery in deliveries
         for index, raw in enumerate(events.parse_delivery(wire.render(delivery, 1)).notifications)
         for notification in [events.parse_notification(raw)]
