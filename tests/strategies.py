@@ -292,11 +292,11 @@ def sent_sets(draw: Callable[..., Any], *, max_size: int = 12) -> list[Sent]:
         sent.append(Sent(delivery, number % 2, action, details, copies))
         # Somebody posts the same Id and index by another hook, now and then at the same instant.
         if draw(few([False, False, True])):
-            action, details = draw(notifications)
+            other_action, other_details = draw(notifications)
             at = (at - MINUTE, at, at)[draw(st.integers(0, 2))]
             other = tuple((attempt, at, at + place) for place, attempt in enumerate(attempts))
             hook = draw(few(["second", "Xtnd-2", "_"]))
-            sent.append(Sent(delivery, number % 2, action, details, other, hook))
+            sent.append(Sent(delivery, number % 2, other_action, other_details, other, hook))
     return sent
 
 

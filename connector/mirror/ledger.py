@@ -24,11 +24,11 @@ class Placed(msgspec.Struct, frozen=True, gc=False):
     offset: int
 
 
-def encoded(dialect: str, placed: Sequence[Placed]) -> Encoded:
-    """Events as rows of the ledger, in the order of ``statements.LEDGER``."""
+def encoded(dialect: str, ids: Sequence[str], sources: Sequence[str], placed: Sequence[Placed]) -> Encoded:
+    """Events, with their identities, as rows of the ledger, in the order of ``statements.LEDGER``."""
     said = [one.event for one in placed]
-    values: list[list[Any]] = [
-        [event.event_id for event in said],
+    values: list[Sequence[Any]] = [
+        ids,
         [event.delivery_id for event in said],
         [event.index for event in said],
         [event.hook for event in said],
@@ -43,14 +43,14 @@ def encoded(dialect: str, placed: Sequence[Placed]) -> Encoded:
         [one.topic for one in placed],
         [one.partition for one in placed],
         [one.offset for one in placed],
-        [event.source for event in said],
+        sources,
     ]
     return encode(dialect, LEDGER, values)
 
 
-def encoded_identities(dialect: str, identities: Iterable[Identity]) -> Encoded:
+def encoded_identities(dialect: str, ids: Sequence[str], sources: Sequence[str]) -> Encoded:
     """Identities of events, at least one, ready for ``known``."""
-    return encode(dialect, IDENTITY, list(zip(*identities, strict=True)))
+    return encode(dialect, IDENTITY, [ids, sources])
 
 
 def known(connection: Connection, identities: Encoded) -> set[Identity]:
@@ -89,7 +89,8 @@ def restate(connection: Connection, better: Sequence[Placed], mirrored_at: int) 
     names = [name for name, _ in LEDGER if name not in ("event_id", "source")]
     sets = ", ".join(f"{name} = excluded.{name}" for name in (*names, "mirrored_at"))
     after = f"ON CONFLICT (event_id, source) DO UPDATE SET {sets}"
-    rows = encoded(connection.dialect.name, better)
+    ids, sources = zip(*[one.event.identity for one in better], strict=True)
+    rows = encoded(connection.dialect.name, ids, sources, better)
     run(connection, INSERT, rows, after, [("timestamp", mirrored_at)])
 
 

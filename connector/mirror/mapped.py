@@ -68,7 +68,7 @@ class MappedColumn:
     merge: Merge
     description: str = ""
     indexed: bool = False
-    # Compared by value instead of by the event's place in time: min and max of numbers.
+    # Compared by value instead of by the event's version: min and max of numbers.
     ranked: bool = False
     # The rule as written, so that a change of it can be seen (schema.py).
     written: str = ""
@@ -168,7 +168,6 @@ class Reading:
         Raises ``Poison`` for a value that a column cannot hold and for a key that is not there.
         """
         found = []
-        event_id, source = event.identity
         for index, row in enumerate(rows if self._each is None else list(_spread(rows, self._each))):
             pool, sound = self._pool(event, row)
             for table, required, key_of, cells_of in self._picks:
@@ -178,7 +177,7 @@ class Reading:
                 if required is not None and None in required(pool):
                     continue
                 if key_of is None:
-                    key: Cells = (event_id, index, source)
+                    key: Cells = (event.event_id, index, event.source)
                 else:
                     key = key_of(pool)
                     if not sound:

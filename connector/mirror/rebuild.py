@@ -11,11 +11,15 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import DBAPIError
+
+from connector.errors import StartupError
 
 log = structlog.get_logger(__name__)
 
 PAGE = 100_000  # rows that are copied between two looks at the clock
 REPORT_SECONDS = 10.0
+DEPENDENT_OBJECTS = "2BP01"
 
 
 def add_to_key(
@@ -64,11 +68,27 @@ def _alter(
         f"DROP CONSTRAINT {quoted(str(key['name']))}",
         f"ADD CONSTRAINT {quoted(str(key['name']))} PRIMARY KEY ({columns})",
     ]
-    connection.exec_driver_sql(f"ALTER TABLE {name} {', '.join(changes)}")
+    with _dependents_named(table):
+        connection.exec_driver_sql(f"ALTER TABLE {name} {', '.join(changes)}")
     if comment:
         connection.exec_driver_sql(
             f"COMMENT ON COLUMN {name}.{quoted(column)} IS {literal(connection, comment)}"
         )
+
+
+@contextmanager
+def _dependents_named(table: str) -> Iterator[None]:
+    """Name what readers built on a key, such as a view that groups by it, when that stops the change."""
+    try:
+        yield
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != DEPENDENT_OBJECTS:
+            raise
+        detail = str(error.orig).partition("DETAIL:")[2].partition("HINT:")[0].strip()
+        raise StartupError(
+            f"The key of the table {table} cannot be changed, because something was built on it: {detail}.",
+            "drop what is named, start the worker, and make it again",
+        ) from error
 
 
 def _make_again(
@@ -84,7 +104,8 @@ def _make_again(
     made = f"{table}__made"
     connection.exec_driver_sql(f"CREATE TABLE {quoted(made)} ({', '.join(listed)}) STRICT")
     insert = f"INSERT INTO {quoted(made)} ({', '.join((*names, quoted(column)))})"
-    _copy(connection, table, f"{insert} SELECT {', '.join((*names, value))} FROM {quoted(table)}")
+    select = f"SELECT {', '.join((*names, value))} FROM {quoted(table)}"
+    _copy(connection, table, made, f"{insert} {select}", ", ".join(key))
     with _views_left_alone(connection):
         connection.exec_driver_sql(f"DROP TABLE {quoted(table)}")
         connection.exec_driver_sql(f"ALTER TABLE {quoted(made)} RENAME TO {quoted(table)}")
@@ -100,16 +121,21 @@ def _declared(column: Any, nullable: Collection[str]) -> str:
     return declared + (" NOT NULL" if column.notnull and column.name not in nullable else "")
 
 
-def _copy(connection: Connection, table: str, insert: str) -> None:
-    """Copy rows in the order in which they were written, and say how far it is."""
-    last = connection.exec_driver_sql(f"SELECT MAX(rowid) FROM {quoted(table)}").scalar_one() or 0
-    report_at = time.monotonic() + REPORT_SECONDS
-    for start in range(0, last, PAGE):
-        connection.exec_driver_sql(
-            f"{insert} WHERE {quoted(table)}.rowid > ? AND {quoted(table)}.rowid <= ?", (start, start + PAGE)
-        )
+def _copy(connection: Connection, table: str, made: str, insert: str, key: str) -> None:
+    """Copy rows in the order of their key, so that the new index is written from end to end.
+
+    Says now and then how far it is.
+    """
+    count = connection.exec_driver_sql(f"SELECT COUNT(*) FROM {quoted(table)}").scalar_one()
+    report_at, copied = time.monotonic() + REPORT_SECONDS, 0
+    query = f"SELECT {key} FROM {quoted(made)} ORDER BY rowid DESC LIMIT 1"
+    while copied < count:
+        last = connection.exec_driver_sql(query).fetchone()
+        after = f"WHERE ({key}) > ({', '.join('?' * len(last))})" if last else ""
+        page = f"{insert} {after} ORDER BY {key} LIMIT {PAGE}"
+        copied += connection.exec_driver_sql(page, tuple(last or ())).rowcount
         if time.monotonic() >= report_at:
-            log.info("changing a table", table=table, done=f"{start / last:.0%}")
+            log.info("changing a table", table=table, done=f"{copied / count:.0%}")
             report_at = time.monotonic() + REPORT_SECONDS
 
 

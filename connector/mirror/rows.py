@@ -44,20 +44,23 @@ class Rows:
 def rows_of(dialect: str, mapping: Mapping, items: Sequence[Item]) -> Rows:
     """Work out what events come to."""
     distinct = _distinct(items)
+    ids, sources = zip(*distinct, strict=True)
     placed = [item.placed for item in distinct.values()]
     return Rows(
         items,
         distinct,
-        ledger.encoded_identities(dialect, distinct),
-        ledger.encoded(dialect, placed),
+        ledger.encoded_identities(dialect, ids, sources),
+        ledger.encoded(dialect, ids, sources, placed),
         _joins(dialect, mapping, distinct.values()),
     )
 
 
 def _distinct(items: Sequence[Item]) -> dict[Identity, Item]:
-    """Each event once, in the order of their ids and sources, as the indexes have them."""
+    """Each event once, in the order of their ids, as the indexes have them."""
     found: dict[Identity, Item] = {}
-    for identity, item in sorted([(item.placed.event.identity, item) for item in items], key=itemgetter(0)):
+    # By the ids alone: to compare pairs costs more than all else that identities do.
+    for event_id, item in sorted([(item.placed.event.event_id, item) for item in items], key=itemgetter(0)):
+        identity = (event_id, item.placed.event.source)
         other = found.get(identity)
         if other is None or item.placed.event.copy_rank < other.placed.event.copy_rank:
             found[identity] = item

@@ -22,9 +22,10 @@ from connector.mirror import filling, rules, steps, view_schema, views
 from connector.mirror.database import transaction
 from connector.mirror.mapped import MappedColumn, MappedTable
 from connector.mirror.mapping import Mapping
+from connector.mirror.own_tables import OWN
 from connector.mirror.rules import fingerprint
 from connector.mirror.statements import quoted
-from connector.mirror.tables import OWN, Tables, column_ddl
+from connector.mirror.tables import Tables, column_ddl
 
 __all__ = ["Filled", "ddl", "ensure", "fingerprint", "state"]
 

@@ -28,6 +28,7 @@ from connector.mirror.database import lock_schema, transaction
 log = structlog.get_logger(__name__)
 
 FIRST = 1
+QUERY_SHOWN = 200  # characters
 RECORD = (("version", "integer"), ("connector", "text"), ("made_at", "timestamp"))
 
 
@@ -64,10 +65,26 @@ def _take_next(engine: Engine, mapped: Collection[str]) -> bool:
             return False
         started = time.monotonic()
         log.info("changing the layout of the store", version=step.version, why=step.what)
+        _report_holders(connection)
         step.act(connection, mapped)
         record(connection, step.version)
     log.info("layout changed", version=step.version, seconds=round(time.monotonic() - started, 1))
     return True
+
+
+def _report_holders(connection: Connection) -> None:
+    """Name who holds tables that a step may have to wait for: a report that runs for long, say."""
+    if connection.dialect.name != "postgresql":
+        return
+    query = """
+        SELECT DISTINCT activity.pid, activity.usename, activity.query
+        FROM pg_locks AS held
+        JOIN pg_class AS class ON class.oid = held.relation AND class.relkind = 'r'
+        JOIN pg_stat_activity AS activity ON activity.pid = held.pid
+        WHERE class.relnamespace = current_schema()::regnamespace AND held.pid <> pg_backend_pid()
+    """
+    for pid, user, statement in connection.exec_driver_sql(query).fetchall():
+        log.warning("waiting for a reader of the tables", pid=pid, user=user, query=statement[:QUERY_SHOWN])
 
 
 def lock_for_change(connection: Connection) -> None:

@@ -64,7 +64,7 @@ class Sender:
         self._session = session
         # As registered: the query string stays to the letter.
         self._url = URL(options.url, encoded=True)
-        self._source = _source(self._url)
+        self._source = source_of(self._url)
         self._options = options
         self._journal = log
         self._tally = tally
@@ -240,7 +240,7 @@ async def session(parallel: int) -> AsyncIterator[aiohttp.ClientSession]:
         yield client
 
 
-def _source(url: URL) -> str:
+def source_of(url: URL) -> str:
     """The source of what is posted to a callback URL; empty where the path is no hook's."""
     _, found, hook = url.path.rpartition(events.source_of(""))
     return events.source_of(hook) if found and hook and "/" not in hook else ""

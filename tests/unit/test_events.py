@@ -214,6 +214,7 @@ FOREIGN = {
     "attempt zero": (record(attempt=0), "foreign-event"),
     "an id of something else": (record(id="other:2"), "foreign-event"),
     "a delivery id with a blank": (record(deliveryid="a b", id="a b:2"), "foreign-event"),
+    "a source that is not its hook's": (record(source="/webhooks/other"), "foreign-event"),
     "no action": (record(action=""), "foreign-event"),
     "no family": (record(family=""), "foreign-event"),
 }  # fmt: skip
