@@ -49,6 +49,7 @@ class Maker:
         attempt: int = 1,
         received: int | None = None,
         properties: str = "{}",
+        hook: str = "xtnd",
     ) -> Event:
         """An event as the gateway would make it; ``details`` is data, or JSON text as bytes."""
         raw = details if isinstance(details, bytes) else json.dumps(details).encode()
@@ -57,7 +58,7 @@ class Maker:
         return Event(
             delivery_id=delivery,
             index=index,
-            hook="xtnd",
+            hook=hook,
             attempt=attempt,
             family=route.family,
             action=action,
@@ -125,7 +126,7 @@ class Mirror(Maker):
         """Take all rows away, keep the schema."""
         with database.transaction(self.engine) as connection:
             for name in inspect(connection).get_table_names():
-                if name != "mirror_columns":
+                if name not in ("mirror_rules", "mirror_layout"):
                     connection.exec_driver_sql(f"DELETE FROM {quoted(name)}")
 
     def content(self) -> dict[str, list[tuple[Any, ...]]]:
@@ -271,6 +272,7 @@ class Sent(msgspec.Struct, frozen=True):
     action: str
     details: Any
     copies: tuple[tuple[int, int, int], ...]
+    hook: str = "xtnd"
 
 
 @st.composite
@@ -286,7 +288,15 @@ def sent_sets(draw: Callable[..., Any], *, max_size: int = 12) -> list[Sent]:
             (attempt, at + draw(few([-MINUTE, 0, MINUTE])), at + place * MINUTE)
             for place, attempt in enumerate(attempts)
         )
-        sent.append(Sent(f"{'ba-c'[number // 2 % 4]}{number // 2}", number % 2, action, details, copies))
+        delivery = f"{'ba-c'[number // 2 % 4]}{number // 2}"
+        sent.append(Sent(delivery, number % 2, action, details, copies))
+        # Somebody posts the same Id and index by another hook, now and then at the same instant.
+        if draw(few([False, False, True])):
+            other_action, other_details = draw(notifications)
+            at = (at - MINUTE, at, at)[draw(st.integers(0, 2))]
+            other = tuple((attempt, at, at + place) for place, attempt in enumerate(attempts))
+            hook = draw(few(["second", "Xtnd-2", "_"]))
+            sent.append(Sent(delivery, number % 2, other_action, other_details, other, hook))
     return sent
 
 
@@ -300,17 +310,18 @@ def copies_of(maker: Maker, sent: Sent) -> list[Event]:
             attempt=attempt,
             at=occurred,
             received=received,
+            hook=sent.hook,
         )
         for attempt, occurred, received in sent.copies
     ]
 
 
 def distinct(said: Sequence[Event]) -> list[Event]:
-    """One event for each id: the copy that counts."""
-    best: dict[str, Event] = {}
+    """One event for each identity: the copy that counts."""
+    best: dict[events.Identity, Event] = {}
     for event in said:
-        if event.event_id not in best or event.copy_rank < best[event.event_id].copy_rank:
-            best[event.event_id] = event
+        if event.identity not in best or event.copy_rank < best[event.identity].copy_rank:
+            best[event.identity] = event
     return list(best.values())
 
 

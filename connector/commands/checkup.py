@@ -6,9 +6,9 @@ from pathlib import Path
 
 from connector.clocks import CURE, LIMIT_SECONDS
 from connector.config import Config
-from connector.errors import ConnectorError, KafkaOutage
+from connector.errors import ConnectorError, KafkaOutage, StartupError
 from connector.kafka import topics
-from connector.mirror import database, schema
+from connector.mirror import database, schema, steps
 from connector.mirror import verify as mirror_verify
 from connector.mirror.mapping import Mapping
 from connector.simulator import verify as journal_verify
@@ -83,6 +83,9 @@ def _examine_database(config: Config) -> Iterator[Result]:
         engine = database.connect(config.database)
         state = schema.state(engine, mapping)
         ahead = database.clock_distance(engine)
+    except StartupError as error:  # it answers, but what it holds is not for this connector
+        yield Result(where, error.what, error.cure)
+        return
     except ConnectorError as error:
         yield Result(where, str(error), _database_cure(str(error)))
         return
@@ -114,11 +117,12 @@ def verify(config: Config, journal: Path | None) -> tuple[list[str], int]:
     """What differs from the fold of the ledger, and how many events the ledger holds."""
     mapping = Mapping(config)
     engine = database.connect(config.database)
+    steps.require(engine)
     found = mirror_verify.differences(engine, mapping)
     if journal is not None:
-        must = {event.event_id for event in journal_verify.must(journal)}
+        must = {event.identity for event in journal_verify.must(journal)}
         found += [
-            f"{event_id}: acknowledged, but not in the ledger"
-            for event_id in mirror_verify.missing(engine, must)
+            f"{event_id} of {source or 'any hook'}: acknowledged, but not in the ledger"
+            for event_id, source in mirror_verify.missing(engine, must)
         ]
     return found, mirror_verify.count(engine)

@@ -65,10 +65,10 @@ def rehearsal(would: Outcome, rehearsed: Rehearsed) -> Told:
         "would_publish": [_published(plan) for plan in would.done],
         "would_stay_parked": [_still_bad(plan) for plan in would.still_bad],
         "refused": refusals(would.refused),
-        "already_mirrored": sorted(rehearsed.known),
+        "already_mirrored": [event_id for event_id, _ in sorted(rehearsed.known)],
         "worker_would_park": [
-            {"event_id": event_id, "reason": poison.reason, "error": poison.error}
-            for event_id, poison in rehearsed.refused.items()
+            {"event_id": event_id, "source": source, "reason": poison.reason, "error": poison.error}
+            for (event_id, source), poison in rehearsed.refused.items()
         ],
         "changes": [_change(change) for change in rehearsed.changes],
     }
@@ -203,10 +203,10 @@ def _went(plan: Plan, verb: str) -> str:
 
 
 def _print_changes(out: Console, rehearsed: Rehearsed) -> None:
-    for event_id, poison in rehearsed.refused.items():
+    for (event_id, _), poison in rehearsed.refused.items():
         line = f"\n{plain(event_id)} would be parked by the worker: {plain(str(poison))}"
         out.print(Text(line, style="red"), soft_wrap=True)
-    for event_id in sorted(rehearsed.known):
+    for event_id, _ in sorted(rehearsed.known):
         out.print(Text(f"\n{plain(event_id)} is in the mirror already."), soft_wrap=True)
     if not rehearsed.changes:
         out.print("\nNo row would change.")

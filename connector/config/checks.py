@@ -15,7 +15,7 @@ Located = Callable[[Callable[[Location], str]], Finding]
 
 # Columns that every state table has by itself (mirror.md, part 4) and what keeps late events late.
 STATE_COLUMNS = ("first_seen_at", "as_of", "last_action", "last_event_id", "event_count", "last_version")
-HISTORY_COLUMNS = ("event_id", "row_index")
+HISTORY_COLUMNS = ("event_id", "row_index", "source")
 VERSION_SUFFIX = "__version"
 # PostgreSQL's names have at most 63 bytes, and a column's version column is named after it.
 MAX_COLUMN_NAME = 63 - len(VERSION_SUFFIX)
@@ -23,7 +23,14 @@ MAX_CONSTANT_TEXT = 250
 DATABASE = re.compile(r"(?:sqlite|postgres|postgresql)(?:\+[a-z0-9_]+)?://")
 # The family of an action that no family claims.
 UNROUTED = "unrouted"
-OWN_TABLES = ("notifications", "dead_letters", "consumer_offsets", "mirror_columns", "mirror_status")
+OWN_TABLES = (
+    "notifications",
+    "dead_letters",
+    "consumer_offsets",
+    "mirror_rules",
+    "mirror_layout",
+    "mirror_status",
+)
 
 
 def check(config: Config, *, with_secrets: bool = True) -> Iterator[Located]:
@@ -138,7 +145,7 @@ def _table(config: Config, name: str, table: Table) -> Iterator[Located]:
     if table.kind == "state" and not table.key:
         yield _finding(at, f"the state table {name!r} has no key", "Say under key what identifies a row.")
     if table.kind == "history" and table.key:
-        what = "a history table's key is always event_id, row_index"
+        what = "a history table's key is always event_id, row_index, source"
         yield _finding((*at, "key"), what, "Move these to columns.")
     for key, source in table.key.items():
         yield from _source((*at, "key", key), table, source)

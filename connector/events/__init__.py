@@ -17,9 +17,11 @@ from connector.events.event import (
     UNROUTED,
     CloudEvent,
     Event,
+    Identity,
     decode,
     encode,
     occurred_at,
+    source_of,
 )
 from connector.events.instants import (
     EARLIEST,
@@ -65,6 +67,7 @@ __all__ = [
     "DeadLetter",
     "Delivery",
     "Event",
+    "Identity",
     "Notification",
     "OversizedDelivery",
     "compact",
@@ -84,5 +87,6 @@ __all__ = [
     "read_json",
     "refuse_nul",
     "row_objects",
+    "source_of",
     "value_at",
 ]

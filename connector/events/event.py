@@ -1,6 +1,7 @@
 """Events: one notification of one delivery is one event (mirror.md, part 1), a CloudEvent on Kafka."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -12,6 +13,9 @@ from connector.events.values import JSON_ERRORS
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json; charset=UTF-8")
 TYPE_PREFIX = "com.extendcommerce.xtnd."
 UNROUTED = "unrouted"
+
+# (event_id, source): an event that another hook received is another event (mirror.md, part 1).
+Identity = tuple[str, str]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,18 +42,30 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.delivery_id}:{self.index}"
 
     @property
+    def source(self) -> str:
+        """Where it came from, as a CloudEvent says it."""
+        return source_of(self.hook)
+
+    @property
+    def identity(self) -> Identity:
+        """What makes it the same event; the id first, because ids tell events apart at once."""
+        return (f"{self.delivery_id}:{self.index}", source_of(self.hook))
+
+    @property
     def kafka_key(self) -> bytes:
         """The entity key; the delivery's Id where no entity is known, so that no record is keyless."""
         return (self.entity_key or self.delivery_id).encode()
 
     @property
     def version(self) -> str:
-        """Text that sorts, byte by byte, as events do: (occurred_at, delivery Id, index).
+        """Text that sorts, byte by byte, as events do: (occurred_at, delivery Id, index, source).
 
-        The blank sorts below every character that an Id may hold.
+        The blank sorts below every character that an Id may hold; instant and index have one width,
+        and the source, which may hold any character, comes last.
         """
         # Half the price of a format, and every event has one.
-        return f"{str(self.occurred_at).zfill(16)} {self.delivery_id} {str(self.index).zfill(6)}"
+        at, index = str(self.occurred_at).zfill(16), str(self.index).zfill(6)
+        return f"{at} {self.delivery_id} {index} {source_of(self.hook)}"
 
     @property
     def copy_rank(self) -> tuple[int, int]:
@@ -83,6 +99,12 @@ _any_json = msgspec.json.Decoder(msgspec.Raw)
 _encoder = msgspec.json.Encoder()
 
 
+@lru_cache(maxsize=1024)  # hooks are few, and every event asks
+def source_of(hook: str) -> str:
+    """The source of a hook's events: the path that it is posted to."""
+    return f"/webhooks/{hook}"
+
+
 def occurred_at(received_at: int, attempt: int, schedule_seconds: Sequence[float]) -> int:
     """Best estimate of when it happened: receipt minus XTND's retry schedule (mirror.md, part 1)."""
     step = min(attempt, len(schedule_seconds)) - 1
@@ -96,7 +118,7 @@ def encode(event: Event) -> bytes:
         CloudEvent(
             specversion="1.0",
             id=event.event_id,
-            source=f"/webhooks/{event.hook}",
+            source=event.source,
             type=TYPE_PREFIX + event.action,
             subject=event.entity_key if event.entity_key is not None else msgspec.UNSET,
             time=received_at if event.occurred_at == event.received_at else iso(event.occurred_at),
@@ -154,9 +176,10 @@ def _check(event: Event, cloud: CloudEvent) -> None:
         and 0 <= event.occurred_at <= MAX_INSTANT
         and 0 <= event.received_at <= MAX_INSTANT
         and cloud.id == event.event_id
+        and cloud.source == event.source
         and event.action
         and event.family
     )
     if not sound:
-        what = "its id, deliveryid, deliveryindex, attempt, time, action and family do not fit together"
-        raise Poison("foreign-event", f"The record is a CloudEvent, but {what}.")
+        what = "its id, source, hook, deliveryid, deliveryindex, attempt, time, action and family"
+        raise Poison("foreign-event", f"The record is a CloudEvent, but {what} do not fit together.")

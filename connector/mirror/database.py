@@ -137,6 +137,20 @@ def clock_distance(engine: Engine) -> float | None:
     return -outside(theirs, before, after)
 
 
+# Held shared by every batch and alone by a change of the schema.
+SCHEMA_LOCK = 0x58544E44
+
+
+def lock_schema(connection: Connection, *, shared: bool = False) -> None:
+    """Hold the schema as it is (``shared``) or for a change, until the transaction ends.
+
+    On SQLite every transaction is alone by itself.
+    """
+    if connection.dialect.name == "postgresql":
+        kind = "_shared" if shared else ""
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock{kind}(%s)", (SCHEMA_LOCK,))
+
+
 def translate(error: Exception) -> ConnectorError:
     """What a database error means for the caller: ``DatabaseOutage``, ``Poison`` or ``Defect``."""
     original: BaseException = error

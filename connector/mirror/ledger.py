@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from connector.events import Event
-from connector.mirror.batches import Batch, Encoded, add, encode, run
+from connector.events import Event, Identity
+from connector.mirror.batches import Batch, Columns, Encoded, add, encode, run
 from connector.mirror.statements import LEDGER
 
 PAGE = 5000
+IDENTITY = (("event_id", "text"), ("source", "text"))
 INSERT = f"INSERT INTO notifications ({', '.join(name for name, _ in LEDGER)}, mirrored_at)"
 
 
@@ -23,11 +24,11 @@ class Placed(msgspec.Struct, frozen=True, gc=False):
     offset: int
 
 
-def encoded(dialect: str, placed: Sequence[Placed]) -> Encoded:
-    """Events as rows of the ledger, in the order of ``statements.LEDGER``."""
+def encoded(dialect: str, ids: Sequence[str], sources: Sequence[str], placed: Sequence[Placed]) -> Encoded:
+    """Events, with their identities, as rows of the ledger, in the order of ``statements.LEDGER``."""
     said = [one.event for one in placed]
-    values: list[list[Any]] = [
-        [event.event_id for event in said],
+    values: list[Sequence[Any]] = [
+        ids,
         [event.delivery_id for event in said],
         [event.index for event in said],
         [event.hook for event in said],
@@ -42,23 +43,35 @@ def encoded(dialect: str, placed: Sequence[Placed]) -> Encoded:
         [one.topic for one in placed],
         [one.partition for one in placed],
         [one.offset for one in placed],
+        sources,
     ]
     return encode(dialect, LEDGER, values)
 
 
-def encoded_ids(dialect: str, event_ids: Iterable[str]) -> Encoded:
-    """Ids of events, at least one, ready for ``known``."""
-    return encode(dialect, LEDGER[:1], [list(event_ids)])
+def encoded_identities(dialect: str, ids: Sequence[str], sources: Sequence[str]) -> Encoded:
+    """Identities of events, at least one, ready for ``known``."""
+    return encode(dialect, IDENTITY, [ids, sources])
 
 
-def known(connection: Connection, event_ids: Encoded) -> set[str]:
+def known(connection: Connection, identities: Encoded) -> set[Identity]:
     """Which of these events the ledger holds.
 
-    Each Id is looked up by itself, so that no planner may choose to read the whole ledger instead.
+    Each is looked up by itself, so that no planner may choose to read the whole ledger instead.
     """
-    held = "(SELECT event_id FROM notifications WHERE event_id = asked.id)"
-    after = f") SELECT held FROM (SELECT {held} AS held FROM asked) AS found WHERE held IS NOT NULL"
-    return {row[0] for row in run(connection, "WITH asked(id) AS (", event_ids, after)}
+    same = "event_id = asked.id AND source = asked.origin"
+    held = f"(SELECT event_id FROM notifications WHERE {same})"
+    found = f"SELECT {held} AS held, origin FROM asked"
+    after = f") SELECT held, origin FROM ({found}) AS found WHERE held IS NOT NULL"
+    return {(row[0], row[1]) for row in run(connection, "WITH asked(id, origin) AS (", identities, after)}
+
+
+def identities_of(connection: Connection, event_ids: Iterable[str]) -> set[Identity]:
+    """The identities that the ledger holds with these ids, from whatever source."""
+    batch = Batch(IDENTITY[:1], [(event_id,) for event_id in sorted(set(event_ids))])
+    if not batch.rows:
+        return set()
+    before = "SELECT event_id, source FROM notifications WHERE event_id IN ("
+    return {(row[0], row[1]) for row in run(connection, before, batch, ")")}
 
 
 def insert(connection: Connection, rows: Encoded, mirrored_at: int) -> None:
@@ -66,22 +79,23 @@ def insert(connection: Connection, rows: Encoded, mirrored_at: int) -> None:
     add(connection, INSERT, rows, [("timestamp", mirrored_at)])
 
 
-def held(connection: Connection, event_ids: Iterable[str]) -> dict[str, Event]:
+def held(connection: Connection, identities: Iterable[Identity]) -> dict[Identity, Event]:
     """The ledger's copies of these events."""
-    return {event.event_id: event for event in _select(connection, "event_id", event_ids)}
+    return {event.identity: event for event in _select(connection, IDENTITY, identities)}
 
 
 def restate(connection: Connection, better: Sequence[Placed], mirrored_at: int) -> None:
     """Put better copies of known events in the place of the ledger's."""
-    names = [name for name, _ in LEDGER if name != "event_id"]
+    names = [name for name, _ in LEDGER if name not in ("event_id", "source")]
     sets = ", ".join(f"{name} = excluded.{name}" for name in (*names, "mirrored_at"))
-    after = f"ON CONFLICT (event_id) DO UPDATE SET {sets}"
-    rows = encoded(connection.dialect.name, better)
+    after = f"ON CONFLICT (event_id, source) DO UPDATE SET {sets}"
+    ids, sources = zip(*[one.event.identity for one in better], strict=True)
+    rows = encoded(connection.dialect.name, ids, sources, better)
     run(connection, INSERT, rows, after, [("timestamp", mirrored_at)])
 
 
-def untold(dialect: str) -> str:
-    """Events whose entity key does not tell all entities that they speak of; an index holds just these."""
+def unkeyed(dialect: str) -> str:
+    """Events whose entity key does not name all entities that they speak of; an index holds just these."""
     kind = "jsonb_typeof" if dialect == "postgresql" else "json_type"
     return f"{kind}(details) = 'array' OR entity_key IS NULL"
 
@@ -95,13 +109,13 @@ def of_entities(
     its action was in a family by nothing, so all of those come too.
     """
     wanted = set(actions)
-    seen: set[str] = set()
-    for event in _select(connection, "entity_key", entity_keys):
+    seen: set[Identity] = set()
+    for event in _select(connection, (("entity_key", "text"),), [(key,) for key in entity_keys]):
         if event.action in wanted:
-            seen.add(event.event_id)
+            seen.add(event.identity)
             yield event
-    for event in _pages(connection, wanted, f"AND ({untold(connection.dialect.name)})"):
-        if event.event_id not in seen:
+    for event in _pages(connection, wanted, f"AND ({unkeyed(connection.dialect.name)})"):
+        if event.identity not in seen:
             yield event
 
 
@@ -110,11 +124,13 @@ def of_actions(connection: Connection, actions: Iterable[str]) -> Iterator[Event
     return _pages(connection, set(actions), "")
 
 
-def _select(connection: Connection, column: str, values: Iterable[str]) -> Iterator[Event]:
-    batch = Batch(((column, "text"),), [(value,) for value in sorted(set(values))])
+def _select(connection: Connection, columns: Columns, rows: Iterable[tuple[str, ...]]) -> Iterator[Event]:
+    """Events with these values in these text columns."""
+    batch = Batch(columns, sorted(set(rows)))
     if batch.rows:
-        rows = run(connection, f"{_query(connection)} WHERE {column} IN (", batch, ")")
-        yield from map(_event, rows)
+        names = ", ".join(name for name, _ in columns)
+        found = run(connection, f"{_query(connection)} WHERE ({names}) IN (", batch, ")")
+        yield from map(_event, found)
 
 
 def _pages(connection: Connection, actions: set[str], condition: str) -> Iterator[Event]:
@@ -122,13 +138,14 @@ def _pages(connection: Connection, actions: set[str], condition: str) -> Iterato
     mark = "%s" if connection.dialect.name == "postgresql" else "?"
     listed = ", ".join([mark] * len(actions))
     query = (
-        f"{_query(connection)} WHERE event_id > {mark} AND action IN ({listed}) {condition} "
-        f"ORDER BY event_id LIMIT {PAGE}"
+        f"{_query(connection)} WHERE (event_id, source) > ({mark}, {mark}) "
+        f"AND action IN ({listed}) {condition} ORDER BY event_id, source LIMIT {PAGE}"
     )
-    last = ""
-    while rows := connection.exec_driver_sql(query, (last, *sorted(actions))).fetchall():
-        yield from map(_event, rows)
-        last = rows[-1][0]
+    last: Identity = ("", "")
+    while rows := connection.exec_driver_sql(query, (*last, *sorted(actions))).fetchall():
+        found = [_event(row) for row in rows]
+        yield from found
+        last = found[-1].identity
 
 
 def _query(connection: Connection) -> str:

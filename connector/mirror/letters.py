@@ -17,11 +17,12 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Engine, and_, func, inspect, select, true, update
+from sqlalchemy import ColumnElement, Engine, and_, func, literal, select, true, update
 
 from connector import events
 from connector.errors import StartupError
 from connector.events import DeadLetter
+from connector.mirror import steps
 from connector.mirror.database import transaction
 from connector.mirror.mapping import Mapping
 from connector.mirror.tables import Tables
@@ -80,12 +81,8 @@ class Letters:
         self._ledger = tables.table("notifications")
 
     def require(self) -> None:
-        """Raise ``StartupError`` when the mirror has no tables yet."""
-        with transaction(self._engine) as connection:
-            there = inspect(connection).has_table(self._table.name)
-        if not there:
-            cure = "start a worker (connector worker), or name the mirror with --database-url"
-            raise StartupError("This database holds no mirror yet: it has no dead_letters.", cure)
+        """Raise ``StartupError`` when there are no tables yet, or tables of another layout."""
+        steps.require(self._engine)
 
     def ids(self, wanted: Filter) -> list[str]:
         """Ids that fit, newest first."""
@@ -146,7 +143,9 @@ class Letters:
         Without payloads many take little memory; then ``payload`` is empty.
         """
         columns = [column for column in self._table.c if with_payload or column.name != "payload"]
-        known = select(self._ledger.c.event_id).where(self._ledger.c.event_id == self._table.c.event_id)
+        letter, held = self._table.c, self._ledger.c
+        source = literal(events.source_of("")) + letter.hook
+        known = select(held.event_id).where(held.event_id == letter.event_id, held.source == source)
         found: dict[str, Stored] = {}
         with transaction(self._engine) as connection:
             for start in range(0, len(ids), PAGE):

@@ -68,7 +68,7 @@ class MappedColumn:
     merge: Merge
     description: str = ""
     indexed: bool = False
-    # Compared by value instead of by the event's place in time: min and max of numbers.
+    # Compared by value instead of by the event's version: min and max of numbers.
     ranked: bool = False
     # The rule as written, so that a change of it can be seen (schema.py).
     written: str = ""
@@ -177,7 +177,7 @@ class Reading:
                 if required is not None and None in required(pool):
                     continue
                 if key_of is None:
-                    key: Cells = (event.event_id, index)
+                    key: Cells = (event.event_id, index, event.source)
                 else:
                     key = key_of(pool)
                     if not sound:

@@ -98,7 +98,11 @@ def _table(name: str, table: Table, routes: dict[str, tuple[str, ...]]) -> Mappe
     )
     key: tuple[MappedColumn, ...]
     if table.kind == "history":
-        key = (MappedColumn("event_id", "text", "plain"), MappedColumn("row_index", "integer", "plain"))
+        key = (
+            MappedColumn("event_id", "text", "plain"),
+            MappedColumn("row_index", "integer", "plain"),
+            MappedColumn("source", "text", "plain"),
+        )
     else:
         key = tuple(
             MappedColumn(column, "text", "plain", source.description, indexed=True)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from connector import events
 from connector.errors import Poison
-from connector.events import Event
+from connector.events import Event, Identity
 from connector.mirror import ledger
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import translate
@@ -53,12 +53,12 @@ class Change:
 
 @dataclass(slots=True)
 class Rehearsed:
-    """What would change, and the events that the database would refuse, by event id."""
+    """What would change, and the events that the database would refuse."""
 
     changes: list[Change] = field(default_factory=list)
-    refused: dict[str, Poison] = field(default_factory=dict)
+    refused: dict[Identity, Poison] = field(default_factory=dict)
     # Events that the ledger holds already.
-    known: set[str] = field(default_factory=set)
+    known: set[Identity] = field(default_factory=set)
 
 
 class Rehearsal(Sink):
@@ -72,7 +72,7 @@ class Rehearsal(Sink):
         rehearsed = Rehearsed()
         with _undone(self._engine) as connection:
             self._fence_schema(connection)
-            held = ledger.held(connection, [event.event_id for event in said])
+            held = ledger.held(connection, [event.identity for event in said])
             rehearsed.known = set(held)
             touched = self._touched([*said, *held.values()])
             before = {table.name: _rows(connection, table, keys) for table, keys in touched}
@@ -102,7 +102,7 @@ class Rehearsal(Sink):
             meaning = translate(error)
             if not isinstance(meaning, Poison):
                 raise
-            rehearsed.refused[event.event_id] = meaning
+            rehearsed.refused[event.identity] = meaning
 
 
 @contextmanager
@@ -147,14 +147,19 @@ def _rest(row: Values | None, key: Sequence[str]) -> Values | None:
 
 
 def _ledger_changes(
-    connection: Connection, said: Sequence[Event], before: dict[str, Event]
+    connection: Connection, said: Sequence[Event], before: dict[Identity, Event]
 ) -> Iterator[Change]:
-    after = ledger.held(connection, [event.event_id for event in said])
-    for event_id, event in after.items():
-        former = before.get(event_id)
+    after = ledger.held(connection, [event.identity for event in said])
+    for identity, event in after.items():
+        former = before.get(identity)
         if former != event:
             old = None if former is None else _ledger_values(former)
-            yield Change("notifications", {"event_id": event_id}, old, _ledger_values(event))
+            yield Change(
+                "notifications",
+                dict(zip(("event_id", "source"), identity, strict=True)),
+                old,
+                _ledger_values(event),
+            )
 
 
 def _ledger_values(event: Event) -> Values:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from connector.events import Identity
 from connector.mirror import ledger, statements
 from connector.mirror.batches import Encoded, Statement
 from connector.mirror.fold import fold
@@ -33,9 +34,9 @@ class Rows:
     """Events, and what they come to when the ledger holds none of them yet."""
 
     items: Sequence[Item]
-    # Of several copies of one event the one that counts, by event id.
-    distinct: dict[str, Item]
-    ids: Encoded
+    # Of several copies of one event the one that counts.
+    distinct: dict[Identity, Item]
+    identities: Encoded
     ledger: Encoded
     joins: list[Statement]
 
@@ -43,23 +44,26 @@ class Rows:
 def rows_of(dialect: str, mapping: Mapping, items: Sequence[Item]) -> Rows:
     """Work out what events come to."""
     distinct = _distinct(items)
+    ids, sources = zip(*distinct, strict=True)
     placed = [item.placed for item in distinct.values()]
     return Rows(
         items,
         distinct,
-        ledger.encoded_ids(dialect, distinct),
-        ledger.encoded(dialect, placed),
+        ledger.encoded_identities(dialect, ids, sources),
+        ledger.encoded(dialect, ids, sources, placed),
         _joins(dialect, mapping, distinct.values()),
     )
 
 
-def _distinct(items: Sequence[Item]) -> dict[str, Item]:
-    """Each event once, in the order of their Ids, as the indexes have them."""
-    found: dict[str, Item] = {}
+def _distinct(items: Sequence[Item]) -> dict[Identity, Item]:
+    """Each event once, in the order of their ids, as the indexes have them."""
+    found: dict[Identity, Item] = {}
+    # By the ids alone: to compare pairs costs more than all else that identities do.
     for event_id, item in sorted([(item.placed.event.event_id, item) for item in items], key=itemgetter(0)):
-        other = found.get(event_id)
+        identity = (event_id, item.placed.event.source)
+        other = found.get(identity)
         if other is None or item.placed.event.copy_rank < other.placed.event.copy_rank:
-            found[event_id] = item
+            found[identity] = item
     return found
 
 
@@ -79,7 +83,7 @@ def refold(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]
     """Fold these rows of a table anew from the ledger."""
     names = [column.name for column in table.key]
     if table.kind == "history":
-        _refold_history(connection, table, {key[0] for key in keys})
+        _refold_history(connection, table, {(event_id, source) for event_id, _, source in keys})
         return
     statements.delete_keys(connection, table.name, names, keys)
     read, said = reader(table), []
@@ -91,10 +95,10 @@ def refold(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]
         statements.join_states(connection.dialect.name, table, rows).run(connection)
 
 
-def _refold_history(connection: Connection, table: MappedTable, event_ids: set[str]) -> None:
-    statements.delete_keys(connection, table.name, ["event_id"], {(event_id,) for event_id in event_ids})
+def _refold_history(connection: Connection, table: MappedTable, identities: set[Identity]) -> None:
+    statements.delete_keys(connection, table.name, ["event_id", "source"], identities)
     read = reader(table)
-    events = ledger.held(connection, event_ids).values()
+    events = ledger.held(connection, identities).values()
     rows = fold((event, read(event)) for event in events).histories.get(table.name)
     if rows:
         statements.write_history(connection.dialect.name, table, rows).run(connection)

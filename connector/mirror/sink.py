@@ -14,9 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from connector.errors import AlreadyThere, SchemaMoved
+from connector.events import Identity
 from connector.mirror import ledger
 from connector.mirror.batches import Batch, run
-from connector.mirror.database import transaction
+from connector.mirror.database import lock_schema, transaction
 from connector.mirror.mapping import Mapping
 from connector.mirror.rows import Item, Rows, refold, rows_of
 
@@ -27,8 +28,6 @@ OFFSETS = (
     ("next_offset", "integer"),
     ("updated_at", "timestamp"),
 )
-# Held shared by every batch and alone by a change of the schema (schema.py).
-SCHEMA_LOCK = 0x58544E44
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +137,9 @@ class Sink:
 
     def _fence_schema(self, connection: Connection) -> None:
         """Refuse to write with another mapping than the schema was last made for."""
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock_shared(%s)", (SCHEMA_LOCK,))
+        lock_schema(connection, shared=True)
         row = connection.exec_driver_sql(
-            "SELECT rule FROM mirror_columns WHERE table_name = '' AND column_name = ''"
+            "SELECT rule FROM mirror_rules WHERE table_name = '' AND column_name = ''"
         ).fetchone()
         if row is None or row[0] != self._fingerprint:
             raise SchemaMoved(
@@ -179,13 +177,13 @@ class Sink:
         self, connection: Connection, rows: Rows, written: Written, *, new: bool = False
     ) -> None:
         now = self._clock()
-        known = ledger.known(connection, rows.ids)
+        known = ledger.known(connection, rows.identities)
         fresh = self._without(rows, known) if known else rows
         if fresh is not None:
             self._write_fresh(connection, fresh, now, new=new)
             written.new = _by_family(fresh.distinct.values())
         if known:
-            self._restate(connection, [rows.distinct[event_id] for event_id in sorted(known)], now)
+            self._restate(connection, [rows.distinct[identity] for identity in sorted(known)], now)
         written.known = _by_family(rows.items) - written.new
 
     def _write_fresh(self, connection: Connection, rows: Rows, now: int, *, new: bool) -> None:
@@ -193,9 +191,9 @@ class Sink:
         for join in rows.joins:
             join.run(connection, new=new)
 
-    def _without(self, rows: Rows, known: set[str]) -> Rows | None:
+    def _without(self, rows: Rows, known: set[Identity]) -> Rows | None:
         """Leave out events that the ledger holds; None when nothing is left."""
-        fresh = [item for event_id, item in rows.distinct.items() if event_id not in known]
+        fresh = [item for identity, item in rows.distinct.items() if identity not in known]
         return rows_of(self._dialect, self._mapping, fresh) if fresh else None
 
     def _restate(self, connection: Connection, known: Sequence[Item], now: int) -> None:
@@ -204,14 +202,14 @@ class Sink:
         Rare: it takes a first attempt that reached Kafka after a retry of it. The rows that the
         event touches are folded anew from the ledger.
         """
-        held = ledger.held(connection, [item.placed.event.event_id for item in known])
+        held = ledger.held(connection, [item.placed.event.identity for item in known])
         better = [
-            item for item in known if item.placed.event.copy_rank < held[item.placed.event.event_id].copy_rank
+            item for item in known if item.placed.event.copy_rank < held[item.placed.event.identity].copy_rank
         ]
         if not better:
             return
         events = [item.placed.event for item in better]
-        former = [held[event.event_id] for event in events]
+        former = [held[event.identity] for event in events]
         ledger.restate(connection, [item.placed for item in better], now)
         touched: dict[str, set[tuple[Any, ...]]] = {}
         for event in (*events, *former):

@@ -28,6 +28,7 @@ LEDGER: tuple[tuple[str, str], ...] = (
     ("kafka_topic", "text"),
     ("kafka_partition", "integer"),
     ("kafka_offset", "integer"),
+    ("source", "text"),
 )  # and mirrored_at, the transaction's own
 STATE: tuple[tuple[str, str], ...] = (
     ("first_seen_at", "timestamp"),
@@ -149,7 +150,7 @@ def write_history(
     return Statement(
         f"INSERT INTO {quoted(table.name)} ({_names(named)})",
         encode(dialect, named, values),
-        f"ON CONFLICT (event_id, row_index) DO {f'UPDATE SET {sets}' if sets else 'NOTHING'}",
+        f"ON CONFLICT ({_names(named[: len(table.key)])}) DO {f'UPDATE SET {sets}' if sets else 'NOTHING'}",
         adds=True,
     )
 

@@ -8,119 +8,22 @@ from typing import Any, cast
 
 from pydantic import create_model
 from sqlalchemy import (
-    BigInteger,
     Column,
     Dialect,
     Index,
-    Integer,
-    LargeBinary,
     MetaData,
-    Numeric,
     Table,
     Text,
     text,
 )
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import registry
-from sqlalchemy.types import TypeEngine, UserDefinedType
 from sqlmodel import Field, SQLModel
 
-from connector.mirror.ledger import untold
+from connector.mirror import own_tables
+from connector.mirror.ledger import unkeyed
 from connector.mirror.mapped import MappedColumn, MappedTable
 from connector.mirror.mapping import Mapping
-
-# Indexes of former versions: each cost a batch more than any question of the connector's own gained.
-FORMER_INDEXES = (
-    "ix_notifications_delivery_id",
-    "ix_notifications_family_received_at",
-    "ix_notifications_action",
-)
-
-
-class ExactAny(UserDefinedType[Any]):
-    """SQLite's ANY in a STRICT table: a value is stored as it is given, never as a binary float."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_kw: Any) -> str:
-        return "ANY"
-
-
-# Compared byte by byte on every database.
-EXACT_TEXT: TypeEngine[Any] = Text().with_variant(Text(collation="C"), "postgresql")
-JSON_TEXT: TypeEngine[Any] = Text().with_variant(postgresql.JSONB(), "postgresql")
-INSTANT: TypeEngine[Any] = Text().with_variant(postgresql.TIMESTAMP(timezone=True, precision=6), "postgresql")
-COUNT: TypeEngine[Any] = BigInteger().with_variant(Integer(), "sqlite")
-COLUMN_TYPES: dict[str, TypeEngine[Any]] = {
-    "text": Text(),
-    "numeric": Numeric().with_variant(ExactAny(), "sqlite"),
-    "timestamp": INSTANT,
-    "integer": COUNT,
-}
-
-
-def _own(name: str, type_: TypeEngine[Any], comment: str, **options: Any) -> tuple[str, Column[Any]]:
-    options.setdefault("nullable", False)
-    return name, Column(name, type_, comment=comment, **options)
-
-
-def _ledger() -> list[tuple[str, Column[Any]]]:
-    return [
-        _own("event_id", EXACT_TEXT, "<delivery Id>:<index in Notifications>", primary_key=True),
-        _own("delivery_id", EXACT_TEXT, "XTND's Id of the delivery, the same on every attempt."),
-        _own("notification_index", Integer(), "Place in the delivery's Notifications, from 0."),
-        _own("hook", Text(), "Hook that it came in by."),
-        _own("attempt", Integer(), "Which of XTND's attempts is kept here, from 1."),
-        _own("family", Text(), "Family of the action; unrouted when no family claims it."),
-        _own("action", Text(), "XTND's Action."),
-        _own("entity_key", EXACT_TEXT, "What the event speaks of; null for unrouted.", nullable=True),
-        _own("details", JSON_TEXT, "The notification's Details as received."),
-        _own("properties", JSON_TEXT, "The delivery's Properties as received."),
-        _own("received_at", INSTANT, "When the gateway had read the whole body (UTC)."),
-        _own("occurred_at", INSTANT, "Best estimate of when it happened in XTND (UTC)."),
-        _own("kafka_topic", Text(), "Where the record stands on Kafka: topic."),
-        _own("kafka_partition", Integer(), "Where the record stands on Kafka: partition."),
-        _own("kafka_offset", COUNT, "Where the record stands on Kafka: offset."),
-        _own("mirrored_at", INSTANT, "When it was committed here (UTC)."),
-    ]
-
-
-def _dead_letters() -> list[tuple[str, Column[Any]]]:
-    return [
-        _own("dead_letter_id", EXACT_TEXT, "The same for every copy of the same fault.", primary_key=True),
-        _own("stage", Text(), "gateway or worker: who parked it."),
-        _own("reason", Text(), "Stable short code."),
-        _own("error", Text(), "What is wrong, which field, and the cure."),
-        _own("hook", Text(), "Hook that it came in by.", nullable=True),
-        _own("action", Text(), "XTND's Action, where it could be read.", nullable=True),
-        _own("event_id", EXACT_TEXT, "The event, where it could be told.", nullable=True),
-        _own("payload", LargeBinary(), "Raw, exactly as received."),
-        _own("context", JSON_TEXT, "What a replay needs beside the payload."),
-        _own("kafka_topic", Text(), "Where the record stood: topic.", nullable=True),
-        _own("kafka_partition", Integer(), "Where the record stood: partition.", nullable=True),
-        _own("kafka_offset", COUNT, "Where the record stood: offset.", nullable=True),
-        _own("parked_at", INSTANT, "When it was parked (UTC)."),
-        _own("state", Text(), "parked, replayed or discarded."),
-        _own("state_at", INSTANT, "Since when it is in that state (UTC)."),
-    ]
-
-
-def _offsets() -> list[tuple[str, Column[Any]]]:
-    return [
-        _own("topic", EXACT_TEXT, "Kafka topic.", primary_key=True),
-        _own("partition", Integer(), "Kafka partition.", primary_key=True),
-        _own("next_offset", COUNT, "The first offset that the mirror does not hold yet."),
-        _own("records_lost", COUNT, "Offsets that Kafka no longer held when they were wanted."),
-        _own("updated_at", INSTANT, "When it last moved (UTC)."),
-    ]
-
-
-def _written_columns() -> list[tuple[str, Column[Any]]]:
-    return [
-        _own("table_name", EXACT_TEXT, "Table of the mirror.", primary_key=True),
-        _own("column_name", EXACT_TEXT, "Column; empty for the table itself.", primary_key=True),
-        _own("rule", Text(), "The rule that filled it, as written in YAML."),
-    ]
+from connector.mirror.own_tables import COLUMN_TYPES, COUNT, EXACT_TEXT, INSTANT, own
 
 
 class Tables:
@@ -131,25 +34,28 @@ class Tables:
         self._registry = registry(metadata=self.metadata)
         self.ledger = self._model(
             "notifications",
-            _ledger(),
+            own_tables.ledger(),
             "The ledger: every event once, as received.",
             [("entity_key",)],
         )
         _add_ledger_indexes(self.table("notifications"))
         self.dead_letters = self._model(
             "dead_letters",
-            _dead_letters(),
+            own_tables.dead_letters(),
             "What could not be mirrored as it was, kept raw for a replay.",
             [("state", "parked_at"), ("reason",)],
         )
         self.offsets = self._model(
             "consumer_offsets",
-            _offsets(),
+            own_tables.offsets(),
             "How far the mirror has come on each Kafka partition; moved with the rows.",
             [],
         )
-        self.written = self._model(
-            "mirror_columns", _written_columns(), "Which rule filled which column (connector's own).", []
+        self.rules = self._model(
+            "mirror_rules", own_tables.rules(), "Which rule filled which column (connector's own).", []
+        )
+        self.layout = self._model(
+            "mirror_layout", own_tables.layout(), "Which layouts the connector's own tables had.", []
         )
         self.mapped = {
             table.name: self._model(table.name, mapped_columns(table), table.description, table.indexes)
@@ -183,11 +89,12 @@ class Tables:
 def _add_ledger_indexes(ledger: Table) -> None:
     """Two that cost a batch next to nothing: for a stretch of time, and for what no entity key finds."""
     Index(
-        "ix_notifications_untold",
+        "ix_notifications_unkeyed",
         ledger.c.action,
         ledger.c.event_id,
-        postgresql_where=text(untold("postgresql")),
-        sqlite_where=text(untold("sqlite")),
+        ledger.c.source,
+        postgresql_where=text(unkeyed("postgresql")),
+        sqlite_where=text(unkeyed("sqlite")),
     )
     Index(
         "ix_notifications_received_at",
@@ -205,7 +112,9 @@ def _attribute(column: str) -> str:
 def mapped_columns(table: MappedTable) -> list[tuple[str, Column[Any]]]:
     """Columns of a mapped table in the order in which ``SELECT *`` shows them."""
     columns = [_mapped(column, primary_key=True, nullable=False) for column in table.key]
-    columns += [_mapped(column) for column in table.columns]
+    # A history's source stands last, where a step adds it too.
+    last = [columns.pop()] if table.kind == "history" else []
+    columns += [_mapped(column) for column in table.columns] + last
     if table.kind == "state":
         columns += state_columns()
         columns += [_version(column) for column in table.columns if column.version]
@@ -215,12 +124,12 @@ def mapped_columns(table: MappedTable) -> list[tuple[str, Column[Any]]]:
 def state_columns() -> list[tuple[str, Column[Any]]]:
     """What every state table has beside its own columns (mirror.md, part 4)."""
     return [
-        _own("first_seen_at", INSTANT, "When the oldest event of this row occurred (UTC)."),
-        _own("as_of", INSTANT, "When the newest event of this row occurred (UTC)."),
-        _own("last_action", Text(), "Action of the newest event."),
-        _own("last_event_id", EXACT_TEXT, "The newest event, as in notifications."),
-        _own("event_count", COUNT, "How many distinct events this row was folded from."),
-        _own("last_version", EXACT_TEXT, "Place in time of the newest event (connector's own)."),
+        own("first_seen_at", INSTANT, "When the oldest event of this row occurred (UTC)."),
+        own("as_of", INSTANT, "When the newest event of this row occurred (UTC)."),
+        own("last_action", Text(), "Action of the newest event."),
+        own("last_event_id", EXACT_TEXT, "The newest event, as in notifications."),
+        own("event_count", COUNT, "How many distinct events this row was folded from."),
+        own("last_version", EXACT_TEXT, "Version of the newest event (connector's own)."),
     ]
 
 
@@ -234,7 +143,7 @@ def _mapped(column: MappedColumn, **options: Any) -> tuple[str, Column[Any]]:
 
 
 def _version(column: MappedColumn) -> tuple[str, Column[Any]]:
-    comment = f"Place in time of the event that gave {column.name} (connector's own)."
+    comment = f"Version of the event that gave {column.name} (connector's own)."
     name = f"{column.name}__version"
     return name, Column(name, EXACT_TEXT, comment=comment, nullable=False, server_default="")
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from connector import events
+from connector.events import Identity
 from connector.mirror import ledger
 from connector.mirror.database import transaction
 from connector.mirror.fold import Folded, Key, StateRow, fold
@@ -37,15 +38,16 @@ def differences(engine: Engine, mapping: Mapping) -> list[str]:
     return found
 
 
-def missing(engine: Engine, wanted: Iterable[str]) -> list[str]:
-    """Which of these event ids the ledger does not hold."""
+def missing(engine: Engine, wanted: Iterable[Identity]) -> list[Identity]:
+    """Which of these events the ledger does not hold; an empty source stands for any."""
     with transaction(engine) as connection:
-        ids = list(wanted)
-        absent: list[str] = []
-        for start in range(0, len(ids), ledger.PAGE):
-            page = ids[start : start + ledger.PAGE]
-            held = ledger.held(connection, page)
-            absent += [event_id for event_id in page if event_id not in held]
+        asked = list(wanted)
+        absent: list[Identity] = []
+        for start in range(0, len(asked), ledger.PAGE):
+            page = asked[start : start + ledger.PAGE]
+            held = ledger.identities_of(connection, (event_id for event_id, _ in page))
+            held |= {(event_id, "") for event_id, _ in held}
+            absent += [identity for identity in page if identity not in held]
         return absent
 
 

@@ -20,7 +20,8 @@ def statements(config: Config, mapping: Mapping, dialect: str) -> Iterator[tuple
 
 def _movements(config: Config, view: View, mapping: Mapping, dialect: str) -> str:
     history = mapping.table(view.movements_of)
-    columns = ", ".join(quoted(column.name) for column in (*history.key, *history.columns))
+    *key, source = (column.name for column in history.key)
+    columns = ", ".join(quoted(name) for name in (*key, *(column.name for column in history.columns)))
     value = quoted(view.value)
     instant = next(
         name
@@ -31,19 +32,22 @@ def _movements(config: Config, view: View, mapping: Mapping, dialect: str) -> st
     window = f"PARTITION BY {', '.join(map(quoted, view.per))} ORDER BY {order}"
     previous = f"LAG({value}) OVER ({window})"
     return (
-        f"SELECT {columns}, previous_quantity, {_difference(value, 'previous_quantity', dialect)} AS delta "
+        f"SELECT {columns}, previous_quantity, {_difference(value, 'previous_quantity', dialect)} AS delta, "
+        f"{quoted(source)} "
         f"FROM (SELECT *, {previous} AS previous_quantity FROM {quoted(history.name)}) AS history"
     )
 
 
 def _event_order(dialect: str) -> Iterator[str]:
-    """What follows occurred_at in event order: delivery Id, index, the row object's place (mirror.md, 1)."""
+    """What follows occurred_at in event order (mirror.md, 1), and then the row object's place."""
     if dialect == "postgresql":
         yield "split_part(event_id, ':', 1) COLLATE \"C\""
         yield "split_part(event_id, ':', 2)::bigint"
+        yield 'source COLLATE "C"'
     else:
         yield "substr(event_id, 1, instr(event_id, ':') - 1)"
         yield "CAST(substr(event_id, instr(event_id, ':') + 1) AS INTEGER)"
+        yield "source"
     yield "row_index"
 
 

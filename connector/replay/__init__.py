@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from connector import events
 from connector.config import Config
 from connector.errors import KafkaOutage, Poison, StartupError
-from connector.events import DeadLetter, Event
+from connector.events import DeadLetter, Event, Identity
 from connector.kafka.record import Record
 from connector.kafka.tool import Publish, publishing
 from connector.mirror import database, schema
@@ -72,26 +72,26 @@ class Replay:
         outcome = Outcome()
         for plans in self._pages(ids, outcome):
             outcome.sort(plans)
-        said = {event.event_id: event for plan in outcome.done for event in plan.events}
+        said = {event.identity: event for plan in outcome.done for event in plan.events}
         unmappable = self._unmappable(said.values())
         sink = Rehearsal(self._engine, self._mapping, schema.fingerprint(self._mapping), now)
-        rehearsed = sink.rehearse([event for event in said.values() if event.event_id not in unmappable])
+        rehearsed = sink.rehearse([event for event in said.values() if event.identity not in unmappable])
         rehearsed.refused |= unmappable
         for plan in outcome.done[:]:
-            fault = None if is_body(plan.letter) else rehearsed.refused.get(plan.events[0].event_id)
+            fault = None if is_body(plan.letter) else rehearsed.refused.get(plan.events[0].identity)
             if fault:
                 outcome.done.remove(plan)
                 outcome.sort([Plan(plan.letter, fault=fault)])
         return outcome, rehearsed
 
-    def _unmappable(self, said: Iterable[Event]) -> dict[str, Poison]:
+    def _unmappable(self, said: Iterable[Event]) -> dict[Identity, Poison]:
         """Events, out of whole bodies, that the worker would park."""
-        found: dict[str, Poison] = {}
+        found: dict[Identity, Poison] = {}
         for event in said:
             try:
                 self._mapping.contributions(event)
             except Poison as poison:
-                found[event.event_id] = poison
+                found[event.identity] = poison
         return found
 
     # --- Doing it ---

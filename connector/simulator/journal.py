@@ -29,6 +29,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     attempt: int
     kind: str
+    # Of the hook that it was posted to, as events have it.
+    source: str = ""
     latency_ms: float
     status: int | None = None
     answer: str = ""
@@ -54,6 +56,7 @@ class Sent(msgspec.Struct, kw_only=True):
     """A delivery with all its attempts, as read from a journal."""
 
     delivery_id: str
+    source: str = ""
     notifications: tuple[bytes, ...] = ()
     attempts: list[Entry]
 
@@ -129,7 +132,7 @@ def read(path: Path) -> dict[str, Sent]:
     """Delivery Id → delivery with its attempts, in the order of their first lines."""
     deliveries: dict[str, Sent] = {}
     for entry in entries(path):
-        sent = deliveries.setdefault(entry.id, Sent(delivery_id=entry.id, attempts=[]))
+        sent = deliveries.setdefault(entry.id, Sent(delivery_id=entry.id, source=entry.source, attempts=[]))
         sent.attempts.append(entry)
         if not sent.notifications and isinstance(entry.notifications, msgspec.Raw):
             sent.notifications = tuple(bytes(raw) for raw in _raw_list.decode(entry.notifications))

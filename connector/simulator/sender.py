@@ -21,6 +21,7 @@ from tenacity import (
 )
 from yarl import URL
 
+from connector import events
 from connector.simulator import journal, wire
 from connector.simulator.options import SimulateOptions
 from connector.simulator.tally import Tally
@@ -63,6 +64,7 @@ class Sender:
         self._session = session
         # As registered: the query string stays to the letter.
         self._url = URL(options.url, encoded=True)
+        self._source = source_of(self._url)
         self._options = options
         self._journal = log
         self._tally = tally
@@ -194,6 +196,7 @@ class Sender:
             id=sending.delivery.delivery_id,
             attempt=attempt,
             kind="retry" if retry else sending.kind,
+            source=self._source,
             latency_ms=0.0,
             notifications=msgspec.UNSET if retry else journal.told(sending.delivery),
         )
@@ -235,3 +238,9 @@ async def session(parallel: int) -> AsyncIterator[aiohttp.ClientSession]:
         timeout=aiohttp.ClientTimeout(total=None),  # the sender has deadlines of its own
     ) as client:
         yield client
+
+
+def source_of(url: URL) -> str:
+    """The source of what is posted to a callback URL; empty where the path is no hook's."""
+    _, found, hook = url.path.rpartition(events.source_of(""))
+    return events.source_of(hook) if found and hook and "/" not in hook else ""

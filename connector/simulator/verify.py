@@ -18,6 +18,8 @@ class ExpectedEvent:
     """One notification of one delivery; ``details`` is compact JSON text, as in the ledger."""
 
     delivery_id: str
+    # Of the hook that it was posted to; empty when the journal does not say so.
+    source: str
     index: int
     action: str
     details: bytes
@@ -25,6 +27,10 @@ class ExpectedEvent:
     @property
     def event_id(self) -> str:
         return f"{self.delivery_id}:{self.index}"
+
+    @property
+    def identity(self) -> events.Identity:
+        return (self.event_id, self.source)
 
 
 def must(path: Path) -> Iterator[ExpectedEvent]:
@@ -44,4 +50,4 @@ def of(sent: journal.Sent) -> Iterator[ExpectedEvent]:
     """Yield the events of one delivery, read as the gateway reads them."""
     for index, raw in enumerate(sent.notifications):
         read = events.parse_notification(raw)
-        yield ExpectedEvent(sent.delivery_id, index, read.action, read.details)
+        yield ExpectedEvent(sent.delivery_id, sent.source, index, read.action, read.details)

@@ -62,7 +62,8 @@ def decode_dead_letters(fetched: Fetched, now: int) -> Decoded:
 
 def dead_letter(record: Any, poison: Poison, event: events.Event | None, now: int) -> DeadLetter:
     """The dead letter of a record; every copy of the same event and fault has the same id."""
-    origin = event.event_id if event else f"{record.topic}/{record.partition}/{record.offset}"
+    # Of two hooks that post one Id, each has its letter.
+    origin = " ".join(event.identity) if event else f"{record.topic}/{record.partition}/{record.offset}"
     digest = hashlib.sha256(f"worker\n{origin}\n{poison.reason}".encode()).hexdigest()[:32]
     return DeadLetter(
         dead_letter_id=digest,

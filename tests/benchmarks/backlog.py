@@ -49,12 +49,12 @@ FILL = (
     """INSERT INTO notifications
     SELECT md5(n::text) || '\\:0', md5(n::text), 0, 'xtnd', 1, 'balances', 'BalanceChanged',
         'P' || n % 100000 || '|1', jsonb_build_object('ProductNumber', 'P' || n % 100000, 'Balance', n),
-        '{}', at, at, 'past', 0, n, at
+        '{}', at, at, 'past', 0, n, at, '/webhooks/xtnd'
     FROM generate_series(1, :rows) AS n,
         LATERAL (SELECT timestamptz '2025-01-01' + n * interval '1 s') AS t(at)""",
     """INSERT INTO stock_balance_history
     SELECT md5(n::text) || '\\:0', 0, 'P' || n % 100000, '1', 'balance', n, 'CustomerOrderPicked', 'Outbound',
-        timestamptz '2025-01-01' + n * interval '1 s'
+        timestamptz '2025-01-01' + n * interval '1 s', '/webhooks/xtnd'
     FROM generate_series(1, :rows) AS n""",
 )
 

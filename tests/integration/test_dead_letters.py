@@ -148,7 +148,8 @@ class Shop:
         return self.letters.load(self.letters.ids(wanted))
 
     def wait_for_events(self, *event_ids: str) -> None:
-        self.wait(lambda: not verify.missing(self.engine, event_ids), f"not all of {event_ids}")
+        wanted = [(event_id, "/webhooks/xtnd") for event_id in event_ids]
+        self.wait(lambda: not verify.missing(self.engine, wanted), f"not all of {event_ids}")
 
     def rows(self) -> dict[str, Any]:
         """Every mapped table, the ledger's size and the letters, as they stand."""

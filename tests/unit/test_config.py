@@ -151,7 +151,7 @@ TABLES: dict[str, tuple[list[str], dict[str, Any]]] = {
     "offers": _thing("offer_number", "OfferCreated", "OfferChanged"),
     "invoices": _thing("invoice_number", "CustomerInvoiceCreated", "CustomerInvoiceChanged"),
     "stock_balance_history": (
-        ["event_id", "row_index"],
+        ["event_id", "row_index", "source"],
         {
             "product_number": (None, None, "text"),
             "warehouse": (None, None, "text"),
@@ -163,7 +163,7 @@ TABLES: dict[str, tuple[list[str], dict[str, Any]]] = {
         },
     ),
     "purchase_delivery_rows": (
-        ["event_id", "row_index"],
+        ["event_id", "row_index", "source"],
         {
             "order_number": (None, None, "text"),
             "warehouse": (None, None, "text"),
@@ -525,7 +525,7 @@ REFUSED = {
     ),
     "a history table with a key": (
         ("tables.yaml", "    kind: history\n", "    kind: history\n    key: {a: {path: A}}\n"),
-        r"tables\.yaml:\d+: a history table's key is always event_id, row_index",
+        r"tables\.yaml:\d+: a history table's key is always event_id, row_index, source",
     ),
     "a table of the connector's own": (
         ("tables.yaml", "  customers:", "  notifications:"),

@@ -157,20 +157,24 @@ near_ids = st.text("a-_0Z", min_size=1, max_size=3)
             instants | st.sampled_from([0, 9, 10]),
             near_ids | delivery_ids,
             st.integers(0, 11) | st.just(999_999),
+            st.text("a-_0Z", min_size=1, max_size=3) | st.text(min_size=1, max_size=3),
         ),
         min_size=2,
         max_size=8,
     )
 )
-@example([(10**15, "a", 0), (10**16 - 1, "a", 0)])
-@example([(5, "a", 10), (5, "a-", 9), (5, "a", 9)])
-def test_versions_sort_as_text_exactly_as_events_do_by_instant_delivery_and_index(
-    places: list[tuple[int, str, int]],
+@example([(10**15, "a", 0, "x"), (10**16 - 1, "a", 0, "x")])
+@example([(5, "a", 10, "x"), (5, "a-", 9, "x"), (5, "a", 9, "x")])
+@example([(5, "a", 1, "x-"), (5, "a", 1, "x"), (5, "a", 1, "X"), (5, "a", 10, "A")])
+def test_versions_sort_as_text_exactly_as_events_do_by_instant_delivery_index_and_source(
+    keys: list[tuple[int, str, int, str]],
 ) -> None:
-    by_text = sorted(
-        places, key=lambda one: event(occurred_at=one[0], delivery_id=one[1], index=one[2]).version.encode()
-    )
-    assert by_text == sorted(places)
+    def version(key: tuple[int, str, int, str]) -> bytes:
+        at, delivery_id, index, hook = key
+        return event(occurred_at=at, delivery_id=delivery_id, index=index, hook=hook).version.encode()
+
+    assert sorted(keys, key=version) == sorted(keys)
+    assert len({version(key) for key in keys}) == len(set(keys))
 
 
 def test_of_several_copies_the_lowest_attempt_counts_then_the_first_received() -> None:
@@ -210,6 +214,7 @@ FOREIGN = {
     "attempt zero": (record(attempt=0), "foreign-event"),
     "an id of something else": (record(id="other:2"), "foreign-event"),
     "a delivery id with a blank": (record(deliveryid="a b", id="a b:2"), "foreign-event"),
+    "a source that is not its hook's": (record(source="/webhooks/other"), "foreign-event"),
     "no action": (record(action=""), "foreign-event"),
     "no family": (record(family=""), "foreign-event"),
 }  # fmt: skip

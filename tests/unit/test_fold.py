@@ -66,7 +66,7 @@ def histories(table: str, *said: Event) -> list[dict[str, Any]]:
     names = [column.name for column in shipped.mapping.table(table).columns]
     rows = folded(shipped, *said).histories.get(table, {})
     return [
-        dict(zip(("event_id", "row_index", *names), (*key, *cells), strict=True))
+        dict(zip(("event_id", "row_index", "source", *names), (*key, *cells), strict=True))
         for key, cells in sorted(rows.items())
     ]
 

@@ -64,6 +64,17 @@ def parked_by_worker(event: Event, reason: str = "key-missing") -> DeadLetter:
     return decode.dead_letter(Record, Poison(reason, "no key"), event, RECEIVED_AT + MINUTE)
 
 
+def test_letters_of_one_id_by_two_hooks_do_not_overwrite_each_other() -> None:
+    first = Event(
+        delivery_id="d1", index=0, hook="xtnd", attempt=1, family="orders", action="OrderCreated",
+        entity_key="1", details=b"{}", properties="{}", received_at=1, occurred_at=1,
+    )  # fmt: skip
+    second = msgspec.structs.replace(first, hook="second")
+    again = msgspec.structs.replace(first, attempt=2)
+    ids = [parked_by_worker(event).dead_letter_id for event in (first, second, again)]
+    assert ids[0] == ids[2] != ids[1]
+
+
 def test_a_notification_makes_the_very_record_of_a_timely_arrival(make_config: MakeConfig) -> None:
     raw = body(created("1"), created("2"))
     good = make_config()

@@ -11,10 +11,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from yarl import URL
 
 from connector import events
 from connector.errors import StartupError
-from connector.simulator import SimulateOptions, journal, options, verify, wire
+from connector.simulator import SimulateOptions, journal, options, sender, verify, wire
 from connector.simulator.shop import Shop
 from connector.simulator.stock import Place, Stock
 from connector.simulator.tally import Tally
@@ -276,13 +277,29 @@ def test_expected_events_are_those_that_the_gateway_reads_in_the_body(tmp_path):
     deliveries = [*run(7, 500), odd]
     path = written(tmp_path / "journal", *(entry(delivery, 202) for delivery in deliveries))
     read = [
-        verify.ExpectedEvent(delivery.delivery_id, index, notification.action, notification.details)
+        verify.ExpectedEvent(delivery.delivery_id, "", index, notification.action, notification.details)
         for delivery in deliveries
         for index, raw in enumerate(events.parse_delivery(wire.render(delivery, 1)).notifications)
         for notification in [events.parse_notification(raw)]
     ]
     assert list(verify.must(path)) == read
     assert read[-1].event_id == "a" * 32 + ":0"
+
+
+@pytest.mark.parametrize(
+    ("url", "source"),
+    [
+        ("http://127.0.0.1:8080/webhooks/xtnd", "/webhooks/xtnd"),
+        ("https://shop.example/behind/webhooks/a-1?x=/webhooks/b", "/webhooks/a-1"),
+        ("http://127.0.0.1/webhooks/", ""),
+        ("http://127.0.0.1/elsewhere", ""),
+    ],
+)
+def test_a_journal_tells_by_which_hook_its_events_must_be_found(tmp_path, url, source):
+    assert sender.source_of(URL(url)) == source
+    (delivery,) = run(8, 1)
+    path = written(tmp_path / "journal", entry(delivery, 202, source=source))
+    assert {event.source for event in verify.must(path)} == {source}
 
 
 def test_a_torn_last_line_is_left_out_and_a_broken_one_is_named(tmp_path):

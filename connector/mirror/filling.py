@@ -1,0 +1,64 @@
+"""Columns and tables that are new, or whose rule changed, are filled from the ledger."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from connector.errors import Poison, StartupError
+from connector.events import Event
+from connector.mirror import ledger, statements
+from connector.mirror.fold import Folded, fold
+from connector.mirror.mapped import Contribution, MappedColumn, MappedTable
+from connector.mirror.mapping import reader
+from connector.mirror.statements import quoted
+
+FILL_BATCH = 20_000
+
+
+def fill(connection: Connection, table: MappedTable, columns: Sequence[MappedColumn] | None) -> None:
+    """Fill columns (or all rows, when None) of a table from the ledger, in batches."""
+    if columns is None:
+        connection.exec_driver_sql(f"DELETE FROM {quoted(table.name)}")
+    else:
+        _clear(connection, table, columns)
+    pairs: list[tuple[Any, Any]] = []
+    read = reader(table)
+    for event in ledger.of_actions(connection, table.actions):
+        pairs.append((event, _read(read, table, event)))
+        if len(pairs) >= FILL_BATCH:
+            _merge(connection, table, fold(pairs), columns)
+            pairs.clear()
+    _merge(connection, table, fold(pairs), columns)
+
+
+def _read(
+    read: Callable[[Event], list[Contribution]], table: MappedTable, event: Event
+) -> list[Contribution]:
+    try:
+        return read(event)
+    except Poison as poison:
+        raise StartupError(
+            f"The event {event.event_id} of the ledger does not fit the table {table.name}: {poison.error}",
+            "change the type or the path of the column in tables.yaml",
+        ) from poison
+
+
+def _clear(connection: Connection, table: MappedTable, columns: Sequence[MappedColumn]) -> None:
+    sets = []
+    for column in columns:
+        sets.append(f"{quoted(column.name)} = {'0' if column.merge == 'count' else 'NULL'}")
+        if column.version and table.kind == "state":
+            sets.append(f"{quoted(column.version)} = ''")
+    connection.exec_driver_sql(f"UPDATE {quoted(table.name)} SET {', '.join(sets)}")
+
+
+def _merge(
+    connection: Connection, table: MappedTable, folded: Folded, columns: Sequence[MappedColumn] | None
+) -> None:
+    dialect = connection.dialect.name
+    if states := folded.states.get(table.name):
+        merge = statements.join_states(dialect, table, states, columns=columns, joins_events=columns is None)
+        merge.run(connection)
+    if history := folded.histories.get(table.name):
+        statements.write_history(dialect, table, history, columns=columns).run(connection)

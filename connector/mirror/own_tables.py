@@ -1,0 +1,120 @@
+"""Columns of the connector's own tables in today's layout, and the types that all tables are made of.
+
+A change here is a change of the layout and needs a step (``steps.py``).
+"""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Numeric, Text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeEngine, UserDefinedType
+
+# Tables of the connector's own; only a step changes the columns and keys of one that is there (steps.py).
+OWN = ("notifications", "dead_letters", "consumer_offsets", "mirror_rules", "mirror_layout")
+
+
+class ExactAny(UserDefinedType[Any]):
+    """SQLite's ANY in a STRICT table: a value is stored as it is given, never as a binary float."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_kw: Any) -> str:
+        return "ANY"
+
+
+# Compared byte by byte on every database.
+EXACT_TEXT: TypeEngine[Any] = Text().with_variant(Text(collation="C"), "postgresql")
+JSON_TEXT: TypeEngine[Any] = Text().with_variant(postgresql.JSONB(), "postgresql")
+INSTANT: TypeEngine[Any] = Text().with_variant(postgresql.TIMESTAMP(timezone=True, precision=6), "postgresql")
+COUNT: TypeEngine[Any] = BigInteger().with_variant(Integer(), "sqlite")
+COLUMN_TYPES: dict[str, TypeEngine[Any]] = {
+    "text": Text(),
+    "numeric": Numeric().with_variant(ExactAny(), "sqlite"),
+    "timestamp": INSTANT,
+    "integer": COUNT,
+}
+
+SOURCE = "Where the event came from; with event_id its identity."
+
+
+def own(name: str, type_: TypeEngine[Any], comment: str, **options: Any) -> tuple[str, Column[Any]]:
+    """A column of the connector's own with its name; not null unless ``options`` say so."""
+    options.setdefault("nullable", False)
+    return name, Column(name, type_, comment=comment, **options)
+
+
+def ledger() -> list[tuple[str, Column[Any]]]:
+    """Columns of ``notifications``."""
+    return [
+        own("event_id", EXACT_TEXT, "<delivery Id>:<index in Notifications>", primary_key=True),
+        own(
+            "delivery_id", EXACT_TEXT, "XTND's Id of the delivery, the same on every attempt.", nullable=True
+        ),
+        own("notification_index", Integer(), "Place in the delivery's Notifications, from 0.", nullable=True),
+        own("hook", Text(), "Hook that it came in by.", nullable=True),
+        own("attempt", Integer(), "Which of XTND's attempts is kept here, from 1.", nullable=True),
+        own("family", Text(), "Family of the action; unrouted when no family claims it."),
+        own("action", Text(), "XTND's Action."),
+        own("entity_key", EXACT_TEXT, "What the event speaks of; null for unrouted.", nullable=True),
+        own("details", JSON_TEXT, "The notification's Details as received."),
+        own("properties", JSON_TEXT, "The delivery's Properties as received."),
+        own("received_at", INSTANT, "When the gateway had read the whole body (UTC)."),
+        own("occurred_at", INSTANT, "Best estimate of when it happened in XTND (UTC)."),
+        own("kafka_topic", Text(), "Where the record stands on Kafka: topic."),
+        own("kafka_partition", Integer(), "Where the record stands on Kafka: partition."),
+        own("kafka_offset", COUNT, "Where the record stands on Kafka: offset."),
+        own("mirrored_at", INSTANT, "When it was committed here (UTC)."),
+        # Last, where a step adds it too; and last in the key, because ids tell events apart at once.
+        own("source", EXACT_TEXT, SOURCE, primary_key=True),
+    ]
+
+
+def dead_letters() -> list[tuple[str, Column[Any]]]:
+    """Columns of ``dead_letters``."""
+    return [
+        own("dead_letter_id", EXACT_TEXT, "The same for every copy of the same fault.", primary_key=True),
+        own("stage", Text(), "gateway or worker: who parked it."),
+        own("reason", Text(), "Stable short code."),
+        own("error", Text(), "What is wrong, which field, and the cure."),
+        own("hook", Text(), "Hook that it came in by.", nullable=True),
+        own("action", Text(), "XTND's Action, where it could be read.", nullable=True),
+        own("event_id", EXACT_TEXT, "The event, where it could be told.", nullable=True),
+        own("payload", LargeBinary(), "Raw, exactly as received."),
+        own("context", JSON_TEXT, "What a replay needs beside the payload."),
+        own("kafka_topic", Text(), "Where the record stood: topic.", nullable=True),
+        own("kafka_partition", Integer(), "Where the record stood: partition.", nullable=True),
+        own("kafka_offset", COUNT, "Where the record stood: offset.", nullable=True),
+        own("parked_at", INSTANT, "When it was parked (UTC)."),
+        own("state", Text(), "parked, replayed or discarded."),
+        own("state_at", INSTANT, "Since when it is in that state (UTC)."),
+    ]
+
+
+def offsets() -> list[tuple[str, Column[Any]]]:
+    """Columns of ``consumer_offsets``."""
+    return [
+        own("topic", EXACT_TEXT, "Kafka topic.", primary_key=True),
+        own("partition", Integer(), "Kafka partition.", primary_key=True),
+        own("next_offset", COUNT, "The first offset that the mirror does not hold yet."),
+        own("records_lost", COUNT, "Offsets that Kafka no longer held when they were wanted."),
+        own("updated_at", INSTANT, "When it last moved (UTC)."),
+        own("topic_id", Text(), "Kafka's id of the topic, so that one re-created is known.", nullable=True),
+    ]
+
+
+def layout() -> list[tuple[str, Column[Any]]]:
+    """Columns of ``mirror_layout``."""
+    return [
+        own("version", Integer(), "Layout of the connector's own tables.", primary_key=True),
+        own("connector", Text(), "Version of the connector that made it."),
+        own("made_at", INSTANT, "Since when the tables have it (UTC)."),
+    ]
+
+
+def rules() -> list[tuple[str, Column[Any]]]:
+    """Columns of ``mirror_rules``."""
+    return [
+        own("table_name", EXACT_TEXT, "Table of the mirror.", primary_key=True),
+        own("column_name", EXACT_TEXT, "Column; empty for the table itself.", primary_key=True),
+        own("rule", Text(), "The rule that filled it, as written in YAML."),
+    ]

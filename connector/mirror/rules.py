@@ -1,0 +1,80 @@
+"""Which rule filled what: the table ``mirror_rules``, so that a change of the YAML can be seen.
+
+Keys are (table, column): a column's rule; with an empty column, what decides which rows a table has;
+with an empty table, a view's text; with both empty, the fingerprint of the whole.
+"""
+
+import hashlib
+
+from sqlalchemy import Connection, inspect
+
+from connector.mirror import steps
+from connector.mirror.batches import Batch, run
+from connector.mirror.mapped import MappedColumn, MappedTable
+from connector.mirror.mapping import Mapping
+
+REMOVED = "removed"
+COLUMNS = (("table_name", "text"), ("column_name", "text"), ("rule", "text"))
+Rules = dict[tuple[str, str], str]
+
+
+def fingerprint(mapping: Mapping) -> str:
+    """What the mirror's content and its writers depend on: the mapping's rules, and the layout."""
+    rules = [f"{table}.{column} {rule}" for (table, column), rule in sorted(of_mapping(mapping).items())]
+    text = "\n".join([f"layout {steps.NEWEST}", *rules])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def of_rows(table: MappedTable) -> str:
+    """What decides which rows a table has."""
+    return f"{table.kind} {table.written}"
+
+
+def of_column(column: MappedColumn) -> str:
+    """What decides a column's values."""
+    return f"{column.type} {column.written}"
+
+
+def of_mapping(mapping: Mapping) -> Rules:
+    """The rules of every table and column."""
+    rules: Rules = {}
+    for table in mapping.tables:
+        rules[table.name, ""] = of_rows(table)
+        rules |= {(table.name, column.name): of_column(column) for column in table.columns}
+    return rules
+
+
+def recorded(connection: Connection) -> Rules:
+    """The rules that filled what stands in the database; empty where no worker was yet."""
+    if "mirror_rules" not in inspect(connection).get_table_names():
+        return {}
+    rows = connection.exec_driver_sql("SELECT table_name, column_name, rule FROM mirror_rules").fetchall()
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def record(connection: Connection, mapping: Mapping) -> None:
+    """Note the rules of a mapping as those that filled the tables."""
+    rules = {**of_mapping(mapping), ("", ""): fingerprint(mapping)}
+    # A table that was taken out of tables.yaml is still known as the connector's; when it comes back,
+    # its rule differs and it is filled again.
+    removed = {
+        (table, ""): REMOVED for table, _ in recorded(connection) if table and (table, "") not in rules
+    }
+    connection.exec_driver_sql("DELETE FROM mirror_rules WHERE table_name <> '' OR column_name = ''")
+    _insert(connection, {**rules, **removed})
+
+
+def views(connection: Connection) -> dict[str, str]:
+    """The rule of every view that was made, by name."""
+    return {column: rule for (table, column), rule in recorded(connection).items() if column and not table}
+
+
+def record_views(connection: Connection, views: dict[str, str]) -> None:
+    """Note the rules of the views that were made."""
+    connection.exec_driver_sql("DELETE FROM mirror_rules WHERE table_name = '' AND column_name <> ''")
+    _insert(connection, {("", name): rule for name, rule in views.items()})
+
+
+def _insert(connection: Connection, rules: Rules) -> None:
+    rows = [(table, column, rule) for (table, column), rule in rules.items()]
+    run(connection, "INSERT INTO mirror_rules (table_name, column_name, rule)", Batch(COLUMNS, rows), "")

@@ -1,0 +1,128 @@
+"""Layout 1 → 2: an event is identified by (``source``, ``event_id``) instead of by its id alone.
+
+The ledger and the history tables get the column ``source`` and a key that ends in it, stored versions
+carry the source behind the index, and what only a webhook's event has may be null. Most stores know
+one hook alone; what comes from another one is looked up in the ledger, event by event.
+
+Versions of layout 1 are ``<instant, 16 digits> <delivery Id> <index, 6 digits>``, and no two events
+had the same, so a source at the end changes no order, and every row stays the fold of its events.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Connection, inspect
+
+from connector.mirror import rebuild
+from connector.mirror.rebuild import literal, quoted
+
+log = structlog.get_logger(__name__)
+
+SOURCE = "Where the event came from; with event_id its identity."
+NULLABLE = ("delivery_id", "notification_index", "hook", "attempt")
+FORMER_INDEXES = (
+    "ix_notifications_untold",
+    "ix_notifications_delivery_id",
+    "ix_notifications_family_received_at",
+    "ix_notifications_action",
+)
+# The id of the event in a version of layout 1; the same in both databases' SQL.
+EVENT_ID = "substr({0}, 18, length({0}) - 24) || ':' || CAST(substr({0}, length({0}) - 5) AS INTEGER)"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """``usual`` is that of most events, and ``several`` says whether there are others."""
+
+    usual: str
+    several: bool
+
+    def of(self, event_id: str, usual: str) -> str:
+        """SQL for the source of an event; ``usual`` is the literal of that name."""
+        if not self.several:
+            return usual
+        found = f"SELECT held.source FROM notifications AS held WHERE held.event_id = {event_id}"
+        return f"COALESCE(({found}), {usual})"
+
+
+def act(connection: Connection, mapped: Collection[str]) -> None:
+    """Take the step; ``mapped`` are tables of the mapping, for a store that recorded none yet."""
+    rules = connection.exec_driver_sql("SELECT table_name FROM mirror_columns WHERE table_name <> ''")
+    existing = set(inspect(connection).get_table_names())
+    tables = sorted(({row[0] for row in rules} or set(mapped)) & existing)
+    sources = _sources(connection)
+    _ledger(connection, sources)
+    for table in tables:
+        _mapped_table(connection, table, sources)
+    _own_tables(connection)
+
+
+def _sources(connection: Connection) -> Sources:
+    query = "SELECT hook, COUNT(*) FROM notifications GROUP BY hook ORDER BY 2 DESC, 1"
+    hooks = connection.exec_driver_sql(query).fetchall()
+    return Sources(f"/webhooks/{hooks[0][0]}" if hooks else "", len(hooks) > 1)
+
+
+def _ledger(connection: Connection, sources: Sources) -> None:
+    for name in FORMER_INDEXES:
+        connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(name)}")
+    rebuild.add_to_key(
+        connection,
+        "notifications",
+        "source",
+        SOURCE,
+        usual=sources.usual,
+        value="'/webhooks/' || hook" if sources.several else None,
+        nullable=NULLABLE,
+    )
+    unkeyed = (
+        "jsonb_typeof(details) = 'array'"
+        if connection.dialect.name == "postgresql"
+        else "json_type(details) = 'array'"
+    )
+    connection.exec_driver_sql(
+        "CREATE INDEX ix_notifications_unkeyed ON notifications (action, event_id, source) "
+        f"WHERE {unkeyed} OR entity_key IS NULL"
+    )
+
+
+def _mapped_table(connection: Connection, table: str, sources: Sources) -> None:
+    columns = [column["name"] for column in inspect(connection).get_columns(table)]
+    usual = literal(connection, sources.usual)
+    if "last_version" in columns:
+        versions = ["last_version", *(name for name in columns if name.endswith("__version"))]
+        _add_sources(connection, table, versions, sources)
+    elif {"event_id", "row_index"} <= set(columns):
+        if "source" in columns:  # a user's own, which no configuration can name from here on
+            former = f"ALTER TABLE {quoted(table)} RENAME COLUMN source TO source__former"
+            connection.exec_driver_sql(former)
+        value = sources.of(f"{quoted(table)}.event_id", usual) if sources.several else None
+        rebuild.add_to_key(connection, table, "source", None, usual=sources.usual, value=value)
+
+
+def _add_sources(connection: Connection, table: str, versions: list[str], sources: Sources) -> None:
+    """Put the source behind stored versions; ranks of numbers stand in such columns too, without blanks."""
+    log.info("changing versions", table=table, columns=len(versions))
+    usual = literal(connection, sources.usual)
+    sets = []
+    for name in map(quoted, versions):
+        source = sources.of(EVENT_ID.format(f"{quoted(table)}.{name}"), usual)
+        blank = literal(connection, "% %")
+        sets.append(f"{name} = CASE WHEN {name} LIKE {blank} THEN {name} || ' ' || {source} ELSE {name} END")
+    connection.exec_driver_sql(f"UPDATE {quoted(table)} SET {', '.join(sets)}")
+
+
+def _own_tables(connection: Connection) -> None:
+    on_postgresql = connection.dialect.name == "postgresql"
+    connection.exec_driver_sql("ALTER TABLE consumer_offsets ADD COLUMN topic_id TEXT")
+    # Under another name, so that connector 0.1 stops at this store instead of parking every event,
+    # and takes its tables for a stranger's at a start.
+    rebuild.rename(connection, "mirror_columns", "mirror_rules")
+    if on_postgresql:
+        connection.exec_driver_sql("ALTER INDEX mirror_columns_pkey RENAME TO mirror_rules_pkey")
+    instant = "TIMESTAMP(6) WITH TIME ZONE" if on_postgresql else "TEXT"
+    connection.exec_driver_sql(
+        "CREATE TABLE mirror_layout (version INTEGER NOT NULL, connector TEXT NOT NULL, "
+        f"made_at {instant} NOT NULL, PRIMARY KEY (version)){'' if on_postgresql else ' STRICT'}"
+    )

@@ -1,0 +1,150 @@
+"""The layout of the connector's own tables: its version, and the steps from each version to the next.
+
+The layout is what the connector alone decides: the columns, keys and indexes of its own tables, and
+what it keeps in the mapped ones beside the columns of ``tables.yaml``. Version 1 is that of connector
+0.1, which has no record of it and is known by its tables. From then on every change is one step, run
+once, in one transaction with its record in ``mirror_layout``: a crash in the middle leaves the layout
+before it. Steps are written in SQL of their own and never from today's models, which later change.
+
+These are lines of our own and not Alembic's operations: the largest part of a step is to rebuild a
+table on SQLite, and Alembic's way of doing that reads the table back through SQLAlchemy, which drops
+STRICT and the type ANY, and renames tables in a way that stops at a reader's broken view; what is left
+then is a version table and a loop.
+"""
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Connection, Engine, inspect
+
+from connector import __version__, events
+from connector.errors import StartupError
+from connector.mirror import source_step
+from connector.mirror.batches import Batch, run
+from connector.mirror.database import lock_schema, transaction
+
+log = structlog.get_logger(__name__)
+
+FIRST = 1
+QUERY_SHOWN = 200  # characters
+RECORD = (("version", "integer"), ("connector", "text"), ("made_at", "timestamp"))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From the version before to ``version``; ``act`` gets the names of the mapped tables."""
+
+    version: int
+    what: str
+    act: Callable[[Connection, Collection[str]], None]
+
+
+STEPS: tuple[Step, ...] = (Step(2, "an event is identified by its source and its id", source_step.act),)
+NEWEST = STEPS[-1].version
+
+
+def bring_up(engine: Engine, mapped: Collection[str]) -> None:
+    """Take every step that the store does not have yet; nothing to do for an empty database.
+
+    Of several processes that start at once, one takes a step and the others wait for it. Raises
+    ``DatabaseOutage``, and ``StartupError`` for a store that is newer than this connector.
+    """
+    while _take_next(engine, mapped):
+        pass
+
+
+def _take_next(engine: Engine, mapped: Collection[str]) -> bool:
+    """Take one step, in one transaction; whether there was one to take."""
+    with transaction(engine) as connection:
+        lock_for_change(connection)
+        version = refuse_newer(connection)
+        step = next((step for step in STEPS if version is not None and step.version > version), None)
+        if step is None:
+            return False
+        started = time.monotonic()
+        log.info("changing the layout of the store", version=step.version, why=step.what)
+        _report_holders(connection)
+        step.act(connection, mapped)
+        record(connection, step.version)
+    log.info("layout changed", version=step.version, seconds=round(time.monotonic() - started, 1))
+    return True
+
+
+def _report_holders(connection: Connection) -> None:
+    """Name who holds tables that a step may have to wait for: a report that runs for long, say."""
+    if connection.dialect.name != "postgresql":
+        return
+    query = """
+        SELECT DISTINCT activity.pid, activity.usename, activity.query
+        FROM pg_locks AS held
+        JOIN pg_class AS class ON class.oid = held.relation AND class.relkind = 'r'
+        JOIN pg_stat_activity AS activity ON activity.pid = held.pid
+        WHERE class.relnamespace = current_schema()::regnamespace AND held.pid <> pg_backend_pid()
+    """
+    for pid, user, statement in connection.exec_driver_sql(query).fetchall():
+        log.warning("waiting for a reader of the tables", pid=pid, user=user, query=statement[:QUERY_SHOWN])
+
+
+def lock_for_change(connection: Connection) -> None:
+    """Be alone with the schema until the transaction ends, however long other processes take."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+    lock_schema(connection)
+
+
+def version_of(connection: Connection) -> int | None:
+    """The layout's version; None where the database holds no tables of the connector."""
+    names = set(inspect(connection).get_table_names())
+    if "mirror_layout" in names:
+        found = connection.exec_driver_sql("SELECT MAX(version) FROM mirror_layout").scalar_one()
+        if found is None:
+            cure = "restore the table mirror_layout from a backup"
+            raise StartupError("The store does not say which layout its tables have.", cure)
+        return int(found)
+    return FIRST if {"mirror_columns", "notifications"} <= names else None
+
+
+def refuse_newer(connection: Connection) -> int | None:
+    """The layout's version; raises ``StartupError`` for one that a newer connector made."""
+    version = version_of(connection)
+    if version is not None and version > NEWEST:
+        query = f"SELECT connector FROM mirror_layout WHERE version = {version}"
+        maker = connection.exec_driver_sql(query).scalar_one()
+        raise StartupError(
+            f"The store's tables have layout {version}, made by connector {maker}; "
+            f"this connector ({__version__}) knows layouts up to {NEWEST}.",
+            f"run connector {maker} or newer, or restore the database as it was before the upgrade",
+        )
+    return version
+
+
+def require(engine: Engine) -> None:
+    """Raise ``StartupError`` unless the store has the layout of this connector; changes nothing."""
+    with transaction(engine) as connection:
+        version = refuse_newer(connection)
+    if version is None:
+        cure = "start a worker (connector worker), or name the mirror with --database-url"
+        raise StartupError("This database holds no mirror yet.", cure)
+    if version < NEWEST:
+        raise StartupError(older(version), "start a worker (connector worker): it changes the layout")
+
+
+def older(version: int) -> str:
+    """A sentence about a store whose layout is older than this connector's."""
+    return f"the store's tables have layout {version}, and this connector's is {NEWEST}"
+
+
+def record(connection: Connection, version: int) -> None:
+    """Note that the tables have this layout."""
+    row = (version, __version__, time.time_ns() // 1000)
+    names = ", ".join(name for name, _ in RECORD)
+    run(connection, f"INSERT INTO mirror_layout ({names})", Batch(RECORD, [row]), "")
+
+
+def record_statement(instant: int) -> str:
+    """``record`` of the newest layout as a statement, for tables that are made by hand."""
+    names = ", ".join(name for name, _ in RECORD)
+    values = f"{NEWEST}, '{__version__}', '{events.iso(instant)}'"
+    return f"INSERT INTO mirror_layout ({names}) VALUES ({values})"
