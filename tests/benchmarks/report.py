@@ -8,6 +8,7 @@ import json
 import os
 import statistics
 from dataclasses import asdict, dataclass, field
+from operator import ge, le, lt
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class Figure:
         if not self.target:
             return ""
         sign, bound = self.target.split()
-        met = self.median >= float(bound) if sign == ">=" else self.median < float(bound)
+        met = {">=": ge, "<=": le, "<": lt}[sign](self.median, float(bound))
         return "yes" if met else "NO"
 
     def cells(self) -> tuple[str, ...]:

@@ -39,6 +39,12 @@ class Part:
         lines = (line for line in self._page("metrics").splitlines() if line.startswith(f"{name} "))
         return float(next(lines).split(" ")[1])
 
+    def accepted(self) -> float:
+        """Deliveries that a gateway answered with 202."""
+        lines = self._page("metrics").splitlines()
+        found = [line for line in lines if line.startswith("xtnd_gateway_answers_total{") and '"202"' in line]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in found)
+
     def is_ready(self) -> bool:
         """Whether the process is ready and has nothing to complain of."""
         try:
@@ -69,7 +75,10 @@ class Part:
 class Stage:
     """One deployment: a folder, a configuration, and the processes that were started on it."""
 
-    def __init__(self, folder: Path, bootstrap: str, database_url: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, bootstrap: str, database_url: str | None = None, *, topics_by: str | None = None
+    ) -> None:
+        """``topics_by`` is another way to the broker, by which the topics are made."""
         self.folder = folder
         self.environ = {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
@@ -83,12 +92,13 @@ class Stage:
         self._replace("connector.yaml", "group: xtnd-connector", f"group: {prefix}group")
         self.config: Config = config.load(self.config_dir, self.environ)
         self.parts: list[Part] = []
-        topics.ensure(self.config)
+        kafka = self.config.kafka.model_copy(update={"bootstrap_servers": topics_by or bootstrap})
+        topics.ensure(self.config.model_copy(update={"kafka": kafka}))
 
-    def gateway(self) -> Part:
+    def gateway(self, *options: str, port: int | None = None) -> Part:
         """Start a gateway and wait until it reaches Kafka."""
-        port = free_port()
-        return self._connector("gateway", port, "--port", str(port))
+        port = port or free_port()
+        return self._connector("gateway", port, "--port", str(port), *options)
 
     def worker(self) -> Part:
         """Start a worker and wait until it has its partitions."""
