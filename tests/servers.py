@@ -17,6 +17,7 @@ import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from string import Template
 
 import psutil
 import psycopg
@@ -36,10 +37,14 @@ POSTGRES_VERSION_FOLDER = "pginstall18"
 
 @contextlib.contextmanager
 def kafka_broker(tmp_path_factory: pytest.TempPathFactory, *, settings: str = "") -> Iterator[KafkaBroker]:
-    """Run Apache Kafka in a temporary directory; ``settings`` are more lines of its properties."""
+    """Run Apache Kafka in a temporary directory; ``settings`` are more lines of its properties.
+
+    ``$port`` and ``$controller_port`` stand for its own ports.
+    """
     if not kafka_jars.kafka_is_possible():
         pytest.skip(NO_KAFKA)
-    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"), heap="384m", settings=settings)
+    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"), heap="384m")
+    broker.settings = Template(settings).safe_substitute(broker._chosen_ports())
     broker.start()
     try:
         broker.wait_ready(START_SECONDS)
