@@ -16,9 +16,9 @@ from connector.clocks import steady_nanoseconds
 from connector.errors import ConnectorError
 from connector.kafka.record import Record
 
-# After a batch of a topic failed, deliveries for it are not tried for so long; twice as long each time.
+# After a batch failed, deliveries for its partition are not tried for so long; twice as long each time.
 REST_SECONDS = 5.0
-LONGEST_REST_SECONDS = 300.0
+LONGEST_REST_SECONDS = 60.0
 
 Done = Callable[[ConnectorError | None], None]
 
@@ -52,7 +52,17 @@ Entry = tuple[Record, PendingDelivery]
 class Lane:
     """The way to one partition."""
 
-    __slots__ = ("alone", "barred", "batch", "partition", "topic", "waiting")
+    __slots__ = (
+        "alone",
+        "barred",
+        "batch",
+        "failures",
+        "partition",
+        "rests_until",
+        "topic",
+        "trouble",
+        "waiting",
+    )
 
     def __init__(self, topic: "Topic", partition: int) -> None:
         self.topic = topic
@@ -63,6 +73,10 @@ class Lane:
         self.alone = 0
         # The producer whose sequence has a gap here.
         self.barred: AIOKafkaProducer | None = None
+        # Why its records do not reach Kafka, for people.
+        self.trouble: str | None = None
+        self.failures = 0
+        self.rests_until = 0.0
 
     def load(
         self, producer: AIOKafkaProducer, forget: Callable[[PendingDelivery], None]
@@ -94,11 +108,17 @@ class Lane:
         self.batch = InFlightBatch(self, entries, producer, alone=alone)
         return self.batch, builder
 
-    @property
-    def retired(self) -> bool:
-        """Whether the topic has other lanes by now."""
-        lanes = self.topic.lanes
-        return self.partition >= len(lanes) or lanes[self.partition] is not self
+    def rest(self, trouble: str) -> None:
+        """Leave the partition alone for a while, because a batch of it failed."""
+        self.trouble = trouble
+        self.rests_until = time.monotonic() + min(REST_SECONDS * 2**self.failures, LONGEST_REST_SECONDS)
+        self.failures = min(self.failures + 1, 10)
+
+    def recover(self) -> bool:
+        """Note that Kafka takes its records; whether it did not before."""
+        self.failures, self.rests_until = 0, 0.0
+        recovered, self.trouble = self.trouble is not None, None
+        return recovered
 
 
 class InFlightBatch:
@@ -121,42 +141,41 @@ class InFlightBatch:
 class Topic:
     """One topic: a lane for each partition, once Kafka has told how many there are."""
 
-    __slots__ = ("failures", "lanes", "name", "rests_until", "trouble", "unplaced")
+    __slots__ = ("barred", "lanes", "missing", "name", "unplaced")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.lanes: list[Lane] = []
         # What waited when the topic vanished.
         self.unplaced: deque[Entry] = deque()
-        # Why its deliveries do not reach Kafka, for people.
-        self.trouble: str | None = None
-        self.failures = 0
-        self.rests_until = 0.0
+        # That Kafka does not have it, for people.
+        self.missing: str | None = None
+        # The producer that still holds batches of it from before it vanished.
+        self.barred: AIOKafkaProducer | None = None
 
     def lane_of(self, key: bytes) -> Lane:
         """The lane of the partition that every Kafka client chooses for a key."""
         return self.lanes[(_hash(key) & 0x7FFFFFFF) % len(self.lanes)]
 
-    def rest(self, trouble: str) -> None:
-        """Leave the topic alone for a while, because a batch of it failed."""
-        self.trouble = trouble
-        self.rests_until = time.monotonic() + min(REST_SECONDS * 2**self.failures, LONGEST_REST_SECONDS)
-        self.failures = min(self.failures + 1, 10)
-
-    def recover(self) -> bool:
-        """Note that Kafka takes its records; whether it did not before."""
-        self.failures, self.rests_until = 0, 0.0
-        recovered, self.trouble = self.trouble is not None, None
-        return recovered
-
     def repartition(self, count: int) -> list[Entry]:
-        """Make ``count`` new lanes; gives what waited in the former ones, and what had no lane."""
-        former, self.lanes = self.lanes, [Lane(self, number) for number in range(count)]
+        """Have ``count`` lanes; gives what waited, for each key's partition is another now.
+
+        Lanes that stay keep their batch: no partition ever has two under way with one producer.
+        """
         entries, self.unplaced = [*self.unplaced], deque()
-        for lane in former:
+        for lane in self.lanes:
             entries += lane.waiting
             lane.waiting.clear()
+        self.lanes = self.lanes[:count] + [Lane(self, number) for number in range(len(self.lanes), count)]
+        for lane in self.lanes:
+            lane.barred = self.barred or lane.barred
         return entries
+
+    def troubles(self, now: float) -> Iterator[str]:
+        """Why records of it do not reach Kafka at this moment (monotonic)."""
+        if self.missing:
+            yield self.missing
+        yield from {lane.trouble for lane in self.lanes if lane.trouble and lane.rests_until > now}
 
     def queues(self) -> Iterator[deque[Entry]]:
         """Everything that waits."""

@@ -4,13 +4,12 @@ Nothing here gives up, and nothing is in a hurry: each request has Kafka's own t
 a round trip of 300 ms, or one whose first answer takes seconds, is as good as a near one.
 
 An idempotent producer whose batch failed has a gap in its sequence and fails from there on, so any
-failed batch replaces the producer. ``stop`` of the old one would wait for the batches that it still
-holds, for as long as no broker answers; it is abandoned instead: its sender task is ended by the only
-private name of a library that the gateway uses.
+failed batch replaces the producer. The former one gets a moment for what it has under way. Its
+``stop`` would wait for that as long as no broker answers; it is abandoned instead: its sender task is
+ended by the only private name of a library that the gateway uses.
 """
 
 import asyncio
-import random
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,28 +18,41 @@ from typing import Any
 import structlog
 import tenacity
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
 
 from connector.config import Config, Kafka
+from connector.errors import KafkaOutage
 
 log = structlog.get_logger(__name__)
 
-BATCH_BYTES = 65_536
+# What one partition may carry in one round trip, so that a far Kafka keeps the rate of a busy one.
+BATCH_BYTES = 524_288
 # A request that was not answered by then is repeated on a new connection.
 MAX_REQUEST_SECONDS = 10.0
-# Finding a broker takes some requests in a row; then the search begins again with another server.
-START_REQUESTS = 4
-PAUSE_SECONDS = 1.0
-METADATA_SECONDS = 60
+# Starting with a server that answers takes some requests in a row; then the search begins again.
+START_REQUESTS = 8
+# A producer lives so long at least.
+PAUSE_SECONDS = 0.25
+# What a replaced producer has under way may arrive within this time.
+GRACE_SECONDS = 1.0
+STOP_SECONDS = 1.0
+CLIENT_ID = "xtnd-connector-gateway"
 
 
 class ProducerKeeper:
     """Keeps a producer that works, as long as there is a broker that answers. Lives on one event loop."""
 
-    def __init__(self, config: Config, ready: Callable[[AIOKafkaProducer], None]) -> None:
-        """``ready`` is called on the loop with each new producer."""
+    def __init__(
+        self,
+        config: Config,
+        ready: Callable[[AIOKafkaProducer], None],
+        ended: Callable[[AIOKafkaProducer], None],
+    ) -> None:
+        """``ready`` is called on the loop with each new producer, ``ended`` before one is abandoned."""
         self._config = config
         self._ready = ready
+        self._ended = ended
         self._broken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._abandoned: set[asyncio.Task[None]] = set()
@@ -67,7 +79,7 @@ class ProducerKeeper:
             self._broken.set()
         if at_once:
             self.producer, self.trouble = None, reason
-            self._abandon(broken)
+            self._abandon(broken, 0)
 
     async def close(self, timeout_seconds: float) -> None:
         """End the producer; returns after the timeout at most."""
@@ -75,58 +87,100 @@ class ProducerKeeper:
             self._task.cancel()
             await asyncio.wait([self._task])
         if self.producer is not None:
-            self._abandon(self.producer)
+            self._abandon(self.producer, 0)
             self.producer = None
         if self._abandoned:
-            await asyncio.wait(self._abandoned, timeout=timeout_seconds)
+            _, late = await asyncio.wait(self._abandoned, timeout=timeout_seconds)
+            for task in late:
+                task.cancel()
 
     async def _run(self) -> None:
         while True:
             retrying = tenacity.AsyncRetrying(
-                retry=tenacity.retry_if_exception_type((KafkaError, OSError, TimeoutError)),
+                retry=tenacity.retry_if_exception_type((KafkaError, OSError, KafkaOutage)),
                 wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
                 after=self._note,
             )
             producer: AIOKafkaProducer = await retrying(self._build)
-            if self.producer is not None:  # else it was abandoned at once
-                self._abandon(self.producer)
+            former, self.producer, self.trouble = self.producer, producer, None
             self._broken.clear()
-            self.producer, self.trouble = producer, None
             log.info("kafka producer ready")
             self._ready(producer)
+            if former is not None:  # else it was abandoned at once
+                self._abandon(former, GRACE_SECONDS)
             await asyncio.sleep(PAUSE_SECONDS)
             await self._broken.wait()
 
     def _note(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        servers = self._config.kafka.bootstrap_servers
+        what = str(error) if isinstance(error, KafkaOutage) else self._reason("Kafka", error)
         if state.attempt_number == 1:
-            log.warning("kafka is away", servers=servers, error=str(error))
+            log.warning("kafka is away", error=what)
         if self.producer is None:
-            self.trouble = f"Kafka at {servers} does not answer: {type(error).__name__}: {error}"
+            self.trouble = what
 
     async def _build(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(**self._settings())
+        settings = self._settings()
+        producer = AIOKafkaProducer(bootstrap_servers=await self._answering_server(), **settings)
         try:
             async with asyncio.timeout(START_REQUESTS * self.request_seconds):
                 await producer.start()
                 # Partitions of all topics: asking for one by name may have the broker create it.
-                known = await producer.client.force_metadata_update()
+                if await producer.client.force_metadata_update():
+                    return producer
         except BaseException:
             await producer.stop()
             raise
-        if not known:
-            await producer.stop()
-            raise KafkaConnectionError("no broker tells which topics there are")
-        return producer
+        await producer.stop()
+        raise KafkaOutage("Kafka does not answer which topics there are.")
+
+    async def _answering_server(self) -> str:
+        """The first bootstrap server that lets us in; all are asked at once, so that none keeps the others.
+
+        aiokafka asks them one after the other, each for a request's time or more, and only logs why not.
+        """
+        asked = {asyncio.create_task(self._ask(server)): server for server in self._config.kafka.servers}
+        try:
+            for answer in asyncio.as_completed(asked):
+                with suppress(Exception):
+                    return await answer
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.wait(asked)
+        reasons = {self._reason(f"Kafka at {server}", task.exception()) for task, server in asked.items()}
+        raise KafkaOutage(" ".join(sorted(reasons)))
+
+    async def _ask(self, server: str) -> str:
+        [(host, port, _)] = collect_hosts([server])
+        connection = await create_conn(
+            host,
+            port,
+            client_id=CLIENT_ID,
+            request_timeout_ms=int(self.request_seconds * 1000),
+            **client_settings(self._config.kafka),
+        )
+        connection.close()
+        return server
+
+    @staticmethod
+    def _reason(where: str, error: BaseException | None) -> str:
+        if isinstance(error, SaslAuthenticationFailed | UnsupportedSaslMechanismError):
+            return (
+                f"{where} refuses the login: {error} "
+                "Fix: kafka.sasl_mechanism, sasl_username and sasl_password in connector.yaml."
+            )
+        if isinstance(error, ssl.SSLError):
+            return (
+                f"{where} cannot be reached by TLS: {error} "
+                "Fix: kafka.security_protocol and ssl_ca_file in connector.yaml."
+            )
+        return f"{where} does not answer: {type(error).__name__}: {error}"
 
     def _settings(self) -> dict[str, Any]:
         kafka = self._config.kafka
-        # aiokafka asks them in this order, and one that is away may cost a request's time.
-        servers = random.sample(kafka.servers, len(kafka.servers))
         return client_settings(kafka) | {
-            "bootstrap_servers": servers,
-            "client_id": "xtnd-connector-gateway",
+            "client_id": CLIENT_ID,
             "acks": "all",
             "enable_idempotence": True,
             "compression_type": self._config.topics.compression,
@@ -134,25 +188,39 @@ class ProducerKeeper:
             # The publisher gathers; what it hands over leaves at once.
             "linger_ms": 0,
             "request_timeout_ms": int(self.request_seconds * 1000),
-            "metadata_max_age_ms": METADATA_SECONDS * 1000,
         }
 
-    def _abandon(self, producer: AIOKafkaProducer) -> None:
-        task = asyncio.create_task(abandon(producer))
+    def _abandon(self, producer: AIOKafkaProducer, grace_seconds: float) -> None:
+        async def end() -> None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(producer.flush(), grace_seconds)
+            self._ended(producer)
+            await abandon(producer)
+
+        task = asyncio.create_task(end())
         self._abandoned.add(task)
         task.add_done_callback(self._abandoned.discard)
 
 
 async def abandon(producer: AIOKafkaProducer) -> None:
-    """End a producer together with what it still holds; takes a request's time at most."""
+    """End a producer together with what it still holds.
+
+    While no broker answers this takes a request's time or two, for what is under way ends by itself
+    then; when cancelled, no time.
+    """
     sender: asyncio.Task[None] | None = producer._sender.sender_task  # noqa: SLF001
     if sender is not None:
         sender.cancel()
-        # A sender that had died already died of an error that its batches were given.
-        await asyncio.wait([sender])
+        with suppress(asyncio.CancelledError):
+            # A sender that had died already died of an error that its batches were given.
+            await asyncio.wait([sender])
+        while not sender.done():
+            sender.cancel()
+            await asyncio.sleep(0)
     others = asyncio.all_tasks()
     with suppress(KafkaError, OSError):
-        await producer.stop()
+        # A connection is closed once what it was given is sent, and a frozen broker reads nothing.
+        await asyncio.wait_for(producer.stop(), STOP_SECONDS)
     # ``stop`` leaves a task behind that waits for batches which nobody will send any more.
     for task in asyncio.all_tasks() - others:
         if getattr(task.get_coro(), "__qualname__", "") == "MessageAccumulator.close":

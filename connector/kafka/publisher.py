@@ -24,7 +24,7 @@ from connector import metrics
 from connector.clocks import steady_nanoseconds
 from connector.config import Config
 from connector.errors import ConnectorError, KafkaOutage, RecordRefused
-from connector.kafka.lanes import Done, InFlightBatch, Lane, PendingDelivery, Topic
+from connector.kafka.lanes import Done, Entry, InFlightBatch, Lane, PendingDelivery, Topic
 from connector.kafka.producer import ProducerKeeper
 from connector.kafka.record import RECORD_OVERHEAD_BYTES, Record
 
@@ -34,12 +34,16 @@ log = structlog.get_logger(__name__)
 MAX_HELD_BYTES = 67_108_864
 # How long deliveries gather when nothing is under way: long enough that none has a request to itself.
 LINGER_SECONDS = 0.002
-# How long they gather at most behind batches that are under way.
+# How long they gather at most behind batches that are under way: in times of a batch's way there and back,
+# for aiokafka has one request to a broker under way, and what it is given meanwhile misses the next one.
+PATIENCE = 1.5
 PATIENCE_SECONDS = 0.02
 # A batch that a producer holds for so long past a request's time has been forgotten by it.
 STALE_SECONDS = 5.0
-# While Kafka does not have a topic, how often it is asked again.
+# While Kafka does not have a topic, how often it is asked again: for all that it has, which takes 0.15 ms
+# of the loop's time for each of them.
 MISSING_SECONDS = 2.0
+MISSING_SECONDS_PER_TOPIC = 0.01
 
 # Receives when a batch was sent and acknowledged (microseconds of ``clocks.steady_nanoseconds``, which no
 # step comes between) and the broker's LogAppendTime (milliseconds since the epoch; -1 where it gave none).
@@ -54,7 +58,7 @@ class Publisher:
         self._ack_timeout = config.gateway.ack_timeout_seconds
         self._max_record = config.topics.max_message_bytes + RECORD_OVERHEAD_BYTES
         self._observe = observe
-        self._keeper = ProducerKeeper(config, self._start_with)
+        self._keeper = ProducerKeeper(config, self._start_with, self._take_back)
         self._topics = {name: Topic(name) for name in topics}
         # In the order of their deadlines.
         self._pending: deque[PendingDelivery] = deque()
@@ -67,8 +71,9 @@ class Publisher:
         self._linger: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._sends: set[asyncio.Task[None]] = set()
-        self._refresh: asyncio.Task[None] | None = None
+        self._refresh: asyncio.TimerHandle | None = None
         self._acknowledged_at = 0.0
+        self._patience = PATIENCE_SECONDS
         self._late = False
         self.died = asyncio.Event()
 
@@ -98,24 +103,10 @@ class Publisher:
         """What keeps deliveries from Kafka, as a whole or topic by topic; empty when nothing does."""
         if trouble := self.trouble():
             return [trouble]
-        found = [topic.trouble for topic in self._topics.values() if topic.trouble]
-        late = time.monotonic() - self._ack_timeout
-        names = sorted({batch.lane.topic.name for batch in self._batches if batch.since < late})
-        return found + [f"Kafka does not acknowledge what it was sent for {name}." for name in names]
-
-    def _refusal(self, records: Sequence[Record]) -> str | None:
-        """Why Kafka is known not to take these records at this moment."""
-        if self._keeper.producer is None:
-            return self._keeper.trouble
         now = time.monotonic()
-        for record in records:
-            topic = self._topic(record.topic)
-            if not topic.lanes or topic.rests_until > now:
-                return topic.trouble
-            batch = topic.lane_of(record.key).batch
-            if batch is not None and batch.since + self._ack_timeout < now:
-                return f"Kafka does not acknowledge what it was sent for {topic.name}."
-        return None
+        found = {trouble for topic in self._topics.values() for trouble in topic.troubles(now)}
+        late = [batch for batch in self._batches if batch.since + self._ack_timeout < now]
+        return sorted(found | {_unacknowledged(batch.lane.topic.name) for batch in late})
 
     # --- Deliveries ------------------------------------------------------------------------------
 
@@ -125,18 +116,20 @@ class Publisher:
         Raises ``KafkaOutage`` at once where Kafka is known not to take it at this moment, and
         ``RecordRefused`` for a record that is too large.
         """
-        delivery = PendingDelivery(records, done, time.monotonic() + self._ack_timeout)
+        now = time.monotonic()
+        delivery = PendingDelivery(records, done, now + self._ack_timeout)
         if delivery.size > self._max_record and (size := max(one.size for one in records)) > self._max_record:
             raise RecordRefused(f"A record of {size} bytes is larger than topics.max_message_bytes takes.")
         # A lone delivery passes whatever its size: it would be the head of a queue that never moves.
         if self._held_bytes and self._held_bytes + delivery.size > MAX_HELD_BYTES:
             raise KafkaOutage("Too much already waits for Kafka.")
-        if refusal := self._refusal(records):
-            raise KafkaOutage(refusal)
+        if self._keeper.producer is None:
+            raise KafkaOutage(self._keeper.trouble)
+        lanes = [self._open_lane(record, now) for record in records]
         self._held_bytes += delivery.size
         self._pending.append(delivery)
-        for record in records:
-            self._place(self._topics[record.topic], record, delivery)
+        for lane, record in zip(lanes, records, strict=True):
+            self._place(lane, record, delivery)
         if self._timer is None:
             self._timer = self._loop.call_later(self._ack_timeout, self._expire)
 
@@ -150,14 +143,25 @@ class Publisher:
             # By its traceback the future's error would hold the frames of all who wait.
             raise type(error)(*error.args) from None
 
-    def _place(self, topic: Topic, record: Record, delivery: PendingDelivery) -> None:
-        """Put a record into the lane of its partition, and see to it that it leaves."""
+    def _open_lane(self, record: Record, now: float) -> Lane:
+        """The lane of a record; raises ``KafkaOutage`` where it is known not to move at this moment."""
+        topic = self._topics.get(record.topic) or self._learn(record.topic)
+        if not topic.lanes:
+            raise KafkaOutage(topic.missing)
         lane = topic.lane_of(record.key)
+        if lane.rests_until > now:
+            raise KafkaOutage(lane.trouble)
+        if lane.batch is not None and lane.batch.since + self._ack_timeout < now:
+            raise KafkaOutage(_unacknowledged(topic.name))
+        return lane
+
+    def _place(self, lane: Lane, record: Record, delivery: PendingDelivery) -> None:
+        """Put a record into the lane of its partition, and see to it that it leaves."""
         lane.waiting.append((record, delivery))
         if lane.batch is None:
             self._ready[lane] = None
             if self._linger is None:
-                self._gather(PATIENCE_SECONDS if self._last else LINGER_SECONDS)
+                self._gather(self._patience if self._last else LINGER_SECONDS)
 
     # --- To Kafka --------------------------------------------------------------------------------
 
@@ -175,27 +179,27 @@ class Publisher:
         if producer is None:
             return
         lanes, self._ready = self._ready, {}
-        by_topic: dict[str, list[tuple[InFlightBatch, Any]]] = {}
+        loaded = []
         for lane in lanes:
             if lane.barred is producer:
                 self._ready[lane] = None
-            elif lane.batch is None and (loaded := lane.load(producer, self._forget)):
-                by_topic.setdefault(lane.topic.name, []).append(loaded)
-                self._batches.add(loaded[0])
-        if by_topic:
-            self._last = {batch for batches in by_topic.values() for batch, _ in batches}
-        for name, batches in by_topic.items():
-            task = self._loop.create_task(self._send(producer, name, batches))
+            elif lane.batch is None and (one := lane.load(producer, self._forget)):
+                loaded.append(one)
+        if loaded:
+            self._last = {batch for batch, _ in loaded}
+            self._batches |= self._last
+            task = self._loop.create_task(self._send(producer, loaded))
             self._sends.add(task)
             task.add_done_callback(self._watch)
 
-    async def _send(
-        self, producer: AIOKafkaProducer, topic: str, batches: list[tuple[InFlightBatch, Any]]
-    ) -> None:
-        """Hand batches of one topic over; its partitions are known, so none of them waits."""
-        for batch, builder in batches:
+    async def _send(self, producer: AIOKafkaProducer, loaded: list[tuple[InFlightBatch, Any]]) -> None:
+        """Hand batches over. Their partitions are known and have nothing under way, so none waits."""
+        for batch, builder in loaded:
+            if batch not in self._batches:
+                continue  # taken back: asking for a topic that vanished might have the broker create it
+            lane = batch.lane
             try:
-                future = await producer.send_batch(builder, topic, partition=batch.lane.partition)
+                future = await producer.send_batch(builder, lane.topic.name, partition=lane.partition)
             except Exception as error:  # noqa: BLE001 - whatever it is, this batch has failed
                 self._settle(batch, error)
             else:
@@ -225,21 +229,23 @@ class Publisher:
             self._acknowledge(batch)
         else:
             self._fail(batch, error)
-        if lane.waiting and not lane.retired:
+        if lane.waiting:
             self._ready[lane] = None
         if self._ready:
             if not self._last:
                 self._gather(LINGER_SECONDS)
             elif self._linger is None:
-                self._gather(PATIENCE_SECONDS)
+                self._gather(self._patience)
 
     def _acknowledge(self, batch: InFlightBatch) -> None:
-        self._acknowledged_at = time.monotonic()
+        now = self._acknowledged_at = time.monotonic()
+        way = min(PATIENCE * (now - batch.since), self._ack_timeout / 4)
+        self._patience = max(self._patience + (way - self._patience) / 16, PATIENCE_SECONDS)
         if self._late:
             self._late = False
             log.info("kafka acknowledges again")
-        if batch.lane.topic.recover():
-            log.info("kafka takes records for the topic again", topic=batch.lane.topic.name)
+        if batch.lane.recover():
+            log.info("kafka takes records again", topic=batch.lane.topic.name, partition=batch.lane.partition)
         for _, delivery in batch.entries:
             self._forget(delivery)
             delivery.left -= 1
@@ -258,7 +264,7 @@ class Publisher:
             metrics.publish_failed(name)
             if not too_large:
                 log.warning("kafka refuses records", topic=lane.topic.name, error=what)
-                lane.topic.rest(what)
+                lane.rest(what)
             for _, delivery in batch.entries:
                 self._forget(delivery)
                 delivery.conclude(RecordRefused(what) if too_large else KafkaOutage(what))
@@ -267,38 +273,36 @@ class Publisher:
         self._keeper.replace(batch.producer, what, at_once=False)
 
     def _start_with(self, producer: AIOKafkaProducer) -> None:
-        """Go on with a new producer; what the former one had under way is sent again."""
-        self._take_back()
+        """Go on with a new producer; what the former one has under way may still arrive."""
+        for topic in self._topics.values():
+            topic.barred = None
+            for lane in topic.lanes:
+                lane.barred = None
         producer.client.cluster.add_listener(self._compare)
         self._compare(producer.client.cluster)
 
-    def _take_back(self) -> None:
-        """Have what is under way wait again; what its producer still makes of it has no effect."""
-        batches, self._batches, self._last = self._batches, set(), set()
+    def _take_back(self, producer: AIOKafkaProducer) -> None:
+        """Have what a producer had under way wait again; what it still makes of it has no effect."""
+        batches = {batch for batch in self._batches if batch.producer is producer}
+        self._batches -= batches
+        self._last -= batches
         for batch in batches:
             batch.lane.batch = None
             self._wait_again(batch)
+        if self._ready:
+            self._gather(LINGER_SECONDS)
 
     def _wait_again(self, batch: InFlightBatch) -> None:
-        lane = batch.lane
-        if not lane.retired:
-            lane.alone += batch.alone
-            lane.waiting.extendleft(reversed(batch.entries))
-            self._ready[lane] = None
-        elif lane.topic.lanes:
-            for record, delivery in batch.entries:
-                self._place(lane.topic, record, delivery)
-        else:
-            lane.topic.unplaced.extend(batch.entries)
+        batch.lane.alone += batch.alone
+        batch.lane.waiting.extendleft(reversed(batch.entries))
+        self._ready[batch.lane] = None
 
     # --- Topics ----------------------------------------------------------------------------------
 
-    def _topic(self, name: str) -> Topic:
-        topic = self._topics.get(name)
-        if topic is None:
-            topic = self._topics[name] = Topic(name)
-            if self._keeper.producer is not None:
-                self._compare(self._keeper.producer.client.cluster)
+    def _learn(self, name: str) -> Topic:
+        topic = self._topics[name] = Topic(name)
+        if self._keeper.producer is not None:
+            self._compare(self._keeper.producer.client.cluster)
         return topic
 
     def _compare(self, cluster: Any) -> None:
@@ -308,41 +312,50 @@ class Publisher:
             return  # of a former producer
         for topic in list(self._topics.values()):
             count = len(cluster.partitions_for_topic(topic.name) or ())
-            if not count:
-                self._miss(topic, producer)
-            elif count != len(topic.lanes):
+            if count != len(topic.lanes) or not count:
                 self._repartition(topic, count)
         if self._ready and not self._last:
             self._gather(0)
 
     def _repartition(self, topic: Topic, count: int) -> None:
-        if not topic.lanes and topic.recover():
-            log.info("kafka has the topic", topic=topic.name)
-        for record, delivery in topic.repartition(count):
-            self._place(topic, record, delivery)
-
-    def _miss(self, topic: Topic, producer: AIOKafkaProducer) -> None:
-        """Note that Kafka does not have a topic, and ask again from time to time."""
-        if topic.lanes or topic.trouble is None:
+        """Put what waits for a topic on its partitions of now, or aside while it has none."""
+        entries: list[Entry] = []
+        for batch in [one for one in self._batches if one.lane in topic.lanes[count:]]:
+            # While the producer holds it, it asks for that partition again and again, and the others wait.
+            self._batches.discard(batch)
+            self._last.discard(batch)
+            entries += batch.entries
+            topic.barred = batch.producer
+            self._keeper.replace(batch.producer, f"partitions of {topic.name} vanished", at_once=False)
+        if not count and not topic.missing:
             log.error("kafka has no such topic", topic=topic.name, fix="connector topics")
-            topic.trouble = (
+            topic.missing = (
                 f"Kafka has no topic {topic.name}; its events wait in the spool. Fix: connector topics"
             )
-        sent = [batch for batch in self._batches if batch.lane.topic is topic]
-        if sent:
-            # Its sender would ask for the leader of that topic again and again, and the others wait.
-            self._keeper.replace(producer, topic.trouble or "", at_once=True)
-            self._take_back()
-        entries = topic.repartition(0)
-        topic.unplaced.extend(entries)
-        if self._refresh is None or self._refresh.done():
-            self._refresh = self._loop.create_task(self._update_metadata())
+        elif count and topic.missing:
+            log.info("kafka has the topic", topic=topic.name)
+            topic.missing = None
+        self._place_again(topic, entries + topic.repartition(count))
+        if topic.missing and self._refresh is None:
+            self._refresh = self._loop.call_later(MISSING_SECONDS, self._ask_again)
 
-    async def _update_metadata(self) -> None:
-        while any(not topic.lanes for topic in self._topics.values()):
-            await asyncio.sleep(MISSING_SECONDS)
-            if (producer := self._keeper.producer) is not None:
-                await producer.client.force_metadata_update()
+    def _place_again(self, topic: Topic, entries: list[Entry]) -> None:
+        if topic.lanes:
+            for record, delivery in entries:
+                self._place(topic.lane_of(record.key), record, delivery)
+        else:
+            topic.unplaced.extend(entries)
+
+    def _ask_again(self) -> None:
+        """Have aiokafka ask for all topics while one is missing; ``_compare`` hears of the answer."""
+        self._refresh = None
+        if any(topic.missing for topic in self._topics.values()):
+            seconds = MISSING_SECONDS
+            if self._keeper.producer is not None:
+                client = self._keeper.producer.client
+                client.force_metadata_update()
+                seconds += MISSING_SECONDS_PER_TOPIC * len(client.cluster.topics())
+            self._refresh = self._loop.call_later(seconds, self._ask_again)
 
     # --- Ends ------------------------------------------------------------------------------------
 
@@ -362,15 +375,29 @@ class Publisher:
             for queue in topic.queues():
                 while queue and queue[0][1].concluded:
                     self._forget(queue.popleft()[1])
-        stale = now - self._keeper.request_seconds - STALE_SECONDS
-        forgotten = next((batch for batch in self._batches if batch.since < stale), None)
-        if forgotten is not None:
-            what = f"Kafka did not acknowledge what it was sent for {forgotten.lane.topic.name}."
-            self._keeper.replace(forgotten.producer, what, at_once=True)
-            self._take_back()
+        self._give_up_stuck(now)
         if self._pending or self._held_bytes:
             due = self._pending[0].deadline if self._pending else now + self._ack_timeout
             self._timer = self._loop.call_later(max(due - now, 0.001), self._expire)
+
+    def _give_up_stuck(self, now: float) -> None:
+        """Replace a producer whose batch does not come back.
+
+        While others are acknowledged it is the partition that is stuck (too few replicas in sync): aiokafka
+        sends its batch again and again, and others of the same broker wait each time. While none is, it
+        is the broker, and aiokafka may still get through to it within a request's time.
+        """
+        stale = now - self._keeper.request_seconds - STALE_SECONDS
+        others_move = now - self._acknowledged_at < self._ack_timeout / 2
+        for batch in [one for one in self._batches if one.producer is self._keeper.producer]:
+            what = _unacknowledged(batch.lane.topic.name)
+            if others_move and batch.since + self._ack_timeout <= now:
+                batch.lane.rest(what)
+                for _, delivery in batch.lane.waiting:
+                    delivery.conclude(KafkaOutage(what))
+                self._keeper.replace(batch.producer, what, at_once=False)
+            elif batch.since < stale:
+                self._keeper.replace(batch.producer, what, at_once=True)
 
     def _time_out(self, delivery: PendingDelivery, now: float) -> None:
         if delivery.concluded:
@@ -388,6 +415,10 @@ class Publisher:
         if not task.cancelled() and (error := task.exception()):
             log.error("publisher died", exc_info=error)
             self.died.set()
+
+
+def _unacknowledged(topic: str) -> str:
+    return f"Kafka does not acknowledge what it was sent for {topic}."
 
 
 def _resolve(future: "asyncio.Future[None]", error: ConnectorError | None) -> None:

@@ -57,14 +57,19 @@ class Puppet:
     def partitions_for_topic(self, topic: str) -> set[int] | None:
         return set(range(self.partitions.get(topic, 0))) or None
 
+    def topics(self) -> set[str]:
+        return {topic for topic, count in self.partitions.items() if count}
+
     def add_listener(self, listener: Callable[[Any], None]) -> None:
         self.listeners.append(listener)
 
-    async def update(self) -> bool:
+    def update(self) -> "asyncio.Future[bool]":
         self.asked += 1
         for listener in self.listeners:
             listener(self)
-        return True
+        known = asyncio.get_running_loop().create_future()
+        known.set_result(True)
+        return known
 
     def drain(self) -> list[Batch]:
         """The batches that were sent since the last call."""
@@ -107,10 +112,14 @@ def play(act: Callable[[Publisher, Puppet], Awaitable[None]], **options: Any) ->
 
 
 def begin(publisher: Any, puppet: Puppet) -> None:
-    """Give the publisher a producer, as its keeper does."""
-    publisher._keeper.producer, publisher._keeper.trouble = puppet, None
-    publisher._keeper._abandon = lambda _producer: None
+    """Give the publisher a producer, as its keeper does; the former one ends."""
+    keeper = publisher._keeper
+    former, keeper.producer, keeper.trouble = keeper.producer, puppet, None
+    keeper._abandon = lambda producer, _grace: publisher._take_back(producer)
+    keeper._broken.clear()
     publisher._start_with(puppet)
+    if former is not None:
+        publisher._take_back(former)
 
 
 def record(key: bytes = b"8684", size: int = 100, topic: str = TOPIC) -> Record:
@@ -338,6 +347,101 @@ def test_a_missing_topic_is_named_and_keeps_nobody_else(monkeypatch: pytest.Monk
         await asyncio.gather(stranded, waits)
         assert publisher.troubles() == []
         answer([batches[TOPIC]])
+
+    play(act)
+
+
+def test_a_stuck_partition_is_given_up_while_others_are_acknowledged() -> None:
+    async def act(publisher: Any, puppet: Puppet) -> None:
+        stuck = taken(publisher)
+        [left] = await puppet.sent()
+        waits = taken(publisher)
+        while not stuck.done():  # others go on meanwhile
+            other = taken(publisher, record(topic=OTHER))
+            answer(await puppet.sent())
+            await other
+        assert isinstance(stuck.exception(), KafkaOutage)
+        with pytest.raises(KafkaOutage):
+            await waits
+        assert publisher._keeper._broken.is_set()
+        assert publisher._keeper.producer is puppet  # until the next is there
+        assert publisher.troubles() == [f"Kafka does not acknowledge what it was sent for {TOPIC}."]
+        begin(publisher, following := Puppet())
+        with pytest.raises(KafkaOutage, match="does not acknowledge"):  # it rests
+            publisher.submit([record()], lambda _error: None)
+        other = taken(publisher, record(topic=OTHER))
+        answer(await following.sent())
+        await other
+        answer([left])
+        await until(lambda: publisher._held_bytes == 0)
+
+    play(act)
+
+
+def test_a_silent_broker_is_no_fault_of_its_partitions() -> None:
+    async def act(publisher: Any, puppet: Puppet) -> None:
+        tasks = [taken(publisher), taken(publisher, record(topic=OTHER))]
+        batches = await puppet.sent()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(result, KafkaOutage) for result in results)
+        late = time.monotonic() + 2 * ACK_SECONDS
+        await until(lambda: time.monotonic() > late)
+        assert not publisher._keeper._broken.is_set()  # aiokafka may still get through
+        answer(batches)
+        again = taken(publisher)
+        answer(await puppet.sent())
+        await again
+
+    play(act)
+
+
+def test_a_topic_that_vanished_since_it_was_loaded_is_never_asked_for() -> None:
+    async def act(publisher: Any, puppet: Puppet) -> None:
+        task = taken(publisher)
+        await asyncio.sleep(0)
+        publisher._flush()  # its batch is handed over in the loop's next step
+        del puppet.partitions[TOPIC]
+        puppet.update()
+        with pytest.raises(KafkaOutage):
+            await task
+        assert puppet.drain() == []
+
+    play(act)
+
+
+def test_a_topic_that_shrank_has_the_batches_of_its_lost_partitions_sent_again() -> None:
+    async def act(publisher: Any, puppet: Puppet) -> None:
+        tasks = [taken(publisher, record(b"%d" % number)) for number in range(40)]
+        before = await puppet.sent()
+        puppet.partitions[TOPIC] = 3
+        puppet.update()
+        assert publisher._keeper._broken.is_set()  # it would ask for the lost ones again and again
+        begin(publisher, following := Puppet(**{TOPIC: 3}))
+        while not all(task.done() for task in tasks):
+            batches = await following.sent()
+            assert {batch.place[1] for batch in batches} <= {0, 1, 2}
+            answer(batches)
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*tasks)
+        answer(before)
+        await asyncio.sleep(0.01)
+        assert publisher._held_bytes == 0
+
+    play(act)
+
+
+def test_a_former_producers_batches_may_still_arrive() -> None:
+    async def act(publisher: Any, puppet: Puppet) -> None:
+        failed, other = taken(publisher), taken(publisher, record(topic=OTHER))
+        batches = {batch.place[0]: batch for batch in await puppet.sent()}
+        answer([batches[TOPIC]], OutOfOrderSequenceNumber())
+        with pytest.raises(KafkaOutage):
+            await failed
+        publisher._keeper.producer = following = Puppet()
+        publisher._start_with(following)
+        answer([batches[OTHER]])
+        await other
+        assert following.drain() == []  # nothing was sent twice
 
     play(act)
 
