@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.proxy import Proxy
 
 from connector.local.broker import KafkaBroker
 from connector.local.ports import free_port
 from tests.benchmarks.load import Job, Result, fire, percentile
 from tests.benchmarks.report import RUNS, Figure, Report, scaled
 from tests.benchmarks.stage import Part, Stage, stage
+from tests.proxy import Proxy
 from tests.servers import kafka_broker
 
 pytestmark = pytest.mark.timeout(3600)
