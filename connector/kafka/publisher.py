@@ -97,7 +97,9 @@ class Publisher:
 
     def trouble(self) -> str | None:
         """What keeps every delivery from Kafka at this moment, or None."""
-        return self._keeper.trouble if self._keeper.producer is None else None
+        if self._keeper.producer is None:
+            return self._keeper.trouble
+        return f"Kafka did not acknowledge within {self._ack_timeout:g} s." if self._late else None
 
     def troubles(self) -> list[str]:
         """What keeps deliveries from Kafka, as a whole or topic by topic; empty when nothing does."""
@@ -274,6 +276,7 @@ class Publisher:
 
     def _start_with(self, producer: AIOKafkaProducer) -> None:
         """Go on with a new producer; what the former one has under way may still arrive."""
+        self._late = False
         for topic in self._topics.values():
             topic.barred = None
             for lane in topic.lanes:
