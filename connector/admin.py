@@ -104,14 +104,19 @@ class HostCheck:
         return True
 
 
-def bind(host: str, port: int, *, setting: str, option: str) -> socket.socket:
-    """Return a bound socket; raises ``StartupError`` that names the setting and the option."""
+def bind(host: str, port: int, *, setting: str, option: str, reuse_port: bool = False) -> socket.socket:
+    """Return a bound socket; raises ``StartupError`` that names the setting and the option.
+
+    With ``reuse_port`` other processes that do the same may listen on the port too.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         door = socket.socket(family, kind, protocol)
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
             door.bind(address)
         except OSError:

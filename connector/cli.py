@@ -42,6 +42,10 @@ PortOption = Annotated[int | None, typer.Option("--port", min=1, max=65535, help
 AdminPort = Annotated[
     int | None, typer.Option("--admin-port", min=1, max=65535, help="Health and metrics, on 127.0.0.1.")
 ]
+ReusePort = Annotated[
+    bool | None,
+    typer.Option("--reuse-port", help="Share the public port with other gateways of this machine."),
+]
 SecretFile = Annotated[
     Path | None, typer.Option("--secret-file", help="File with the hook's secret; else XTND_WEBHOOK_SECRET.")
 ]
@@ -125,12 +129,13 @@ def gateway(
     database_url: DatabaseUrl = None,
     port: PortOption = None,
     admin_port: AdminPort = None,
+    reuse_port: ReusePort = None,
 ) -> None:
     """Receive webhooks and write them to Kafka."""
     logs.configure()
     from connector.gateway.server import run_gateway  # noqa: PLC0415
 
-    ports = {"port": port, "admin_port": admin_port}
+    ports = {"port": port, "admin_port": admin_port, "reuse_port": reuse_port}
     settings = load_process(config_dir, with_secrets=True, kafka=kafka, database_url=database_url, **ports)
     raise typer.Exit(run_gateway(settings))
 

@@ -33,6 +33,7 @@ def load(config_dir: Path, *, with_secrets: bool = False, **overrides: Any) -> C
         "database_url": "database.url",
         "port": "gateway.port",
         "admin_port": "gateway.admin_port",
+        "reuse_port": "gateway.reuse_port",
         "worker_admin_port": "worker.admin_port",
     }
     given = {names[name]: value for name, value in overrides.items() if value is not None}

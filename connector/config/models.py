@@ -82,6 +82,8 @@ class Gateway(Model):
     admin_hosts: tuple[HostName, ...] = ()
     ack_timeout_seconds: Seconds = 2
     request_deadline_seconds: Seconds = 10
+    # How long an idle connection is kept for its next request; more than a load balancer keeps it.
+    keep_alive_seconds: Seconds = 75
     max_body_bytes: int = Field(1_048_576, ge=1024)
     max_header_bytes: int = Field(32_768, ge=1024)
     max_key_bytes: int = Field(512, ge=1)
@@ -91,6 +93,8 @@ class Gateway(Model):
     max_expanded_bytes: int = Field(16_777_216, ge=65_536, le=67_108_864)
     max_requests_in_flight: int = Field(512, ge=1)
     max_connections: int = Field(8192, ge=1)
+    # Several gateways of one machine may share the port; the kernel spreads connections over them.
+    reuse_port: bool = False
     # Where deliveries wait on disk while Kafka is away; one file per gateway process.
     spool_path: str = Field("data/spool.db", min_length=1)
     spool_max_bytes: int = Field(1_073_741_824, ge=1_048_576)

@@ -2,22 +2,26 @@
 
 Pure functions, linear in the head. They are stricter than RFC 9112 asks for where leniency is what
 request smuggling lives on: repeated lengths are refused even when they agree, and so is any
-Transfer-Encoding but ``chunked``.
+Transfer-Encoding but ``chunked``. The header fields themselves are read by llhttp.
 """
 
 import re
 from typing import NamedTuple
 
+import httptools
+
 END = b"\r\n\r\n"
+Fields = dict[bytes, list[bytes]]
+"""Values by lower-case name, in the order of the head."""
+
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!\"$-~]+) HTTP/1\.([01])\r\n")
-_LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r")
-_CHUNKED = re.compile(rb"\ntransfer-encoding:[ \t]*chunked[ \t]*\r")
-_UPGRADE = re.compile(rb"\nupgrade:[^\n]*", re.IGNORECASE)
-_CONNECTION = re.compile(rb"(?<=\n)(connection:)([^\r]*)", re.IGNORECASE)
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+# In the place of the sender's own line: only the fields are read, whatever the method.
+_NEUTRAL_LINE = b"POST / HTTP/1.1\r\n"
 
 
-class HeadFault(ValueError):
-    """What makes a request's head unfit to be parsed, as the object of "The request has …"."""
+class Malformed(ValueError):
+    """What makes a request unfit to be served, as the object of "The request has …"."""
 
 
 class Head(NamedTuple):
@@ -26,68 +30,93 @@ class Head(NamedTuple):
     method: bytes
     target: bytes
     minor_version: bytes
+    fields: Fields
     length: int | None
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection may carry another request (RFC 9112, 9.3)."""
+        values = self.fields.get(b"connection")
+        if values is None:
+            return self.minor_version == b"1"
+        options = _tokens(values)
+        return b"close" not in options and (self.minor_version == b"1" or b"keep-alive" in options)
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the sender waits for a 100 before it sends the body (RFC 9110, 10.1.1)."""
+        values = self.fields.get(b"expect")
+        return values is not None and self.minor_version == b"1" and b"100-continue" in _tokens(values)
+
+
+NO_HEAD = Head(b"", b"", b"1", {}, 0)
+
+
+class _FieldReader:
+    """What llhttp calls back; blanks around a value are no part of it (RFC 9110, 5.5)."""
+
+    def __init__(self) -> None:
+        self.fields: Fields = {}
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.setdefault(name.lower(), []).append(value.strip(b" \t"))
 
 
 def check_part(part: bytes, before: bytes = b"") -> None:
     """Look for what no further byte can make good in a part of a head that follows ``before``.
 
-    Raises ``HeadFault``.
+    Raises ``Malformed``, with the same words wherever a head is cut into parts.
     """
-    if before[-1:] == b"\r":
-        part = b"\r" + part
-    elif before[-1:] == b"\n" and part[:1] in (b" ", b"\t"):
-        raise HeadFault("a folded header line")
+    if before.endswith((b"\r", b"\n")):
+        part = (b"\r" if before.endswith(b"\r") else END[:2]) + part
     lines = part.count(b"\r\n")
-    if b"\0" in part:
-        raise HeadFault("a NUL byte in the head")
-    if part.count(b"\n") != lines or part.count(b"\r") - part.endswith(b"\r") != lines:
-        raise HeadFault("a line of the head that does not end in CRLF")
-    if b"\n " in part or b"\n\t" in part:
-        raise HeadFault("a folded header line")
+    if (
+        part.count(b"\n") != lines
+        or part.count(b"\r") - part.endswith(b"\r") != lines
+        or b"\0" in part
+        or b"\n " in part
+        or b"\n\t" in part
+    ):
+        raise Malformed("a line of the head that is folded, has a NUL, or does not end in CRLF")
 
 
 def read(head: bytes) -> Head:
-    """Read a head from its request line to the empty line; raises ``HeadFault``."""
+    """Read a head from its request line to the empty line; raises ``Malformed``."""
     check_part(head)
     line = _REQUEST_LINE.match(head)
     if line is None:
-        raise HeadFault("a request line that is not HTTP/1.1")
-    lower = head.lower()
-    hosts = lower.count(b"\nhost:")
-    if hosts > 1 or (not hosts and line[3] == b"1"):
-        raise HeadFault("no Host, or several")
-    return Head(line[1], line[2], line[3], _body_length(lower))
+        raise Malformed("a request line that is not HTTP/1.1")
+    method, target, minor_version = line.groups()
+    reader = _FieldReader()
+    try:
+        httptools.HttpRequestParser(reader).feed_data(_NEUTRAL_LINE + head[line.end() :])
+    except httptools.HttpParserUpgrade:
+        pass  # An offer that is not taken up (RFC 9110, 7.8); the fields are complete by then.
+    except httptools.HttpParserError:
+        raise Malformed("header fields that are not well-formed") from None
+    hosts = len(reader.fields.get(b"host", ()))
+    if hosts > 1 or (not hosts and minor_version == b"1"):
+        raise Malformed("no Host, or several")
+    return Head(method, target, minor_version, reader.fields, _body_length(reader.fields, minor_version))
 
 
-def _body_length(lower: bytes) -> int | None:
-    lengths, encodings = lower.count(b"\ncontent-length:"), lower.count(b"\ntransfer-encoding:")
-    if lengths and encodings:
-        raise HeadFault("both Content-Length and Transfer-Encoding")
-    if lengths > 1 or encodings > 1:
-        raise HeadFault("a repeated Content-Length or Transfer-Encoding")
-    if lengths:
-        length = _LENGTH.search(lower)
-        if length is None:
-            raise HeadFault("a Content-Length that is no number")
-        return int(length[1])
-    if encodings:
-        if not _CHUNKED.search(lower):
-            raise HeadFault("a Transfer-Encoding other than chunked")
+def _body_length(fields: Fields, minor_version: bytes) -> int | None:
+    lengths, encodings = fields.get(b"content-length"), fields.get(b"transfer-encoding")
+    if encodings is not None:
+        if lengths is not None:
+            raise Malformed("both Content-Length and Transfer-Encoding")
+        if len(encodings) > 1 or encodings[0].lower() != b"chunked":
+            raise Malformed("a Transfer-Encoding other than chunked")
+        if minor_version == b"0":
+            raise Malformed("a Transfer-Encoding, which HTTP/1.0 does not know")
         return None
-    return 0
+    if lengths is None:
+        return 0
+    if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
+        raise Malformed("a Content-Length that is no number, or is repeated")
+    return int(lengths[0])
 
 
-def without_upgrade(head: bytes) -> bytes:
-    """Leave out an offer to change protocols, which the parser would take for accepted.
-
-    RFC 9110, 7.8: a server may ignore it; the request itself is served as if it were not there.
-    """
-    if b"upgrade" not in head.lower():
-        return head
-    return _CONNECTION.sub(_other_options, _UPGRADE.sub(b"", head))
-
-
-def _other_options(found: re.Match[bytes]) -> bytes:
-    options = [option.strip(b" \t") for option in found[2].split(b",")]
-    return found[1] + b" " + b", ".join(option for option in options if option.lower() != b"upgrade")
+def _tokens(values: list[bytes]) -> set[bytes]:
+    """The members of a comma-separated list that may stand in several fields."""
+    return {token.strip(b" \t").lower() for value in values for token in value.split(b",")}

@@ -1,4 +1,4 @@
-"""The limits that all connections of the public port share, and who of them is waited for.
+"""The limits of the public port, those of one connection and those that all share.
 
 When there are too many connections, or they hold too many bytes of unfinished requests, the one that
 has kept the gateway waiting longest goes: a good sender is never the slowest.
@@ -7,9 +7,23 @@ has kept the gateway waiting longest goes: a good sender is never the slowest.
 import asyncio
 from typing import Protocol
 
+import structlog
+
 from connector.config import Gateway as Settings
 
-KEEP_ALIVE_SECONDS = 75.0
+log = structlog.get_logger(__name__)
+
+# Lines of a head: each costs as much as a hundred bytes of it.
+MAX_HEAD_LINES = 256
+# What may be sent ahead of an answer; beyond it the connection is closed after the answer.
+AHEAD_BYTES = 65_536
+# Answers that wait in the process for a peer who does not read them; beyond it no further request of
+# its connection is served. The kernel's buffer comes on top, which would grow to megabytes by itself.
+UNREAD_BYTES = 4096
+SEND_BUFFER_BYTES = 16_384
+# How long, and how much, a peer that still sends is listened to so that it can read the refusal.
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 4_194_304
 # Unfinished requests of all connections together.
 MAX_HELD_BYTES = 134_217_728
 # Deadlines are looked at so many times within the shortest of them, and at least twice a second.
@@ -26,7 +40,7 @@ class Limited(Protocol):
         """End what was not done by the deadline."""
 
     def evict(self) -> None:
-        """Make space for others."""
+        """Make space for others: hold nothing any more, and count no more while nothing is answered."""
 
     def shut_down(self) -> None:
         """Finish what is being answered, and nothing else."""
@@ -43,20 +57,46 @@ class Limits:
         self.max_header_bytes = settings.max_header_bytes
         self.max_body_bytes = settings.max_body_bytes
         self.request_seconds = settings.request_deadline_seconds
+        self.keep_alive_seconds = settings.keep_alive_seconds
         self.max_held_bytes = max(MAX_HELD_BYTES, 4 * settings.max_body_bytes)
         self.held_bytes = 0
         self.connections: set[Limited] = set()
-        # Ordered sets, the longest waiting first: who is waited for, and who was answered for good.
+        # Ordered, the longest first: who is waited for, who was answered for good, and who holds how many
+        # bytes of unfinished requests.
         self.waiting: dict[Limited, None] = {}
-        self.lingering: dict[Limited, None] = {}
+        self.ending: dict[Limited, None] = {}
+        self.holding: dict[Limited, int] = {}
 
-    def make_space(self) -> None:
-        """Evict the slowest until the limits hold; who was answered already goes first."""
-        while len(self.connections) > self.max_connections or self.held_bytes > self.max_held_bytes:
-            longest = next(iter(self.lingering), None) or next(iter(self.waiting), None)
+    def hold(self, connection: Limited, size: int) -> None:
+        """Count the bytes that a connection holds."""
+        before = self.holding.get(connection, 0)
+        if size:
+            self.holding[connection] = size
+        else:
+            self.holding.pop(connection, None)
+        self.held_bytes += size - before
+        while size > before and self.held_bytes > self.max_held_bytes:
+            next(iter(self.holding)).evict()
+
+    def admit(self, connection: Limited) -> None:
+        """Count a new connection, and evict the slowest while there are too many.
+
+        Who was answered for good already goes first.
+        """
+        self.connections.add(connection)
+        self.waiting[connection] = None
+        while len(self.connections) > self.max_connections:
+            longest = next(iter(self.ending), None) or next(iter(self.waiting), None)
             if longest is None:
                 return
             longest.evict()
+
+    def forget(self, connection: Limited) -> None:
+        """Count a connection no more."""
+        self.hold(connection, 0)
+        self.connections.discard(connection)
+        self.waiting.pop(connection, None)
+        self.ending.pop(connection, None)
 
     async def watch(self) -> None:
         """Keep the deadlines of all connections: one look at them costs less than a timer for each."""
@@ -66,15 +106,20 @@ class Limits:
             await asyncio.sleep(tick)
             now = loop.time()
             for connection in [one for one in self.connections if one.deadline <= now]:
-                connection.time_out()
+                try:
+                    connection.time_out()
+                except Exception as bug:  # noqa: BLE001 - the deadlines of all others are kept
+                    log.error("a connection was not ended in time", exc_info=bug)
 
     async def drain(self, seconds: float) -> None:
         """End all connections, at once but for those that are being answered; these in time."""
-        for connection in list(self.connections):
-            connection.shut_down()
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        while self.connections and loop.time() < end:  # noqa: ASYNC110 - a stop may take 10 ms longer
+        asked: set[Limited] = set()
+        while self.connections and loop.time() < end:
+            for connection in self.connections - asked:
+                asked.add(connection)
+                connection.shut_down()
             await asyncio.sleep(0.01)
         for connection in list(self.connections):
             connection.abort()

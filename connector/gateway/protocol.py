@@ -86,26 +86,20 @@ class Connection(HttpConnection):
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._hook: Keys | None = None
-        self._query: bytes | None = None
         super().__init__(gateway.limits)
 
     @override
-    def route(self, head: Head) -> None:
-        """Find the hook, and refuse what is neither a delivery nor an echo check."""
+    def begin(self, head: Head) -> bool:
+        """Find the hook, refuse what is neither a delivery nor an echo check, and answer the latter."""
         path, query = _path_and_query(head.target)
         self._hook = self._gateway.hooks.get(path)
         if self._hook is None:
             raise Problem(404, "There is no hook at this path; hooks are at /webhooks/<name>.", close=True)
-        if head.method not in (b"GET", b"POST"):
-            raise Problem(405, "A hook takes POST, and GET for the echo check.", headers=ALLOW, close=True)
-        self._query = query if head.method == b"GET" else None
-
-    @override
-    def begin(self) -> bool:
-        """Answer the echo check."""
-        if self._query is None:
+        if head.method == b"POST":
             return False
-        self.answer(200, partial(_echoed, _echo(self._query)))
+        if head.method != b"GET":
+            raise Problem(405, "A hook takes POST, and GET for the echo check.", headers=ALLOW, close=True)
+        self.answer(200, partial(_echoed, _echo(query)))
         return True
 
     @override
@@ -120,8 +114,8 @@ class Connection(HttpConnection):
         gateway, hook = self._gateway, self._hook
         assert hook is not None  # noqa: S101 - the head was refused without one
         received_at = gateway.clock()
-        verified = gateway.verify(self.fields.get(signature.HEADER, ()), body, hook)
-        _check_content(self.fields)
+        verified = gateway.verify(self.head.fields.get(signature.HEADER, ()), body, hook)
+        _check_content(self.head.fields)
         if gateway.in_flight >= gateway.max_in_flight:
             raise Problem(429, "Too many deliveries wait for Kafka already. Send it again later.")
         try:

@@ -18,7 +18,7 @@ from connector.config import Config
 from connector.errors import StartupError
 from connector.gateway.clock import Clock
 from connector.gateway.intake import Intake
-from connector.gateway.limits import Limits
+from connector.gateway.limits import SEND_BUFFER_BYTES, Limits
 from connector.gateway.protocol import Connection, Gateway
 from connector.gateway.protocol import Intake as AnyIntake
 from connector.gateway.spool import Spool
@@ -64,7 +64,13 @@ def run_gateway(config: Config) -> int:
 async def _run(config: Config) -> int:
     settings = config.gateway
     stop = _stop_signal()
-    listener = admin.bind(settings.host, settings.port, setting="gateway.port", option="--port")
+    listener = admin.bind(
+        settings.host,
+        settings.port,
+        setting="gateway.port",
+        option="--port",
+        reuse_port=settings.reuse_port,
+    )
     spool = _open_spool(config)
     clock = Clock(Path(settings.spool_path).parent)
     publisher = make_publisher(config, observe=clock.observe)
@@ -116,6 +122,8 @@ async def serving(
     settings = config.gateway
     limits = Limits(settings, max_connections=_connections(settings.max_connections))
     shared = gateway(config, intake, clock, limits)
+    # Connections inherit it; by itself the kernel would keep megabytes for a peer that does not read.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(shared), sock=listener, backlog=BACKLOG
     )
