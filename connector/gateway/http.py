@@ -15,18 +15,17 @@ from functools import partial
 
 import structlog
 
-from connector.gateway import head as heads
-from connector.gateway.chunks import ChunkedBody, TooLarge
+from connector.gateway.chunks import TooLarge
 from connector.gateway.head import END, NO_HEAD, Head, Malformed
 from connector.gateway.limits import (
     AHEAD_BYTES,
     LINGER_BYTES,
     LINGER_SECONDS,
-    MAX_HEAD_LINES,
     UNREAD_BYTES,
     Limits,
 )
 from connector.gateway.problems import CONTINUE, Problem, refusal
+from connector.gateway.reader import RequestReader
 
 log = structlog.get_logger(__name__)
 
@@ -51,9 +50,9 @@ class HttpConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._stage = Stage.HEAD
         self.deadline = self._loop.time() + limits.request_seconds
-        # What has come and was not taken yet, from ``_at`` on.
-        self._inbox = b""
-        self._at = 0
+        self._reader = RequestReader(
+            max_header_bytes=limits.max_header_bytes, max_body_bytes=limits.max_body_bytes
+        )
         self._held = self._ignored = 0
         # The peer has finished sending.
         self._ended = False
@@ -63,12 +62,9 @@ class HttpConnection(asyncio.Protocol):
         self._resting = False
         self._paused = False
         self._answered = False
-        # The request: its head, how much of it has yet to come (None: unknown), and its body so far.
         self.head = NO_HEAD
-        self._left: int | None = 0
+        # The connection ends with the answer.
         self._last = False
-        self._body = bytearray()
-        self._chunks: ChunkedBody | None = None
 
     # --- The subclass ----------------------------------------------------------------------------
 
@@ -120,18 +116,16 @@ class HttpConnection(asyncio.Protocol):
             if self._ignored > LINGER_BYTES:
                 self.abort()
             return
-        searched = len(self._inbox) - self._at
-        self._inbox = self._inbox[self._at :] + data if searched else data
-        self._at = 0
+        self._reader.add(data)
         if not self._resting:
-            self._advance(searched)
+            self._advance()
         self._settle()
 
-    def _advance(self, searched: int = 0) -> None:
-        """Go on with what has come, as far as it goes; ``searched`` bytes were looked at before."""
+    def _advance(self) -> None:
+        """Go on with what has come, as far as it goes."""
         try:
             if self._stage is Stage.HEAD and not self._unread:
-                self._take_head(searched)
+                self._take_head()
             if self._stage is Stage.BODY:
                 self._take_body()
         except Problem as problem:
@@ -145,71 +139,37 @@ class HttpConnection(asyncio.Protocol):
         except Exception as bug:  # noqa: BLE001 - one request fails, and nobody else's
             self.fail(bug)
 
-    def _take_head(self, searched: int) -> None:
-        """Check a head as soon as it is whole, and decide by it alone what can be decided."""
-        inbox, at, cap = self._inbox, self._at, self._limits.max_header_bytes
-        while inbox.startswith(b"\r\n", at):  # RFC 9112, 2.2: empty lines before a request are skipped
-            at += 2
-        self._at = at
-        if inbox[at : at + 2] in (b"", b"\r"):
+    def _take_head(self) -> None:
+        """Decide by a head alone what can be decided."""
+        reader = self._reader
+        idle = reader.left == 0
+        head = reader.take_head()
+        if idle and reader.left != 0 and self._answered:
+            self.deadline = self._loop.time() + self._limits.request_seconds
+        if head is None:
             return
-        if self._left == 0:
-            self._left = None
-            if self._answered:
-                self.deadline = self._loop.time() + self._limits.request_seconds
-        end = inbox.find(END, max(at, searched - len(END)), at + cap)
-        if end < 0:
-            start = max(at, searched)
-            heads.check_part(inbox[start : at + cap], inbox[at:start][-1:])
-            if len(inbox) - at > cap:
-                raise Problem(431, f"The head of the request is larger than {cap} bytes.", close=True)
+        self.head, self._stage, self._last = head, Stage.BODY, not head.keep_alive
+        if self.begin(head):
             return
-        raw = inbox[at : end + len(END)]
-        self.head = head = heads.read(raw)
-        if raw.count(b"\n") > MAX_HEAD_LINES:
-            raise Problem(431, f"The head of the request has over {MAX_HEAD_LINES} lines.", close=True)
-        self._at = end + len(END)
-        self._stage, self._left, self._last = Stage.BODY, head.length, not head.keep_alive
-        if not self.begin(head):
-            self._expect_body(head)
-
-    def _expect_body(self, head: Head) -> None:
-        if head.length is None:
-            self._chunks = ChunkedBody(self._body, self._limits.max_body_bytes)
-            self._last = True
-        elif head.length > self._limits.max_body_bytes:
-            raise TooLarge
-        if head.length != 0 and self._at == len(self._inbox) and head.expects_continue:
+        # Where a body in chunks ends within what has come is not known, so nothing can follow it.
+        self._last = self._last or head.length is None
+        reader.expect_body()
+        if head.length != 0 and not reader.ahead and head.expects_continue:
             self._transport.write(CONTINUE)
 
     def _take_body(self) -> None:
-        """Take what has come of the body, and serve the request when it is whole."""
-        start = self._at
-        if self._left is None:
-            assert self._chunks is not None  # noqa: S101 - made with the head
-            self._at = len(self._inbox)
-            if self._at == start or not self._chunks.feed(self._inbox[start:]):
-                return
-            body = bytes(self._body)
-        else:
-            body = self._inbox[start : start + self._left]
-            self._at += len(body)
-            self._left -= len(body)
-            if self._left or self._body:
-                self._body += body
-                if self._left:
-                    return
-                body = bytes(self._body)
-        self._body.clear()
-        self._stage, self.deadline = Stage.ANSWER, math.inf
-        self._limits.waiting.pop(self, None)
-        self.serve(body)
+        """Serve the request when it is whole."""
+        body = self._reader.take_body()
+        if body is not None:
+            self._stage, self.deadline = Stage.ANSWER, math.inf
+            self._limits.waiting.pop(self, None)
+            self.serve(body)
 
     def _settle(self) -> None:
         """Read no further while something waits that cannot be served yet, and hold little of it."""
         if self._stage is Stage.END:
             return
-        ahead = len(self._inbox) - self._at
+        ahead = self._reader.ahead
         if self._stage is Stage.ANSWER or self._resting or self._unread:
             if ahead > AHEAD_BYTES:
                 self._drop_ahead()
@@ -223,24 +183,22 @@ class HttpConnection(asyncio.Protocol):
         elif self._paused:
             self._paused = False
             self._transport.resume_reading()
-        if not ahead:
-            self._inbox, self._at = b"", 0
-        held = ahead + len(self._body)
+        held = self._reader.held
         if held != self._held:
             self._held = held
             self._limits.hold(self, held)
 
     def _give_up(self) -> None:
         """End what a peer that has finished sending has not finished."""
-        if self._left == 0:
+        if self._reader.left == 0:
             self._end()
         else:
             self.refuse(Problem(400, "The request ended before it was complete.", close=True))
 
     def _drop_ahead(self) -> None:
         """Serve nothing of what was sent ahead."""
-        self._last, self._left = True, None
-        self._inbox, self._at, self._held = b"", 0, 0
+        self._last, self._held = True, 0
+        self._reader.drop()
         self._limits.hold(self, 0)
         if self._stage is Stage.HEAD:
             self._end()
@@ -269,7 +227,7 @@ class HttpConnection(asyncio.Protocol):
         self.count(status)
         if self.gone:
             return
-        self._last = self._last or self._left != 0
+        self._last = self._last or self._reader.left != 0
         kept = b"keep-alive" if self.head.minor_version == b"0" else b""
         data = whole(b"close" if self._last else kept)
         if self.head.method == b"HEAD":
@@ -280,7 +238,7 @@ class HttpConnection(asyncio.Protocol):
             return
         self._stage, self.head, self._answered = Stage.HEAD, NO_HEAD, True
         self._wait()
-        if self._at < len(self._inbox):
+        if self._reader.ahead:
             self._rest()
         elif self._paused or self._ended:
             self._settle()
@@ -312,7 +270,7 @@ class HttpConnection(asyncio.Protocol):
 
         Closing a socket with unread input resets the connection, and the peer loses its answer.
         """
-        sending = not self._ended and (self._left != 0 or self._at < len(self._inbox))
+        sending = not self._ended and (self._reader.left != 0 or self._reader.ahead)
         self._leave()
         limits = self._limits
         limits.connections.add(self)
@@ -328,7 +286,7 @@ class HttpConnection(asyncio.Protocol):
         """End what was not done by the deadline: a request, an answer that is not read, idleness."""
         if self._unread or self._stage is Stage.END:
             self.abort()
-        elif self._answered and self._left == 0:
+        elif self._answered and self._reader.left == 0:
             self._end()
         else:
             what = f"The request was not complete within {self._limits.request_seconds:g} s."
@@ -341,7 +299,7 @@ class HttpConnection(asyncio.Protocol):
         elif self._unread or self._stage is Stage.END:
             self.abort()
         else:
-            if self._left != 0:
+            if self._reader.left != 0:
                 problem = Problem(408, "Too many slow connections; this was the slowest.", close=True)
                 self.count(problem.status)
                 self._transport.write(refusal(problem, b"close"))
@@ -354,7 +312,7 @@ class HttpConnection(asyncio.Protocol):
         """Finish what is being answered, and nothing else: the process ends."""
         if self._stage is Stage.ANSWER:
             self._last = True
-        elif self._stage is not Stage.END and self._left == 0:
+        elif self._stage is not Stage.END and self._reader.left == 0:
             self._end()
         elif self._stage is not Stage.END:
             self.refuse(Problem(503, "The gateway is being stopped. Send it again.", close=True))
@@ -367,6 +325,6 @@ class HttpConnection(asyncio.Protocol):
     def _leave(self) -> None:
         """Take nothing any more, and count no more."""
         self._stage = Stage.END
-        self._inbox, self._at, self._held = b"", 0, 0
-        self._body.clear()
+        self.head, self._held = NO_HEAD, 0
+        self._reader.drop()
         self._limits.forget(self)

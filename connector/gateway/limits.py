@@ -108,7 +108,7 @@ class Limits:
             for connection in [one for one in self.connections if one.deadline <= now]:
                 try:
                     connection.time_out()
-                except Exception as bug:  # noqa: BLE001 - the deadlines of all others are kept
+                except Exception as bug:  # the deadlines of all others are kept
                     log.error("a connection was not ended in time", exc_info=bug)
 
     async def drain(self, seconds: float) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -44,7 +45,7 @@ def outcome(pieces: list[bytes], *, eof: bool, later: int = 2) -> Outcome:
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     ends = sorted({place % (len(data) + 1) for place in places} | {0, len(data)})
-    return [data[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(ends)]
 
 
 # --- Requests, good and spoilt -------------------------------------------------------------------
