@@ -40,7 +40,13 @@ def until(condition: Callable[[], Any], what: str, *, seconds: float = DEADLINE_
 
 
 @contextmanager
-def running(config: Config, intake: Intake | None = None, clock: Clock | None = None) -> Iterator[int]:
+def running(
+    config: Config,
+    intake: Intake | None = None,
+    clock: Clock | None = None,
+    *,
+    loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
+) -> Iterator[int]:
     """The public port as ``connector gateway`` serves it, on a free port; gives the port."""
     door = admin.bind("127.0.0.1", 0, setting="gateway.port", option="--port")
     started, stop = threading.Event(), threading.Event()
@@ -56,7 +62,7 @@ def running(config: Config, intake: Intake | None = None, clock: Clock | None = 
         await publisher.close(3)
 
     def run() -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=loop) as runner:
             runner.run(serve())
 
     thread = threading.Thread(target=run, daemon=True)
@@ -142,6 +148,19 @@ class Wire:
             self._left += piece
         body, self._left = self._left[:length], self._left[length:]
         return Answer(int(status.split()[1]), headers, body, headers.get("connection") == "close")
+
+    def rest(self) -> bytes:
+        """Everything until the gateway ends the connection."""
+        with suppress(ConnectionResetError):
+            while piece := self.socket.recv(65536):
+                self._left += piece
+        return self._left
+
+    def end(self) -> "Wire":
+        """Finish sending, and go on reading."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+        return self
 
     def closed(self) -> bool:
         """Whether the gateway ends the connection; waits for it."""

@@ -87,9 +87,11 @@ def read(head: bytes) -> Head:
     if line is None:
         raise Malformed("a request line that is not HTTP/1.1")
     method, target, minor_version = line.groups()
-    reader = _FieldReader()
+    reader, lines = _FieldReader(), head[line.end() :]
+    if b" \r" in lines or b"\t\r" in lines:  # llhttp knows "chunked" with blanks, but not with a tab
+        lines = b"\r\n".join(one.rstrip(b" \t") for one in lines.split(b"\r\n"))
     try:
-        httptools.HttpRequestParser(reader).feed_data(_NEUTRAL_LINE + head[line.end() :])
+        httptools.HttpRequestParser(reader).feed_data(_NEUTRAL_LINE + lines)
     except httptools.HttpParserUpgrade:
         pass  # An offer that is not taken up (RFC 9110, 7.8); the fields are complete by then.
     except httptools.HttpParserError:
