@@ -49,13 +49,15 @@ class FakeTransport:
         return self.closing
 
     def close(self) -> None:
-        if not self.closing:
-            self.closing = True
+        """Close once everything is written, which is never while the peer reads nothing."""
+        if not self.closing and not self.full:
             asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+        self.closing = True
 
     def abort(self) -> None:
-        self.aborted = True
-        self.close()
+        if not self.aborted and (self.full or not self.closing):
+            asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+        self.aborted = self.closing = True
 
 
 @dataclass(frozen=True)

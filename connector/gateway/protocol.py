@@ -151,6 +151,9 @@ class Connection(HttpConnection):
                 done(None)
         except ConnectorError as error:
             done(error)
+        except Exception:
+            self._gateway.in_flight -= 1
+            raise
 
     def _published(
         self, records: Sequence[Record], received_at: int, problem: Problem | None, error: Exception | None

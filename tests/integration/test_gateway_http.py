@@ -4,14 +4,16 @@ What uvicorn did before is the connector's now: each of its parts has a test her
 """
 
 import asyncio
+import os
 import re
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,16 @@ import psutil
 import pytest
 import uvloop
 
+from connector import admin as admin_port
 from connector import config as configuration
 from connector.config import Config
-from connector.errors import ConnectorError
+from connector.errors import ConnectorError, StartupError
 from connector.gateway.limits import AHEAD_BYTES, MAX_HEAD_LINES
 from connector.kafka.record import Record
+from connector.local.ports import free_port
 from tests import gateways
 from tests.gateways import PATH, Wire, delivery, head, notification, post, request, signed, until
+from tests.integration.test_gateway_process import admin
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a secret of these tests"
@@ -388,13 +393,9 @@ def unread(port: int, data: bytes = get(), most: int = 50_000_000) -> Wire:
     wire = small_reader(port)
     wire.socket.settimeout(0.5)
     sent = 0
-    try:
+    with suppress(OSError):
         while sent < most:
             sent += wire.socket.send(data * 200)
-    except TimeoutError:
-        pass
-    except OSError:
-        sent = most if sent >= most else sent
     wire.socket.settimeout(gateways.DEADLINE_SECONDS)
     wire.sent = sent  # type: ignore[attr-defined]
     return wire
@@ -623,14 +624,43 @@ def test_a_head_of_too_many_lines_is_refused(port: int) -> None:
 
 
 def test_two_sockets_share_a_port_only_when_both_ask_for_it() -> None:
-    from connector import admin
-    from connector.errors import StartupError
-
     names = {"setting": "gateway.port", "option": "--port"}
-    with admin.bind("127.0.0.1", 0, reuse_port=True, **names) as first:
+    with admin_port.bind("127.0.0.1", 0, reuse_port=True, **names) as first:
         number = first.getsockname()[1]
         first.listen()
-        with admin.bind("127.0.0.1", number, reuse_port=True, **names) as second:
+        with admin_port.bind("127.0.0.1", number, reuse_port=True, **names) as second:
             second.listen()
         with pytest.raises(StartupError, match="cannot listen"):
-            admin.bind("127.0.0.1", number, **names)
+            admin_port.bind("127.0.0.1", number, **names)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_several_processes_serve_one_port(tmp_path: Path, count: int) -> None:
+    public, admins = free_port(), [free_port() for _ in range(count)]
+    environment = os.environ | {"XTND_WEBHOOK_SECRET": SECRET}
+    with ExitStack() as stack:
+        for number in admins:
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            started = subprocess.Popen(
+                [sys.executable, "-m", "connector", "gateway", "--config", str(ROOT / "config"),
+                 "--kafka", "127.0.0.1:9", "--reuse-port",
+                 "--port", str(public), "--admin-port", str(number)],
+                cwd=folder, env=environment | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            stack.callback(started.wait)
+            stack.callback(started.kill)
+        for number in admins:
+            until(lambda number=number: admin(number, "/healthz")[0] == 200, "each lives", seconds=60)
+        for _ in range(40 * count):
+            assert post(public, delivery(), SECRET).status == 202
+        assert all(served(number) > 0 for number in admins)
+        assert sum(served(number) for number in admins) == 40 * count
+
+
+def served(admin_port: int) -> int:
+    """How many deliveries a process has accepted."""
+    found = re.search(
+        r'xtnd_gateway_answers_total\{hook="xtnd",status="202"\} (\d+)', admin(admin_port, "/metrics")[1]
+    )
+    return int(found[1]) if found else 0

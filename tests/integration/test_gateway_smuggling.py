@@ -39,12 +39,14 @@ def lengths() -> Iterator[bytes]:
     number = b"%d" % SIZE
     for value in [
         b"+" + number, b"-" + number, b"0x%x" % SIZE, b"%x" % SIZE, number + b".0", number + b"e0",
-        number + b", " + number, number + b"," + number, number + b";", number + b";a", number + b" " + number,
+        number + b", " + number, number + b"," + number, number + b";", number + b";a",
+        number + b" " + number,
         number[:1] + b" " + number[1:], number[:1] + b"_" + number[1:], b'"' + number + b'"', b"'" + number,
         number + b"L", b"NaN", b"Inf", b"", b"\t", b",", number + b",", b"," + number, number + b"\x0b",
         b"\x0c" + number, number + b"\x00", b"\xa0" + number, number + b"\xa0", b"\xef\xbc\x91",
         str(SIZE).translate({48 + n: 0x660 + n for n in range(10)}).encode(), b"0" * 40 + number,
-        b"9" * 18, b"9" * 19, b"9" * 40, b"18446744073709551616", b"%d" % (2**64 + SIZE), b"%d" % (2**32 + SIZE),
+        b"9" * 18, b"9" * 19, b"9" * 40, b"18446744073709551616", b"%d" % (2**64 + SIZE),
+        b"%d" % (2**32 + SIZE),
         b"-0", b"-1", number + b"\x7f", b"\x1b" + number, number + b"#", b"%" + number, b"$" + number,
     ]:  # fmt: skip
         yield headed(FIELDS + b"Content-Length: " + value + b"\r\n", BODY)
@@ -52,12 +54,14 @@ def lengths() -> Iterator[bytes]:
 
 def encodings() -> Iterator[bytes]:
     for value in [
-        b"xchunked", b"chunkedx", b"chunked, chunked", b"chunked,chunked", b"chunked, identity", b"identity",
+        b"xchunked", b"chunkedx", b"chunked, chunked", b"chunked,chunked", b"chunked, identity",
+        b"identity",
         b"identity, chunked", b"gzip", b"gzip, chunked", b"chunked, gzip", b"chunked;q=1", b'"chunked"',
         b"'chunked'", b"chunked,", b",chunked", b", chunked", b"chunked ,", b"", b"\t", b"cow", b"chun ked",
         b"chunked\x0b", b"\x0bchunked", b"\x0cchunked", b"chunked\x00", b"\x00chunked", b"\xa0chunked",
         b"chunked\xa0", b"chunked\x7f", b"\x7fchunked", b"chunked chunked", b"chunke\xc4\x91", b"chunked=1",
-        b"deflate", b"compress, chunked", b"trailers", b"CHUNKED, identity", b"\xe2\x80\x8bchunked", b"null",
+        b"deflate", b"compress, chunked", b"trailers", b"CHUNKED, identity", b"\xe2\x80\x8bchunked",
+        b"null",
     ]:  # fmt: skip
         yield headed(FIELDS + b"Transfer-Encoding: " + value + b"\r\n", CHUNKS)
         yield headed(FIELDS + b"Transfer-Encoding: " + value + b"\r\n" + LENGTH, CHUNKS)
@@ -71,8 +75,10 @@ def names() -> Iterator[bytes]:
         first, last = name.split(b"-")
         for spoilt in [
             name + b" ", name + b"\t", b" " + name, b"\t" + name, first + b"_" + last, first + b" " + last,
-            first + last, first + b"--" + last, name + b"\x0b", b"\x0b" + name, name + b"\x00", b"\x00" + name,
-            name + b"\xa0", b"\xa0" + name, name + b"\x7f", b"(" + name + b")", b'"' + name + b'"', name + b"\r",
+            first + last, first + b"--" + last, name + b"\x0b", b"\x0b" + name, name + b"\x00",
+        b"\x00" + name,
+            name + b"\xa0", b"\xa0" + name, name + b"\x7f", b"(" + name + b")", b'"' + name + b'"',
+        name + b"\r",
             b"\r" + name, b"\n" + name, name + b"\n", name + b"[]", name + b"=", b":" + name, name + b";",
             b"X: y\r" + name, b"X: y\n" + name, b"X:\r\n " + name, b"X-" + name, name + b"\xc2\xad",
         ]:  # fmt: skip
@@ -101,10 +107,12 @@ def pairs() -> Iterator[bytes]:
 def chunk_sizes() -> Iterator[bytes]:
     size = b"%x" % SIZE
     for value in [
-        b"-" + size, b"+" + size, b"0x" + size, size + b" ", b" " + size, size + b"\t", b"\t" + size, b"g", b"",
+        b"-" + size, b"+" + size, b"0x" + size, size + b" ", b" " + size, size + b"\t", b"\t" + size,
+        b"g", b"",
         b";", b";a=b", size + b",", size + b"_", size + b"\x00", size + b"\x0b", size + b"\xa0",
         b"f" * 15 + size, b"1" + b"0" * (16 - len(size)) + size, size + b"\n", size + b"\r", size + b"h",
-        b"\xef\xbc\x95", size + b" ;a", size + b"\t;a", size + b";a\rb", size + b";a\nb", size + b"#", b"'" + size,
+        b"\xef\xbc\x95", size + b" ;a", size + b"\t;a", size + b";a\rb", size + b";a\nb", size + b"#",
+        b"'" + size,
         b"%x" % (SIZE + 1), b"%x" % (SIZE - 1), b"\r\n" + size, b"1\r\n",
     ]:  # fmt: skip
         yield headed(FIELDS + IN_CHUNKS, value + b"\r\n" + BODY + b"\r\n0\r\n\r\n")
@@ -113,8 +121,10 @@ def chunk_sizes() -> Iterator[bytes]:
 def chunk_ends() -> Iterator[bytes]:
     start = b"%x\r\n%s" % (SIZE, BODY)
     for rest in [
-        b"0\r\n\r\n", b"\n0\r\n\r\n", b"\r0\r\n\r\n", b"\n\r0\r\n\r\n", b"\r\r\n0\r\n\r\n", b"\r\n\n0\r\n\r\n",
-        b"\r\n0\n\r\n", b"\r\n0\r\r\n", b"\r\n-0\r\n\r\n", b"\r\n0x0\r\n\r\n", b"\r\n 0\r\n\r\n", b"\r\n0\n\n",
+        b"0\r\n\r\n", b"\n0\r\n\r\n", b"\r0\r\n\r\n", b"\n\r0\r\n\r\n", b"\r\r\n0\r\n\r\n",
+        b"\r\n\n0\r\n\r\n",
+        b"\r\n0\n\r\n", b"\r\n0\r\r\n", b"\r\n-0\r\n\r\n", b"\r\n0x0\r\n\r\n", b"\r\n 0\r\n\r\n",
+        b"\r\n0\n\n",
         b"XX0\r\n\r\n", b"\r\n0\r\nX\r\n\r\n", b"\r\n0\r\nX : y\r\n\r\n", b"\r\n0\r\n\x00: y\r\n\r\n",
         b"\r\n0\r\nX: y\n\r\n", b"\r\n0\r\nX: a\rb\r\n\r\n", b"\r\n\r\n0\r\n\r\n", b"  \r\n0\r\n\r\n",
     ]:  # fmt: skip
@@ -141,12 +151,15 @@ def lines() -> Iterator[bytes]:
             spoilt = b"\r\n".join(fields[: at + 1]) + mark + b"\r\n".join(fields[at + 1 :])
             yield spoilt + (b"\r\n" if at + 1 < len(fields) else b"") + b"\r\n" + BODY
     for line in [
-        LINE.replace(b" HTTP", b"  HTTP"), LINE.replace(b"POST ", b"POST  "), LINE.replace(b"POST ", b"POST\t"),
+        LINE.replace(b" HTTP", b"  HTTP"), LINE.replace(b"POST ", b"POST  "), LINE.replace(b"POST ",
+        b"POST\t"),
         LINE.replace(b"1.1\r", b"1.1 \r"), LINE.replace(b"1.1", b"1.10"), LINE.replace(b"1.1", b"01.1"),
-        LINE.replace(b"1.1", b"1,1"), LINE.replace(b"1.1", b"1.\xef\xbc\x91"), LINE.replace(b"HTTP", b"http"),
+        LINE.replace(b"1.1", b"1,1"), LINE.replace(b"1.1", b"1.\xef\xbc\x91"), LINE.replace(b"HTTP",
+        b"http"),
         LINE.replace(b"HTTP", b"ICE"), LINE.replace(b"xtnd", b"xt nd"), LINE.replace(b"xtnd", b"xtnd\x0b"),
         LINE.replace(b"xtnd", b"xtnd\xa0"), LINE.replace(b"1.1", b"2.0"), LINE.replace(b" HTTP/1.1", b""),
-        LINE.replace(b"POST", b"PO ST"), LINE.replace(b"POST", b"P\x00ST"), b"\x00" + LINE, b" " + LINE, b"\t" + LINE,
+        LINE.replace(b"POST", b"PO ST"), LINE.replace(b"POST", b"P\x00ST"), b"\x00" + LINE, b" " + LINE,
+        b"\t" + LINE,
         b"\n" + LINE, b"\r" + LINE, b"X: y\r\n" + LINE,
     ]:  # fmt: skip
         yield headed(FIELDS + LENGTH, BODY, line)

@@ -1,0 +1,320 @@
+"""What the public port bounds: bytes, connections, time and work, each with what happens at the limit."""
+
+import asyncio
+import time
+import tracemalloc
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from connector.gateway import limits as bounds
+from connector.gateway.limits import Limits
+from connector.gateway.protocol import Connection, Gateway
+from connector.gateway.reader import RequestReader
+from tests.fake_transport import FakeTransport, TurnsLater, answers, turns
+from tests.gateways import head, signed
+from tests.unit.test_http import BODY, CONFIG, GET, PATH, POST, SECRET
+
+REQUEST_SECONDS = CONFIG.gateway.request_deadline_seconds
+KEEP_ALIVE_SECONDS = CONFIG.gateway.keep_alive_seconds
+PART = head("POST", PATH, signed(BODY, SECRET)) + BODY[:100]
+
+
+class Port:
+    """The connections of a gateway, over transports without sockets."""
+
+    def __init__(self, *, max_connections: int = 100, later: int = 2) -> None:
+        self.limits = Limits(CONFIG.gateway, max_connections=max_connections)
+        self.intake = TurnsLater(later)
+        self.gateway = Gateway(CONFIG, self.intake, lambda: 1_700_000_000_000_000, self.limits)
+
+    def connect(self, data: bytes = b"") -> tuple[Connection, FakeTransport]:
+        connection = Connection(self.gateway)
+        transport = FakeTransport(connection)
+        if data:
+            connection.data_received(data)
+        return connection, transport
+
+
+def seconds_left(connection: Connection) -> float:
+    return connection.deadline - asyncio.get_running_loop().time()
+
+
+def statuses(transport: FakeTransport) -> list[int]:
+    return [int(answer[9:12]) for answer in answers(transport.written)]
+
+
+def on_a_loop(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+    def run() -> None:
+        asyncio.run(test())  # type: ignore[arg-type]
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+# --- Time ----------------------------------------------------------------------------------------
+
+
+@on_a_loop
+async def test_each_stage_of_a_connection_has_its_deadline() -> None:
+    connection, _ = Port(later=5).connect()
+    assert seconds_left(connection) == pytest.approx(REQUEST_SECONDS, abs=0.5)
+    connection.data_received(POST)
+    assert seconds_left(connection) > 1e9
+    await turns(9)
+    assert seconds_left(connection) == pytest.approx(KEEP_ALIVE_SECONDS, abs=0.5)
+    connection.data_received(POST[:20])
+    assert seconds_left(connection) == pytest.approx(REQUEST_SECONDS, abs=0.5)
+    begun = connection.deadline
+    connection.data_received(POST[20:-5])
+    assert connection.deadline == begun
+    connection.data_received(POST[-5:])
+    assert seconds_left(connection) > 1e9
+
+
+@pytest.mark.parametrize("data", [GET, POST])
+def test_an_answer_that_is_not_read_has_the_deadline_of_a_request(data: bytes) -> None:
+    @on_a_loop
+    async def run() -> None:
+        connection, transport = Port().connect()
+        transport.full = True
+        connection.data_received(data + GET)
+        await turns(9)
+        assert len(statuses(transport)) == 1
+        assert seconds_left(connection) == pytest.approx(REQUEST_SECONDS, abs=0.5)
+        connection.time_out()
+        assert transport.aborted
+
+    run()
+
+
+@on_a_loop
+async def test_the_next_request_is_served_once_answers_are_read() -> None:
+    connection, transport = Port().connect()
+    transport.full = True
+    connection.data_received(GET * 3)
+    await turns(9)
+    assert not transport.reading
+    transport.full = False
+    connection.resume_writing()
+    await turns(9)
+    assert statuses(transport) == [200, 200, 200]
+    assert transport.reading
+    assert seconds_left(connection) == pytest.approx(KEEP_ALIVE_SECONDS, abs=0.5)
+
+
+@on_a_loop
+async def test_a_bug_at_one_deadline_does_not_stop_the_watch_over_others() -> None:
+    port = Port()
+    port.limits.request_seconds = 0.01
+    broken, _ = port.connect()
+    others = [port.connect()[0] for _ in range(5)]
+
+    def fail() -> None:
+        raise RuntimeError("a bug")
+
+    broken.time_out = fail  # type: ignore[method-assign]
+    watch = asyncio.create_task(port.limits.watch())
+    await asyncio.wait_for(_until(lambda: all(other.gone for other in others)), 5)
+    watch.cancel()
+
+
+async def _until(condition: Callable[[], Any]) -> None:
+    while not condition():  # noqa: ASYNC110 - a condition of any kind has no event
+        await asyncio.sleep(0.001)
+
+
+@on_a_loop
+async def test_a_connection_that_comes_during_a_stop_is_ended_too() -> None:
+    port = Port()
+    port.connect()
+    drain = asyncio.create_task(port.limits.drain(30))
+    await turns(1)
+    started = time.monotonic()
+    late, transport = port.connect()
+    await drain
+    assert late.gone
+    assert not transport.aborted
+    assert time.monotonic() - started < 1
+
+
+# --- Connections ---------------------------------------------------------------------------------
+
+
+@on_a_loop
+async def test_the_longest_waiting_connection_makes_space_for_a_new_one() -> None:
+    port = Port(max_connections=3)
+    idle, slow, active = port.connect(), port.connect(PART), port.connect(GET)
+    idle[0].data_received(GET)
+    port.connect()
+    assert statuses(slow[1]) == [408]
+    assert slow[1].closing
+    port.connect()
+    assert active[1].closing
+    assert statuses(active[1]) == [200]
+    assert not idle[1].closing
+    assert len(port.limits.connections) == 3
+
+
+@on_a_loop
+async def test_who_was_answered_for_good_goes_before_who_is_waited_for() -> None:
+    port = Port(max_connections=3)
+    waiting = port.connect(PART)
+    refused = port.connect(b"nonsense\r\n\r\n")
+    unread = port.connect()
+    unread[1].full = True
+    unread[0].data_received(POST.replace(b"POST", b"PUT"))
+    assert statuses(refused[1]) == [400]
+    assert len(port.limits.connections) == 3
+    for ended in (refused, unread):
+        port.connect()
+        assert ended[1].aborted
+    assert not waiting[1].closing
+
+
+@on_a_loop
+async def test_a_connection_is_not_evicted_while_it_is_answered() -> None:
+    port = Port(max_connections=1, later=5)
+    _, transport = port.connect(POST)
+    _, new = port.connect()
+    assert new.closing
+    await turns(9)
+    assert statuses(transport) == [202]
+
+
+@on_a_loop
+async def test_an_evicted_peer_that_does_not_read_is_aborted_soon() -> None:
+    port = Port(max_connections=1)
+    _, transport = port.connect(PART)
+    transport.full = True
+    port.connect()
+    assert transport.closing
+    assert not transport.aborted
+    await asyncio.wait_for(_until(lambda: transport.aborted), bounds.LINGER_SECONDS + 2)
+
+
+@on_a_loop
+async def test_a_refused_peer_is_listened_to_for_so_many_bytes_only() -> None:
+    connection, transport = Port().connect(b"nonsense\r\n\r\n")
+    for _ in range(bounds.LINGER_BYTES // 65_536):
+        connection.data_received(b"x" * 65_536)
+    assert not transport.aborted
+    connection.data_received(b"x")
+    assert transport.aborted
+
+
+# --- Bytes ---------------------------------------------------------------------------------------
+
+
+@on_a_loop
+async def test_who_holds_bytes_longest_makes_space_for_other_bytes_and_nobody_else_does() -> None:
+    port = Port()
+    port.limits.max_held_bytes = 450
+    idle = port.connect(GET)
+    first, second, third = port.connect(PART), port.connect(PART), port.connect(PART)
+    fourth = port.connect(PART)
+    assert port.limits.held_bytes == 400
+    fifth = port.connect(PART)
+    assert statuses(first[1]) == [408]
+    assert port.limits.held_bytes == 400
+    assert not any(kept[1].closing for kept in (idle, second, third, fourth, fifth))
+
+
+@on_a_loop
+async def test_what_was_sent_ahead_goes_and_the_answer_stays() -> None:
+    port = Port(later=9)
+    port.limits.max_held_bytes = 3 * len(GET)
+    connection, transport = port.connect(POST)
+    connection.data_received(GET * 4)
+    assert port.limits.held_bytes == 0
+    await turns(20)
+    assert statuses(transport) == [202]
+    assert b"connection: close" in transport.written
+
+
+@on_a_loop
+async def test_nothing_is_held_when_connections_are_over() -> None:
+    port = Port()
+    for data in (PART, POST[:50], GET * 5 + PART, POST * 3, b"x" * 5000, b"nonsense\r\n\r\n" + GET):
+        connection, transport = port.connect(data)
+        await turns(30)
+        transport.abort()
+        await turns(3)
+        assert connection.gone
+    assert (port.limits.held_bytes, len(port.limits.holding)) == (0, 0)
+    assert not port.limits.connections
+    assert not port.limits.waiting
+    assert not port.limits.ending
+
+
+def test_what_is_counted_is_what_is_kept() -> None:
+    reader = RequestReader(max_header_bytes=32_768, max_body_bytes=1_048_576)
+    large = head("POST", PATH, {"Content-Length": "200000"}) + b"x" * 200_000
+    reader.add(large + b"G")
+    assert reader.take_head() is not None
+    reader.expect_body()
+    assert reader.take_body() == b"x" * 200_000
+    assert (reader.ahead, reader.held) == (1, len(large) + 1)
+    reader.add(b"E")
+    assert reader.held == 2
+    reader.add(large)
+    reader.drop()
+    assert reader.held == 0
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_in_tiny_packets_takes_no_more_memory_than_its_size(chunked: bool) -> None:
+    size, pieces = 400_000, 2
+    reader = RequestReader(max_header_bytes=32_768, max_body_bytes=size)
+    fields = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(size)}
+    reader.add(head("POST", PATH, fields))
+    reader.take_head()
+    reader.expect_body()
+    tracemalloc.start()
+    for number in range(size // pieces - 1):
+        part = bytes([65 + number % 26, 65 + number // 26 % 26])
+        reader.add(b"2\r\n%s\r\n" % part if chunked else part)
+        assert reader.take_body() is None
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 1.5 * size
+    assert reader.held == size - pieces
+
+
+# --- Work ----------------------------------------------------------------------------------------
+
+
+def cost(pieces: list[bytes], requests: int) -> float:
+    """CPU seconds for each request, at best."""
+
+    async def once() -> float:
+        connection, _ = Port().connect()
+        started = time.process_time()
+        for piece in pieces:
+            connection.data_received(piece)
+        while connection._resting:  # noqa: ASYNC110 - the loop's turns are what is measured
+            await asyncio.sleep(0)
+        return (time.process_time() - started) / requests
+
+    return min(asyncio.run(once()) for _ in range(5))
+
+
+def test_an_answer_costs_the_same_whatever_waits_behind_it() -> None:
+    few, many = 20, bounds.AHEAD_BYTES // len(GET)
+    assert cost([GET * many], many) < 3 * cost([GET * few], few)
+
+
+def test_the_work_for_a_head_grows_with_its_size_alone() -> None:
+    def read(size: int, piece: int) -> float:
+        data = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * size + b"\r\n\r\n"
+        started = time.process_time()
+        reader = RequestReader(max_header_bytes=1_000_000, max_body_bytes=1)
+        for at in range(0, len(data), piece):
+            reader.add(data[at : at + piece])
+            found = reader.take_head()
+        assert found is not None
+        return time.process_time() - started
+
+    small, large = (min(read(size, 1) for _ in range(3)) for size in (4_000, 32_000))
+    assert large < 8 * 3 * small
