@@ -18,9 +18,12 @@ MAX_HEAD_LINES = 256
 # What may be sent ahead of an answer; beyond it the connection is closed after the answer.
 AHEAD_BYTES = 65_536
 # Answers that wait in the process for a peer who does not read them; beyond it no further request of
-# its connection is served. The kernel's buffer comes on top, which would grow to megabytes by itself.
+# its connection is served.
 UNREAD_BYTES = 4096
+# The kernel's buffers of a connection, which would grow to megabytes each by themselves. A body of 1 MiB
+# still comes in 5 s at a round trip of 300 ms.
 SEND_BUFFER_BYTES = 16_384
+RECEIVE_BUFFER_BYTES = 65_536
 # How long, and how much, a peer that still sends is listened to so that it can read the refusal.
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 4_194_304

@@ -18,7 +18,7 @@ from connector.config import Config
 from connector.errors import StartupError
 from connector.gateway.clock import Clock
 from connector.gateway.intake import Intake
-from connector.gateway.limits import SEND_BUFFER_BYTES, Limits
+from connector.gateway.limits import RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, Limits
 from connector.gateway.protocol import Connection, Gateway
 from connector.gateway.protocol import Intake as AnyIntake
 from connector.gateway.spool import Spool
@@ -122,8 +122,9 @@ async def serving(
     settings = config.gateway
     limits = Limits(settings, max_connections=_connections(settings.max_connections))
     shared = gateway(config, intake, clock, limits)
-    # Connections inherit it; by itself the kernel would keep megabytes for a peer that does not read.
+    # Connections inherit both.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(shared), sock=listener, backlog=BACKLOG
     )

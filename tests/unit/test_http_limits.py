@@ -1,6 +1,7 @@
 """What the public port bounds: bytes, connections, time and work, each with what happens at the limit."""
 
 import asyncio
+import socket
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
@@ -8,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from connector import admin
 from connector.gateway import limits as bounds
 from connector.gateway.limits import Limits
 from connector.gateway.protocol import Connection, Gateway
 from connector.gateway.reader import RequestReader
+from connector.gateway.server import serving
 from tests.fake_transport import FakeTransport, TurnsLater, answers, turns
 from tests.gateways import head, signed
 from tests.unit.test_http import BODY, CONFIG, GET, PATH, POST, SECRET
@@ -280,6 +283,27 @@ def test_a_body_in_tiny_packets_takes_no_more_memory_than_its_size(chunked: bool
     tracemalloc.stop()
     assert held < 1.5 * size
     assert reader.held == size - pieces
+
+
+@on_a_loop
+async def test_the_kernel_keeps_little_for_a_connection() -> None:
+    port = Port()
+
+    class Watched(Gateway):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            port.gateway = self
+
+    with admin.bind("127.0.0.1", 0, setting="gateway.port", option="--port") as listener:
+        async with serving(CONFIG, port.intake, listener, gateway=Watched):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            await asyncio.wait_for(_until(lambda: port.gateway.limits.connections), 5)
+            [connection] = port.gateway.limits.connections
+            accepted = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+            # The kernel doubles what it is given, for its own bookkeeping.
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 32_768
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 131_072
+            writer.close()
 
 
 # --- Work ----------------------------------------------------------------------------------------
