@@ -93,6 +93,21 @@ def test_an_answer_that_is_not_read_has_the_deadline_of_a_request(data: bytes) -
 
 
 @on_a_loop
+async def test_a_buffer_that_is_seen_to_be_full_later_sets_the_deadline_too() -> None:
+    # uvloop writes at the end of a turn, when the next request may be in the middle of being answered.
+    connection, _ = Port(later=9).connect(GET)
+    connection.pause_writing()
+    assert seconds_left(connection) == pytest.approx(REQUEST_SECONDS, abs=0.5)
+    connection.resume_writing()
+    await turns(1)
+    connection.data_received(POST)
+    connection.pause_writing()
+    assert seconds_left(connection) == pytest.approx(REQUEST_SECONDS, abs=0.5)
+    connection.resume_writing()
+    assert seconds_left(connection) > 1e9
+
+
+@on_a_loop
 async def test_the_next_request_is_served_once_answers_are_read() -> None:
     connection, transport = Port().connect()
     transport.full = True
@@ -207,6 +222,17 @@ async def test_a_refused_peer_is_listened_to_for_so_many_bytes_only() -> None:
     assert transport.aborted
 
 
+@on_a_loop
+async def test_a_peer_that_may_still_be_sending_is_listened_to_after_a_refusal() -> None:
+    _, transport = Port().connect(PART.replace(b"POST", b"PUT"))
+    assert transport.ended
+    assert transport.reading
+    assert not transport.closing
+    whole, other = Port().connect(head("GET", PATH, {"Connection": "close"}))
+    assert whole.gone
+    assert other.closing
+
+
 # --- Bytes ---------------------------------------------------------------------------------------
 
 
@@ -249,6 +275,34 @@ async def test_nothing_is_held_when_connections_are_over() -> None:
     assert not port.limits.connections
     assert not port.limits.waiting
     assert not port.limits.ending
+
+
+@pytest.mark.parametrize(
+    ("start", "more", "cap", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: ", b"y", CONFIG.gateway.max_header_bytes, 431),
+        (
+            head("POST", PATH, {"Transfer-Encoding": "chunked"}),
+            b"1\r\nx\r\n",
+            CONFIG.gateway.max_body_bytes,
+            413,
+        ),
+    ],
+)
+def test_a_head_and_a_body_end_at_their_cap(start: bytes, more: bytes, cap: int, status: int) -> None:
+    @on_a_loop
+    async def run() -> None:
+        _, transport = Port().connect(start)
+        sent = 0 if status == 413 else len(start)
+        connection: Any = transport.protocol
+        while sent < cap:
+            connection.data_received(more)
+            sent += 1
+        assert not transport.written
+        connection.data_received(more)
+        assert statuses(transport) == [status]
+
+    run()
 
 
 def test_what_is_counted_is_what_is_kept() -> None:
