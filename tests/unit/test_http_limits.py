@@ -11,10 +11,10 @@ import pytest
 
 from connector import admin
 from connector.gateway import limits as bounds
+from connector.gateway import server
 from connector.gateway.limits import Limits
 from connector.gateway.protocol import Connection, Gateway
 from connector.gateway.reader import RequestReader
-from connector.gateway.server import serving
 from tests.fake_transport import FakeTransport, TurnsLater, answers, turns
 from tests.gateways import head, signed
 from tests.unit.test_http import BODY, CONFIG, GET, PATH, POST, SECRET
@@ -305,6 +305,18 @@ def test_a_head_and_a_body_end_at_their_cap(start: bytes, more: bytes, cap: int,
     run()
 
 
+@pytest.mark.parametrize("fault", [b"\0", b"a\nb", b"a\rb", b"a\r\n b", b"a\r\n\tb"])
+def test_what_no_further_byte_can_make_good_is_refused_at_once(fault: bytes) -> None:
+    @on_a_loop
+    async def run() -> None:
+        for at in range(len(fault) + 1):
+            connection, transport = Port().connect(GET[:-2] + b"X: " + fault[:at])
+            connection.data_received(fault[at:] + b"c")
+            assert statuses(transport) == [400]
+
+    run()
+
+
 def test_what_is_counted_is_what_is_kept() -> None:
     reader = RequestReader(max_header_bytes=32_768, max_body_bytes=1_048_576)
     large = head("POST", PATH, {"Content-Length": "200000"}) + b"x" * 200_000
@@ -339,8 +351,15 @@ def test_a_body_in_tiny_packets_takes_no_more_memory_than_its_size(chunked: bool
     assert reader.held == size - pieces
 
 
-@on_a_loop
-async def test_the_kernel_keeps_little_for_a_connection() -> None:
+@pytest.mark.parametrize(
+    ("option", "name"), [(socket.SO_SNDBUF, "SEND_BUFFER_BYTES"), (socket.SO_RCVBUF, "RECEIVE_BUFFER_BYTES")]
+)
+def test_the_kernel_keeps_no_more_for_a_connection_than_it_may(
+    option: int, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The kernel doubles what it is given, for its own bookkeeping.
+    assert getattr(server, name) <= 65_536
+    monkeypatch.setattr(server, name, 20_000)
     port = Port()
 
     class Watched(Gateway):
@@ -348,16 +367,18 @@ async def test_the_kernel_keeps_little_for_a_connection() -> None:
             super().__init__(*given)
             port.gateway = self
 
-    with admin.bind("127.0.0.1", 0, setting="gateway.port", option="--port") as listener:
-        async with serving(CONFIG, port.intake, listener, gateway=Watched):
-            _, writer = await asyncio.open_connection(*listener.getsockname())
-            await asyncio.wait_for(_until(lambda: port.gateway.limits.connections), 5)
-            [connection] = port.gateway.limits.connections
-            accepted = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
-            # The kernel doubles what it is given, for its own bookkeeping.
-            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 32_768
-            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 131_072
-            writer.close()
+    @on_a_loop
+    async def run() -> None:
+        with admin.bind("127.0.0.1", 0, setting="gateway.port", option="--port") as listener:
+            async with server.serving(CONFIG, port.intake, listener, gateway=Watched):
+                _, writer = await asyncio.open_connection(*listener.getsockname())
+                await asyncio.wait_for(_until(lambda: port.gateway.limits.connections), 5)
+                [connection] = port.gateway.limits.connections
+                accepted = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+                assert accepted.getsockopt(socket.SOL_SOCKET, option) == 40_000
+                writer.close()
+
+    run()
 
 
 # --- Work ----------------------------------------------------------------------------------------
