@@ -25,7 +25,7 @@ from connector import admin as admin_port
 from connector import config as configuration
 from connector.config import Config
 from connector.errors import ConnectorError, StartupError
-from connector.gateway.limits import AHEAD_BYTES, MAX_HEAD_LINES
+from connector.gateway.limits import MAX_HEAD_LINES
 from connector.kafka.record import Record
 from connector.local.ports import free_port
 from tests import gateways
@@ -264,17 +264,6 @@ def test_one_slow_delivery_does_not_hold_up_other_connections(port: int, held: I
         slow.send(POST + get())
         held.holds(1)
         assert other.send(get("b")).answer().body == b"b"
-
-
-def test_too_much_sent_ahead_ends_the_connection_after_the_answer(port: int, held: Intake) -> None:
-    with Wire(port) as wire:
-        wire.send(POST)
-        held.holds(1)
-        wire.send(get() * (AHEAD_BYTES // len(get()) + 4000))
-        held.let_go()
-        found = wire.rest()
-    assert statuses(found)[0] == 202
-    assert len(statuses(found)) < 10
 
 
 # --- Half-close ----------------------------------------------------------------------------------

@@ -262,6 +262,22 @@ async def test_what_was_sent_ahead_goes_and_the_answer_stays() -> None:
     assert b"connection: close" in transport.written
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_too_much_sent_ahead_ends_the_connection_after_the_answer(more: int) -> None:
+    @on_a_loop
+    async def run() -> None:
+        port = Port(later=9)
+        connection, transport = port.connect(POST)
+        count = bounds.AHEAD_BYTES // len(GET)
+        connection.data_received(GET * count + b"G" * (bounds.AHEAD_BYTES - count * len(GET) + more))
+        assert port.limits.held_bytes == (0 if more else bounds.AHEAD_BYTES)
+        await turns(20 + 2 * count)
+        assert statuses(transport) == ([202] if more else [202] + [200] * count)
+        assert transport.ended == bool(more)
+
+    run()
+
+
 @on_a_loop
 async def test_nothing_is_held_when_connections_are_over() -> None:
     port = Port()
