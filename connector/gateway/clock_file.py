@@ -33,6 +33,7 @@ MAGIC = int.from_bytes(b"xtndclk1", "little")
 BYTE_ORDER = 0x0102030405060708
 MAGIC_WORD, ORDER_WORD, USED_WORD, BOOT_WORD, VALUES_WORD = 0, 1, 2, 4, 8
 OFFSETS_WORD = VALUES_WORD + SLOTS
+VALUES_BYTE = VALUES_WORD * 8
 SIZE = 4096
 BOOT_BYTES = 32
 NO_OFFSET = -(2**63)
@@ -108,7 +109,7 @@ class ClockFile:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, SIZE + 1 + slot)
                 self._own = (*identity, slot)
                 _own.add(self._own)
-                self._slot = slot
+                self._value_word, self._offset_word = VALUES_WORD + slot, OFFSETS_WORD + slot
                 self._words[USED_WORD] = max(self._words[USED_WORD], slot + 1)
                 self._used = 0
                 return
@@ -130,7 +131,7 @@ class ClockFile:
 
     def note(self, offset: int) -> None:
         """Note this process's offset, before it has issued anything."""
-        self._signed[OFFSETS_WORD + self._slot] = offset
+        self._signed[self._offset_word] = offset
 
     def issue(self, wanted: int, offset: int) -> int:
         """Take a value above all that were issued, ``wanted`` if it is; returns it.
@@ -140,10 +141,10 @@ class ClockFile:
         if self._words[USED_WORD] != self._used:
             self._used = self._words[USED_WORD]
             self._read = struct.Struct(f"{self._used}Q").unpack_from
-        highest = max(self._read(self._map, VALUES_WORD * 8))
+        highest = max(self._read(self._map, VALUES_BYTE))
         value = wanted if wanted > highest else highest + 1
-        self._words[VALUES_WORD + self._slot] = value
-        self._signed[OFFSETS_WORD + self._slot] = offset
+        self._words[self._value_word] = value
+        self._signed[self._offset_word] = offset
         return value
 
     def close(self) -> None:

@@ -167,9 +167,10 @@ class HttpConnection(asyncio.Protocol):
 
     def _settle(self) -> None:
         """Read no further while something waits that cannot be served yet, and hold little of it."""
-        if self._stage is Stage.END:
+        reader = self._reader
+        if self._stage is Stage.END or not (reader.held or self._held or self._paused or self._ended):
             return
-        ahead = self._reader.ahead
+        ahead = reader.ahead
         if self._stage is Stage.ANSWER or self._resting or self._unread:
             if ahead > AHEAD_BYTES:
                 self._drop_ahead()
@@ -183,7 +184,7 @@ class HttpConnection(asyncio.Protocol):
         elif self._paused:
             self._paused = False
             self._transport.resume_reading()
-        held = self._reader.held
+        held = reader.held
         if held != self._held:
             self._held = held
             self._limits.hold(self, held)

@@ -113,7 +113,7 @@ class Connection(HttpConnection):
         """Go the way of a delivery: verify → parse → publish; the answer follows when it is safe."""
         gateway, hook = self._gateway, self._hook
         assert hook is not None  # noqa: S101 - the head was refused without one
-        received_at = gateway.clock()
+        since, received_at = self._loop.time(), gateway.clock()
         verified = gateway.verify(self.head.fields.get(signature.HEADER, ()), body, hook)
         _check_content(self.head.fields)
         if gateway.in_flight >= gateway.max_in_flight:
@@ -122,27 +122,30 @@ class Connection(HttpConnection):
             records = gateway.translator.records(verified, received_at)
         except Poison as poison:
             letter = gateway.translator.parked_body(verified, received_at, poison)
-            self._submit([letter], received_at, Problem(400, poison.error))
+            self._submit((letter,), since, Problem(400, poison.error))
             return
-        self._go_on(records, [], received_at)
+        if isinstance(records, tuple):
+            self._submit(records, since)
+        else:
+            self._go_on(records, [], since)
 
-    def _go_on(self, coming: Iterator[Record], made: list[Record], received_at: int) -> None:
-        """Make the records, those of a large delivery with turns for the others."""
+    def _go_on(self, coming: Iterator[Record], made: list[Record], since: float) -> None:
+        """Make the records of a delivery with several, of a large one with turns for the others."""
         if self.gone:
             return
         try:
             before = len(made)
             made += islice(coming, TURN)
             if len(made) - before == TURN:
-                self._loop.call_soon(self._go_on, coming, made, received_at)
+                self._loop.call_soon(self._go_on, coming, made, since)
             else:
-                self._submit(made, received_at)
+                self._submit(made, since)
         except Exception as bug:  # noqa: BLE001 - one request fails, and nobody else's
             self.fail(bug)
 
-    def _submit(self, records: Sequence[Record], received_at: int, problem: Problem | None = None) -> None:
+    def _submit(self, records: Sequence[Record], since: float, problem: Problem | None = None) -> None:
         """Publish; then answer with ``problem``, or that the delivery was accepted."""
-        done = partial(self._published, records, received_at, problem)
+        done = partial(self._published, records, since, problem)
         self._gateway.in_flight += 1
         try:
             if records:
@@ -156,7 +159,7 @@ class Connection(HttpConnection):
             raise
 
     def _published(
-        self, records: Sequence[Record], received_at: int, problem: Problem | None, error: Exception | None
+        self, records: Sequence[Record], since: float, problem: Problem | None, error: Exception | None
     ) -> None:
         """Answer a delivery whose records are safe, or are not."""
         self._gateway.in_flight -= 1
@@ -174,7 +177,7 @@ class Connection(HttpConnection):
         if problem is not None:
             self.refuse(problem)
             return
-        metrics.answer_seconds.observe((self._gateway.clock() - received_at) / 1_000_000)
+        metrics.answer_seconds.observe(self._loop.time() - since)
         self.answer(202, partial(accepted, len(records) - parked, parked))
 
 

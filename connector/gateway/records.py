@@ -58,8 +58,8 @@ class Translator:
         }
         return HookRules(hook.retry_schedule_seconds, families, routes)
 
-    def records(self, verified: VerifiedBody, received_at: int) -> Iterator[Record]:
-        """The records of a verified body, each made when it is asked for.
+    def records(self, verified: VerifiedBody, received_at: int) -> tuple[Record] | Iterator[Record]:
+        """The records of a verified body: the only one, or each made when it is asked for.
 
         A delivery that would become too much is one record: its dead letter. Raises ``Poison``,
         before the first record, when the body is no delivery at all: park it with ``parked_body``
@@ -68,12 +68,12 @@ class Translator:
         try:
             delivery = self.delivery(verified)
         except OversizedDelivery as oversized:
-            return iter((self.parked_body(verified, received_at, oversized),))
+            return (self.parked_body(verified, received_at, oversized),)
         schedule = self._hooks[verified.hook].retry_schedule_seconds
         occurred_at = events.occurred_at(received_at, delivery.attempt, schedule)
         count = len(delivery.notifications)
         if count == 1:  # as nearly always
-            return iter((self.record(verified, delivery, 0, received_at, occurred_at),))
+            return (self.record(verified, delivery, 0, received_at, occurred_at),)
         return (self.record(verified, delivery, index, received_at, occurred_at) for index in range(count))
 
     def delivery(self, verified: VerifiedBody) -> Delivery:

@@ -43,7 +43,13 @@ class PendingDelivery:
         """Call back, once."""
         if not self.concluded:
             self.concluded = True
-            self.done(error)
+            # With it go the records, for which a delivery that is behind a late one has no use.
+            done, self.done = self.done, _nothing
+            done(error)
+
+
+def _nothing(_error: ConnectorError | None) -> None:
+    """Call nobody back a second time."""
 
 
 Entry = tuple[Record, PendingDelivery]

@@ -253,6 +253,8 @@ class Publisher:
             delivery.left -= 1
             if not delivery.left:
                 delivery.conclude(None)
+        while self._pending and self._pending[0].concluded:
+            self._pending.popleft()
 
     def _fail(self, batch: InFlightBatch, error: BaseException) -> None:
         """Call back for a failed batch, or send each of its records alone; replace the producer."""
