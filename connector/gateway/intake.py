@@ -15,10 +15,10 @@ from tenacity import wait_random_exponential
 from tenacity.wait import wait_base
 
 from connector.errors import ConnectorError, SpoolOutage
-from connector.gateway import drain
-from connector.gateway.spool import Spool
 from connector.kafka.lanes import Done
 from connector.kafka.record import Record
+from connector.spool import drain
+from connector.spool.spool import Spool
 
 
 class Kafka(drain.Kafka, Protocol):

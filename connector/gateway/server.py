@@ -21,12 +21,12 @@ from connector.gateway.intake import Intake
 from connector.gateway.limits import RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, Limits
 from connector.gateway.protocol import Connection, Gateway
 from connector.gateway.protocol import Intake as AnyIntake
-from connector.gateway.spool import Spool
 from connector.health import Check, Health
 from connector.interpreter import GATEWAY_YOUNG_OBJECTS, set_for_batches
 from connector.kafka import topics
 from connector.kafka.publisher import Observe, Publisher
 from connector.kafka.routes import Routes
+from connector.spool.spool import Spool
 
 log = structlog.get_logger()
 
@@ -93,7 +93,7 @@ async def _run(config: Config) -> int:
             serving(config, intake, listener, clock=clock.now),
         ):
             _announce(config, listener, port)
-            code = await _until_stopped(stop, publisher)
+            code = await _until_stopped(stop, publisher, drainer)
     finally:
         listener.close()
         drainer.cancel()
@@ -192,14 +192,16 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-async def _until_stopped(stop: asyncio.Event, publisher: Publisher) -> int:
-    """Wait for a signal (exit code 0) or for the publisher's death (1)."""
+async def _until_stopped(stop: asyncio.Event, publisher: Publisher, drainer: "asyncio.Task[None]") -> int:
+    """Wait for a signal (exit code 0), or for the end of the publisher or of the drain (1)."""
     waits = [asyncio.create_task(stop.wait()), asyncio.create_task(publisher.died.wait())]
-    _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for wait in pending:
+    done, _ = await asyncio.wait([*waits, drainer], return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
         wait.cancel()
+    if drainer in done and not drainer.cancelled():
+        log.error("the drain ended", exc_info=drainer.exception())
     log.info("gateway stopping")
-    return 1 if publisher.died.is_set() else 0
+    return 0 if waits[0] in done else 1
 
 
 def _connections(wanted: int) -> int:

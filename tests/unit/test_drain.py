@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from tenacity import wait_none
 
 from connector.errors import KafkaOutage, RecordRefused
-from connector.gateway.drain import STUCK_SECONDS, TRIAL_ROWS, WINDOW_BYTES, Drain
 from connector.gateway.intake import Intake
-from connector.gateway.spool import Spool
-from connector.gateway.spool_rows import Spooled
 from connector.kafka.lanes import Done
 from connector.kafka.record import Record
+from connector.spool.drain import STUCK_SECONDS, TRIAL_ROWS, WINDOW_BYTES, Drain
+from connector.spool.rows import Spooled
+from connector.spool.spool import Spool
 from tests.unit.test_spool import old_spool
 
 DEADLINE = 20.0

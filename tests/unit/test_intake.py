@@ -9,9 +9,9 @@ from tenacity import wait_none
 
 from connector.errors import KafkaOutage, Outage, SpoolOutage
 from connector.gateway.intake import Intake
-from connector.gateway.spool import Spool
 from connector.kafka.lanes import Done
 from connector.kafka.record import Record
+from connector.spool.spool import Spool
 
 DEADLINE = 5.0
 

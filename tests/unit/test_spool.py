@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from connector import metrics
 from connector.errors import SpoolOutage, StartupError
-from connector.gateway import salvage
-from connector.gateway.spool import TROUBLE_SECONDS, Spool
-from connector.gateway.spool_file import RESERVE_BYTES
-from connector.gateway.spool_layout import LAYOUT
-from connector.gateway.spool_rows import PART_BYTES, Part, Spooled, encode
 from connector.kafka.record import Record
+from connector.spool import salvage
+from connector.spool.file import RESERVE_BYTES
+from connector.spool.layout import LAYOUT
+from connector.spool.rows import PART_BYTES, Part, Spooled, encode
+from connector.spool.spool import TROUBLE_SECONDS, Spool
 
 MIB = 1_048_576
 

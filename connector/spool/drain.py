@@ -21,9 +21,9 @@ from tenacity.wait import wait_base
 
 from connector import metrics
 from connector.errors import KafkaOutage, Outage, RecordRefused
-from connector.gateway.spool import Spool
-from connector.gateway.spool_rows import Refusal, Spooled, portions
 from connector.kafka.record import Record
+from connector.spool.rows import Refusal, Spooled, portions
+from connector.spool.spool import Spool
 
 log = structlog.get_logger(__name__)
 

@@ -1,6 +1,6 @@
 """Deliveries that Kafka could not take in time, on disk until it can: the event loop's side.
 
-Once ``put`` returns the records have been fsynced (``spool_file``), so a 2xx may be answered.
+Once ``put`` returns the records have been fsynced (``file``), so a 2xx may be answered.
 Deliveries that come in while a commit is under way share the next one (group commit). One thread of
 its own touches the file; the event loop only waits.
 """
@@ -17,9 +17,9 @@ import structlog
 
 from connector import metrics
 from connector.errors import SpoolOutage
-from connector.gateway.spool_file import SpoolFile
-from connector.gateway.spool_rows import Oldest, Part, Recovery, Refusal, Spooled, parts_of
 from connector.kafka.record import Record
+from connector.spool.file import SpoolFile
+from connector.spool.rows import Oldest, Part, Recovery, Refusal, Spooled, parts_of
 
 log = structlog.get_logger(__name__)
 

@@ -20,9 +20,9 @@ import structlog
 
 from connector import metrics
 from connector.errors import SpoolOutage, StartupError
-from connector.gateway import salvage
-from connector.gateway.spool_layout import connect
-from connector.gateway.spool_rows import Oldest, Part, Recovery, Refusal, Spooled, decode, encode
+from connector.spool import salvage
+from connector.spool.layout import connect
+from connector.spool.rows import Oldest, Part, Recovery, Refusal, Spooled, decode, encode
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,1 @@
+"""Deliveries on disk while Kafka cannot take them, and their way to Kafka afterwards."""
