@@ -91,7 +91,7 @@ class Connection(HttpConnection):
     @override
     def begin(self, head: Head) -> bool:
         """Find the hook, refuse what is neither a delivery nor an echo check, and answer the latter."""
-        path, query = _path_and_query(head.target)
+        path, query = path_and_query(head.target)
         self._hook = self._gateway.hooks.get(path)
         if self._hook is None:
             raise Problem(404, "There is no hook at this path; hooks are at /webhooks/<name>.", close=True)
@@ -99,7 +99,7 @@ class Connection(HttpConnection):
             return False
         if head.method != b"GET":
             raise Problem(405, "A hook takes POST, and GET for the echo check.", headers=ALLOW, close=True)
-        self.answer(200, partial(_echoed, _echo(query)))
+        self.answer(200, partial(_echoed, echo(query)))
         return True
 
     @override
@@ -115,7 +115,7 @@ class Connection(HttpConnection):
         assert hook is not None  # noqa: S101 - the head was refused without one
         since, received_at = self._loop.time(), gateway.clock()
         verified = gateway.verify(self.head.fields.get(signature.HEADER, ()), body, hook)
-        _check_content(self.head.fields)
+        check_content(self.head.fields)
         if gateway.in_flight >= gateway.max_in_flight:
             raise Problem(429, "Too many deliveries wait for Kafka already. Send it again later.")
         try:
@@ -181,7 +181,7 @@ class Connection(HttpConnection):
         self.answer(202, partial(accepted, len(records) - parked, parked))
 
 
-def _path_and_query(target: bytes) -> tuple[bytes, bytes]:
+def path_and_query(target: bytes) -> tuple[bytes, bytes]:
     """Split a request target, whose usual form begins with a slash; the other one is a whole URL."""
     if target.startswith(b"/"):
         path, _, query = target.partition(b"?")
@@ -193,7 +193,7 @@ def _path_and_query(target: bytes) -> tuple[bytes, bytes]:
     return url.path or b"/", url.query or b""
 
 
-def _echo(query: bytes) -> bytes:
+def echo(query: bytes) -> bytes:
     """The value of XTND's registration check, which comes back as it is; raises ``Problem`` 400."""
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True)
@@ -216,7 +216,7 @@ def _is_json(content_type: bytes) -> bool:
     return _JSON_TYPE.fullmatch(content_type) is not None
 
 
-def _check_content(fields: dict[bytes, list[bytes]]) -> None:
+def check_content(fields: dict[bytes, list[bytes]]) -> None:
     """Refuse what is not plain JSON; raises ``Problem`` 415."""
     types = fields.get(b"content-type", ())
     if len(types) != 1 or not _is_json(types[0]):

@@ -10,7 +10,9 @@ import pytest
 
 from connector import events
 from connector.errors import ConnectorError
-from connector.gateway import doctor, signature
+from connector.gateway import doctor, protocol, signature
+from connector.gateway import head as heads
+from connector.gateway.chunks import ChunkedBody
 from connector.gateway.records import Translator
 from connector.gateway.signature import Keys
 from connector.mirror import values
@@ -117,6 +119,16 @@ def read_letter(value: bytes) -> Any:
     return events.decode_dead_letter([("dead-letter", value)], value)
 
 
+def read_head(before: bytes, after: bytes) -> Callable[[bytes], Any]:
+    return lambda raw: heads.read(before + raw + after)
+
+
+def read_chunks(raw: bytes) -> Any:
+    return ChunkedBody(bytearray(), len(raw)).feed(raw)
+
+
+LINE, HOST = b"POST /webhooks/xtnd HTTP/1.1\r\n", b"Host: gateway\r\n"
+HEAD_SIZES = [1024, 4096, 16_384, 65_536]
 PARSERS: dict[str, tuple[Callable[[bytes], Any], list[int]]] = {
     "nesting": (events.nesting, SIZES),
     "a notification": (events.parse_notification, SIZES),
@@ -131,6 +143,16 @@ PARSERS: dict[str, tuple[Callable[[bytes], Any], list[int]]] = {
     "a number with decimals": (lambda raw: values.numeric("1," + raw.decode()), SIZES),
     "an instant": (lambda raw: values.timestamp(raw.decode()), SIZES),
     "an instant behind a date": (lambda raw: values.timestamp("2024-01-01T" + raw.decode()), SIZES),
+    "a head": (read_head(LINE + HOST, b"\r\n\r\n"), HEAD_SIZES),
+    "a header's value": (read_head(LINE + HOST + b"Connection: ", b"\r\n\r\n"), HEAD_SIZES),
+    "a request line": (read_head(b"POST /webhooks/xtnd?", b" HTTP/1.1\r\n" + HOST + b"\r\n"), HEAD_SIZES),
+    "a request's path": (protocol.path_and_query, HEAD_SIZES),
+    "an echo check": (lambda raw: protocol.echo(b"echo=" + raw), HEAD_SIZES),
+    "a content type": (
+        lambda raw: protocol.check_content({b"content-type": [b"application/" + raw]}),
+        HEAD_SIZES,
+    ),
+    "chunks": (read_chunks, SIZES),
     # Some hundred ways to spoil a body are tried, each with a signature.
     "a body with a wrong signature": (
         lambda raw: doctor.diagnose(raw, signature.sign(b"", "x"), ["y"]),
