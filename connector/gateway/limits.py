@@ -15,6 +15,8 @@ log = structlog.get_logger(__name__)
 
 # Lines of a head: each costs as much as a hundred bytes of it.
 MAX_HEAD_LINES = 256
+# Empty lines before a request: clumsy clients send one, and a connection of nothing else is work for nobody.
+MAX_EMPTY_LINES = 8
 # What may be sent ahead of an answer; beyond it the connection is closed after the answer.
 AHEAD_BYTES = 65_536
 # Answers that wait in the process for a peer who does not read them; beyond it no further request of

@@ -2,8 +2,8 @@
 
 from connector.gateway import head as heads
 from connector.gateway.chunks import ChunkedBody, TooLarge
-from connector.gateway.head import END, Head
-from connector.gateway.limits import MAX_HEAD_LINES
+from connector.gateway.head import END, Head, Malformed
+from connector.gateway.limits import MAX_EMPTY_LINES, MAX_HEAD_LINES
 from connector.gateway.problems import Problem
 
 
@@ -22,6 +22,7 @@ class RequestReader:
         self._inbox = b""
         self._at = 0
         self._searched = 0
+        self._empty_lines = 0
         self._body = bytearray()
         self._chunks: ChunkedBody | None = None
 
@@ -47,13 +48,11 @@ class RequestReader:
 
     def take_head(self) -> Head | None:
         """Return the next head once it is whole; raises ``Malformed`` or ``Problem``."""
+        self._skip_empty_lines()
         inbox, at, cap = self._inbox, self._at, self._max_header_bytes
-        while inbox.startswith(b"\r\n", at):  # RFC 9112, 2.2: empty lines before a request are skipped
-            at += 2
-        self._take(at)
         if inbox[at : at + 2] in (b"", b"\r"):
             return None
-        self.left = None
+        self.left, self._empty_lines = None, 0
         searched = at + self._searched
         end = inbox.find(END, max(at, searched - len(END)), at + cap)
         if end < 0:
@@ -97,6 +96,20 @@ class RequestReader:
         body = bytes(self._body)
         self._body.clear()
         return body
+
+    def _skip_empty_lines(self) -> None:
+        """Skip what may stand before a request (RFC 9112, 2.2); raises ``Malformed`` beyond a few lines.
+
+        They make up no request, so nothing else would bound the work that they are.
+        """
+        inbox, at = self._inbox, self._at
+        while inbox.startswith(b"\r\n", at):
+            at += 2
+            self._empty_lines += 1
+            if self._empty_lines > MAX_EMPTY_LINES:
+                self.left = None
+                raise Malformed(f"more than {MAX_EMPTY_LINES} empty lines before it")
+        self._take(at)
 
     def _take(self, end: int) -> None:
         """What stands before ``end`` was taken; nothing that was taken whole is kept."""

@@ -333,6 +333,28 @@ def test_what_no_further_byte_can_make_good_is_refused_at_once(fault: bytes) -> 
     run()
 
 
+@pytest.mark.parametrize("size", [1, 3, 200_000])
+def test_empty_lines_alone_do_not_keep_the_gateway_at_work(size: int) -> None:
+    """They belong to no request: 40 senders of them cost a good one 5 s, without a signature."""
+
+    async def check() -> None:
+        port = Port()
+        clumsy, transport = port.connect()
+        for _ in range(2):
+            clumsy.data_received(b"\r\n" * bounds.MAX_EMPTY_LINES + GET)
+            await turns(3)
+        assert statuses(transport) == [200, 200]
+        hostile, transport = port.connect()
+        flood = b"\r\n" * 100_000
+        for start in range(0, 30, size):
+            hostile.data_received(flood[start : start + size])
+        assert statuses(transport) == [400]
+        assert transport.ended
+        assert b"empty lines" in transport.written
+
+    asyncio.run(check())
+
+
 def test_what_is_counted_is_what_is_kept() -> None:
     reader = RequestReader(max_header_bytes=32_768, max_body_bytes=1_048_576)
     large = head("POST", PATH, {"Content-Length": "200000"}) + b"x" * 200_000
