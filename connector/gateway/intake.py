@@ -32,12 +32,20 @@ class Intake:
     """Kafka with the spool behind it."""
 
     def __init__(
-        self, kafka: Kafka, spool: Spool, *, spool_timeout_seconds: float, pause: wait_base | None = None
+        self,
+        kafka: Kafka,
+        spool: Spool,
+        *,
+        spool_timeout_seconds: float,
+        pause: wait_base | None = None,
+        route: drain.Route = drain.as_stored,
     ) -> None:
+        """``route`` gives a record that was spooled the topic that it has today."""
         self._kafka = kafka
         self._spool = spool
         self._spool_timeout = spool_timeout_seconds
-        self._drain = drain.Drain(kafka, spool, pause or wait_random_exponential(multiplier=0.1, max=5))
+        pause = pause or wait_random_exponential(multiplier=0.1, max=5)
+        self._drain = drain.Drain(kafka, spool, pause, route=route)
         self._puts: set[asyncio.Task[None]] = set()
 
     def submit(self, records: Sequence[Record], done: Done) -> None:

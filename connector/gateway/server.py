@@ -75,7 +75,9 @@ async def _run(config: Config) -> int:
     clock = Clock(Path(settings.spool_path).parent)
     publisher = make_publisher(config, observe=clock.observe)
     publisher.start()
-    intake = Intake(publisher, spool, spool_timeout_seconds=settings.ack_timeout_seconds)
+    intake = Intake(
+        publisher, spool, spool_timeout_seconds=settings.ack_timeout_seconds, route=Routes(config).rerouted
+    )
     drainer = asyncio.create_task(intake.drain())
     health = Health(*_health(config, publisher, intake, clock))
     admin_port = (settings.admin_host, settings.admin_port)

@@ -7,6 +7,7 @@ from typing import Any
 from connector import events
 from connector.config import Config
 from connector.errors import Poison
+from connector.kafka.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Routes:
             )
             for family, action, route in config.actions()
         }
+        self._event_topics = self.event_topics()
         self._unrouted = Route(family=events.UNROUTED, topic=self.unrouted_topic, key_paths=())
 
     def route(self, action: str) -> Route:
@@ -44,6 +46,15 @@ class Routes:
     def event_topics(self) -> dict[str, str]:
         """Family → topic of everything that becomes rows, unrouted actions included."""
         return {**self.topic_of_family, events.UNROUTED: self.unrouted_topic}
+
+    def rerouted(self, record: Record) -> Record:
+        """A record that waited since an earlier configuration, for the topic of this one.
+
+        A topic that is configured no more may still take it, but no worker would read it there.
+        """
+        topic = self.dead_letter_topic if record.parked else self._event_topics.get(record.label)
+        topic = topic or self.unrouted_topic
+        return record if topic == record.topic else record._replace(topic=topic)
 
     def entity_key(self, route: Route, data: Any) -> str | None:
         """The entity that Details speak of; None for an unrouted action.

@@ -5,6 +5,8 @@ after a pause it goes on *behind* the rows that failed, and comes back to them a
 that is missing, one partition without a leader or one row that Kafka never acknowledges delays only
 itself. A record that Kafka refuses for good, and a row that cannot be read, are set aside.
 
+A row goes to the topics of today's configuration, whatever they were when it was stored.
+
 While Kafka as a whole is away, one row at a time finds out whether it is back.
 """
 
@@ -45,6 +47,15 @@ class Kafka(Protocol):
         """Return when Kafka has the records; raises ``KafkaOutage`` or ``RecordRefused``."""
 
 
+Route = Callable[[Record], Record]
+"""Gives a record the topic that it has in the configuration of today."""
+
+
+def as_stored(record: Record) -> Record:
+    """Leave a record the topic that it was stored for."""
+    return record
+
+
 class _Queue:
     """One topic's rows, and how it goes with them."""
 
@@ -70,10 +81,18 @@ class Drain:
     """Carries the spool to Kafka for as long as ``run`` runs."""
 
     def __init__(
-        self, kafka: Kafka, spool: Spool, pause: wait_base, *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        kafka: Kafka,
+        spool: Spool,
+        pause: wait_base,
+        *,
+        route: Route = as_stored,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """``monotonic`` gives seconds."""
         self._kafka = kafka
+        self._route = route
+        self._rerouted: set[tuple[str, str]] = set()
         self._spool = spool
         self._pause = pause
         self._monotonic = monotonic
@@ -183,7 +202,7 @@ class Drain:
         error: str | None = None
         refusals: list[Refusal] = []
         try:
-            for portion in portions(row.records):
+            for portion in portions([self._routed(record) for record in row.records]):
                 refusals += await self._publish(portion)
         except KafkaOutage as outage:
             error = str(outage)
@@ -192,6 +211,18 @@ class Drain:
             error = repr(bug)
         self._outcomes.append(_Outcome(queue, row, error, refusals))
         self._woken.set()
+
+    def _routed(self, record: Record) -> Record:
+        routed = self._route(record)
+        change = (record.topic, routed.topic)
+        if routed is not record and change not in self._rerouted:
+            self._rerouted.add(change)
+            log.warning(
+                "spooled deliveries of a topic that is configured otherwise now go to today's",
+                former=record.topic,
+                topic=routed.topic,
+            )
+        return routed
 
     async def _publish(self, records: Sequence[Record]) -> list[Refusal]:
         """Publish records; gives those that Kafka can never take, found by halving."""

@@ -282,6 +282,33 @@ def test_what_was_spooled_is_drained_by_the_next_process_after_kill_9(
         os.kill(kafka.pid, signal.SIGCONT)
 
 
+def test_what_was_spooled_follows_a_changed_prefix_and_a_renamed_topic(
+    config: Config, overrides: dict[str, Any], tmp_path: Path
+) -> None:
+    """The former topics are still there and would take it, but no worker reads them any more."""
+    spool = {"gateway.spool_path": str(tmp_path / "spool.db")}
+    away = {"kafka.bootstrap_servers": f"127.0.0.1:{free_port()}"}
+    changed = overrides | {
+        "topics.prefix": f"changed{uuid.uuid4().hex[:8]}.",
+        "topics.families.orders.topic": "sales-orders",
+    }
+    today = configuration.load(ROOT / "config", {}, changed)
+    assert topics.ensure(today) == []
+    former, log = KafkaLog(config), KafkaLog(today)
+    good, bad, strange = notification("r1"), notification(""), notification("r2", "Strange")
+    with process(overrides | spool | away) as (_, port, admin_port):
+        up(admin_port)
+        for one in ([good], [bad], [strange], [good, bad, strange]):
+            assert post(port, delivery(*one), SECRET).status == 202
+    with process(changed | spool) as (_, port, admin_port):
+        up(admin_port)
+        empty = "xtnd_gateway_spool_deliveries 0.0"
+        until(lambda: empty in admin(admin_port, "/metrics")[1], "the spool is drained", seconds=30)
+    landed = sorted(record.topic.removeprefix(today.topics.prefix) for record in log.since())
+    assert landed == ["dead-letters", "dead-letters", "sales-orders", "sales-orders", "unrouted", "unrouted"]
+    assert former.since() == []
+
+
 def test_with_the_spool_full_and_kafka_away_nothing_is_accepted(
     kafka: Any, overrides: dict[str, Any]
 ) -> None:

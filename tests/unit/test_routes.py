@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from connector.errors import Poison
+from connector.kafka.record import Record
 from connector.kafka.routes import Routes
 from connector.kafka.topics import plans
 from tests.conftest import MakeConfig
@@ -95,3 +96,21 @@ def test_every_topic_is_planned_once_with_its_settings(make_config: MakeConfig) 
     assert planned["p.offers"].partitions == 3
     assert planned["p.orders"].partitions == 12
     assert planned["p.orders"].settings["retention.ms"] == "-1"
+
+
+@pytest.mark.parametrize(
+    ("topic", "label", "parked", "now"),
+    [
+        ("former.orders", "orders", False, "xtnd.orders"),
+        ("xtnd.orders", "orders", False, "xtnd.orders"),
+        ("xtnd.sales", "sales", False, "xtnd.unrouted"),
+        ("former.unrouted", "unrouted", False, "xtnd.unrouted"),
+        ("former.dead-letters", "key-missing", True, "xtnd.dead-letters"),
+        ("former.dead-letters", "orders", True, "xtnd.dead-letters"),
+    ],
+)
+def test_a_record_that_waited_goes_to_the_topic_of_today(
+    routes: Routes, topic: str, label: str, parked: bool, now: str
+) -> None:
+    record = Record(topic, b"k", b"v", [("a", b"b")], label, parked)
+    assert routes.rerouted(record) == record._replace(topic=now)
