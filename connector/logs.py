@@ -66,6 +66,23 @@ class GrowingSteps:
         return now - self._seen_at > max(self._next_at - self._seen_at, STEPS_SECONDS[1])
 
 
+class Reports:
+    """Growing steps for our own lines that come with every delivery, by their subject, such as a topic."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._steps: dict[str, GrowingSteps] = {}
+
+    def due(self, subject: str) -> int | None:
+        """As ``GrowingSteps.due``; the first report after a long silence passes."""
+        steps = self._steps.get(subject)
+        if steps is None or steps.is_over(self._clock()):
+            if len(self._steps) >= KINDS:
+                self._steps.clear()
+            steps = self._steps[subject] = GrowingSteps(self._clock)
+        return steps.due()
+
+
 class Kind(NamedTuple):
     """What makes two lines of a library the same; ``text`` is None for all that a logger has too many of."""
 

@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaError, SaslAuthenticationFailed, UnsupportedSas
 
 from connector.config import Config, Kafka
 from connector.errors import KafkaOutage
+from connector.logs import Reports
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,9 @@ class ProducerKeeper:
         self._ready = ready
         self._ended = ended
         self._broken = asyncio.Event()
+        # A topic whose records are refused has the producer replaced four times a second.
+        self._reports = Reports()
+        self._quiet = False
         self._task: asyncio.Task[None] | None = None
         self._abandoned: set[asyncio.Task[None]] = set()
         # In seconds: how long one request to a broker may take.
@@ -75,7 +79,10 @@ class ProducerKeeper:
         if broken is not self.producer:
             return
         if not self._broken.is_set():
-            log.warning("kafka producer is replaced", reason=reason)
+            suppressed = self._reports.due(reason)
+            self._quiet = suppressed is None
+            if not self._quiet:
+                log.warning("kafka producer is replaced", reason=reason, suppressed=suppressed or None)
             self._broken.set()
         if at_once:
             self.producer, self.trouble = None, reason
@@ -104,7 +111,8 @@ class ProducerKeeper:
             producer: AIOKafkaProducer = await retrying(self._build)
             former, self.producer, self.trouble = self.producer, producer, None
             self._broken.clear()
-            log.info("kafka producer ready")
+            if not self._quiet:
+                log.info("kafka producer ready")
             self._ready(producer)
             if former is not None:  # else it was abandoned at once
                 self._abandon(former, GRACE_SECONDS)

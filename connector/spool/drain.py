@@ -24,6 +24,7 @@ from tenacity.wait import wait_base
 from connector import metrics
 from connector.errors import KafkaOutage, Outage, RecordRefused
 from connector.kafka.record import Record
+from connector.logs import Reports
 from connector.spool.rows import Refusal, Spooled, portions
 from connector.spool.spool import Spool
 
@@ -93,6 +94,7 @@ class Drain:
         self._kafka = kafka
         self._route = route
         self._rerouted: set[tuple[str, str]] = set()
+        self._aside_reports = Reports(monotonic)
         self._spool = spool
         self._pause = pause
         self._monotonic = monotonic
@@ -273,9 +275,13 @@ class Drain:
         await self._spool.set_aside(row, one.refusals)
         if row.error is not None:
             metrics.spool_damaged.inc()
+        suppressed = self._aside_reports.due(row.topic)
+        if suppressed is None:
+            return
         log.error(
             "a spooled delivery can never go to Kafka as it is; it was set aside and the rest goes on",
             topic=row.topic,
+            suppressed=suppressed or None,
             records=len(one.refusals) or None,
             error=row.error or one.refusals[0].error,
             look="stop the gateway; sqlite3 <gateway.spool_path> 'SELECT * FROM set_aside'",

@@ -220,6 +220,26 @@ def test_what_kafka_refused_is_tried_again_at_the_next_start(tmp_path: Path) -> 
     assert broker.landed == {b"bad": 1}
 
 
+def test_refusals_of_a_topic_are_logged_once_and_then_in_growing_steps(tmp_path: Path) -> None:
+    """A topic whose limit was lowered refuses every delivery: each of them was an ERROR line."""
+    broker = Broker(lambda one: RecordRefused("no") if one.topic != "products" else None)
+    now = [0.0]
+    deliveries = [
+        [record(f"{topic}{n}", topic)] for n in range(40) for topic in ("orders", "offers", "products")
+    ]
+
+    async def act(spool: Spool, _drain: Drain) -> None:
+        await until(lambda: spool.set_aside_rows == 80 and spool.deliveries == 0)
+        now[0] += 11
+        await spool.put([record("later", "orders")])
+        await until(lambda: spool.set_aside_rows == 81)
+
+    with structlog.testing.capture_logs() as logs:
+        draining(tmp_path, broker, deliveries, act, lambda: now[0])
+    lines = [(one["topic"], one["suppressed"]) for one in logs if "set aside" in one["event"]]
+    assert lines == [("orders", None), ("offers", None), ("orders", 39)]
+
+
 def test_an_unreadable_row_is_set_aside_and_the_rest_goes(tmp_path: Path) -> None:
     broker = Broker()
 

@@ -120,3 +120,22 @@ def test_a_line_says_how_many_were_left_out(stream: io.StringIO, monkeypatch: py
     assert {(line["event"], line["logger"]) for line in lines} == {
         ("Unable to update metadata from [1]", "aiokafka.client")
     }
+
+
+def test_our_own_reports_of_one_subject_hide_no_other_and_no_news() -> None:
+    clock = Clock()
+    reports = logs.Reports(clock)
+    assert [reports.due("orders"), reports.due("orders"), reports.due("offers")] == [0, None, 0]
+    clock.now += 11
+    assert reports.due("orders") == 1
+    clock.now += 1000
+    assert reports.due("orders") == 0
+
+
+def test_what_is_remembered_of_our_own_reports_is_bounded() -> None:
+    reports = logs.Reports()
+    sizes = []
+    for number in range(5000):
+        reports.due(str(number))
+        sizes.append(len(vars(reports)["_steps"]))
+    assert max(sizes) <= KINDS
