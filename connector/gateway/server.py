@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import structlog
@@ -164,8 +163,7 @@ def _health(config: Config, publisher: Publisher, intake: Intake, clock: Clock) 
         if troubles := publisher.troubles():
             return " ".join(troubles)
         # A publisher that gets no deliveries would not learn that Kafka is away.
-        look = partial(topics.broker_answers, config.kafka, timeout_seconds=KAFKA_ANSWER_SECONDS)
-        answers = await asyncio.to_thread(look)
+        answers = await publisher.answers(KAFKA_ANSWER_SECONDS)
         return None if answers else f"Kafka at {config.kafka.bootstrap_servers} does not answer"
 
     async def spool() -> str | None:

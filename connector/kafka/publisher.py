@@ -11,6 +11,7 @@ acknowledge, concern their own deliveries alone.
 
 import asyncio
 import functools
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -25,6 +26,7 @@ from connector.clocks import steady_nanoseconds
 from connector.config import Config
 from connector.errors import ConnectorError, KafkaOutage, RecordRefused
 from connector.kafka.lanes import Done, Entry, InFlightBatch, Lane, PendingDelivery, Topic
+from connector.kafka.probe import Probe
 from connector.kafka.producer import ProducerKeeper
 from connector.kafka.record import RECORD_OVERHEAD_BYTES, Record
 
@@ -40,6 +42,8 @@ PATIENCE = 1.5
 PATIENCE_SECONDS = 0.02
 # A batch that a producer holds for so long past a request's time has been forgotten by it.
 STALE_SECONDS = 5.0
+# An acknowledgement tells for so long that Kafka answers.
+ANSWERED_SECONDS = 2.0
 # While Kafka does not have a topic, how often it is asked again: for all that it has, which takes 0.15 ms
 # of the loop's time for each of them.
 MISSING_SECONDS = 2.0
@@ -59,6 +63,7 @@ class Publisher:
         self._max_record = config.topics.max_message_bytes + RECORD_OVERHEAD_BYTES
         self._observe = observe
         self._keeper = ProducerKeeper(config, self._start_with, self._take_back)
+        self._probe = Probe()
         self._topics = {name: Topic(name) for name in topics}
         # In the order of their deadlines.
         self._pending: deque[PendingDelivery] = deque()
@@ -72,7 +77,7 @@ class Publisher:
         self._timer: asyncio.TimerHandle | None = None
         self._sends: set[asyncio.Task[None]] = set()
         self._refresh: asyncio.TimerHandle | None = None
-        self._acknowledged_at = 0.0
+        self._acknowledged_at = -math.inf
         self._patience = PATIENCE_SECONDS
         self._late = False
         self.died = asyncio.Event()
@@ -91,6 +96,7 @@ class Publisher:
         for handle in (self._linger, self._timer, self._refresh):
             if handle is not None:
                 handle.cancel()
+        self._probe.close()
         await self._keeper.close(max(end - time.monotonic(), 0.1))
 
     # --- What is wrong ---------------------------------------------------------------------------
@@ -109,6 +115,13 @@ class Publisher:
         found = {trouble for topic in self._topics.values() for trouble in topic.troubles(now)}
         late = [batch for batch in self._batches if batch.since + self._ack_timeout < now]
         return sorted(found | {_unacknowledged(batch.lane.topic.name) for batch in late})
+
+    async def answers(self, timeout_seconds: float) -> bool:
+        """Whether Kafka answers: it acknowledged something just now, or says something when asked."""
+        if time.monotonic() - self._acknowledged_at < ANSWERED_SECONDS:
+            return True
+        producer = self._keeper.producer
+        return producer is not None and await self._probe.answers(producer, timeout_seconds)
 
     # --- Deliveries ------------------------------------------------------------------------------
 

@@ -301,6 +301,38 @@ def test_a_first_answer_that_takes_seconds_is_waited_for(site: Site) -> None:
     play(site.config(), ["slow-start"], act)
 
 
+def test_a_kafka_whose_first_answers_take_seconds_is_found_to_answer(site: Site) -> None:
+    """A probe on a connection of its own never got its answer in time: degraded, as long as it ran."""
+    site.create("slow-probe")
+    site.proxy.first_answer_seconds = 3.0
+
+    async def act(publisher: Publisher) -> None:
+        await up(publisher)
+        await wait_until_answers(publisher, 1.0)
+        connections = site.proxy.connections
+        for _ in range(5):
+            assert await publisher.answers(1.0)
+        assert site.proxy.connections == connections
+        site.proxy.frozen = True
+        assert not await publisher.answers(0.2)
+        assert not await publisher.answers(0.2)
+        site.proxy.frozen = False
+        await wait_until_answers(publisher, 1.0)
+        site.proxy.refuse()
+        assert not await publisher.answers(1.0)
+        site.proxy.first_answer_seconds = 0
+        await asyncio.to_thread(site.proxy.listen)
+        await wait_until_answers(publisher, 1.0)
+
+    play(site.config(), ["slow-probe"], act)
+
+
+async def wait_until_answers(publisher: Publisher, seconds: float) -> None:
+    async with asyncio.timeout(30):
+        while not await publisher.answers(seconds):  # noqa: ASYNC110 - only asking tells
+            await asyncio.sleep(0.05)
+
+
 def test_servers_that_refuse_or_swallow_do_not_keep_the_one_that_answers(site: Site) -> None:
     site.create("bootstrap")
     with Proxy(1, free_port()) as first, Proxy(1, free_port()) as second:
