@@ -25,6 +25,9 @@ HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
 Seconds = Annotated[float, Field(gt=0, le=1e9)]
 Scalar = str | int
 
+# What the publisher may hold: more of one delivery could not go out together.
+MOST_EXPANDED_BYTES = 67_108_864
+
 EventField = Literal["occurred_at", "event_id", "action", "hook"]
 Rule = Literal["latest", "earliest", "count", "min", "max"]
 ColumnType = Literal["text", "numeric", "timestamp", "integer"]
@@ -90,7 +93,7 @@ class Gateway(Model):
     max_json_depth: int = Field(32, ge=4, le=200)
     # What one delivery may become; beyond either it is parked as a whole, in one dead letter.
     max_notifications: int = Field(1000, ge=1, le=100_000)
-    max_expanded_bytes: int = Field(16_777_216, ge=65_536, le=67_108_864)
+    max_expanded_bytes: int = Field(16_777_216, ge=65_536, le=MOST_EXPANDED_BYTES)
     max_requests_in_flight: int = Field(512, ge=1)
     max_connections: int = Field(8192, ge=1)
     # Several gateways of one machine may share the port; the kernel spreads connections over them.

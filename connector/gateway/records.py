@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from connector import events
 from connector.config import Config, Hook
+from connector.config.models import MOST_EXPANDED_BYTES
 from connector.errors import Poison
 from connector.events import DeadLetter, Delivery, Event, OversizedDelivery
 from connector.gateway.signature import VerifiedBody
@@ -89,9 +90,7 @@ class Translator:
         if size > self._max_expanded_bytes:
             what = f"Up to {size} bytes would be made of the delivery, properties in each event included;"
             limit = f"{self._max_expanded_bytes} may be (gateway.max_expanded_bytes)"
-            raise OversizedDelivery(
-                "expands-too-far", f"{what} {limit}. Raise it if that is real, then replay."
-            )
+            raise OversizedDelivery("expands-too-far", f"{what} {limit}. {_cure(size)}")
         return delivery
 
     def record(
@@ -202,6 +201,16 @@ class Translator:
         return Record(
             topic, letter.dead_letter_id.encode(), letter.payload, headers, letter.reason, parked=True
         )
+
+
+def _cure(size: int) -> str:
+    """What helps a delivery that would become ``size`` bytes."""
+    if size <= MOST_EXPANDED_BYTES:
+        return "Raise it if that is real, then replay."
+    return (
+        f"It can be raised to {MOST_EXPANDED_BYTES} only, so send its notifications in several deliveries "
+        "if they are real (connector dead-letters show, connector send), and discard this one."
+    )
 
 
 def expanded_bytes(body: bytes, delivery: Delivery) -> int:
