@@ -169,6 +169,7 @@ def test_the_admin_port_tells_health_readiness_and_metrics(config: Config, overr
         assert post(port, b"", SECRET, path="/metrics").status == 404
 
 
+@pytest.mark.usefixtures("config")  # a topic that is missing would be trouble too
 def test_metrics_say_that_kafka_is_away_although_nobody_asks_for_readiness(
     kafka: Any, overrides: dict[str, Any]
 ) -> None:
