@@ -37,6 +37,9 @@ _JSON_TYPE = re.compile(rb"(application|text)/([a-z0-9.!#$&^_+-]+\+)?json[ \t]*(
 # After so many notifications of one delivery, others get their turn on the loop.
 TURN = 200
 REFUSAL_LOG_SECONDS = 10.0
+# Bodies, and records of deliveries with several notifications, of all deliveries under way together.
+MAX_UNDER_WAY_BYTES = 134_217_728
+TOO_MUCH = "Too many deliveries wait for Kafka already. Send it again later."
 # Finding a metric by its labels takes a lock each time; the few that there are are kept.
 _answers = lru_cache(metrics.answers.labels)
 _events_accepted = lru_cache(metrics.events_accepted.labels)
@@ -61,7 +64,7 @@ class Gateway:
         self.clock = clock
         self.limits = limits
         self.max_in_flight = config.gateway.max_requests_in_flight
-        self.in_flight = 0
+        self.in_flight = self.in_flight_bytes = 0
         self.translator = Translator(config)
         self.hooks = {
             f"/webhooks/{name}".encode(): Keys.of(name, hook) for name, hook in config.hooks.items()
@@ -86,6 +89,7 @@ class Connection(HttpConnection):
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._hook: Keys | None = None
+        self._bytes = 0
         super().__init__(gateway.limits)
 
     @override
@@ -104,9 +108,23 @@ class Connection(HttpConnection):
 
     @override
     def count(self, status: int) -> None:
-        """Count an answer by hook and status."""
+        """Count an answer by hook and status; with it the delivery is no longer under way."""
         hook, self._hook = self._hook, None
+        self._release()
         _answers(hook.hook if hook else "-", str(status)).inc()
+
+    def _hold(self, size: int) -> None:
+        """Count bytes of this delivery; raises ``Problem`` 429 where others hold too many already."""
+        gateway = self._gateway
+        self._bytes += size
+        gateway.in_flight_bytes += size
+        # A lone delivery passes, whatever its size.
+        if self._bytes < gateway.in_flight_bytes > MAX_UNDER_WAY_BYTES:
+            raise Problem(429, TOO_MUCH)
+
+    def _release(self) -> None:
+        self._gateway.in_flight_bytes -= self._bytes
+        self._bytes = 0
 
     @override
     def serve(self, body: bytes) -> None:
@@ -117,7 +135,8 @@ class Connection(HttpConnection):
         verified = gateway.verify(self.head.fields.get(signature.HEADER, ()), body, hook)
         check_content(self.head.fields)
         if gateway.in_flight >= gateway.max_in_flight:
-            raise Problem(429, "Too many deliveries wait for Kafka already. Send it again later.")
+            raise Problem(429, TOO_MUCH)
+        self._hold(len(body))
         try:
             records = gateway.translator.records(verified, received_at)
         except Poison as poison:
@@ -132,14 +151,18 @@ class Connection(HttpConnection):
     def _go_on(self, coming: Iterator[Record], made: list[Record], since: float) -> None:
         """Make the records of a delivery with several, of a large one with turns for the others."""
         if self.gone:
+            self._release()
             return
         try:
             before = len(made)
             made += islice(coming, TURN)
+            self._hold(sum([record.size for record in made[before:]]))
             if len(made) - before == TURN:
                 self._loop.call_soon(self._go_on, coming, made, since)
             else:
                 self._submit(made, since)
+        except Problem as problem:
+            self.refuse(problem)
         except Exception as bug:  # noqa: BLE001 - one request fails, and nobody else's
             self.fail(bug)
 

@@ -11,7 +11,7 @@ import pytest
 
 from connector import admin
 from connector.gateway import limits as bounds
-from connector.gateway import server
+from connector.gateway import protocol, server
 from connector.gateway.limits import Limits
 from connector.gateway.protocol import Connection, Gateway
 from connector.gateway.reader import RequestReader
@@ -455,3 +455,43 @@ def test_the_work_for_a_head_grows_with_its_size_alone() -> None:
 
     small, large = (min(read(size, 1) for _ in range(3)) for size in (4_000, 32_000))
     assert large < 8 * 3 * small
+
+
+# --- Deliveries under way ------------------------------------------------------------------------
+
+
+def posted(body: bytes) -> bytes:
+    return head("POST", PATH, signed(body, SECRET)) + body
+
+
+# More notifications than are made records of in one turn.
+MANY = posted(b'{"Id": "a", "Notifications": [' + b"{}," * 249 + b"{}]}")
+
+
+@pytest.mark.parametrize("data", [POST, MANY])
+def test_deliveries_under_way_are_bounded_by_their_bytes_but_a_lone_one_passes(
+    monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    monkeypatch.setattr(protocol, "MAX_UNDER_WAY_BYTES", 1)
+
+    @on_a_loop
+    async def run() -> None:
+        port = Port(later=50)
+        (_, first), (_, second) = port.connect(data), port.connect(data)
+        await turns(20)
+        assert (statuses(first), statuses(second)) == ([], [429])
+        await turns(80)
+        assert statuses(first) == [202]
+        assert (port.gateway.in_flight, port.gateway.in_flight_bytes) == (0, 0)
+
+    run()
+
+
+@on_a_loop
+async def test_a_delivery_whose_sender_went_away_is_under_way_no_longer() -> None:
+    port = Port(later=5)
+    for data in (POST, MANY, posted(b"no JSON"), POST[:-2]):
+        connection, _ = port.connect(data)
+        connection.connection_lost(None)
+    await turns(20)
+    assert (port.gateway.in_flight, port.gateway.in_flight_bytes) == (0, 0)
