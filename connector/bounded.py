@@ -15,7 +15,7 @@ class BoundedConnections:
 
     A connection that is still there after ``seconds`` is cut, whatever it does: says nothing, sends
     half a head, or does not read its answer. So is one that sends more than ``most_bytes``. Beyond
-    ``most`` connections the oldest is cut, so that whoever holds many keeps nobody else out.
+    ``most`` connections the oldest is cut, so that a peer that holds many keeps nobody else out.
     """
 
     def __init__(self, *, most: int = 64, seconds: float = 10.0, most_bytes: int = 65_536) -> None:
