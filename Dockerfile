@@ -26,6 +26,7 @@ COPY config /etc/xtnd-connector
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    XTND_CONFIG_DIR=/etc/xtnd-connector \
     XTND_DATA_DIR=/data \
     XTND_HEALTH_URL=http://127.0.0.1:8081/healthz
 

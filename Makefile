@@ -49,7 +49,7 @@ lock: venv-dev ## write requirements/*.lock from pyproject.toml
 	$(COMPILE) --group dev --extra embedded -o requirements/dev.lock
 
 audit: venv-dev ## known vulnerabilities among the pinned packages
-	.venv/bin/pip-audit --require-hashes --disable-pip -r requirements/dev.lock
+	@.venv/bin/python requirements/audit
 
 clean: ## remove the virtual environment and caches; ./data stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -71,7 +71,7 @@ class PostgresServer:
         self.process: subprocess.Popen[bytes] | None = None
         if self.user:
             os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
-        self._programs = programs or _programs(self.folder, self.user)
+        self.programs = programs or _programs(self.folder, self.user)
         self._run(
             "initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres", "--no-sync"
         )
@@ -97,7 +97,7 @@ class PostgresServer:
         arguments = [argument for option in options for argument in ("-c", option)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [self._programs / "postgres", "-D", self.folder / "data", *arguments],
+                [self.programs / "postgres", "-D", self.folder / "data", *arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -183,7 +183,7 @@ class PostgresServer:
         return True
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [self._programs / program, "-D", self.folder / "data", *arguments]
+        command = [self.programs / program, "-D", self.folder / "data", *arguments]
         told = subprocess.run(
             command,
             capture_output=True,

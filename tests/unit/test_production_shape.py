@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from connector import config
 from connector.local.kafka_jars import KAFKA_VERSION
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +77,7 @@ def test_what_must_outlive_a_container_lies_on_a_declared_volume(compose: dict[s
         volume.split(":")[0]
         for service in compose["services"].values()
         for volume in service.get("volumes", [])
+        if not volume.endswith(":ro")
     }
     assert used == compose["volumes"].keys() == {"kafka-data", "postgres-data", "gateway-data"}
 
@@ -132,3 +134,50 @@ def test_lock_files_name_no_index_and_hash_everything() -> None:
         assert "find-links" not in text
         for requirement in re.split(r"\n(?=\S)", text.strip()):
             assert "--hash=sha256:" in requirement, requirement.splitlines()[0]
+
+
+def test_every_service_has_a_limit_of_memory(compose: dict[str, Any]) -> None:
+    limits = {name: service.get("mem_limit") for name, service in compose["services"].items()}
+    assert all(re.fullmatch(r"[1-9][0-9]*[mg]", limit or "") for limit in limits.values()), limits
+
+
+def _variables(service: dict[str, Any]) -> dict[str, str]:
+    """What the process finds in its environment when all that must be set is set to ``x``."""
+    given = service.get("environment", {})
+    return {
+        name: re.sub(r"\$\{\w+:-(.*?)\}", r"\1", re.sub(r"\$\{\w+:\?.*?\}", "x", given[name]))
+        for name in given
+    }
+
+
+def test_each_process_knows_only_the_secrets_that_it_uses(compose: dict[str, Any]) -> None:
+    services = {
+        name: " ".join(f"{k}={v}" for k, v in compose["services"][name]["environment"].items())
+        for name in OURS
+    }
+    holders = {
+        secret: {name for name, text in services.items() if secret in text}
+        for secret in ("POSTGRES_PASSWORD", "WEBHOOK_SECRET", "WEBHOOK_FORMER_SECRET")
+    }
+    assert holders == {
+        "POSTGRES_PASSWORD": {"worker"},
+        "WEBHOOK_SECRET": {"gateway"},
+        "WEBHOOK_FORMER_SECRET": {"gateway"},
+    }
+
+
+def test_each_process_starts_with_the_variables_that_it_gets(compose: dict[str, Any]) -> None:
+    for name in OURS:
+        variables = _variables(compose["services"][name])
+        settings = config.load(ROOT / "config", variables, with_secrets=name == "gateway")
+        assert settings.kafka.bootstrap_servers == "kafka:9092"
+        assert ("postgres" in settings.database.url.get_secret_value()) == (name == "worker")
+
+
+def test_the_database_of_compose_makes_a_role_that_is_no_superuser(compose: dict[str, Any]) -> None:
+    postgres = compose["services"]["postgres"]
+    assert "POSTGRES_USER" not in postgres["environment"]  # the image's superuser is not the connector
+    mounts = [volume for volume in postgres["volumes"] if "/docker-entrypoint-initdb.d/" in volume]
+    source = mounts[0].split(":")[0]
+    assert (ROOT / source).is_file()
+    assert "//connector:" in compose["services"]["worker"]["environment"]["DATABASE_URL"]
