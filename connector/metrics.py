@@ -5,13 +5,28 @@ A counter that appears with its first increase is one whose first increase no al
 label that can be known (``start_gateway``, ``start_worker``).
 """
 
+import platform
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    ProcessCollector,
+    generate_latest,
+)
+
+from connector import __version__
+from connector.instruments import BatchHistogram
 
 GATEWAY = CollectorRegistry()
 WORKER = CollectorRegistry()
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+# From a lone event on an idle machine to a backlog of days.
+LATENCY_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400)
 
 # Labels that are known beforehand.
 ANSWER_STATUSES = (200, 202, 400, 401, 404, 405, 408, 413, 415, 429, 431, 500, 503)
@@ -47,6 +62,7 @@ WORKER_REASONS = (
     "key-empty",
     "key-missing",
     "lone-surrogate",
+    "not-a-boolean",
     "not-a-number",
     "not-a-timestamp",
     "not-an-event",
@@ -104,6 +120,11 @@ spool_deliveries = Gauge(
     "xtnd_gateway_spool_deliveries", "Deliveries that wait in the spool.", registry=GATEWAY
 )
 spool_bytes = Gauge("xtnd_gateway_spool_bytes", "Bytes that wait in the spool.", registry=GATEWAY)
+spool_limit = Gauge(
+    "xtnd_gateway_spool_limit_bytes",
+    "How large the spool may become (gateway.spool_max_bytes).",
+    registry=GATEWAY,
+)
 spool_oldest = Gauge(
     "xtnd_gateway_spool_oldest_timestamp_seconds",
     "When the oldest waiting delivery was spooled; 0 when none waits.",
@@ -150,9 +171,21 @@ clock_distance = Gauge(
     ["to"],
     registry=None,
 )
+disk_free = Gauge(
+    "xtnd_disk_free_bytes",
+    "Bytes that the connector may still write where it keeps its spool or its mirror.",
+    ["of"],
+    registry=None,
+)
+disk_size = Gauge(
+    "xtnd_disk_size_bytes", "Bytes of the file system of the spool or of the mirror.", ["of"], registry=None
+)
+build = Info("xtnd_build", "Versions of the connector and of what it stands on.", registry=None)
 for _registry in (GATEWAY, WORKER):
-    for _metric in (dead_letters, up, degraded, clock_distance):
+    for _metric in (dead_letters, up, degraded, clock_distance, disk_free, disk_size, build):
         _registry.register(_metric)
+    ProcessCollector(registry=_registry)
+    GCCollector(registry=_registry)
 
 # Worker.
 events_mirrored = Counter(
@@ -194,15 +227,43 @@ records_lost = Counter(
     ["topic"],
     registry=WORKER,
 )
+latency = BatchHistogram(
+    "xtnd_worker_latency_seconds",
+    "From the receipt of an event by the gateway to its commit in the mirror, by family.",
+    "family",
+    bounds=LATENCY_SECONDS,
+    registry=WORKER,
+)
 lag = Gauge(
     "xtnd_worker_lag_records",
-    "Records between the mirror's offset and the log's end.",
+    "Records between the mirror's offset and the log's end, of all partitions: the same from every worker.",
     ["topic", "partition"],
+    registry=WORKER,
+)
+standstill = Gauge(
+    "xtnd_worker_standstill_seconds",
+    "How long a partition of this worker has stood still while records wait in it: the longest by family.",
+    ["family"],
     registry=WORKER,
 )
 partitions = Gauge("xtnd_worker_partitions", "Partitions assigned to this worker.", registry=WORKER)
 last_commit = Gauge(
     "xtnd_worker_last_commit_timestamp_seconds", "When a batch was last committed.", registry=WORKER
+)
+
+
+# Read from the database: the same from every worker, and kept when all of them end.
+mirror_dead_letters = Gauge(
+    "xtnd_mirror_dead_letters",
+    "Dead letters in the database, by who parked them and what became of them.",
+    ["stage", "state"],
+    registry=WORKER,
+)
+mirror_records_lost = Gauge(
+    "xtnd_mirror_records_lost",
+    "Offsets that Kafka no longer held when the mirror wanted them, of all times.",
+    ["topic"],
+    registry=WORKER,
 )
 
 
@@ -227,10 +288,16 @@ def start_worker(*, topics: Iterable[str], families: Iterable[str]) -> None:
     for family in families:
         events_mirrored.labels(family)
         events_known.labels(family)
+        latency.show(family)
     for reason in WORKER_REASONS:
         dead_letters.labels("worker", reason)
     for part in PARTS:
         outage_pauses.labels(part)
+
+
+def show_build(**libraries: str) -> None:
+    """Show the versions of the connector, of Python, and of libraries by name."""
+    build.info({"version": __version__, "python": platform.python_version(), **libraries})
 
 
 def publish_failed(error: str) -> None:

@@ -190,7 +190,7 @@ class World:
         some = list(some)
         futures = [
             self.producer.send(
-                self.routes.topic_of_family.get(event.family, self.topic),
+                self.routes.event_topics().get(event.family, self.topic),
                 key=event.kafka_key,
                 value=events.encode(event),
                 partition=partition,

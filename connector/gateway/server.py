@@ -14,6 +14,7 @@ import uvloop
 
 from connector import admin, metrics, private_files
 from connector.config import Config
+from connector.disk import Disk
 from connector.errors import StartupError
 from connector.gateway.clock import Clock
 from connector.gateway.intake import Intake
@@ -25,6 +26,7 @@ from connector.interpreter import GATEWAY_YOUNG_OBJECTS, set_for_batches
 from connector.kafka import topics
 from connector.kafka.publisher import Observe, Publisher
 from connector.kafka.routes import Routes
+from connector.spool import layout
 from connector.spool.spool import Spool
 
 log = structlog.get_logger()
@@ -55,6 +57,8 @@ def run_gateway(config: Config) -> int:
     private_files.keep_new_files_private()
     private_files.own_database(Path(config.gateway.spool_path), setting="gateway.spool_path")
     metrics.start_gateway(hooks=config.hooks, families=Routes(config).event_topics())
+    metrics.show_build(sqlite=layout.SQLITE_VERSION)
+    metrics.spool_limit.set(config.gateway.spool_max_bytes)
     set_for_batches(young_objects=GATEWAY_YOUNG_OBJECTS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(config))
@@ -172,7 +176,8 @@ def _health(config: Config, publisher: Publisher, intake: Intake, clock: Clock) 
     async def clocks() -> str | None:
         return clock.trouble()
 
-    return {"intake": taking}, {"kafka": kafka, "spool": spool, "clock": clocks}
+    disk = Disk("spool", Path(config.gateway.spool_path).parent, setting="gateway.spool_path")
+    return {"intake": taking}, {"kafka": kafka, "spool": spool, "clock": clocks, "disk": disk.check}
 
 
 def _announce(config: Config, listener: socket.socket, admin_port: int) -> None:

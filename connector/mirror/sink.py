@@ -63,7 +63,8 @@ class Chunk:
 class Written:
     """What a transaction did."""
 
-    new: Counter[str] = field(default_factory=Counter)
+    # By family, when each new event was received: microseconds since the epoch.
+    received: dict[str, list[int]] = field(default_factory=dict)
     known: Counter[str] = field(default_factory=Counter)
     # Partitions whose chunk did not follow the mirror's offset, and that offset.
     holes: dict[Partition, int] = field(default_factory=dict)
@@ -71,6 +72,11 @@ class Written:
     lost: dict[Partition, int] = field(default_factory=dict)
     # One past the last offset that the mirror now holds, by partition.
     positions: dict[Partition, int] = field(default_factory=dict)
+
+    @property
+    def new(self) -> Counter[str]:
+        """New events by family."""
+        return Counter({family: len(received) for family, received in self.received.items()})
 
 
 class Sink:
@@ -181,7 +187,7 @@ class Sink:
         fresh = self._without(rows, known) if known else rows
         if fresh is not None:
             self._write_fresh(connection, fresh, now, new=new)
-            written.new = _by_family(fresh.distinct.values())
+            written.received = _received(fresh.distinct.values())
         if known:
             self._restate(connection, [rows.distinct[identity] for identity in sorted(known)], now)
         written.known = _by_family(rows.items) - written.new
@@ -257,6 +263,14 @@ class Sink:
 
 def _by_family(items: Iterable[Item]) -> Counter[str]:
     return Counter([item.placed.event.family for item in items])
+
+
+def _received(items: Iterable[Item]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for item in items:
+        event = item.placed.event
+        found.setdefault(event.family, []).append(event.received_at)
+    return found
 
 
 def _above(chunk: Chunk, held: dict[Partition, int]) -> Iterable[Item]:

@@ -35,6 +35,8 @@ CREATE TABLE IF NOT EXISTS set_aside (
 """
 PRAGMAS = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "auto_vacuum=INCREMENTAL")
 LOCK_SECONDS = 2.0
+# The library's, for the metrics.
+SQLITE_VERSION = sqlite3.sqlite_version
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -100,7 +100,9 @@ class Delivery:
         """Write a batch, splitting it around events that the database refuses."""
         try:
             written = await self._patience.until_done(
-                "database", lambda: self._in_thread(lambda: self._transact(batch))
+                "database",
+                lambda: self._in_thread(lambda: self._transact(batch)),
+                topic=batch.chunks[0].topic,
             )
         except Poison as poison:
             if decode.count_events(batch.chunks) > 1:
@@ -139,7 +141,8 @@ class Delivery:
                 partition=letter.kafka_partition,
                 offset=letter.kafka_offset,
             )
-            await self._patience.until_done("kafka", partial(self._publish_what_fits, letter))
+            publish = partial(self._publish_what_fits, letter)
+            await self._patience.until_done("kafka", publish, topic=letter.kafka_topic or "")
             metrics.dead_letters.labels(stage="worker", reason=letter.reason).inc()
 
     async def _publish_what_fits(self, letter: DeadLetter) -> None:
@@ -169,8 +172,11 @@ class Delivery:
     def _tell(self, chunks: Sequence[Chunk], written: Written) -> None:
         metrics.batch_events.observe(decode.count_events(chunks))
         metrics.last_commit.set(time.time())
-        for family, count in written.new.items():
-            metrics.events_mirrored.labels(family=family).inc(count)
+        now = self._clock()
+        for family, received in written.received.items():
+            metrics.events_mirrored.labels(family=family).inc(len(received))
+            # Clocks of two hosts: what was received in a moment to come was received now.
+            metrics.latency.observe(family, [max(0.0, (now - at) / 1_000_000) for at in received])
         for family, count in written.known.items():
             metrics.events_known.labels(family=family).inc(count)
         for (topic, partition), offset in written.holes.items():

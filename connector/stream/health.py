@@ -1,38 +1,78 @@
-"""What a worker says of itself: readiness, lag, and the watchdog's evidence."""
+"""What a worker says of itself: readiness, lag, and the watchdog's evidence.
 
-import asyncio
-from collections.abc import Mapping
+Kafka and the database are each asked by a thread of its own (``sampler``): while one is away, the other
+is still measured, and a database that hangs freezes no lag. What is put together here is arithmetic.
+"""
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
+from itertools import product
 from typing import Any
-
-import structlog
-from faust.types import TP
 
 from connector import metrics
 from connector.config import Config
-from connector.errors import Outage
 from connector.health import Check
-from connector.kafka import topics
-from connector.mirror.sink import Partition, Sink
+from connector.kafka import ends
+from connector.kafka.ends import Ends
+from connector.mirror.letters import STATES
+from connector.mirror.sink import Partition
+from connector.mirror.totals import Offsets, Totals
 from connector.stream.app import MirrorApp
 from connector.stream.patience import Patience
+from connector.stream.sampler import PAUSE_SECONDS, Sampler
+from connector.stream.standstill import Standstill
 
-log = structlog.get_logger(__name__)
-
-LAG_SECONDS = 2.0
-ANSWER_SECONDS = 4.0
-# Kafka's names for the two ends of a log, in a request for offsets.
-LATEST, EARLIEST = -1, -2
+# Work that waits and stands still for so long makes a worker unready (reliability.md, part 5, rule 7).
+STANDSTILL_SECONDS = 15.0
+# Dead letters are counted, which takes the longer the more there are.
+LETTERS_SECONDS = 30.0
+STAGES = ("gateway", "worker")
 
 
 class WorkerHealth:
-    """Looks at a worker's parts; ``app`` is there once the worker has one."""
+    """Watches a worker's parts while ``measuring``; ``app`` is there once the worker has one."""
 
-    def __init__(self, config: Config, sink: Sink, patience: Patience) -> None:
-        self._config = config
-        self._sink = sink
+    def __init__(
+        self,
+        config: Config,
+        totals: Totals,
+        patience: Patience,
+        family_of_topic: Mapping[str, str],
+        *,
+        standstill_seconds: float = STANDSTILL_SECONDS,
+        pause_seconds: float = PAUSE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``family_of_topic`` has every topic that the worker reads."""
         self._patience = patience
+        self._families = family_of_topic
+        self._standstill_seconds = standstill_seconds
+        self._clock = clock
+        self._standstill = Standstill()
+        read_ends = partial(ends.reading, config, sorted(family_of_topic))
+        self._kafka: Sampler[Ends] = Sampler("kafka-ends", read_ends, pause_seconds=pause_seconds)
+        self._database: Sampler[Offsets] = Sampler(
+            "offsets", _calls(totals.offsets), pause_seconds=pause_seconds
+        )
+        self._letters: Sampler[Any] = Sampler(
+            "dead-letters", _calls(totals.dead_letters), pause_seconds=LETTERS_SECONDS
+        )
         self.app: MirrorApp | None = None
+
+    @asynccontextmanager
+    async def measuring(self) -> AsyncIterator[None]:
+        """Measure in threads until the block ends; a call under way is not waited for."""
+        samplers: tuple[Sampler[Any], ...] = (self._kafka, self._database, self._letters)
+        for sampler in samplers:
+            sampler.start()
+        try:
+            yield
+        finally:
+            for sampler in samplers:
+                sampler.stop()
 
     # --- Readiness ---
 
@@ -41,85 +81,92 @@ class WorkerHealth:
             "database": self._check_database,
             "kafka": self._check_kafka,
             "partitions": self._check_partitions,
+            "progress": self._check_progress,
         }
 
-    async def _check_database(self) -> str | None:
-        if trouble := self._patience.trouble.get("database"):
-            return trouble
-        try:
-            # Without a timeout of its own: the call would go on in its thread, and the next beside it.
-            await self._held([("", 0)])
-        except Outage as error:
-            return str(error)
-        return None
+    def _check_database(self) -> str | None:
+        return self._patience.trouble("database") or self._database.trouble()
 
-    async def _check_kafka(self) -> str | None:
-        if trouble := self._patience.trouble.get("kafka"):
+    def _check_kafka(self) -> str | None:
+        if trouble := self._patience.trouble("kafka") or self._kafka.trouble():
             return trouble
-        loop = asyncio.get_running_loop()
-        look = partial(topics.broker_answers, self._config.kafka, timeout_seconds=ANSWER_SECONDS)
-        answers = await loop.run_in_executor(None, look)
-        return None if answers else f"no broker answers at {self._config.kafka.bootstrap_servers}"
+        return " ".join(self._kafka.newest.trouble.values()) or None if self._kafka.newest else None
 
-    async def _check_partitions(self) -> str | None:
+    def _check_partitions(self) -> str | None:
         if self.app is None or not self.app.ready:
             return "the consumer group has not given this worker its partitions yet"
         return None
 
-    # --- Lag ---
+    def _check_progress(self) -> str | None:
+        """Measure lag and standstill of each family; say which one stands still, whatever else moves."""
+        waiting = self._waiting()
+        self._show(waiting)
+        own = self.app.assigned if self.app else frozenset()
+        stood = self._standstill.look(
+            self._clock(), {tp: offset for tp, (offset, lag) in waiting.items() if lag and tp in own}
+        )
+        longest = dict.fromkeys(self._families.values(), 0.0)
+        stuck: dict[str, list[Partition]] = {}
+        for tp, seconds in sorted(stood.items()):
+            family = self._families[tp[0]]
+            longest[family] = max(longest[family], seconds)
+            if seconds >= self._standstill_seconds:
+                stuck.setdefault(family, []).append(tp)
+        for family, seconds in longest.items():
+            metrics.standstill.labels(family).set(seconds)
+        said = (
+            f"{family}: {sum(waiting[tp][1] for tp in tps)} records wait and none was mirrored for "
+            f"{longest[family]:.0f} s ({', '.join(f'{topic}/{number}' for topic, number in tps)})"
+            for family, tps in stuck.items()
+        )
+        return "; ".join(said) or None
 
-    async def watch_lag(self) -> None:
-        """Keep the lag metric: records between the mirror's offset and the log's end."""
-        while True:
-            await asyncio.sleep(LAG_SECONDS)
-            try:
-                await self._measure_lag()
-            except Exception as error:  # noqa: BLE001 - a metric must not end the worker
-                log.debug("lag not measured", error=str(error))
+    def _waiting(self) -> dict[Partition, tuple[int, int]]:
+        """The mirror's offset of every partition (0 before the first), and the records that wait there."""
+        logs, mirror = self._kafka.newest, self._database.newest
+        if logs is None or mirror is None:
+            return {}
+        return {
+            tp: (mirror.next.get(tp, 0), max(0, end - mirror.next.get(tp, logs.begins[tp])))
+            for tp, end in logs.ends.items()
+        }
 
-    async def _measure_lag(self) -> None:
-        consumer: Any = self.app.consumer if self.app else None
-        assigned: set[TP] = consumer.assignment()
-        held = await self._held([(tp.topic, tp.partition) for tp in assigned])
-        metrics.partitions.set(len(assigned))
+    def _show(self, waiting: Mapping[Partition, tuple[int, int]]) -> None:
+        """Put what was measured into the metrics; an end that Kafka did not give just now is in none."""
+        metrics.partitions.set(len(self.app.assigned) if self.app else 0)
         metrics.lag.clear()
-        for tp in assigned:
-            end = consumer.highwater(tp)
-            if end is not None:
-                behind = max(0, end - held.get((tp.topic, tp.partition), 0))
-                metrics.lag.labels(topic=tp.topic, partition=str(tp.partition)).set(behind)
-
-    async def _held(self, partitions: list[Partition]) -> dict[Partition, int]:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, self._sink.positions, partitions)
+        if self._kafka.trouble() is None:
+            for (topic, number), (_, lag) in waiting.items():
+                metrics.lag.labels(topic, str(number)).set(lag)
+        if mirror := self._database.newest:
+            for topic, lost in {**dict.fromkeys(self._families, 0), **mirror.records_lost}.items():
+                metrics.mirror_records_lost.labels(topic).set(lost)
+        if (letters := self._letters.newest) is not None:
+            # A stage that is none of ours is in a letter of somebody else's, and may be any text.
+            counted = Counter(dict.fromkeys(product((*STAGES, metrics.OTHER), STATES), 0))
+            for (stage, state), count in letters.items():
+                counted[stage if stage in STAGES else metrics.OTHER, state] += count
+            for labels, count in counted.items():
+                metrics.mirror_dead_letters.labels(*labels).set(count)
 
     # --- For the watchdog's thread ---
 
-    def lagging(self) -> Mapping[Partition, int] | None:
+    def lagging(self) -> dict[Partition, int]:
         """The mirror's offsets of partitions that lag: this worker's, or all while it has none.
 
-        None while an outage is being waited for. Asks with a Kafka client of its own. Raises
-        ``Outage``. May be called from any thread.
+        Without those that an outage explains. May be called from any thread.
         """
-        if "database" in self._patience.trouble:
-            return None
+        outages = self._patience.topics()
+        if "" in outages or self._kafka.trouble() or self._database.trouble():
+            return {}
         own = self.app.assigned if self.app else frozenset()
-        with topics.admin_client(self._config.kafka) as client:
-            partitions = own or self._all_partitions(client)
-            ends = _offsets(client, partitions, LATEST)
-            held = self._sink.positions(ends)
-            unknown = frozenset(TP(*partition) for partition in ends if partition not in held)
-            held |= _offsets(client, unknown, EARLIEST)
-        return {partition: held[partition] for partition, end in ends.items() if held[partition] < end}
-
-    def _all_partitions(self, client: Any) -> frozenset[TP]:
-        names = [plan.name for plan in topics.plans(self._config)]
-        described = client.describe_topics(names)
-        return frozenset(
-            TP(topic["name"], number) for topic in described for number in range(len(topic["partitions"]))
-        )
+        return {
+            tp: offset
+            for tp, (offset, lag) in self._waiting().items()
+            if lag and tp[0] not in outages and (tp in own or not own)
+        }
 
 
-def _offsets(client: Any, partitions: frozenset[TP], which: int) -> dict[Partition, int]:
-    found = client.list_partition_offsets(dict.fromkeys(partitions, which)) if partitions else {}
-    return {(tp.topic, tp.partition): answer.offset for tp, answer in found.items()}
+def _calls(act: Callable[[], Any]) -> Callable[[], nullcontext[Callable[[], Any]]]:
+    """A source that needs no opening: what it gives connects by itself."""
+    return lambda: nullcontext(act)

@@ -19,15 +19,17 @@ from faust.types import TP
 
 from connector import admin, failpoints, metrics, private_files
 from connector.config import Config
+from connector.disk import Disk
 from connector.errors import Defect, KafkaOutage
 from connector.events import DeadLetter
-from connector.health import Health
+from connector.health import Check, Health
 from connector.interpreter import WORKER_YOUNG_OBJECTS, set_for_batches
 from connector.kafka import topics
 from connector.kafka.routes import Routes
 from connector.mirror import database, schema
 from connector.mirror.mapping import Mapping
 from connector.mirror.sink import Partition, Sink
+from connector.mirror.totals import Totals
 from connector.stream import decode
 from connector.stream.agents import EXIT_DEFECT, EXIT_STANDSTILL, Agents
 from connector.stream.app import MirrorApp, build_app
@@ -44,6 +46,8 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+# The family of the dead letters' topic, as its agent and its health are named.
+DEAD_LETTERS = "dead-letters"
 STOP_SECONDS = 6.0
 PUBLISH_SECONDS = 15.0
 
@@ -88,7 +92,7 @@ class Worker:
         self._routes = Routes(config)
         self._executor = ThreadPoolExecutor(config.worker.database_connections, thread_name_prefix="mirror")
         self._patience = Patience()
-        self._health = WorkerHealth(config, self._sink, self._patience)
+        self._health = WorkerHealth(config, Totals(config.database), self._patience, self._families())
         self._database_clock = DatabaseClock(partial(database.clock_distance, self._engine))
         self._stop = asyncio.Event()
 
@@ -98,16 +102,17 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         settings = self._config.worker
-        metrics.start_worker(topics=self._topics(), families=self._routes.event_topics())
+        metrics.start_worker(topics=self._families(), families=self._routes.event_topics())
+        metrics.show_build(**Totals.versions())
         admin_server = admin.serve(
-            Health(self._health.checks(), {"clock": self._database_clock.check}),
+            Health(self._health.checks(), self._notes()),
             settings.admin_host,
             settings.admin_port,
             registry=metrics.WORKER,
             setting="worker.admin_port",
             hosts=settings.admin_hosts,
         )
-        async with admin_server:
+        async with admin_server, self._health.measuring():
             if not await self._unless_stopped(self._prepare()):
                 return 0
             app = self._health.app = self._build()
@@ -115,18 +120,24 @@ class Worker:
                 settings.watchdog_seconds, self._health.lagging, partial(leave, EXIT_STANDSTILL)
             )
             watchdog.start()
-            watching = (self._health.watch_lag(), self._database_clock.watch())
-            watches = [asyncio.create_task(watch) for watch in watching]
+            clock = asyncio.create_task(self._database_clock.watch())
             try:
                 return await self._run_app(app)
             finally:
-                for watch in watches:
-                    watch.cancel()
+                clock.cancel()
                 watchdog.stop()
 
-    def _topics(self) -> list[str]:
-        """Every topic that this worker reads."""
-        return [*self._routes.event_topics().values(), self._routes.dead_letter_topic]
+    def _notes(self) -> dict[str, Check]:
+        """What makes the worker degraded."""
+        notes: dict[str, Check] = {"clock": self._database_clock.check}
+        if file := database.file_of(self._config.database):
+            notes["disk"] = Disk("mirror", file.parent, setting="database.url").check
+        return notes
+
+    def _families(self) -> dict[str, str]:
+        """Every topic that this worker reads, with its family."""
+        event_topics = {topic: family for family, topic in self._routes.event_topics().items()}
+        return event_topics | {self._routes.dead_letter_topic: DEAD_LETTERS}
 
     async def _prepare(self) -> None:
         """Make schema and topics; waits for database and Kafka."""
@@ -151,7 +162,7 @@ class Worker:
         read_events = partial(_read_events, self._mapping)
         for family, topic in self._routes.event_topics().items():
             agents.add(family, topic, read_events)
-        agents.add("dead-letters", self._routes.dead_letter_topic, decode.decode_dead_letters)
+        agents.add(DEAD_LETTERS, self._routes.dead_letter_topic, decode.decode_dead_letters)
         return app
 
     async def _run_app(self, app: MirrorApp) -> int:

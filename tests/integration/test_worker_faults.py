@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from connector.events import Event
 from connector.local.broker import KafkaBroker
 from tests import workers
 from tests.servers import PostgresServer, kafka_broker, postgres_server
-from tests.workers import Load, World, balances, until
+from tests.workers import Load, WorkerProcess, World, balance, balances, next_number, until
 
 # A dead member is given up this soon, so that its successor need not wait.
 SESSION_SECONDS = 2
@@ -65,6 +66,11 @@ def load(world: World, per_second: int) -> Iterator[None]:
         sender.join(60)
 
 
+def unrouted() -> Event:
+    """A new event that no family claims."""
+    return balance(next_number(), family="unrouted", action="SomethingElse", entity_key=None)
+
+
 def test_killed_at_random_it_mirrors_every_event_once(world: World) -> None:
     chance = random.Random(1)
     with load(world, 300):
@@ -99,7 +105,8 @@ def test_a_database_outage_pauses_and_goes_on_by_itself(world: World, own_postgr
         own_postgres.stop()
         try:
             until(lambda: "database" in (worker.failures() or {}), 20, what="readiness red")
-            Load(world, 1).for_seconds(2)
+            lag = worker.metric("xtnd_worker_lag_records")
+            until(lambda: worker.metric("xtnd_worker_lag_records") >= lag + 300, 20, what="lag is measured")
         finally:
             own_postgres.start()
         until(lambda: worker.failures() == {}, 30, what="readiness green again")
@@ -109,19 +116,37 @@ def test_a_database_outage_pauses_and_goes_on_by_itself(world: World, own_postgr
     world.assert_sound()
 
 
-def test_a_locked_table_holds_the_mirror_up_and_no_more(world: World) -> None:
-    worker = world.worker().wait_ready()
-    world.send(balances(10))
-    world.wait_caught_up()
-    with world.engine.begin() as connection:
-        connection.exec_driver_sql("LOCK TABLE stock_balances IN ACCESS EXCLUSIVE MODE")
-        world.send(balances(100))
-        Load(world, 20).for_seconds(3)
-        assert len(world.ledger_ids()) == 10
-    world.wait_caught_up()
-    assert not worker.ended()
-    assert world.rows("SELECT * FROM dead_letters") == []
-    world.assert_sound()
+def test_a_locked_table_holds_up_its_family_alone_and_no_success_of_others_hides_that(
+    swift_kafka: str, own_postgres: PostgresServer, tmp_path: Path
+) -> None:
+    with workers.world(
+        tmp_path,
+        swift_kafka,
+        own_postgres.new_database(),
+        session_timeout_seconds=SESSION_SECONDS,
+        sections={"database": {"lock_timeout_seconds": 1}},
+    ) as world:
+        worker = world.worker().wait_ready()
+        world.send(balances(10))
+        world.wait_caught_up()
+        with world.plain_engine.begin() as connection:
+            connection.exec_driver_sql("LOCK TABLE stock_balances IN ACCESS EXCLUSIVE MODE")
+            world.send(balances(100))
+            until(lambda: _names(worker, world.topic), 30, what="readiness names the topic")
+            for number in range(1, 21):
+                world.send([unrouted()])
+                until(lambda number=number: len(world.ledger_ids()) == 10 + number, 10, what="others go on")
+                assert _names(worker, world.topic)
+            until(lambda: worker.metric("xtnd_worker_lag_records", topic=world.topic) == 100, 10, what="lag")
+        until(lambda: worker.failures() == {}, 30, what="readiness green again")
+        world.wait_caught_up()
+        assert not worker.ended()
+        assert world.rows("SELECT * FROM dead_letters") == []
+        world.assert_sound()
+
+
+def _names(worker: WorkerProcess, topic: str) -> bool:
+    return topic in (worker.failures() or {}).get("database", "")
 
 
 def test_a_worker_joins_and_leaves_and_nothing_is_lost(world: World) -> None:

@@ -1,14 +1,16 @@
 """What a process shows of itself before anything has happened, and nothing of another kind of process."""
 
 import ast
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from prometheus_client import Counter
 from prometheus_client.parser import text_string_to_metric_families
 
-from connector import metrics
+from connector import __version__, metrics
 from tests.conftest import ROOT, MakeConfig
 
 # The modules whose reasons a gateway's dead letters have, and a worker's.
@@ -26,9 +28,11 @@ import sys
 from connector import metrics
 if sys.argv[1] == "gateway":
     metrics.start_gateway(hooks=["xtnd"], families=["orders", "unrouted"])
+    metrics.show_build(sqlite="3.50.0")
     page = metrics.render(metrics.GATEWAY)
 else:
     metrics.start_worker(topics=["xtnd.orders"], families=["orders"])
+    metrics.show_build(sqlite="3.50.0", libpq="18.1")
     page = metrics.render(metrics.WORKER)
 sys.stdout.buffer.write(page)
 """
@@ -95,6 +99,8 @@ def test_a_worker_starts_with_its_counters_at_0() -> None:
         assert zero[f"xtnd_worker_{name}_total"] == [{"topic": "xtnd.orders"}]
     for name in ("mirrored", "known"):
         assert zero[f"xtnd_worker_events_{name}_total"] == [{"family": "orders"}]
+    assert {"family": "orders", "le": "+Inf"} in zero["xtnd_worker_latency_seconds_bucket"]
+    assert {"family": "orders"} in zero["xtnd_worker_latency_seconds_count"]
     assert {"part": "database"} in zero["xtnd_worker_outage_pauses_total"]
     assert {"stage": "worker", "reason": "not-a-number"} in zero["xtnd_dead_letters_total"]
 
@@ -110,6 +116,17 @@ def test_every_counter_of_a_process_is_there_from_its_start() -> None:
 def test_a_process_shows_nothing_of_the_other_kind() -> None:
     assert "xtnd_worker" not in page("gateway")
     assert "xtnd_gateway" not in page("worker")
+
+
+@pytest.mark.parametrize("kind", ["gateway", "worker"])
+def test_every_process_shows_its_memory_its_processor_time_and_its_versions(kind: str) -> None:
+    shown = page(kind)
+    for name in ("resident_memory_bytes", "cpu_seconds_total", "open_fds", "start_time_seconds"):
+        assert f"\nprocess_{name} " in shown
+    build = next(line for line in shown.splitlines() if line.startswith("xtnd_build_info{"))
+    for label in (f'version="{__version__}"', f'python="{platform.python_version()}"', 'sqlite="3.50.0"'):
+        assert label in build
+    assert ('libpq="18.1"' in build) == (kind == "worker")
 
 
 def test_an_unknown_error_of_publishing_counts_under_a_label_that_is_there() -> None:

@@ -2,7 +2,10 @@
 
 import asyncio
 import inspect
+import itertools
+import threading
 from collections import Counter
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +24,8 @@ from connector.stream.fetched import Fetched, Log, Position, ReadOffsets, allowa
 from connector.stream.limit import Limit
 from connector.stream.patience import Patience
 from connector.stream.positions import Positions
-from connector.stream.watchdog import Standstill
+from connector.stream.standstill import Standstill
+from connector.stream.watchdog import Watchdog
 
 
 class Clock:
@@ -131,47 +135,60 @@ def test_a_minute_later_all_is_forgotten() -> None:
     limit.park(3)
 
 
-# --- The watchdog's decision ---
+# --- Standing still ---
 
 A, B = ("t", 0), ("t", 1)
 
 
-def test_a_lag_that_does_not_move_is_a_standstill_after_the_time() -> None:
-    standstill = Standstill(120)
-    assert not standstill.look(0, {A: 5})
-    assert not standstill.look(119, {A: 5})
-    assert standstill.look(120, {A: 5})
+def test_a_lag_that_does_not_move_stands_since_it_was_first_seen() -> None:
+    standstill = Standstill()
+    assert standstill.look(100, {A: 5}) == {A: 0}
+    assert standstill.look(117, {A: 5}) == {A: 17}
+    assert standstill.look(118, {A: 6}) == {A: 0}
 
 
-def test_any_progress_starts_the_time_anew() -> None:
-    standstill = Standstill(120)
-    assert not standstill.look(0, {A: 5, B: 1})
-    assert not standstill.look(100, {A: 6, B: 1})
-    assert not standstill.look(219, {A: 6, B: 1})
-    assert standstill.look(220, {A: 6, B: 1})
-
-
-def test_new_lag_beside_the_old_is_no_progress() -> None:
-    standstill = Standstill(120)
-    assert not standstill.look(0, {A: 5})
-    assert not standstill.look(100, {A: 5, B: 1})
-    assert standstill.look(121, {A: 5, B: 1})
-
-
-def test_no_lag_and_an_outage_start_the_time_anew() -> None:
-    for nothing in ({}, None):
-        standstill = Standstill(120)
-        assert not standstill.look(0, {A: 5})
-        assert not standstill.look(100, nothing)
-        assert not standstill.look(130, {A: 5})
-        assert standstill.look(250, {A: 5})
-
-
-def test_one_partition_alone_may_wait_its_turn_but_not_for_ever() -> None:
-    standstill = Standstill(10)
+def test_one_that_stands_is_not_hidden_by_what_moves() -> None:
+    standstill = Standstill()
     for second in range(100):
-        assert not standstill.look(second, {A: 5, B: second})
-    assert standstill.look(100, {A: 5, B: 100})
+        assert standstill.look(second, {A: 5, B: second}) == {A: second, B: 0}
+
+
+def test_no_lag_starts_the_time_again() -> None:
+    standstill = Standstill()
+    standstill.look(0, {A: 5})
+    assert standstill.look(100, {}) == {}
+    assert standstill.look(130, {A: 5}) == {A: 0}
+
+
+def test_the_watchdog_ends_the_process_when_one_of_many_stands_still_for_its_time() -> None:
+    offsets = itertools.count()
+    looks: list[float] = []
+    died = threading.Event()
+
+    def clock() -> float:
+        looks.append(10.0 * len(looks))
+        return looks[-1]
+
+    watchdog = Watchdog(0.12, lambda: {A: 5, B: next(offsets)}, died.set, clock)
+    watchdog.start()
+    assert died.wait(10)
+    watchdog.join(10)
+    assert looks == [0, 10]
+
+
+def test_the_watchdog_goes_on_looking_after_a_look_that_failed() -> None:
+    answers: Iterator[Any] = itertools.chain([RuntimeError("what is this?")], itertools.repeat({A: 5}))
+    died = threading.Event()
+
+    def lagging() -> dict[tuple[str, int], int]:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return dict(answer)
+
+    watchdog = Watchdog(0.05, lagging, died.set)
+    watchdog.start()
+    assert died.wait(10)
 
 
 # --- Where to go on ---

@@ -1,0 +1,82 @@
+"""Where the topics' logs begin and end, asked over a connection that stays open."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import (
+    LeaderNotAvailableError,
+    NotLeaderForPartitionError,
+    UnknownTopicOrPartitionError,
+)
+
+from connector.config import Config
+from connector.kafka import topics
+
+# Kafka's names for the two ends of a log, in a request for offsets.
+LATEST, EARLIEST = -1, -2
+# What concerns one topic; anything else concerns the connection.
+OF_A_TOPIC = (LeaderNotAvailableError, NotLeaderForPartitionError, UnknownTopicOrPartitionError)
+# Leaders change within this, or their partitions count as without one.
+LEADER_SECONDS = 2.0
+
+Partition = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The first offset of each partition's log, and one past its last.
+
+    ``trouble`` says by topic why some of its partitions are not here.
+    """
+
+    begins: dict[Partition, int] = field(default_factory=dict)
+    ends: dict[Partition, int] = field(default_factory=dict)
+    trouble: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def reading(config: Config, names: Sequence[str]) -> Iterator[Callable[[], Ends]]:
+    """Connect, and give what reads the ends of these topics each time that it is called; blocks.
+
+    A broker may take ``kafka.request_timeout_seconds`` for an answer, because the first one of a far
+    broker takes seconds. Raises ``KafkaOutage`` at the end of the block.
+    """
+    with topics.admin_client(config.kafka, timeout_seconds=config.kafka.request_timeout_seconds) as client:
+        yield lambda: _read(client, names)
+
+
+def _read(client: KafkaAdminClient, names: Sequence[str]) -> Ends:
+    found = Ends()
+    led: dict[str, list[TopicPartition]] = {}
+    for topic in client.describe_topics(list(names)):
+        name = topic["name"]
+        leaders = {one["partition_index"]: one["leader_id"] for one in topic["partitions"]}
+        leaderless = sorted(number for number, leader in leaders.items() if leader < 0)
+        if not leaders:
+            found.trouble[name] = f"Kafka does not have the topic {name}; make it with: connector topics"
+        elif leaderless:
+            what = f"Kafka has no leader for partitions {leaderless} of {name}"
+            found.trouble[name] = f"{what}; look at its brokers"
+        led[name] = [TopicPartition(name, number) for number in leaders if number not in leaderless]
+    try:
+        _add_offsets(client, [tp for tps in led.values() for tp in tps], found)
+    except OF_A_TOPIC:
+        # Each topic by itself, so that one hides no other.
+        for name, tps in led.items():
+            try:
+                _add_offsets(client, tps, found)
+            except OF_A_TOPIC as error:
+                found.trouble[name] = f"Kafka does not give the ends of {name}: {type(error).__name__}"
+    return found
+
+
+def _add_offsets(client: KafkaAdminClient, tps: Sequence[TopicPartition], found: Ends) -> None:
+    if not tps:
+        return
+    for which, offsets in ((EARLIEST, found.begins), (LATEST, found.ends)):
+        answers = client.list_partition_offsets(
+            dict.fromkeys(tps, which), timeout_ms=int(LEADER_SECONDS * 1000)
+        )
+        offsets |= {(tp.topic, tp.partition): answer.offset for tp, answer in answers.items()}

@@ -1,0 +1,62 @@
+"""What the database says of the whole mirror, the same to every worker: offsets, losses, dead letters."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
+
+from connector.config import Database
+from connector.mirror.database import connect, translate
+
+Partition = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """The mirror's next offset by partition, and the records that Kafka no longer held by topic."""
+
+    next: Mapping[Partition, int]
+    records_lost: Mapping[str, int]
+
+
+class Totals:
+    """Reads them over connections of its own, so that it waits for no writer; blocks.
+
+    Every method but ``versions`` raises as ``database.transaction`` does.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._engine = connect(database, connections=2)
+
+    def offsets(self) -> Offsets:
+        """Where the mirror stands."""
+        rows = self._select("SELECT topic, partition, next_offset, records_lost FROM consumer_offsets")
+        lost: Counter[str] = Counter()
+        for topic, _, _, count in rows:
+            lost[topic] += count
+        return Offsets({(topic, partition): offset for topic, partition, offset, _ in rows}, lost)
+
+    def dead_letters(self) -> dict[tuple[str, str], int]:
+        """How many dead letters there are by stage and state."""
+        rows = self._select("SELECT stage, state, count(*) FROM dead_letters GROUP BY stage, state")
+        return {(stage, state): count for stage, state, count in rows}
+
+    @staticmethod
+    def versions() -> dict[str, str]:
+        """Versions of the databases' libraries."""
+        libpq = psycopg.pq.version()
+        return {"sqlite": sqlite3.sqlite_version, "libpq": f"{libpq // 10_000}.{libpq % 10_000}"}
+
+    def _select(self, statement: str) -> list[Any]:
+        """Rows of one SELECT on the driver's connection: SQLite's write lock is not taken for it."""
+        try:
+            with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+                cursor.execute(statement)
+                return list(cursor.fetchall())
+        except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
+            raise translate(error) from error

@@ -1,0 +1,71 @@
+"""A thread that measures one thing again and again, beside the event loop and beside other measurements.
+
+Whoever wants to know takes what was measured last and how old it is, so that a call which hangs holds
+up neither the loop nor another measurement, and its age is what is wrong.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+PAUSE_SECONDS = 2.0
+# Some rounds and a slow answer; what was measured longer ago says nothing of now.
+FRESH_SECONDS = 8.0
+
+
+class Sampler(threading.Thread, Generic[T]):
+    """Calls what ``source`` gives every few seconds; after a failure it opens the source again."""
+
+    def __init__(
+        self,
+        name: str,
+        source: Callable[[], AbstractContextManager[Callable[[], T]]],
+        *,
+        pause_seconds: float = PAUSE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(name=name, daemon=True)
+        self._source = source
+        self._pause = pause_seconds
+        self._clock = clock
+        self._over = threading.Event()
+        self._since = clock()
+        self._newest: T | None = None
+        self._error: str | None = None
+
+    @property
+    def newest(self) -> T | None:
+        """What was measured last, however long ago; None before the first time."""
+        return self._newest
+
+    def trouble(self) -> str | None:
+        """Why the newest measurement says nothing of now; None when it does."""
+        if self._error is not None:
+            return self._error
+        age = self._clock() - self._since
+        if age > FRESH_SECONDS:
+            return f"no answer for {age:.0f} s"
+        return None if self._newest is not None else "not measured yet"
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            try:
+                self._measure()
+            except Exception as error:  # noqa: BLE001 - whatever it trips over is what is wrong
+                self._error = str(error) or type(error).__name__
+            self._over.wait(self._pause)
+
+    def stop(self) -> None:
+        """Measure no more; a call under way is not waited for."""
+        self._over.set()
+
+    def _measure(self) -> None:
+        with self._source() as measure:
+            while not self._over.is_set():
+                self._newest = measure()
+                self._since, self._error = self._clock(), None
+                self._over.wait(self._pause)

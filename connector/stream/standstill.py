@@ -1,0 +1,24 @@
+"""The one rule of standing still: records wait in a partition, and the mirror's offset does not move.
+
+Whatever else moves. Readiness and watchdog hold it against their own lengths of time.
+"""
+
+from collections.abc import Mapping
+
+from connector.mirror.sink import Partition
+
+
+class Standstill:
+    """Keeps since when each partition that lags stands at its offset."""
+
+    def __init__(self) -> None:
+        self._standing: dict[Partition, tuple[int, float]] = {}
+
+    def look(self, now: float, lagging: Mapping[Partition, int]) -> dict[Partition, float]:
+        """Take in the offsets of partitions that lag at a time; how many seconds each has stood there."""
+        before = self._standing
+        self._standing = {
+            partition: before[partition] if before.get(partition, (None,))[0] == offset else (offset, now)
+            for partition, offset in lagging.items()
+        }
+        return {partition: now - since for partition, (_, since) in self._standing.items()}
