@@ -57,7 +57,8 @@ class Sampler(threading.Thread, Generic[T]):
                 self._measure()
             except Exception as error:  # noqa: BLE001 - whatever it trips over is what is wrong
                 self._error = str(error) or type(error).__name__
-            self._over.wait(self._pause)
+            # What is measured seldom is tried often until it works: at the start there are no tables yet.
+            self._over.wait(min(self._pause, PAUSE_SECONDS))
 
     def stop(self) -> None:
         """Measure no more; a call under way is not waited for."""

@@ -1,0 +1,65 @@
+"""The alerts ask only for what a running gateway and a running worker export."""
+
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from connector.local.ports import free_port
+from tests import alerts, workers
+from tests.workers import World, until
+
+
+@contextmanager
+def gateway(world: World) -> Iterator[int]:
+    """``connector gateway`` as a process; gives its admin port."""
+    port, admin = free_port(), free_port()
+    command = [sys.executable, "-m", "connector", "gateway", "--config", str(world.config_dir)]
+    with (world.folder / "gateway.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--port", str(port), "--admin-port", str(admin)],
+            env=os.environ | world.environ,
+            stderr=log,
+        )
+        try:
+            yield admin
+        finally:
+            process.kill()
+            process.wait(10)
+
+
+def page(port: int) -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=8) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return ""
+
+
+def test_every_metric_and_label_of_an_alert_is_in_a_scrape(kafka_bootstrap: str, tmp_path: Path) -> None:
+    url, spool = f"sqlite:///{tmp_path}/mirror.db", {"spool_path": f"{tmp_path}/spool/spool.db"}
+    with (
+        workers.world(tmp_path, kafka_bootstrap, url, sections={"gateway": spool}) as world,
+        gateway(world) as admin,
+    ):
+        worker = world.worker().wait_ready()
+        measured = ("xtnd_worker_lag_records{", "xtnd_mirror_dead_letters{")
+        until(lambda: page(admin) != "", 30, what="the gateway's metrics")
+        until(
+            lambda: all(name in worker.page("metrics").decode() for name in measured),
+            15,
+            what="the worker has measured",
+        )
+        scrape = alerts.samples(page(admin)) + alerts.samples(worker.page("metrics").decode())
+        for rule in alerts.rules():
+            wanted = alerts.selectors(rule["expr"])
+            assert wanted or "up{" in rule["expr"], rule["alert"]
+            shown = set(alerts.ADDED)
+            for selector in wanted:
+                fitting = [labels for name, labels in scrape if selector.fits(name, labels)]
+                assert fitting, (rule["alert"], selector)
+                shown |= fitting[0].keys()
+            assert alerts.grouped_by(rule["expr"]) <= shown, rule["alert"]
