@@ -104,16 +104,6 @@ def admin_client(kafka: Kafka, *, timeout_seconds: float = 10) -> Iterator[Kafka
             client.close()
 
 
-def broker_answers(kafka: Kafka, *, timeout_seconds: float = 5) -> bool:
-    """Whether a broker answers a metadata request in time."""
-    try:
-        with admin_client(kafka, timeout_seconds=timeout_seconds) as client:
-            client.describe_topics([])
-    except KafkaOutage:
-        return False
-    return True
-
-
 def record_value(kafka: Kafka, topic: str, partition: int, offset: int) -> bytes | None:
     """The value of one record, or None when it is not there any more; raises ``KafkaOutage``."""
     tp = TopicPartition(topic, partition)

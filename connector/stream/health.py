@@ -101,10 +101,7 @@ class WorkerHealth:
         """Measure lag and standstill of each family; say which one stands still, whatever else moves."""
         waiting = self._waiting()
         self._show(waiting)
-        own = self.app.assigned if self.app else frozenset()
-        stood = self._standstill.look(
-            self._clock(), {tp: offset for tp, (offset, lag) in waiting.items() if lag and tp in own}
-        )
+        stood = self._standstill.look(self._clock(), self._lagging(waiting))
         longest = dict.fromkeys(self._families.values(), 0.0)
         stuck: dict[str, list[Partition]] = {}
         for tp, seconds in sorted(stood.items()):
@@ -152,19 +149,23 @@ class WorkerHealth:
     # --- For the watchdog's thread ---
 
     def lagging(self) -> dict[Partition, int]:
-        """The mirror's offsets of partitions that lag: this worker's, or all while it has none.
+        """The mirror's offsets of partitions that lag, without those that an outage explains.
 
-        Without those that an outage explains. May be called from any thread.
+        May be called from any thread.
         """
         outages = self._patience.topics()
         if "" in outages or self._kafka.trouble() or self._database.trouble():
             return {}
+        lagging = self._lagging(self._waiting())
+        return {tp: offset for tp, offset in lagging.items() if tp[0] not in outages}
+
+    def _lagging(self, waiting: Mapping[Partition, tuple[int, int]]) -> dict[Partition, int]:
+        """The mirror's offsets where records wait: in this worker's partitions, or in all while it has none.
+
+        A worker that has dropped out of its group has none, and must not look well for that.
+        """
         own = self.app.assigned if self.app else frozenset()
-        return {
-            tp: offset
-            for tp, (offset, lag) in self._waiting().items()
-            if lag and tp[0] not in outages and (tp in own or not own)
-        }
+        return {tp: offset for tp, (offset, lag) in waiting.items() if lag and (tp in own or not own)}
 
 
 def _calls(act: Callable[[], Any]) -> Callable[[], nullcontext[Callable[[], Any]]]:

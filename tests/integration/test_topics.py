@@ -125,8 +125,3 @@ def test_a_broker_that_does_not_answer_is_an_outage_in_time(make_config: MakeCon
         topics.deviations(config, timeout_seconds=1)
     with pytest.raises(KafkaOutage):
         topics.ensure(config, timeout_seconds=1)
-    assert not topics.broker_answers(config.kafka, timeout_seconds=1)
-
-
-def test_a_broker_that_is_there_answers(on_kafka: Make) -> None:
-    assert topics.broker_answers(on_kafka().kafka)

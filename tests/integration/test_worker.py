@@ -9,7 +9,7 @@ import pytest
 
 from tests import workers
 from tests.servers import PostgresServer, postgres_server
-from tests.workers import WorkerProcess, World, balances, until
+from tests.workers import WorkerProcess, World, balance, balances, next_number, until
 
 Calm = tuple[World, WorkerProcess]
 
@@ -52,6 +52,22 @@ def test_what_piles_up_is_written_in_batches(calm: Calm) -> None:
     world.wait_caught_up()
     assert worker.metric("xtnd_worker_batch_events_count") - before < 400
     world.assert_sound()
+
+
+def test_the_time_from_receipt_to_commit_is_counted_once_for_each_event(calm: Calm) -> None:
+    world, worker = calm
+    name, labels = "xtnd_worker_latency_seconds", {"family": "balances"}
+    soon, all_ = (
+        worker.metric(f"{name}_bucket", le="10.0", **labels),
+        worker.metric(f"{name}_count", **labels),
+    )
+    received = time.time_ns() // 1000
+    some = [balance(next_number(), received_at=received + ahead) for ahead in (0, 0, 3_000_000)]
+    world.send([*some, some[0]], partition=0)
+    world.wait_caught_up()
+    until(lambda: worker.metric(f"{name}_count", **labels) == all_ + 3, 5, what="counted")
+    assert worker.metric(f"{name}_bucket", le="10.0", **labels) == soon + 3
+    world.sent.pop()
 
 
 def test_the_same_events_again_change_nothing(calm: Calm) -> None:

@@ -162,7 +162,7 @@ def test_a_worker_joins_and_leaves_and_nothing_is_lost(world: World) -> None:
 
 def test_a_zombies_late_write_is_refused(world: World) -> None:
     """A worker frozen for longer than its session wakes up with a chunk that another has written."""
-    zombie = world.worker("slow-database@1=2").wait_ready()
+    zombie = world.worker("slow-database@1=10").wait_ready()
     world.send(balances(100), partition=0)
     until(lambda: zombie.metric("xtnd_worker_lag_records", partition="0") == 100, 10, what="has the chunk")
     zombie.signal(signal.SIGSTOP)
