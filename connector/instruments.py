@@ -1,11 +1,13 @@
 """Kinds of metric that the client library does not have."""
 
 import threading
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
@@ -66,3 +68,60 @@ class BatchHistogram(Collector):
                 buckets = list(zip(ends, map(float, counts), strict=True))
                 family.add_metric([label], buckets=buckets, sum_value=self._sums[label])
         yield family
+
+
+class LoopCounter(Collector):
+    """A counter for one thread alone: ``values`` by labels are plain numbers, read when they are asked for.
+
+    Every delivery adds to some, and the library's own take a lock each time.
+    """
+
+    def __init__(
+        self, name: str, documentation: str, labels: Sequence[str], *, registry: CollectorRegistry
+    ) -> None:
+        self.name = name
+        self._documentation = documentation
+        self._labels = labels
+        self.values: Counter[tuple[Hashable, ...]] = Counter()
+        registry.register(self)
+
+    def describe(self) -> Iterator[CounterMetricFamily]:
+        """The metric without samples, so that the registry knows its names."""
+        yield CounterMetricFamily(self.name, self._documentation, labels=self._labels)
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """The metric as it stands."""
+        family = CounterMetricFamily(self.name, self._documentation, labels=self._labels)
+        for labels, value in list(self.values.items()):
+            family.add_metric([str(label) for label in labels], value)
+        yield family
+
+
+class LoopHistogram(Collector):
+    """A histogram without labels for one thread alone; see ``LoopCounter``."""
+
+    def __init__(
+        self, name: str, documentation: str, *, bounds: Sequence[float], registry: CollectorRegistry
+    ) -> None:
+        """``bounds`` are the buckets' upper ends, ascending; one without an end comes after them."""
+        self._name = name
+        self._documentation = documentation
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+        registry.register(self)
+
+    def observe(self, value: float) -> None:
+        """Count a value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def describe(self) -> Iterator[HistogramMetricFamily]:
+        """The metric without samples, so that the registry knows its names."""
+        yield HistogramMetricFamily(self._name, self._documentation)
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """The metric as it stands."""
+        ends = [*map(floatToGoString, self._bounds), "+Inf"]
+        buckets = list(zip(ends, map(float, accumulate(self._counts)), strict=True))
+        yield HistogramMetricFamily(self._name, self._documentation, buckets=buckets, sum_value=self._sum)

@@ -20,7 +20,7 @@ from prometheus_client import (
 )
 
 from connector import __version__
-from connector.instruments import BatchHistogram
+from connector.instruments import BatchHistogram, LoopCounter, LoopHistogram
 
 GATEWAY = CollectorRegistry()
 WORKER = CollectorRegistry()
@@ -91,16 +91,16 @@ OTHER = "Other"
 PARTS = ("database", "kafka")
 
 # Gateway.
-answers = Counter(
+answers = LoopCounter(
     "xtnd_gateway_answers_total", "Answers on the public port.", ["hook", "status"], registry=GATEWAY
 )
-answer_seconds = Histogram(
+answer_seconds = LoopHistogram(
     "xtnd_gateway_answer_seconds",
     "From the last byte of a delivery to its answer.",
+    bounds=SECONDS,
     registry=GATEWAY,
-    buckets=SECONDS,
 )
-events_accepted = Counter(
+events_accepted = LoopCounter(
     "xtnd_gateway_events_accepted_total",
     "Events acknowledged by Kafka, by family.",
     ["family"],
@@ -271,9 +271,9 @@ def start_gateway(*, hooks: Iterable[str], families: Iterable[str]) -> None:
     """Show a gateway's counters at 0, for every label that is known; once, before it listens."""
     for hook in (NO_HOOK, *hooks):
         for status in ANSWER_STATUSES:
-            answers.labels(hook, str(status))
+            answers.values[hook, status] = 0
     for family in families:
-        events_accepted.labels(family)
+        events_accepted.values[(family,)] = 0
     for reason in GATEWAY_REASONS:
         dead_letters.labels("gateway", reason)
     for error in (*PUBLISH_ERRORS, OTHER):

@@ -40,9 +40,6 @@ REFUSAL_LOG_SECONDS = 10.0
 # Bodies, and records of deliveries with several notifications, of all deliveries under way together.
 MAX_UNDER_WAY_BYTES = 134_217_728
 TOO_MUCH = "Too many deliveries wait for Kafka already. Send it again later."
-# Finding a metric by its labels takes a lock each time; the few that there are are kept.
-_answers = lru_cache(metrics.answers.labels)
-_events_accepted = lru_cache(metrics.events_accepted.labels)
 
 
 class Intake(Protocol):
@@ -111,7 +108,7 @@ class Connection(HttpConnection):
         """Count an answer by hook and status; with it the delivery is no longer under way."""
         hook, self._hook = self._hook, None
         self._release()
-        _answers(hook.hook if hook else "-", str(status)).inc()
+        metrics.answers.values[hook.hook if hook else metrics.NO_HOOK, status] += 1
 
     def _hold(self, size: int) -> None:
         """Count bytes of this delivery; raises ``Problem`` 429 where others hold too many already."""
@@ -196,7 +193,7 @@ class Connection(HttpConnection):
                 parked += 1
                 metrics.dead_letters.labels(STAGE, record.label).inc()
             else:
-                _events_accepted(record.label).inc()
+                metrics.events_accepted.values[(record.label,)] += 1
         if problem is not None:
             self.refuse(problem)
             return

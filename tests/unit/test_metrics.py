@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from prometheus_client import Counter
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from connector import __version__, metrics
@@ -108,6 +108,7 @@ def test_a_worker_starts_with_its_counters_at_0() -> None:
 def test_every_counter_of_a_process_is_there_from_its_start() -> None:
     for kind, registry in (("gateway", metrics.GATEWAY), ("worker", metrics.WORKER)):
         counters = {f"{one._name}_total" for one in vars(metrics).values() if isinstance(one, Counter)}
+        counters |= {one.name for one in vars(metrics).values() if isinstance(one, metrics.LoopCounter)}
         own = counters & {f"{family.name}_total" for family in registry.collect()}
         assert own
         assert own <= set(samples(page(kind))), kind
@@ -127,6 +128,25 @@ def test_every_process_shows_its_memory_its_processor_time_and_its_versions(kind
     for label in (f'version="{__version__}"', f'python="{platform.python_version()}"', 'sqlite="3.50.0"'):
         assert label in build
     assert ('libpq="18.1"' in build) == (kind == "worker")
+
+
+def test_what_deliveries_add_to_is_shown_as_the_librarys_own_metrics_would_be() -> None:
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    counter = metrics.LoopCounter("told_total", "Told.", ["hook", "status"], registry=ours)
+    counter.values["xtnd", 202] += 2
+    own_counter = Counter("told_total", "Told.", ["hook", "status"], registry=theirs)
+    own_counter.labels("xtnd", "202").inc(2)
+    histogram = metrics.LoopHistogram("took_seconds", "Took.", bounds=metrics.SECONDS, registry=ours)
+    own_histogram = Histogram("took_seconds", "Took.", registry=theirs, buckets=metrics.SECONDS)
+    for seconds in (0.0, 0.001, 0.0011, 0.3, 10.0, 11.0):
+        histogram.observe(seconds)
+        own_histogram.observe(seconds)
+
+    def shown(registry: CollectorRegistry) -> list[str]:
+        lines = metrics.render(registry).decode().splitlines()
+        return [line for line in lines if "_created" not in line]
+
+    assert shown(ours) == shown(theirs)
 
 
 def test_an_unknown_error_of_publishing_counts_under_a_label_that_is_there() -> None:
