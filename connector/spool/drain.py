@@ -1,9 +1,10 @@
 """The way from the spool to Kafka: oldest first within a topic, and nothing blocks what is behind it.
 
-Each topic is a queue of its own. A queue that fails pauses, longer each time, while the others go on;
-after a pause it goes on *behind* the rows that failed, and comes back to them at its end. So one topic
-that is missing, one partition without a leader or one row that Kafka never acknowledges delays only
-itself. A record that Kafka refuses for good, and a row that cannot be read, are set aside.
+Each topic is carried by a task of its own, page by page. A page of which nothing goes is followed by a
+pause, longer each time; then the topic goes on *behind* the rows that failed, and comes back to them at
+its end. So one topic that is missing, one partition without a leader or one row that Kafka never
+acknowledges delays only itself. A record that Kafka refuses for good, and a row that cannot be read, are
+set aside.
 
 A row goes to the topics of today's configuration, whatever they were when it was stored.
 
@@ -13,9 +14,9 @@ While Kafka as a whole is away, one row at a time finds out whether it is back.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import structlog
 from tenacity import RetryCallState, Retrying
@@ -30,10 +31,10 @@ from connector.spool.spool import Spool
 
 log = structlog.get_logger(__name__)
 
-# Rows under way at once of a topic that goes, and of one that has not shown that it does.
+# Rows of a page where the last one went, and where it did not or there was none.
 ROWS = 1000
 TRIAL_ROWS = 8
-# What all rows under way may hold in memory; a single row may be larger.
+# What the pages of all topics may hold in memory; a single row may be larger.
 WINDOW_BYTES = 4_194_304
 STUCK_SECONDS = 60.0
 
@@ -57,27 +58,6 @@ def as_stored(record: Record) -> Record:
     return record
 
 
-class _Queue:
-    """One topic's rows, and how it goes with them."""
-
-    __slots__ = ("after", "failures", "flowing", "in_flight", "resume_at", "topic")
-
-    def __init__(self, topic: str) -> None:
-        self.topic = topic
-        self.after = 0  # id of the last row that was taken up
-        self.in_flight = 0
-        self.flowing = False  # the newest outcome was an acknowledgement
-        self.failures = 0  # pauses since the last acknowledgement
-        self.resume_at = 0.0
-
-
-class _Outcome(NamedTuple):
-    queue: _Queue
-    row: Spooled
-    error: str | None = None
-    refusals: Sequence[Refusal] = ()
-
-
 class Drain:
     """Carries the spool to Kafka for as long as ``run`` runs."""
 
@@ -98,39 +78,23 @@ class Drain:
         self._spool = spool
         self._pause = pause
         self._monotonic = monotonic
-        self._queues: dict[str, _Queue] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._in_flight = self._bytes_in_flight = 0
-        self._outcomes: list[_Outcome] = []
-        self._woken = asyncio.Event()
-        self._failures = 0  # of the spool, or of Kafka as a whole
-        self._resume_at = 0.0
+        self._topics: dict[str, asyncio.Task[None]] = {}
+        # Held by the topic whose turn it is to find out whether Kafka is back.
+        self._turn = asyncio.Lock()
+        self._failures = 0  # of these turns, since the last row that went
         self._error: str | None = None
         self._stands: tuple[int, float] | None = None  # the oldest row's id, and since when
 
     async def run(self) -> None:
         """Drain until cancelled; waits while there is nothing to carry."""
-        self._spool.filled.set()
-        try:
+        async with asyncio.TaskGroup() as group:
             while True:
+                self._topics = {topic: task for topic, task in self._topics.items() if not task.done()}
+                for topic in self._spool.waiting:
+                    if topic not in self._topics:
+                        self._topics[topic] = group.create_task(self._carry(topic))
+                self._spool.filled.clear()
                 await self._spool.filled.wait()
-                self._woken.clear()
-                try:
-                    await self._settle()
-                    await self._start()
-                except Outage as error:
-                    self._fail(str(error))
-                except Exception as bug:
-                    log.exception("the drain tripped over a bug; it tries again")
-                    self._fail(repr(bug))
-                if not self._in_flight and not self._spool.deliveries:
-                    self._spool.filled.clear()
-                    continue
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), self._rest())
-        finally:
-            for task in self._tasks:
-                task.cancel()
 
     def stuck(self) -> str | None:
         """Say why the oldest row has not moved for ``STUCK_SECONDS``, or None.
@@ -153,66 +117,82 @@ class Drain:
             f"{self._error or 'nothing was tried yet'}. Check Kafka and its topics: connector check"
         )
 
-    # --- Starting ---
+    # --- A topic ---
 
-    async def _start(self) -> None:
-        """Take up as many rows as may go at this moment."""
-        for topic in self._spool.waiting:
-            self._queues.setdefault(topic, _Queue(topic))
-        for queue in list(self._queues.values()):
-            if not queue.in_flight and queue.topic not in self._spool.waiting:
-                del self._queues[queue.topic]
+    async def _carry(self, topic: str) -> None:
+        """Carry a topic's rows to Kafka until none waits."""
+        after = failures = landed = 0
+        while topic in self._spool.waiting:
+            away = self._kafka.trouble() is not None
+            async with self._turn if away else nullcontext():
+                rows = 1 if away else ROWS if landed else TRIAL_ROWS
+                page, landed = await self._page(topic, after, rows)
+                # The end: what failed on the way is tried again after a pause.
+                after = page[-1].id if page else 0
+                if landed:
+                    failures = self._failures = 0
+                elif away:
+                    self._failures += 1
+                    await self._rest(self._failures, waiting=self._spool.deliveries)
+                else:
+                    failures += 1
+                    await self._rest(failures, topic=topic, waiting=self._spool.waiting.get(topic, 0))
+
+    async def _page(self, topic: str, after: int, rows: int) -> tuple[list[Spooled], int]:
+        """Publish the next rows behind an id; gives them, and how many left the queue."""
+        page: list[Spooled] = []
+        try:
+            size = WINDOW_BYTES // len(self._topics)
+            page = await self._spool.page(topic, after, rows=rows, size=size)
+            outcomes = await asyncio.gather(*[self._publish_row(row) for row in page])
+            return page, await self._settle(page, outcomes)
+        except Outage as error:
+            self._error = str(error)
+        except Exception as bug:
+            log.exception("the drain tripped over a bug; it tries again")
+            self._error = repr(bug)
+        return page, 0
+
+    async def _settle(self, page: list[Spooled], outcomes: list[list[Refusal] | None]) -> int:
+        """Take out of the spool what went or never can; how many rows. Raises ``SpoolOutage``."""
+        landed, aside = [], 0
+        for row, refusals in zip(page, outcomes, strict=True):
+            if refusals is None:
                 continue
-            while rows := self._room(queue):
-                if not await self._take_up(queue, rows):
-                    break
-                # The next look starts at another queue.
-                self._queues[queue.topic] = self._queues.pop(queue.topic)
+            if refusals or row.error is not None:
+                await self._set_aside(row, refusals)
+                aside += 1
+            else:
+                landed.append(row)
+        if landed:
+            await self._spool.remove(landed)
+            log.info("drained from the spool", deliveries=len(landed), left=self._spool.deliveries)
+        return len(landed) + aside
 
-    def _room(self, queue: _Queue) -> int:
-        """How many rows of a queue may be taken up at this moment."""
-        now = self._monotonic()
-        if now < queue.resume_at or now < self._resume_at or self._bytes_in_flight >= WINDOW_BYTES:
-            return 0
-        flowing = any(one.flowing for one in self._queues.values())
-        if not flowing and self._kafka.trouble() is not None:
-            return 0 if self._in_flight else 1
-        return max(0, (ROWS if queue.flowing else TRIAL_ROWS) - queue.in_flight)
+    async def _rest(self, failures: int, **what: str | int) -> None:
+        """Pause, longer each time in a row."""
+        if failures & (failures - 1) == 0:  # the first, and then more and more seldom
+            log.warning("deliveries wait in the spool", error=self._error, **what)
+        state = RetryCallState(Retrying(), None, (), {})
+        state.attempt_number = failures
+        await asyncio.sleep(self._pause(state))
 
-    async def _take_up(self, queue: _Queue, rows: int) -> bool:
-        """Send the queue's next rows on their way; whether there were any."""
-        size = WINDOW_BYTES - self._bytes_in_flight
-        page = await self._spool.page(queue.topic, queue.after, rows=rows, size=size)
-        for row in page:
-            queue.after = row.id
-            queue.in_flight += 1
-            self._in_flight += 1
-            self._bytes_in_flight += row.size
-            task = asyncio.create_task(self._carry(queue, row))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        if not page and not queue.in_flight:
-            # The end: what failed on the way is tried again after a pause.
-            waits = queue.after and queue.topic in self._spool.waiting
-            queue.after = 0
-            if waits:
-                self._rest_queue(queue)
-        return bool(page)
+    # --- A row ---
 
-    async def _carry(self, queue: _Queue, row: Spooled) -> None:
-        """Publish one row and note what came of it."""
-        error: str | None = None
+    async def _publish_row(self, row: Spooled) -> list[Refusal] | None:
+        """Publish a row; gives the records that Kafka can never take, None where it stays in the spool."""
         refusals: list[Refusal] = []
         try:
             for portion in portions([self._routed(record) for record in row.records]):
                 refusals += await self._publish(portion)
         except KafkaOutage as outage:
-            error = str(outage)
+            self._error = str(outage)
+            return None
         except Exception as bug:
             log.exception("a spooled delivery could not be published; it stays in the spool", id=row.id)
-            error = repr(bug)
-        self._outcomes.append(_Outcome(queue, row, error, refusals))
-        self._woken.set()
+            self._error = repr(bug)
+            return None
+        return refusals
 
     def _routed(self, record: Record) -> Record:
         routed = self._route(record)
@@ -237,42 +217,8 @@ class Drain:
             return await self._publish(records[:middle]) + await self._publish(records[middle:])
         return []
 
-    # --- Settling ---
-
-    async def _settle(self) -> None:
-        """Take out of the spool what went or never can; raises ``SpoolOutage``."""
-        outcomes, self._outcomes = self._outcomes, []
-        for one in outcomes:
-            one.queue.in_flight -= 1
-            self._in_flight -= 1
-            self._bytes_in_flight -= one.row.size
-            self._judge(one)
-        gone = [one for one in outcomes if one.error is None]
-        for one in gone:
-            if one.row.error is not None or one.refusals:
-                await self._set_aside(one)
-        landed = [one.row for one in gone if one.row.error is None and not one.refusals]
-        if landed:
-            await self._spool.remove(landed)
-            log.info("drained from the spool", deliveries=len(landed), left=self._spool.deliveries)
-
-    def _judge(self, one: _Outcome) -> None:
-        """Note how it went for the row's queue."""
-        queue = one.queue
-        if one.error is None:
-            if one.row.error is None:
-                queue.flowing, queue.failures, self._failures = True, 0, 0
-            return
-        self._error = one.error
-        queue.flowing = False
-        if self._kafka.trouble() is not None and not any(other.flowing for other in self._queues.values()):
-            self._fail(one.error)
-        elif not queue.in_flight:
-            self._rest_queue(queue)
-
-    async def _set_aside(self, one: _Outcome) -> None:
-        row = one.row
-        await self._spool.set_aside(row, one.refusals)
+    async def _set_aside(self, row: Spooled, refusals: Sequence[Refusal]) -> None:
+        await self._spool.set_aside(row, refusals)
         if row.error is not None:
             metrics.spool_damaged.inc()
         suppressed = self._aside_reports.due(row.topic)
@@ -282,47 +228,8 @@ class Drain:
             "a spooled delivery can never go to Kafka as it is; it was set aside and the rest goes on",
             topic=row.topic,
             suppressed=suppressed or None,
-            records=len(one.refusals) or None,
-            error=row.error or one.refusals[0].error,
+            records=len(refusals) or None,
+            error=row.error or refusals[0].error,
             look="stop the gateway; sqlite3 <gateway.spool_path> 'SELECT * FROM set_aside'",
             again="what Kafka refused is tried again at each start of the gateway",
         )
-
-    # --- Pauses ---
-
-    def _fail(self, error: str) -> None:
-        """Have everything pause, longer each time in a row."""
-        now = self._monotonic()
-        self._error = error
-        if now >= self._resume_at:
-            self._failures += 1
-            self._resume_at = now + _seconds(self._pause, self._failures)
-            if self._failures & (self._failures - 1) == 0:  # the first, and then more and more seldom
-                log.warning("the spool waits", deliveries=self._spool.deliveries, error=error)
-
-    def _rest_queue(self, queue: _Queue) -> None:
-        now = self._monotonic()
-        if now >= queue.resume_at:
-            queue.failures += 1
-            queue.resume_at = now + _seconds(self._pause, queue.failures)
-            if queue.failures & (queue.failures - 1) == 0:
-                waiting = self._spool.waiting.get(queue.topic, 0)
-                log.warning(
-                    "a topic's deliveries wait", topic=queue.topic, waiting=waiting, error=self._error
-                )
-
-    def _rest(self) -> float | None:
-        """Seconds until something may be tried again; None while only an outcome changes that."""
-        now = self._monotonic()
-        times = [max(queue.resume_at, self._resume_at) - now for queue in self._queues.values()]
-        future = [seconds for seconds in times if seconds > 0]
-        if future:
-            return min(future)
-        return None if self._in_flight else 0.001
-
-
-def _seconds(pause: wait_base, failures: int) -> float:
-    """The pause after so many failures in a row, from tenacity's own strategy."""
-    state = RetryCallState(Retrying(), None, (), {})
-    state.attempt_number = failures
-    return pause(state)
