@@ -24,7 +24,8 @@ from connector.gateway.protocol import Intake as AnyIntake
 from connector.health import Check, Health
 from connector.interpreter import GATEWAY_YOUNG_OBJECTS, set_for_batches
 from connector.kafka import topics
-from connector.kafka.publisher import Observe, Publisher
+from connector.kafka.batches import Observe
+from connector.kafka.publisher import Publisher
 from connector.kafka.routes import Routes
 from connector.spool import layout
 from connector.spool.spool import Spool

@@ -6,7 +6,7 @@ What comes while a batch is under way makes up the next one: the slower Kafka is
 import functools
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -26,15 +26,15 @@ Done = Callable[[ConnectorError | None], None]
 class PendingDelivery:
     """One delivery's records on their way, and whom to call when Kafka has them.
 
-    ``left`` are its records that are not acknowledged, ``held`` those that still take memory here:
-    records of a delivery that timed out may be under way for longer.
+    ``held`` are its records that still take memory here: those of a delivery that timed out may be under
+    way for longer.
     """
 
-    __slots__ = ("concluded", "deadline", "done", "held", "left", "size")
+    __slots__ = ("concluded", "deadline", "done", "held", "size")
 
     def __init__(self, records: Sequence[Record], done: Done, deadline: float) -> None:
-        self.size = sum([record.size for record in records])
-        self.left = self.held = len(records)
+        self.size = records[0].size if len(records) == 1 else sum([record.size for record in records])
+        self.held = len(records)
         self.done = done
         self.deadline = deadline
         self.concluded = False
@@ -58,17 +58,7 @@ Entry = tuple[Record, PendingDelivery]
 class Lane:
     """The way to one partition."""
 
-    __slots__ = (
-        "alone",
-        "barred",
-        "batch",
-        "failures",
-        "partition",
-        "rests_until",
-        "topic",
-        "trouble",
-        "waiting",
-    )
+    __slots__ = ("alone", "batch", "failures", "partition", "rests_until", "topic", "trouble", "waiting")
 
     def __init__(self, topic: "Topic", partition: int) -> None:
         self.topic = topic
@@ -77,12 +67,15 @@ class Lane:
         self.batch: InFlightBatch | None = None
         # How many of the next records go in a batch each, because together they were too large.
         self.alone = 0
-        # The producer whose sequence has a gap here.
-        self.barred: AIOKafkaProducer | None = None
         # Why its records do not reach Kafka, for people.
         self.trouble: str | None = None
         self.failures = 0
         self.rests_until = 0.0
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Topic and partition, as Kafka names them."""
+        return (self.topic.name, self.partition)
 
     def load(
         self, producer: AIOKafkaProducer, forget: Callable[[PendingDelivery], None]
@@ -120,6 +113,19 @@ class Lane:
         self.rests_until = time.monotonic() + min(REST_SECONDS * 2**self.failures, LONGEST_REST_SECONDS)
         self.failures = min(self.failures + 1, 10)
 
+    def stands(self, now: float, ack_timeout: float) -> str | None:
+        """Why nothing goes over it, as far as is known at this moment (monotonic); None when it goes."""
+        if self.rests_until > now:
+            return self.trouble
+        if self.batch is not None and self.batch.since + ack_timeout < now:
+            return self.unacknowledged
+        return None
+
+    @property
+    def unacknowledged(self) -> str:
+        """What is wrong where a batch does not come back, for people."""
+        return f"Kafka does not acknowledge what it was sent for {self.topic.name}."
+
     def recover(self) -> bool:
         """Note that Kafka takes its records; whether it did not before."""
         self.failures, self.rests_until = 0, 0.0
@@ -147,17 +153,13 @@ class InFlightBatch:
 class Topic:
     """One topic: a lane for each partition, once Kafka has told how many there are."""
 
-    __slots__ = ("barred", "lanes", "missing", "name", "unplaced")
+    __slots__ = ("lanes", "missing", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.lanes: list[Lane] = []
-        # What waited when the topic vanished.
-        self.unplaced: deque[Entry] = deque()
         # That Kafka does not have it, for people.
         self.missing: str | None = None
-        # The producer that still holds batches of it from before it vanished.
-        self.barred: AIOKafkaProducer | None = None
 
     def lane_of(self, key: bytes) -> Lane:
         """The lane of the partition that every Kafka client chooses for a key."""
@@ -168,26 +170,12 @@ class Topic:
 
         Lanes that stay keep their batch: no partition ever has two under way with one producer.
         """
-        entries, self.unplaced = [*self.unplaced], deque()
+        entries: list[Entry] = []
         for lane in self.lanes:
             entries += lane.waiting
             lane.waiting.clear()
         self.lanes = self.lanes[:count] + [Lane(self, number) for number in range(len(self.lanes), count)]
-        for lane in self.lanes:
-            lane.barred = self.barred or lane.barred
         return entries
-
-    def troubles(self, now: float) -> Iterator[str]:
-        """Why records of it do not reach Kafka at this moment (monotonic)."""
-        if self.missing:
-            yield self.missing
-        yield from {lane.trouble for lane in self.lanes if lane.trouble and lane.rests_until > now}
-
-    def queues(self) -> Iterator[deque[Entry]]:
-        """Everything that waits."""
-        yield self.unplaced
-        for lane in self.lanes:
-            yield lane.waiting
 
 
 @functools.lru_cache(maxsize=32_768)  # the same entities come again and again, and this murmur2 is Python

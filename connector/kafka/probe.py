@@ -13,42 +13,41 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 
 class Probe:
-    """Asks every broker that a producer knows; one that is late is not asked again meanwhile."""
+    """Asks every broker that a producer knows, and asks again once that has come to an end."""
 
     def __init__(self) -> None:
-        self._asked: dict[Any, asyncio.Task[bool]] = {}
+        self._client: Any = None
+        self._asked: asyncio.Task[bool] | None = None
 
     async def answers(self, producer: AIOKafkaProducer, timeout_seconds: float) -> bool:
         """Whether any broker answers in time. What is late goes on, for the next call."""
-        client = producer.client
-        for broker in client.cluster.brokers():
-            asked = self._asked.get(broker.nodeId)
-            if asked is None or asked.done():
-                self._asked[broker.nodeId] = asyncio.create_task(_ask(client, broker.nodeId))
-        waiting = set(self._asked.values())
-        end = asyncio.get_running_loop().time() + timeout_seconds
-        while waiting:
-            left = end - asyncio.get_running_loop().time()
-            done, waiting = await asyncio.wait(
-                waiting, timeout=max(left, 0), return_when=asyncio.FIRST_COMPLETED
-            )
-            if any(one.result() for one in done):
-                return True
-            if not done:
-                break
-        self._asked = {node: task for node, task in self._asked.items() if not task.done()}
-        return False
+        if self._asked is None or self._asked.done() or self._client is not producer.client:
+            self.close()
+            self._client = producer.client
+            self._asked = asyncio.create_task(_any_answers(self._client))
+        done, _ = await asyncio.wait([self._asked], timeout=timeout_seconds)
+        return any(one.result() for one in done)
 
     def close(self) -> None:
         """Ask no more."""
-        for task in self._asked.values():
-            task.cancel()
+        if self._asked is not None:
+            self._asked.cancel()
 
 
-async def _ask(client: Any, node_id: Any) -> bool:
+async def _any_answers(client: Any) -> bool:
     """Whether a broker answers a request for the metadata of no topic: the least that it can be asked."""
+    asked = [
+        asyncio.ensure_future(client.send(broker.nodeId, MetadataRequest([])))
+        for broker in client.cluster.brokers()
+    ]
     try:
-        await client.send(node_id, MetadataRequest([]))
-    except (KafkaError, OSError, TimeoutError, asyncio.CancelledError):
+        for answer in asyncio.as_completed(asked):
+            try:
+                await answer
+            except (KafkaError, OSError, TimeoutError):
+                continue
+            return True
         return False
-    return True
+    finally:
+        for one in asked:
+            one.cancel()

@@ -14,7 +14,8 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from connector import config
 from connector.clocks import steady_nanoseconds
 from connector.errors import KafkaOutage, RecordRefused
-from connector.kafka import lanes
+from connector.kafka import batches as sending
+from connector.kafka import lanes, partitions
 from connector.kafka import publisher as publishing
 from connector.kafka.publisher import Publisher
 from connector.kafka.record import Record
@@ -100,13 +101,13 @@ def play(act: Callable[[Publisher, Puppet], Awaitable[None]], **options: Any) ->
         patient = {"gateway.ack_timeout_seconds": ACK_SECONDS}
         settings = config.load(ROOT / "config", ENVIRON, patient)
         publisher: Any = Publisher(settings, [TOPIC, OTHER], **options)
-        publisher._loop = asyncio.get_running_loop()
         puppet = Puppet()
         begin(publisher, puppet)
         await asyncio.wait_for(act(publisher, puppet), 10)
-        for handle in (publisher._timer, publisher._linger, publisher._refresh):
-            if handle is not None:
-                handle.cancel()
+        if publisher._timer is not None:
+            publisher._timer.cancel()
+        publisher._batches.close()
+        publisher._partitions.close()
 
     asyncio.run(both())
 
@@ -115,11 +116,11 @@ def begin(publisher: Any, puppet: Puppet) -> None:
     """Give the publisher a producer, as its keeper does; the former one ends."""
     keeper = publisher._keeper
     former, keeper.producer, keeper.trouble = keeper.producer, puppet, None
-    keeper._abandon = lambda producer, _grace: publisher._take_back(producer)
+    keeper._abandon = lambda producer, _grace: publisher._end_of(producer)
     keeper._broken.clear()
     publisher._start_with(puppet)
     if former is not None:
-        publisher._take_back(former)
+        publisher._end_of(former)
 
 
 def record(key: bytes = b"8684", size: int = 100, topic: str = TOPIC) -> Record:
@@ -149,7 +150,7 @@ def test_deliveries_that_come_together_are_one_batch_of_a_partition() -> None:
         answer(batches)
         await asyncio.gather(*tasks)
         assert publisher.troubles() == []
-        assert publisher._held_bytes == 0
+        assert publisher._batches.held_bytes == 0
 
     play(act)
 
@@ -172,7 +173,7 @@ def test_what_comes_meanwhile_waits_for_the_batch_before_it() -> None:
         early = taken(publisher)
         before = await puppet.sent()
         late = [taken(publisher) for _ in range(3)]
-        await asyncio.sleep(publishing.PATIENCE_SECONDS * 2)
+        await asyncio.sleep(sending.PATIENCE_SECONDS * 2)
         assert puppet.drain() == []
         answer(before)
         await early
@@ -230,11 +231,11 @@ def test_what_is_not_acknowledged_in_time_is_an_outage_and_its_ghost_is_held_unt
         # That partition is known not to answer, so nobody waits for it again.
         with pytest.raises(KafkaOutage, match="does not acknowledge"):
             publisher.submit([record()], lambda _error: None)
-        assert publisher._held_bytes > 0
+        assert publisher._batches.held_bytes > 0
         answer(batches)
         await asyncio.sleep(0.05)
         assert puppet.drain() == []  # nobody waits for the second
-        assert publisher._held_bytes == 0
+        assert publisher._batches.held_bytes == 0
         assert publisher.troubles() == []
 
     play(act)
@@ -268,7 +269,7 @@ def test_nothing_more_goes_to_a_partition_whose_sequence_has_a_gap(monkeypatch: 
         with pytest.raises(KafkaOutage):
             await failed
         waits = taken(publisher)
-        await asyncio.sleep(publishing.PATIENCE_SECONDS * 2)
+        await asyncio.sleep(sending.PATIENCE_SECONDS * 2)
         assert puppet.drain() == []
         following = Puppet()
         begin(publisher, following)
@@ -289,7 +290,7 @@ def test_what_a_former_producer_had_under_way_goes_out_with_the_next() -> None:
         await task
         answer(before)  # what the former one still makes of it has no effect
         await asyncio.sleep(0.01)
-        assert publisher._held_bytes == 0
+        assert publisher._batches.held_bytes == 0
 
     play(act)
 
@@ -324,14 +325,19 @@ def test_a_record_larger_than_its_topic_takes_is_refused_at_once() -> None:
 
 
 def test_a_missing_topic_is_named_and_keeps_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "MISSING_SECONDS", 0.01)
+    monkeypatch.setattr(partitions, "MISSING_SECONDS", 0.01)
 
     async def act(publisher: Publisher, puppet: Puppet) -> None:
-        stranded, waits = taken(publisher), taken(publisher)
+        stranded = taken(publisher)
         other = taken(publisher, record(topic=OTHER))
         batches = {batch.place[0]: batch for batch in await puppet.sent()}
+        waits = taken(publisher)
+        await asyncio.sleep(0)
         del puppet.partitions[TOPIC]
         await puppet.update()
+        for late in (stranded, waits):
+            with pytest.raises(KafkaOutage, match="connector topics"):  # the spool keeps them
+                await late
         begin(publisher, following := Puppet(**{TOPIC: 0}))
         [batch] = await following.sent()
         assert batch.place[0] == OTHER
@@ -343,9 +349,10 @@ def test_a_missing_topic_is_named_and_keeps_nobody_else(monkeypatch: pytest.Monk
         with pytest.raises(KafkaOutage, match="connector topics"):
             publisher.submit([record()], lambda _error: None)
         following.partitions[TOPIC] = 3
-        answer(await following.sent())  # found by itself
-        await asyncio.gather(stranded, waits)
-        assert publisher.troubles() == []
+        await until(lambda: publisher.troubles() == [])  # found by itself
+        again = taken(publisher)
+        answer(await following.sent())
+        await again
         answer([batches[TOPIC]])
 
     play(act)
@@ -373,7 +380,7 @@ def test_a_stuck_partition_is_given_up_while_others_are_acknowledged() -> None:
         answer(await following.sent())
         await other
         answer([left])
-        await until(lambda: publisher._held_bytes == 0)
+        await until(lambda: publisher._batches.held_bytes == 0)
 
     play(act)
 
@@ -399,7 +406,7 @@ def test_a_topic_that_vanished_since_it_was_loaded_is_never_asked_for() -> None:
     async def act(publisher: Any, puppet: Puppet) -> None:
         task = taken(publisher)
         await asyncio.sleep(0)
-        publisher._flush()  # its batch is handed over in the loop's next step
+        publisher._batches.flush()  # its batch is handed over in the loop's next step
         del puppet.partitions[TOPIC]
         puppet.update()
         with pytest.raises(KafkaOutage):
@@ -425,7 +432,7 @@ def test_a_topic_that_shrank_has_the_batches_of_its_lost_partitions_sent_again()
         await asyncio.gather(*tasks)
         answer(before)
         await asyncio.sleep(0.01)
-        assert publisher._held_bytes == 0
+        assert publisher._batches.held_bytes == 0
 
     play(act)
 
@@ -477,7 +484,7 @@ def test_a_batch_that_a_producer_has_forgotten_is_noticed_and_held_no_longer(
         with pytest.raises(KafkaOutage):
             await taken(publisher)
         await until(lambda: publisher._timer is None)
-        assert publisher._held_bytes == 0
+        assert publisher._batches.held_bytes == 0
 
     play(act)
 
