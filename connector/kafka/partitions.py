@@ -1,4 +1,4 @@
-"""The partitions of the publisher's topics, as aiokafka learns them; it asks again for one that is missing."""
+"""The partitions of the publisher's topics, as aiokafka learns them; it is asked again for a missing one."""
 
 import asyncio
 from collections.abc import Callable, Iterable

@@ -22,6 +22,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from connector.errors import ConnectorError, KafkaOutage, RecordRefused
 from connector.kafka import lanes
+from connector.kafka import partitions as partitioning
 from connector.kafka import publisher as publishing
 from connector.kafka.publisher import Publisher
 from connector.kafka.record import Record
@@ -382,7 +383,7 @@ def test_a_topic_that_was_never_created_is_named_and_found_by_itself(site: Site)
         ]
         assert publisher.trouble() is None
         # Twice the time after which it is asked for again.
-        await wait_for(lambda: load.sent > 2 * publishing.MISSING_SECONDS * load.rate, "time passes")
+        await wait_for(lambda: load.sent > 2 * partitioning.MISSING_SECONDS * load.rate, "time passes")
         assert "never" not in await asyncio.to_thread(site.topics)  # the broker would create it
         await asyncio.to_thread(site.create, "never")
         await running
