@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 from aiokafka.errors import MessageSizeTooLargeError, NotLeaderForPartitionError, OutOfOrderSequenceNumber
 from aiokafka.producer.message_accumulator import BatchBuilder
 
@@ -15,10 +16,11 @@ from connector import config
 from connector.clocks import steady_nanoseconds
 from connector.errors import KafkaOutage, RecordRefused
 from connector.kafka import batches as sending
-from connector.kafka import lanes, partitions
+from connector.kafka import lanes, partitions, producer
 from connector.kafka import publisher as publishing
 from connector.kafka.publisher import Publisher
 from connector.kafka.record import Record
+from connector.logs import Reports
 
 TOPIC, OTHER = "xtnd.orders", "xtnd.balances"
 ROOT = Path(__file__).parents[2]
@@ -534,6 +536,40 @@ def test_closing_sends_everything_that_waits() -> None:
         assert sent == [1, 1, 1, 1]
 
     play(act)
+
+
+def test_producers_that_break_for_one_reason_are_logged_once_and_then_in_growing_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A topic whose records are refused has the producer replaced four times a second."""
+    monkeypatch.setattr(producer, "PAUSE_SECONDS", 0.0)
+    now = [0.0]
+
+    async def act() -> None:
+        settings = config.load(ROOT / "config", ENVIRON, {})
+        made: asyncio.Queue[Any] = asyncio.Queue()
+        keeper: Any = producer.ProducerKeeper(settings, made.put_nowait, lambda _former: None)
+        keeper._reports = Reports(lambda: now[0])
+
+        async def build() -> Any:
+            return Puppet()
+
+        keeper._build = build
+        keeper._abandon = lambda _former, _grace: None
+        keeper.start()
+        reasons = ["orders refuses"] * 40 + ["offers refuses"] + ["orders refuses"] * 2
+        for number, reason in enumerate(reasons):
+            now[0] += 11 * (number == len(reasons) - 1)
+            keeper.replace(await made.get(), reason, at_once=False)
+        await made.get()
+        await keeper.close(1)
+
+    with structlog.testing.capture_logs() as logs:
+        asyncio.run(asyncio.wait_for(act(), 10))
+    replaced = [(one["reason"], one["suppressed"]) for one in logs if "replaced" in one["event"]]
+    assert replaced == [("orders refuses", None), ("offers refuses", None), ("orders refuses", 40)]
+    # The first, and one behind each line that says why the former was replaced.
+    assert sum(one["event"] == "kafka producer ready" for one in logs) == 4
 
 
 def test_a_bug_ends_the_process() -> None:
