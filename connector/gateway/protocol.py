@@ -92,8 +92,11 @@ class Connection(HttpConnection):
     @override
     def begin(self, head: Head) -> bool:
         """Find the hook, refuse what is neither a delivery nor an echo check, and answer the latter."""
-        path, query = path_and_query(head.target)
-        self._hook = self._gateway.hooks.get(path)
+        hooks, query = self._gateway.hooks, b""
+        self._hook = hooks.get(head.target)
+        if self._hook is None:
+            path, query = path_and_query(head.target)
+            self._hook = hooks.get(path)
         if self._hook is None:
             raise Problem(404, "There is no hook at this path; hooks are at /webhooks/<name>.", close=True)
         if head.method == b"POST":

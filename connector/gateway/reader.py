@@ -48,7 +48,8 @@ class RequestReader:
 
     def take_head(self) -> Head | None:
         """Return the next head once it is whole; raises ``Malformed`` or ``Problem``."""
-        self._skip_empty_lines()
+        if self._inbox.startswith(b"\r\n", self._at):
+            self._skip_empty_lines()
         inbox, at, cap = self._inbox, self._at, self._max_header_bytes
         if inbox[at : at + 2] in (b"", b"\r"):
             return None

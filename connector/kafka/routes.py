@@ -1,6 +1,5 @@
 """Families, topic names and entity keys: where an event goes. Pure."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,18 +64,18 @@ class Routes:
         if not route.key_paths:
             return None
         first = data if isinstance(data, dict) else events.row_objects(data)[0]
-        key = "|".join([self._key_part(first, path) for path in route.key_paths])
+        parts = []
+        for path in route.key_paths:
+            value = first.get(path[0]) if len(path) == 1 else events.value_at(first, path)
+            if not isinstance(value, str) or not value.strip():
+                value = self._unusual_key_part(".".join(path), value)
+            parts.append(value)
+        key = "|".join(parts)
         bytes_at_most = len(key) * 4
         if bytes_at_most > self.max_key_bytes < len(key.encode()):
             what = f"The entity key is longer than {self.max_key_bytes} bytes."
             raise Poison("key-too-long", f"{what} Raise gateway.max_key_bytes if it is real.")
         return key
-
-    def _key_part(self, row: Mapping[str, Any], path: tuple[str, ...]) -> str:
-        value = events.value_at(row, path)
-        if isinstance(value, str) and value.strip():
-            return value
-        return self._unusual_key_part(".".join(path), value)
 
     @staticmethod
     def _unusual_key_part(name: str, value: Any) -> str:
