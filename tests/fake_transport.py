@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from connector.errors import ConnectorError
-from connector.gateway.http import HttpConnection, Stage
+from connector.gateway.connection import Stage
+from connector.gateway.http import HttpConnection
 from connector.kafka.record import Record
 
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")

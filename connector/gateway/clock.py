@@ -119,13 +119,6 @@ class Clock:
         distance = abs(outside(offset, *self._broker))
         return distance <= LIMIT and distance < abs(outside(self._offset, *self._broker))
 
-    def _look(self) -> int:
-        """Look at the wall clock without issuing a time; returns its offset in nanoseconds."""
-        offset = self._wall() - self._steady()
-        if self._refused is not None or not -LIMIT <= offset - self._offset <= LIMIT:
-            self._judge(offset)
-        return offset
-
     # --- The broker's clock ---
 
     def observe(self, sent_at: int, acknowledged_at: int, broker_ms: int | None) -> None:
@@ -146,17 +139,12 @@ class Clock:
         self._measure()
 
     def _measure(self) -> None:
-        offset = self._look()
+        """Look at the wall clock without issuing a time, and at how far it is from the broker's."""
+        offset = self._wall() - self._steady()
+        if self._refused is not None or not -LIMIT <= offset - self._offset <= LIMIT:
+            self._judge(offset)
         if self._broker is not None:
             self._distance.set(outside(offset, *self._broker) / 1e9)
-
-    def distance(self) -> float | None:
-        """Seconds that this host's clock is ahead of the broker's, 0 when it may be equal.
-
-        None while no broker has told its time.
-        """
-        self._measure()
-        return self._distance.seconds
 
     def trouble(self) -> str | None:
         """What is wrong with the clock, for a person; None when nothing is. Also sets the metric."""

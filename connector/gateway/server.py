@@ -75,7 +75,8 @@ async def _run(config: Config) -> int:
         option="--port",
         reuse_port=settings.reuse_port,
     )
-    spool = _open_spool(config)
+    spool = Spool(Path(settings.spool_path), max_bytes=settings.spool_max_bytes)
+    spool.open()
     clock = Clock(Path(settings.spool_path).parent)
     publisher = make_publisher(config, observe=clock.observe)
     publisher.start()
@@ -141,21 +142,6 @@ async def serving(
         server.close()
         await limits.drain(min(settings.ack_timeout_seconds + 1, MAX_DRAIN_SECONDS))
         watch.cancel()
-
-
-def _open_spool(config: Config) -> Spool:
-    spool = Spool(Path(config.gateway.spool_path), max_bytes=config.gateway.spool_max_bytes)
-    found = spool.open()
-    if found.damaged:
-        log.error(
-            "the spool was damaged; what could be read was carried over",
-            kept_aside=str(found.kept_aside),
-            carried_over=found.waiting,
-            unreadable_at_least=found.damaged,
-        )
-    elif found.waiting:
-        log.info("deliveries wait in the spool", deliveries=found.waiting)
-    return spool
 
 
 def _health(config: Config, publisher: Publisher, intake: Intake, clock: Clock) -> tuple[Checks, Checks]:

@@ -22,7 +22,7 @@ from connector import metrics
 from connector.errors import SpoolOutage, StartupError
 from connector.spool import salvage
 from connector.spool.layout import connect
-from connector.spool.rows import Oldest, Part, Recovery, Refusal, Spooled, decode, encode
+from connector.spool.rows import Oldest, Part, Refusal, Spooled, decode, encode
 
 log = structlog.get_logger(__name__)
 
@@ -46,28 +46,25 @@ class SpoolFile:
 
     # --- Opening and closing ---
 
-    def open(self) -> Recovery:
+    def open(self) -> None:
         """Open and check the file; raises ``StartupError`` when it cannot be used."""
-        damaged, aside = 0, None
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             salvage.finish(self._path)
             try:
-                self._connect()
                 sound = self._connected.execute("PRAGMA quick_check").fetchone() == ("ok",)
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
                 sound = False
             if not sound:
-                damaged, aside = self._salvage()
+                self._salvage("it was found so at the start")
             self._retry_refused()
             self._count()
         except (sqlite3.Error, OSError) as error:
             self.close()
             cure = "Give each gateway a spool of its own, on a disk that it may write: gateway.spool_path."
             raise StartupError(f"The spool {self._path} cannot be used: {error}", cure) from error
-        return Recovery(self.waiting.total(), damaged, aside)
 
     def close(self) -> None:
         """Close the file; what is in it waits."""
@@ -75,14 +72,10 @@ class SpoolFile:
             self._connection.close()
             self._connection = None
 
-    def _connect(self) -> None:
-        self._connection = connect(self._path)
-
     @property
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connect()
-        assert self._connection is not None  # noqa: S101 - _connect sets it or raises
+            self._connection = connect(self._path)
         return self._connection
 
     @contextmanager
@@ -129,15 +122,8 @@ class SpoolFile:
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError as error:
-            unreadable, aside = self._salvage()
+            self._salvage(str(error))
             self._count()
-            log.error(
-                "the spool is damaged; what can be read was carried over",
-                error=str(error),
-                kept_aside=str(aside),
-                carried_over=self.waiting.total(),
-                unreadable_at_least=unreadable,
-            )
             return self._page(topic, after, rows, size)
 
     def _page(self, topic: str, after: int, rows: int, size: int) -> list[Spooled]:
@@ -237,8 +223,8 @@ class SpoolFile:
 
     # --- Recovery ---
 
-    def _salvage(self) -> tuple[int, Path]:
-        """Carry what can be read into a new file; returns how many rows could not, and the old file.
+    def _salvage(self, error: str) -> None:
+        """Carry what can be read into a new file, and keep the old one aside.
 
         The new file takes the old one's place in one step, once it is complete: a process that dies
         on the way starts from the old one again.
@@ -247,9 +233,15 @@ class SpoolFile:
         fresh = salvage.unfinished(self._path)
         with salvage.opened(self._path) as damaged, closing(connect(fresh)) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            unreadable = salvage.carry_over(damaged, connection, check=decode)
+            carried_over, unreadable = salvage.carry_over(damaged, connection, check=decode)
             connection.execute("COMMIT")
         aside = salvage.keep_aside(self._path, f"damaged-{int(self._clock())}")
         salvage.complete(self._path)
         metrics.spool_damaged.inc(unreadable)
-        return unreadable, aside
+        log.error(
+            "the spool is damaged; what can be read was carried over",
+            error=error,
+            kept_aside=str(aside),
+            carried_over=carried_over,
+            unreadable_at_least=unreadable,
+        )

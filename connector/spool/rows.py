@@ -2,8 +2,6 @@
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -46,15 +44,6 @@ class Oldest(NamedTuple):
     id: int
     topic: str
     stored_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Recovery:
-    """What opening the file found: rows that wait, and what could not be read."""
-
-    waiting: int
-    damaged: int
-    kept_aside: Path | None = None
 
 
 def parts_of(records: Sequence[Record]) -> list[Part]:

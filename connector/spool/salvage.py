@@ -35,12 +35,12 @@ def opened(damaged: Path) -> Iterator[sqlite3.Connection]:
             yield connection
 
 
-def carry_over(damaged: sqlite3.Connection, into: sqlite3.Connection, *, check: Check) -> int:
-    """Copy every row that reads, with its id, row by row; how many others there are at least.
+def carry_over(damaged: sqlite3.Connection, into: sqlite3.Connection, *, check: Check) -> tuple[int, int]:
+    """Copy every row that reads, with its id, row by row; how many, and how many others there are at least.
 
     A row whose checksum does not hold is not copied: it stays in the damaged file.
     """
-    unreadable = 0
+    carried_over = unreadable = 0
     for table, wanted in (("spool", SPOOL_COLUMNS), ("set_aside", ASIDE_COLUMNS)):
         try:
             there = {row[1] for row in damaged.execute(f"PRAGMA table_info({table})")}
@@ -58,9 +58,10 @@ def carry_over(damaged: sqlite3.Connection, into: sqlite3.Connection, *, check: 
                 if table == "spool":
                     check(row[2], row[3])
                 into.execute(insert, row)
+                carried_over += 1
             except (ValueError, TypeError, sqlite3.IntegrityError):
                 unreadable += 1
-    return unreadable
+    return carried_over, unreadable
 
 
 def _pad(file: Path) -> None:

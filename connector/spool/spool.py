@@ -19,7 +19,7 @@ from connector import metrics
 from connector.errors import SpoolOutage
 from connector.kafka.record import Record
 from connector.spool.file import SpoolFile
-from connector.spool.rows import Oldest, Part, Recovery, Refusal, Spooled, parts_of
+from connector.spool.rows import Oldest, Part, Refusal, Spooled, parts_of
 
 log = structlog.get_logger(__name__)
 
@@ -56,9 +56,11 @@ class Spool:
         self._trouble_at = 0.0
         self.filled = asyncio.Event()
 
-    def open(self) -> Recovery:
+    def open(self) -> None:
         """Open and check the file, blocking; raises ``StartupError`` when it cannot be used."""
-        return self._thread.submit(self._file.open).result()
+        self._thread.submit(self._file.open).result()
+        if self.deliveries:
+            log.info("deliveries wait in the spool", deliveries=self.deliveries)
 
     # --- What is known of it ---
 

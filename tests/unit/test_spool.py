@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -188,13 +189,15 @@ def test_a_torn_tail_costs_only_what_was_torn(tmp_path: Path) -> None:
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size - 50_000)
     spool = Spool(path, max_bytes=MIB)
-    recovery = spool.open()
-    assert recovery.damaged > 0
-    assert recovery.kept_aside is not None
-    assert recovery.kept_aside.exists()
-    assert recovery.waiting + recovery.damaged >= 400
+    before = metrics.spool_damaged._value.get()
+    with structlog.testing.capture_logs() as logs:
+        spool.open()
+    [report] = [one for one in logs if "damaged" in one["event"]]
+    assert Path(report["kept_aside"]).exists()
+    assert metrics.spool_damaged._value.get() - before == report["unreadable_at_least"] > 0
+    assert report["carried_over"] + report["unreadable_at_least"] >= 400
     found = asyncio.run(drain(spool))
-    assert recovery.waiting == len(found) > 300
+    assert report["carried_over"] == len(found) > 300
     assert all(one in [record(number, 1000) for number in range(400)] for one in found[:5])
 
 
@@ -399,10 +402,11 @@ def test_a_file_that_is_no_database_is_put_aside(tmp_path: Path) -> None:
     path = tmp_path / "spool.db"
     path.write_bytes(b"this is no database" * 1000)
     spool = Spool(path, max_bytes=MIB)
-    recovery = spool.open()
-    assert recovery.damaged == 1
-    assert recovery.kept_aside is not None
-    assert recovery.kept_aside.read_bytes().startswith(b"this is no database")
+    with structlog.testing.capture_logs() as logs:
+        spool.open()
+    [report] = [one for one in logs if "damaged" in one["event"]]
+    assert report["unreadable_at_least"] == 1
+    assert Path(report["kept_aside"]).read_bytes().startswith(b"this is no database")
     asyncio.run(spool.put([record(1)]))
 
 
