@@ -27,7 +27,7 @@ class Stage(Enum):
     END = auto()
 
 
-class BoundedConnection(asyncio.Protocol):
+class LimitedConnection(asyncio.Protocol):
     """One connection within the limits that all share; every request is answered once, at once or later."""
 
     def __init__(self, limits: Limits) -> None:

@@ -12,13 +12,13 @@ from abc import abstractmethod
 from typing_extensions import override
 
 from connector.gateway.chunks import TooLarge
-from connector.gateway.connection import BoundedConnection, Stage
+from connector.gateway.connection import LimitedConnection, Stage
 from connector.gateway.head import Head, Malformed
 from connector.gateway.limits import AHEAD_BYTES, LINGER_BYTES, Limits
 from connector.gateway.problems import CONTINUE, Problem
 
 
-class HttpConnection(BoundedConnection):
+class HttpConnection(LimitedConnection):
     """One connection. A subclass finds out what a request is for (``begin``) and serves it (``serve``).
 
     It answers every request once, by ``answer`` or ``refuse``, at once or later; either method may

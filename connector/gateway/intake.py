@@ -1,9 +1,8 @@
 """Where verified deliveries become safe: on Kafka, else in the spool.
 
 ``submit`` calls back when a 2xx may be answered. It tries Kafka unless Kafka is known not to take it,
-then the spool; within ``gateway.ack_timeout_seconds`` for each it succeeds or says why not. ``drain``
-carries the spool to Kafka. Order does not matter to the mirror, so new deliveries need not queue behind
-the spool.
+then the spool; within ``gateway.ack_timeout_seconds`` for each it succeeds or says why not. Order does
+not matter to the mirror, so new deliveries need not queue behind the spool.
 """
 
 import asyncio
@@ -11,18 +10,17 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
-from tenacity import wait_random_exponential
-from tenacity.wait import wait_base
-
 from connector.errors import ConnectorError, SpoolOutage
 from connector.kafka.lanes import Done
 from connector.kafka.record import Record
-from connector.spool import drain
 from connector.spool.spool import Spool
 
 
-class Kafka(drain.Kafka, Protocol):
+class Kafka(Protocol):
     """What the intake needs of the publisher."""
+
+    def trouble(self) -> str | None:
+        """What keeps every delivery from Kafka, or None."""
 
     def submit(self, records: Sequence[Record], done: Done) -> None:
         """Call ``done`` once, later, with None when Kafka has the records; may raise instead."""
@@ -31,21 +29,10 @@ class Kafka(drain.Kafka, Protocol):
 class Intake:
     """Kafka with the spool behind it."""
 
-    def __init__(
-        self,
-        kafka: Kafka,
-        spool: Spool,
-        *,
-        spool_timeout_seconds: float,
-        pause: wait_base | None = None,
-        route: drain.Route = drain.as_stored,
-    ) -> None:
-        """``route`` gives a record that was spooled the topic that it has today."""
+    def __init__(self, kafka: Kafka, spool: Spool, *, spool_timeout_seconds: float) -> None:
         self._kafka = kafka
         self._spool = spool
         self._spool_timeout = spool_timeout_seconds
-        pause = pause or wait_random_exponential(multiplier=0.1, max=5)
-        self._drain = drain.Drain(kafka, spool, pause, route=route)
         self._puts: set[asyncio.Task[None]] = set()
 
     def submit(self, records: Sequence[Record], done: Done) -> None:
@@ -87,22 +74,3 @@ class Intake:
         kafka = self._kafka.trouble()
         spool = self._spool.trouble()
         return f"Kafka: {kafka}; spool: {spool}" if kafka and spool else None
-
-    async def drain(self) -> None:
-        """Carry the spool to Kafka until cancelled."""
-        await self._drain.run()
-
-    def stuck(self) -> str | None:
-        """What of the spool needs a person, or None: it does not move, or something was set aside.
-
-        To be called every few seconds.
-        """
-        found = []
-        if stuck := self._drain.stuck():
-            found.append(stuck)
-        if rows := self._spool.set_aside_rows:
-            found.append(
-                f"{rows} rows of the spool can never go to Kafka as they are and were set aside; the log "
-                "says why. Those that Kafka refused are tried again at the gateway's next start."
-            )
-        return " ".join(found) or None

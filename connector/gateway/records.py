@@ -5,6 +5,7 @@ Pure: no clock, no I/O. Everything that makes a record takes a ``VerifiedBody``.
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from connector import events
@@ -149,19 +150,7 @@ class Translator:
 
     def parked_body(self, verified: VerifiedBody, received_at: int, poison: Poison) -> Record:
         """Make the dead letter of a body that is no delivery at all, or too much of one."""
-        context = {"received_at": events.iso(received_at)}
-        return self._dead_letter(
-            DeadLetter(
-                dead_letter_id=_dead_letter_id(verified.hook, verified.raw, poison.reason),
-                stage=STAGE,
-                reason=poison.reason,
-                error=poison.error,
-                hook=verified.hook,
-                parked_at=events.iso(received_at),
-                context=context,
-                payload=verified.raw,
-            )
-        )
+        return self._dead_letter(verified, received_at, poison, what=verified.raw, payload=verified.raw)
 
     def _parked_notification(
         self,
@@ -178,26 +167,36 @@ class Translator:
             "index": index,
             "attempt": delivery.attempt,
             "properties": delivery.properties,
-            "received_at": events.iso(received_at),
         }
-        return self._dead_letter(
-            DeadLetter(
-                dead_letter_id=_dead_letter_id(verified.hook, event_id.encode(), poison.reason),
-                stage=STAGE,
-                reason=poison.reason,
-                error=poison.error,
-                hook=verified.hook,
-                action=action,
-                event_id=event_id,
-                parked_at=events.iso(received_at),
-                context=context,
-                payload=delivery.notifications[index],
-            )
-        )
+        payload = delivery.notifications[index]
+        named: dict[str, Any] = {"action": action, "event_id": event_id, "context": context}
+        what = event_id.encode()
+        return self._dead_letter(verified, received_at, poison, what=what, payload=payload, **named)
 
-    def _dead_letter(self, letter: DeadLetter) -> Record:
-        headers = list(letter.headers())
-        topic = self._routes.dead_letter_topic
+    def _dead_letter(
+        self,
+        verified: VerifiedBody,
+        received_at: int,
+        poison: Poison,
+        *,
+        what: bytes,
+        payload: bytes,
+        context: Mapping[str, Any] = MappingProxyType({}),
+        **named: Any,
+    ) -> Record:
+        """Make a dead letter; ``what`` tells it from others, and is the same for each retry of it."""
+        letter = DeadLetter(
+            dead_letter_id=_dead_letter_id(verified.hook, what, poison.reason),
+            stage=STAGE,
+            reason=poison.reason,
+            error=poison.error,
+            hook=verified.hook,
+            parked_at=events.iso(received_at),
+            context={**context, "received_at": events.iso(received_at)},
+            payload=payload,
+            **named,
+        )
+        headers, topic = list(letter.headers()), self._routes.dead_letter_topic
         return Record(
             topic, letter.dead_letter_id.encode(), letter.payload, headers, letter.reason, parked=True
         )

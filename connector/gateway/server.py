@@ -28,6 +28,7 @@ from connector.kafka.batches import Observe
 from connector.kafka.publisher import Publisher
 from connector.kafka.routes import Routes
 from connector.spool import layout
+from connector.spool.drain import Drain
 from connector.spool.spool import Spool
 
 log = structlog.get_logger()
@@ -56,7 +57,6 @@ def run_gateway(config: Config) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code. Raises ``StartupError``."""
     _check_sizes(config)
     private_files.keep_new_files_private()
-    private_files.own_database(Path(config.gateway.spool_path), setting="gateway.spool_path")
     metrics.start_gateway(hooks=config.hooks, families=Routes(config).event_topics())
     metrics.show_build(sqlite=layout.SQLITE_VERSION)
     metrics.spool_limit.set(config.gateway.spool_max_bytes)
@@ -80,11 +80,10 @@ async def _run(config: Config) -> int:
     clock = Clock(Path(settings.spool_path).parent)
     publisher = make_publisher(config, observe=clock.observe)
     publisher.start()
-    intake = Intake(
-        publisher, spool, spool_timeout_seconds=settings.ack_timeout_seconds, route=Routes(config).rerouted
-    )
-    drainer = asyncio.create_task(intake.drain())
-    health = Health(*_health(config, publisher, intake, clock))
+    intake = Intake(publisher, spool, spool_timeout_seconds=settings.ack_timeout_seconds)
+    drain = Drain(publisher, spool, route=Routes(config).rerouted)
+    drainer = asyncio.create_task(drain.run())
+    health = Health(*_health(config, publisher, intake, drain, clock))
     admin_port = (settings.admin_host, settings.admin_port)
     # Who is told that the gateway is ready finds its port open, if only to wait behind it.
     listener.listen(BACKLOG)
@@ -144,7 +143,9 @@ async def serving(
         watch.cancel()
 
 
-def _health(config: Config, publisher: Publisher, intake: Intake, clock: Clock) -> tuple[Checks, Checks]:
+def _health(
+    config: Config, publisher: Publisher, intake: Intake, drain: Drain, clock: Clock
+) -> tuple[Checks, Checks]:
     """What makes the gateway unready, and what is only reported: it takes deliveries without Kafka."""
 
     async def taking() -> str | None:
@@ -158,7 +159,7 @@ def _health(config: Config, publisher: Publisher, intake: Intake, clock: Clock) 
         return None if answers else f"Kafka at {config.kafka.bootstrap_servers} does not answer"
 
     async def spool() -> str | None:
-        return intake.stuck()
+        return drain.trouble()
 
     async def clocks() -> str | None:
         return clock.trouble()

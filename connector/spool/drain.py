@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
-from tenacity import RetryCallState, Retrying
+from tenacity import RetryCallState, Retrying, wait_random_exponential
 from tenacity.wait import wait_base
 
 from connector import metrics
@@ -65,8 +65,8 @@ class Drain:
         self,
         kafka: Kafka,
         spool: Spool,
-        pause: wait_base,
         *,
+        pause: wait_base | None = None,
         route: Route = as_stored,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -76,7 +76,7 @@ class Drain:
         self._rerouted: set[tuple[str, str]] = set()
         self._aside_reports = Reports(monotonic)
         self._spool = spool
-        self._pause = pause
+        self._pause = pause or wait_random_exponential(multiplier=0.1, max=5)
         self._monotonic = monotonic
         self._topics: dict[str, asyncio.Task[None]] = {}
         # Held by the topic whose turn it is to find out whether Kafka is back.
@@ -95,6 +95,19 @@ class Drain:
                         self._topics[topic] = group.create_task(self._carry(topic))
                 self._spool.filled.clear()
                 await self._spool.filled.wait()
+
+    def trouble(self) -> str | None:
+        """What of the spool needs a person, or None: it does not move, or something was set aside.
+
+        To be called every few seconds.
+        """
+        found = [self.stuck()]
+        if rows := self._spool.set_aside_rows:
+            found.append(
+                f"{rows} rows of the spool can never go to Kafka as they are and were set aside; the log "
+                "says why. Those that Kafka refused are tried again at the gateway's next start."
+            )
+        return " ".join(filter(None, found)) or None
 
     def stuck(self) -> str | None:
         """Say why the oldest row has not moved for ``STUCK_SECONDS``, or None.

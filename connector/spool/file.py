@@ -18,7 +18,7 @@ from pathlib import Path
 
 import structlog
 
-from connector import metrics
+from connector import metrics, private_files
 from connector.errors import SpoolOutage, StartupError
 from connector.spool import salvage
 from connector.spool.layout import connect
@@ -49,7 +49,7 @@ class SpoolFile:
     def open(self) -> None:
         """Open and check the file; raises ``StartupError`` when it cannot be used."""
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_files.own_database(self._path, setting="gateway.spool_path")
             salvage.finish(self._path)
             try:
                 sound = self._connected.execute("PRAGMA quick_check").fetchone() == ("ok",)

@@ -6,7 +6,6 @@ opened; a newer one is refused.
 
 import os
 import sqlite3
-from contextlib import suppress
 from pathlib import Path
 
 from connector.errors import StartupError
@@ -41,7 +40,8 @@ SQLITE_VERSION = sqlite3.sqlite_version
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open a file, alone, in this version's layout; raises ``StartupError`` for a newer one."""
-    _make_private(path)
+    # SQLite gives ``-wal`` and ``-shm`` the file's mode.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     connection = sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         for pragma in PRAGMAS:
@@ -71,11 +71,3 @@ def _bring_over(connection: sqlite3.Connection, path: Path) -> None:
     for statement in SCHEMA.split(";"):
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {LAYOUT}")
-
-
-def _make_private(path: Path) -> None:
-    """Make the file for this user only; SQLite gives ``-wal`` and ``-shm`` the file's mode."""
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    for suffix in ("", "-wal", "-shm"):
-        with suppress(FileNotFoundError, PermissionError):
-            path.with_name(path.name + suffix).chmod(0o600)

@@ -97,7 +97,7 @@ def draining(
     async def whole() -> Any:
         spool = Spool(tmp_path / "spool.db", max_bytes=256 * MIB)
         spool.open()
-        drain = Drain(broker, spool, wait_none(), **({"monotonic": monotonic} if monotonic else {}))
+        drain = Drain(broker, spool, pause=wait_none(), **({"monotonic": monotonic} if monotonic else {}))
         for records in deliveries:
             await spool.put(records)
         running = asyncio.create_task(drain.run())
@@ -324,19 +324,20 @@ def test_a_spool_that_moves_is_not_stuck_however_old_it_is(tmp_path: Path) -> No
     draining(tmp_path, broker, [], act, monotonic=lambda: now)
 
 
-def test_what_was_set_aside_is_told_by_the_intake(tmp_path: Path) -> None:
+def test_what_was_set_aside_is_reported(tmp_path: Path) -> None:
     async def act() -> None:
         broker = Broker(fails("bad", error=RecordRefused))
         spool = Spool(tmp_path / "spool.db", max_bytes=MIB)
         spool.open()
-        intake = Intake(broker, spool, spool_timeout_seconds=2, pause=wait_none())
-        assert intake.stuck() is None
+        intake = Intake(broker, spool, spool_timeout_seconds=2)
+        drain = Drain(broker, spool, pause=wait_none())
+        assert drain.trouble() is None
         kept: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         intake.submit([record("good"), record("bad")], kept.set_result)
         assert await kept is None
-        drainer = asyncio.create_task(intake.drain())
+        drainer = asyncio.create_task(drain.run())
         await until(lambda: spool.set_aside_rows == 1)
-        assert "1 rows of the spool can never go" in (intake.stuck() or "")
+        assert "1 rows of the spool can never go" in (drain.trouble() or "")
         assert broker.landed[b"good"] >= 1
         drainer.cancel()
         await asyncio.gather(drainer, return_exceptions=True)

@@ -11,6 +11,7 @@ from connector.errors import KafkaOutage, Outage, SpoolOutage
 from connector.gateway.intake import Intake
 from connector.kafka.lanes import Done
 from connector.kafka.record import Record
+from connector.spool.drain import Drain
 from connector.spool.spool import Spool
 
 DEADLINE = 5.0
@@ -51,7 +52,11 @@ class Broker:
 def intake(tmp_path: Path, broker: Broker, max_bytes: int = 1_000_000) -> tuple[Intake, Spool]:
     spool = Spool(tmp_path / "spool.db", max_bytes=max_bytes)
     spool.open()
-    return Intake(broker, spool, spool_timeout_seconds=2, pause=wait_none()), spool
+    return Intake(broker, spool, spool_timeout_seconds=2), spool
+
+
+def draining(broker: Broker, spool: Spool) -> "asyncio.Task[None]":
+    return asyncio.create_task(Drain(broker, spool, pause=wait_none()).run())
 
 
 async def accepted(door: Intake, given: Sequence[Record]) -> None:
@@ -93,7 +98,7 @@ def test_the_spool_takes_what_kafka_refuses_and_drains_it_in_order(tmp_path: Pat
         for number in range(450):
             await accepted(door, records(number))
         assert spool.deliveries == 450
-        drainer = asyncio.create_task(door.drain())
+        drainer = draining(broker, spool)
         broker.up = True
         await eventually(broker, 450)
         assert [int(value) for value in broker.landed] == list(range(450))
@@ -133,7 +138,7 @@ def test_a_disk_that_does_not_answer_is_an_outage_in_time(tmp_path: Path) -> Non
             await stuck
 
         spool.put = never  # type: ignore[method-assign]
-        door = Intake(broker, spool, spool_timeout_seconds=0.01, pause=wait_none())
+        door = Intake(broker, spool, spool_timeout_seconds=0.01)
         with pytest.raises(Outage, match="disk"):
             await accepted(door, records(1))
 
@@ -158,7 +163,7 @@ def test_draining_forgets_only_what_kafka_has(tmp_path: Path) -> None:
             await real(wanted)
 
         broker.publish = picky  # type: ignore[method-assign]
-        drainer = asyncio.create_task(door.drain())
+        drainer = draining(broker, spool)
         await eventually(broker, 10)
         assert sorted(broker.landed) == [b"%d" % number for number in range(10)]
         drainer.cancel()
@@ -175,8 +180,8 @@ def test_what_waited_in_the_spool_at_the_start_is_drained(tmp_path: Path) -> Non
 
     async def after() -> None:
         broker = Broker()
-        door, _ = intake(tmp_path, broker)
-        drainer = asyncio.create_task(door.drain())
+        _, spool = intake(tmp_path, broker)
+        drainer = draining(broker, spool)
         await eventually(broker, 1)
         drainer.cancel()
 
