@@ -8,22 +8,11 @@ not matter to the mirror, so new deliveries need not queue behind the spool.
 import asyncio
 from collections.abc import Sequence
 from functools import partial
-from typing import Protocol
 
 from connector.errors import ConnectorError, SpoolOutage
-from connector.kafka.lanes import Done
+from connector.kafka.lanes import Done, Kafka
 from connector.kafka.record import Record
 from connector.spool.spool import Spool
-
-
-class Kafka(Protocol):
-    """What the intake needs of the publisher."""
-
-    def trouble(self) -> str | None:
-        """What keeps every delivery from Kafka, or None."""
-
-    def submit(self, records: Sequence[Record], done: Done) -> None:
-        """Call ``done`` once, later, with None when Kafka has the records; may raise instead."""
 
 
 class Intake:

@@ -27,6 +27,7 @@ from connector.gateway.limits import Limits
 from connector.gateway.problems import Problem, accepted, answer
 from connector.gateway.records import STAGE, Translator
 from connector.gateway.signature import Keys, SignatureRefused, VerifiedBody
+from connector.kafka.lanes import Done
 from connector.kafka.record import Record
 
 log = structlog.get_logger(__name__)
@@ -45,7 +46,7 @@ TOO_MUCH = "Too many deliveries wait for Kafka already. Send it again later."
 class Intake(Protocol):
     """Where verified records go."""
 
-    def submit(self, records: Sequence[Record], done: Callable[[ConnectorError | None], None]) -> None:
+    def submit(self, records: Sequence[Record], done: Done) -> None:
         """Call ``done`` once, later, when the records are safe or with why they are not.
 
         May raise ``ConnectorError`` instead.

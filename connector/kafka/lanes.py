@@ -7,7 +7,7 @@ import functools
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
@@ -21,6 +21,19 @@ REST_SECONDS = 5.0
 LONGEST_REST_SECONDS = 60.0
 
 Done = Callable[[ConnectorError | None], None]
+
+
+class Kafka(Protocol):
+    """What those who have deliveries need of the publisher."""
+
+    def trouble(self) -> str | None:
+        """What keeps every delivery from Kafka, or None."""
+
+    def submit(self, records: Sequence[Record], done: Done) -> None:
+        """Call ``done`` once, later, with None when Kafka has the records; may raise instead."""
+
+    async def publish(self, records: Sequence[Record]) -> None:
+        """Return when Kafka has the records; raises ``KafkaOutage`` or ``RecordRefused``."""
 
 
 class PendingDelivery:

@@ -121,10 +121,10 @@ class Publisher:
             raise KafkaOutage("Too much already waits for Kafka.")
         if self._keeper.producer is None:
             raise KafkaOutage(self._keeper.trouble)
-        lanes = [self._open_lane(record, now) for record in records]
+        placed = [(self._open_lane(record, now), record) for record in records]
         batches.held_bytes += delivery.size
         self._pending.append(delivery)
-        for lane, record in zip(lanes, records, strict=True):
+        for lane, record in placed:
             batches.enqueue(lane, record, delivery)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._ack_timeout, self._expire)

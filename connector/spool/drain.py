@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import Protocol
 
 import structlog
 from tenacity import RetryCallState, Retrying, wait_random_exponential
@@ -24,6 +23,7 @@ from tenacity.wait import wait_base
 
 from connector import metrics
 from connector.errors import KafkaOutage, Outage, RecordRefused
+from connector.kafka.lanes import Kafka
 from connector.kafka.record import Record
 from connector.logs import Reports
 from connector.spool.rows import Refusal, Spooled, portions
@@ -37,16 +37,6 @@ TRIAL_ROWS = 8
 # What the pages of all topics may hold in memory; a single row may be larger.
 WINDOW_BYTES = 4_194_304
 STUCK_SECONDS = 60.0
-
-
-class Kafka(Protocol):
-    """What the drain needs of the publisher."""
-
-    def trouble(self) -> str | None:
-        """What keeps every delivery from Kafka, or None."""
-
-    async def publish(self, records: Sequence[Record]) -> None:
-        """Return when Kafka has the records; raises ``KafkaOutage`` or ``RecordRefused``."""
 
 
 Route = Callable[[Record], Record]
