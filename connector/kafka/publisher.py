@@ -123,6 +123,8 @@ class Publisher:
             raise KafkaOutage(self._keeper.trouble)
         placed = [(self._open_lane(record, now), record) for record in records]
         batches.held_bytes += delivery.size
+        while self._pending and self._pending[0].concluded:
+            self._pending.popleft()
         self._pending.append(delivery)
         for lane, record in placed:
             batches.enqueue(lane, record, delivery)
