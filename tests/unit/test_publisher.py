@@ -508,6 +508,17 @@ def test_more_than_the_bound_is_not_held_but_a_lone_delivery_of_any_size(
     play(act)
 
 
+def test_answered_deliveries_are_not_kept_until_their_deadline() -> None:
+    async def act(publisher: Any, puppet: Puppet) -> None:
+        for _ in range(20):
+            task = taken(publisher)
+            answer(await puppet.sent())
+            await task
+        assert len(publisher._pending) == 1
+
+    play(act)
+
+
 def test_each_acknowledgement_tells_the_brokers_time() -> None:
     observed: list[tuple[int, int, int]] = []
 
