@@ -21,7 +21,8 @@ def statements(config: Config, mapping: Mapping, dialect: str) -> Iterator[tuple
 def _movements(config: Config, view: View, mapping: Mapping, dialect: str) -> str:
     history = mapping.table(view.movements_of)
     *key, source = (column.name for column in history.key)
-    columns = ", ".join(quoted(name) for name in (*key, *(column.name for column in history.columns)))
+    names = [*key, *(column.name for column in history.columns)]
+    columns = ", ".join(map(quoted, names))
     value = quoted(view.value)
     instant = next(
         name
@@ -31,11 +32,12 @@ def _movements(config: Config, view: View, mapping: Mapping, dialect: str) -> st
     order = ", ".join((quoted(instant), *_event_order(dialect)))
     window = f"PARTITION BY {', '.join(map(quoted, view.per))} ORDER BY {order}"
     previous = f"LAG({value}) OVER ({window})"
-    return (
-        f"SELECT {columns}, previous_quantity, {_difference(value, 'previous_quantity', dialect)} AS delta, "
-        f"{quoted(source)} "
-        f"FROM (SELECT *, {previous} AS previous_quantity FROM {quoted(history.name)}) AS history"
-    )
+    moved = f"(SELECT *, {previous} AS previous_quantity FROM {quoted(history.name)}) AS history"
+    delta = f"({value} - previous_quantity)"
+    if dialect == "sqlite":
+        moved = f"(SELECT *, {_millionths(value, 'previous_quantity')} AS millionths FROM {moved}) AS moved"
+        delta = _SQLITE_DELTA
+    return f"SELECT {columns}, previous_quantity, {delta} AS delta, {quoted(source)} FROM {moved}"
 
 
 def _event_order(dialect: str) -> Iterator[str]:
@@ -51,32 +53,38 @@ def _event_order(dialect: str) -> Iterator[str]:
     yield "row_index"
 
 
-def _difference(value: str, previous: str, dialect: str) -> str:
-    """``value - previous``, exact on both databases.
+# An INTEGER where the difference is whole and fits, else a REAL.
+_SQLITE_DELTA = (
+    "CASE WHEN typeof(millionths) = 'integer' AND millionths % 1000000 = 0 "
+    "THEN millionths / 1000000 ELSE millionths / 1000000.0 END"
+)
+_PART_DIGITS = 15
+# A number of 60 digits before the point and six after it.
+_PARTS = 5
 
-    SQLite holds a fraction as decimal text and would subtract binary floats, so there the
-    difference is taken in whole millionths, which is exact up to nine million million.
+
+def _millionths(value: str, previous: str) -> str:
+    """SQLite's ``value - previous`` in millionths: exact where it fits into INTEGER, else REAL.
+
+    A fraction is stored as decimal text, and to subtract two binary floats would leave few digits where
+    they are nearly equal. So both are cut into parts of 15 digits, and the differences of the parts, which
+    are exact, are added from the greatest on. SQLite goes over to REAL by itself when INTEGER ends; what
+    is added from there on is below the last digits, so that 15 remain right.
     """
-    if dialect == "postgresql":
-        return f"({value} - {previous})"
-    millionths = f"({_millionths(value)} - {_millionths(previous)})"
-    fraction = f"rtrim(substr('000000' || (abs({millionths}) % 1000000), -6), '0')"
-    sign = f"CASE WHEN {millionths} < 0 THEN '-' ELSE '' END"
-    return (
-        f"CASE WHEN typeof({value}) = 'integer' AND typeof({previous}) = 'integer' "
-        f"THEN {value} - {previous} "
-        f"WHEN {millionths} % 1000000 = 0 THEN {millionths} / 1000000 "
-        f"ELSE {sign} || (abs({millionths}) / 1000000) || '.' || {fraction} END"
-    )
+    total = "0"
+    for part in range(_PARTS):
+        total = f"({total} * {10**_PART_DIGITS} + ({_part(value, part)} - {_part(previous, part)}))"
+    return total
 
 
-def _millionths(value: str) -> str:
-    text = f"CAST({value} AS TEXT)"
+def _part(number: str, part: int) -> str:
+    text = f"ltrim(CAST({number} AS TEXT), '-')"
     point = f"instr({text} || '.', '.')"
-    whole = f"CAST(ltrim(substr({text}, 1, {point} - 1), '-') AS INTEGER)"
-    part = f"CAST(substr(substr({text}, {point} + 1) || '000000', 1, 6) AS INTEGER)"
-    sign = f"CASE WHEN substr({text}, 1, 1) = '-' THEN -1 ELSE 1 END"
-    return f"(({sign}) * ({whole} * 1000000 + {part}))"
+    digits = f"substr({text}, 1, {point} - 1) || substr(substr({text}, {point} + 1) || '000000', 1, 6)"
+    width = _PARTS * _PART_DIGITS
+    padded = f"substr('{'0' * width}' || {digits}, -{width})"
+    sign = f"CASE WHEN substr({number}, 1, 1) = '-' THEN -1 ELSE 1 END"
+    return f"(CAST(substr({padded}, {1 + part * _PART_DIGITS}, {_PART_DIGITS}) AS INTEGER) * ({sign}))"
 
 
 def _status(config: Config, dialect: str) -> str:
