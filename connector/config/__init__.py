@@ -29,6 +29,7 @@ from connector.config.models import (
     Topics,
     View,
     Worker,
+    constant_type,
 )
 from connector.config.source import Document, Location
 from connector.errors import ConfigError, Finding
@@ -48,6 +49,7 @@ __all__ = [
     "Topics",
     "View",
     "Worker",
+    "constant_type",
     "load",
     "parse",
 ]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import urlsplit
 
-from connector.config.models import Column, Config, KeyColumn, Source, Table
+from connector.config.models import Column, Config, KeyColumn, Source, Table, constant_type
 from connector.config.source import Location
 from connector.errors import Finding
 
@@ -20,6 +20,7 @@ VERSION_SUFFIX = "__version"
 # PostgreSQL's names have at most 63 bytes, and a column's version column is named after it.
 MAX_COLUMN_NAME = 63 - len(VERSION_SUFFIX)
 MAX_CONSTANT_TEXT = 250
+CONSTANTS = {"text": "text", "numeric": "numbers", "boolean": "true or false"}
 DATABASE = re.compile(r"(?:sqlite|postgres|postgresql)(?:\+[a-z0-9_]+)?://")
 # The family of an action that no family claims.
 UNROUTED = "unrouted"
@@ -192,8 +193,12 @@ def _constants(at: Location, source: Source) -> Iterator[Located]:
             yield _finding(at, what, "Shorten it.")
         if isinstance(source, KeyColumn) and isinstance(constant, str) and not constant.strip():
             yield _finding(at, "the key is empty", "A key identifies something.")
-    if isinstance(source, Column) and source.type is None and len({type(one) for one in constants}) > 1:
-        yield _finding(at, "the values are text and numbers mixed", "Put the numbers in quotes.")
+        if isinstance(source, KeyColumn) and isinstance(constant, bool):
+            yield _finding(at, f"a key is text, and {str(constant).lower()} is not", "Put it in quotes.")
+    types = {constant_type(constant) for constant in constants}
+    if isinstance(source, Column) and source.type is None and len(types) > 1:
+        said = " and ".join(name for type_, name in CONSTANTS.items() if type_ in types)
+        yield _finding(at, f"the values are {said} mixed", "Put all in quotes.")
 
 
 def _column(at: Location, table: Table, column: Column) -> Iterator[Located]:
@@ -210,10 +215,12 @@ def _column(at: Location, table: Table, column: Column) -> Iterator[Located]:
     if column.rule != "count" and column.type == "integer":
         yield _finding(at, "only a count is an integer", "Write type: numeric.")
     if column.path is not None and column.type is None:
-        yield _finding(at, "a value from a path needs a type", "Give type: text, numeric or timestamp.")
+        yield _finding(
+            at, "a value from a path needs a type", "Give type: text, numeric, timestamp or boolean."
+        )
     constants = [*(column.by_action or {}).values(), *([] if column.constant is None else [column.constant])]
     for constant in constants:
-        wanted = "numeric" if isinstance(constant, int) else "text"
+        wanted = constant_type(constant)
         if (column.type or wanted) != wanted:
             yield _finding(at, f"{constant!r} is {wanted}, not {column.type}", f"Write type: {wanted}.")
 

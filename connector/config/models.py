@@ -6,8 +6,9 @@ Option names are nouns with their unit (``_seconds``, ``_bytes``, ``_hours``).
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
+from connector.config import paths
 from connector.errors import Finding
 
 # Names of tables and columns: what both databases take without quoting.
@@ -15,22 +16,29 @@ NamePattern = r"^[a-z][a-z0-9_]{0,58}$"
 Name = Annotated[str, Field(pattern=NamePattern)]
 TopicPart = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 HookName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
-# A dotted way into a notification's Details, as in ``Order.Row.Position``.
-Path = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
+# A dotted way into a notification's Details, as in ``Order.Row.Position`` (``paths``).
+Path = Annotated[str, AfterValidator(paths.checked)]
 # One path, several of which the first that carries a value is taken, or one of these per action.
 Paths = Path | tuple[Path, ...]
 PathChoice = Paths | dict[str, Paths]
 Port = Annotated[int, Field(ge=1, le=65535)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
 Seconds = Annotated[float, Field(gt=0, le=1e9)]
-Scalar = str | int
+Scalar = bool | int | str
 
 # What the publisher may hold: more of one delivery could not go out together.
 MOST_EXPANDED_BYTES = 67_108_864
 
 EventField = Literal["occurred_at", "event_id", "action", "hook"]
 Rule = Literal["latest", "earliest", "count", "min", "max"]
-ColumnType = Literal["text", "numeric", "timestamp", "integer"]
+ColumnType = Literal["text", "numeric", "timestamp", "boolean", "integer"]
+
+
+def constant_type(constant: Scalar) -> ColumnType:
+    """The type of column that a constant is written for."""
+    if isinstance(constant, bool):
+        return "boolean"
+    return "numeric" if isinstance(constant, int) else "text"
 
 
 class Model(BaseModel):

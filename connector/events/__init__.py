@@ -13,6 +13,7 @@ from connector.events.delivery import (
 )
 from connector.events.event import (
     CONTENT_TYPE,
+    MAX_DEPTH,
     TYPE_PREFIX,
     UNROUTED,
     CloudEvent,
@@ -56,6 +57,7 @@ __all__ = [
     "JSON_ERRORS",
     "LATEST",
     "MAX_ATTEMPT",
+    "MAX_DEPTH",
     "MAX_DIGITS",
     "MAX_EXPONENT",
     "MAX_INDEX",

@@ -19,7 +19,6 @@ from connector.events.values import (
     hide_surrogates,
     read_json,
     refuse_nul,
-    row_objects,
     shown,
 )
 
@@ -205,7 +204,7 @@ _short_properties = lru_cache(maxsize=1024)(_checked_properties)
 
 
 def parse_notification(raw: bytes, *, max_depth: int | None = 32) -> Notification:
-    """Read one entry of ``Notifications``.
+    """Read one entry of ``Notifications``; what kind Details are, its route says (``kafka/routes.py``).
 
     ``max_depth`` counts the levels around it too; None for one that is known to be shallow. Raises
     ``Poison`` when its kind is wrong, when it nests too deep, or when a value in it could not be kept.
@@ -222,8 +221,6 @@ def parse_notification(raw: bytes, *, max_depth: int | None = 32) -> Notificatio
     if not action.strip():
         raise Poison("no-action", "The notification has no Action; it must be text.")
     data = read_json("Details", details)
-    if not row_objects(data):
-        raise Poison("details-kind", "Details must be an object or an array of objects.")
     return Notification(action=action, details=compact(details), data=data)
 
 

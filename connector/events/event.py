@@ -8,11 +8,15 @@ import msgspec
 from connector.errors import Poison
 from connector.events.delivery import DELIVERY_ID, MAX_ATTEMPT, MAX_INDEX
 from connector.events.instants import MAX_INSTANT, from_iso, iso
+from connector.events.structure import nests_deeper
 from connector.events.values import JSON_ERRORS
 
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json; charset=UTF-8")
 TYPE_PREFIX = "com.extendcommerce.xtnd."
 UNROUTED = "unrouted"
+# Levels that Details may nest, from wherever they come: more than any gateway lets pass, and few enough for
+# the JSON of every database and every reader.
+MAX_DEPTH = 200
 
 # (event_id, source): an event that another hook received is another event (mirror.md, part 1).
 Identity = tuple[str, str]
@@ -144,6 +148,9 @@ def decode(value: bytes | None) -> Event:
     try:
         cloud = _cloud_event.decode(value)
         _any_json.decode(cloud.properties)
+        for text in (cloud.properties.encode(), bytes(cloud.data)):
+            if nests_deeper(text, MAX_DEPTH):
+                raise ValueError(f"it nests more than {MAX_DEPTH} levels deep")
         bytes(cloud.data).decode()  # msgspec checks the grammar of a Raw, not its UTF-8
         received_at = from_iso(cloud.receivedat)
         event = Event(

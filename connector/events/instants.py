@@ -1,5 +1,6 @@
 """Instants as integers: microseconds since 1970-01-01 UTC."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -30,12 +31,33 @@ EARLIEST = microseconds(datetime.min.replace(tzinfo=UTC))
 LATEST = microseconds(datetime.max.replace(tzinfo=UTC))
 
 
+# RFC 3339, part 5.6: what it leaves open is read (lower case, a blank for the T, any number of decimals).
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-9]{2}:(?P<seconds>[0-9]{2})"
+    r"(?:\.[0-9]+)?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
+_LEAP = "60"
+_DAY_SECONDS = 86_400
+_SECOND = 1_000_000
+
+
 def from_iso(text: str) -> int:
-    """ISO-8601 text with an offset as microseconds since the epoch; ``ValueError`` otherwise."""
-    instant = datetime.fromisoformat(text)
-    if instant.tzinfo is None:
-        raise ValueError(f"{text!r} has no offset from UTC")
-    since = microseconds(instant)
+    """RFC 3339 text as microseconds since the epoch, decimals beyond the sixth cut off.
+
+    A leap second is the first second of the next day, as it is for databases. Raises ``ValueError``
+    for all else.
+    """
+    found = _RFC3339.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no RFC 3339 instant")
+    leaps = found["seconds"] == _LEAP
+    if leaps:
+        text = f"{text[:17]}59{text[19:]}"
+    since = microseconds(datetime.fromisoformat(text.upper()))
+    if leaps:
+        since += _SECOND
+        if since // _SECOND % _DAY_SECONDS:
+            raise ValueError(f"{text!r} is no moment of a leap second")
     if not EARLIEST <= since <= LATEST:
         raise ValueError(f"{text!r} is outside of the years 1 to 9999 in UTC")
     return since

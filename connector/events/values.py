@@ -52,6 +52,7 @@ _LONE_SURROGATE = re.compile(
 # Bytes that UTF-8 never holds stand for backslashes while the structure around them is read.
 _HIDDEN = bytes.maketrans(b"\xfe\xff", b"\\\\")
 _SHOWN_PATH = 120
+_KINDS = {str: "text", list: "an array", bool: "true or false"}
 _NO_NUMBER = object()
 
 
@@ -179,10 +180,16 @@ def row_objects(data: Any) -> list[dict[str, Any]]:
 
 
 def value_at(row: Any, path: Sequence[str]) -> Any:
-    """The value at a path of keys, or None where the path ends early."""
-    for key in path:
-        if not isinstance(row, dict):
+    """The value at a path of keys below an object; None where a key is missing or null on the way.
+
+    Raises ``Poison`` where anything but an object stands on the way.
+    """
+    for passed, key in enumerate(path):
+        if row is None:
             return None
+        if not isinstance(row, dict):
+            way = ".".join(path[:passed])
+            raise Poison("details-kind", f"{way} is {_KINDS.get(type(row), 'a number')}, not an object.")
         row = row.get(key)
     return row
 
@@ -199,12 +206,12 @@ def key_text(value: Any) -> str | None:
 def decimal_text(number: Decimal) -> str:
     """Plain decimal text with no exponent, no idle zeros and no negative zero.
 
-    Raises ``Poison`` beyond ``MAX_DIGITS`` digits before the point: ``1e999999999`` is seven
-    letters to write and a gigabyte to print.
+    Raises ``Poison`` beyond ``MAX_DIGITS`` digits before the point, and beyond what intake lets pass
+    after it: ``1e999999999`` is seven letters to write and a gigabyte to print.
     """
     if number == 0:
         return "0"
-    if number.adjusted() >= MAX_DIGITS or number.as_tuple().exponent < -MAX_DIGITS:  # type: ignore[operator]
+    if number.adjusted() >= MAX_DIGITS or number.as_tuple().exponent < _STORED.Etiny():  # type: ignore[operator]
         raise Poison("number-range", f"A number with more than {MAX_DIGITS} digits cannot be kept exactly.")
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connector import events
-from connector.config import Config
+from connector.config import Config, paths
 from connector.errors import Poison
 from connector.kafka.record import Record
 
@@ -31,7 +31,7 @@ class Routes:
             action: Route(
                 family=family,
                 topic=self.topic_of_family[family],
-                key_paths=tuple(tuple(path.split(".")) for path in route.paths),
+                key_paths=tuple(paths.keys(path) for path in route.paths),
             )
             for family, action, route in config.actions()
         }
@@ -58,17 +58,20 @@ class Routes:
     def entity_key(self, route: Route, data: Any) -> str | None:
         """The entity that Details speak of; None for an unrouted action.
 
-        The first row object names it. Raises ``Poison`` when a part of the key is missing, null,
-        empty, of the wrong kind, or when the whole is too long.
+        The first row object names it. Raises ``Poison`` when there is none, when a part of the key is
+        missing, null, empty, of the wrong kind, or when the whole is too long.
         """
         if not route.key_paths:
             return None
-        first = data if isinstance(data, dict) else events.row_objects(data)[0]
+        rows = events.row_objects(data)
+        if not rows:
+            raise Poison("details-kind", "Details must be an object or an array of objects.")
+        first = rows[0]
         parts = []
         for path in route.key_paths:
-            value = first.get(path[0]) if len(path) == 1 else events.value_at(first, path)
+            value = first.get(path[0]) if len(path) == 1 else self._deep_value(first, path)
             if not isinstance(value, str) or not value.strip():
-                value = self._unusual_key_part(".".join(path), value)
+                value = self._unusual_key_part(paths.text(path), value)
             parts.append(value)
         key = "|".join(parts)
         bytes_at_most = len(key) * 4
@@ -76,6 +79,14 @@ class Routes:
             what = f"The entity key is longer than {self.max_key_bytes} bytes."
             raise Poison("key-too-long", f"{what} Raise gateway.max_key_bytes if it is real.")
         return key
+
+    @staticmethod
+    def _deep_value(row: dict[str, Any], path: tuple[str, ...]) -> Any:
+        try:
+            return events.value_at(row, path)
+        except Poison as poison:
+            what = f"Details.{paths.text(path)} cannot be read: {poison.error}"
+            raise Poison(poison.reason, what) from None
 
     @staticmethod
     def _unusual_key_part(name: str, value: Any) -> str:

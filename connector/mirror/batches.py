@@ -17,6 +17,7 @@ CASTS = {
     "text": "text",
     "numeric": "numeric",
     "timestamp": "timestamptz",
+    "boolean": "boolean",
     "integer": "bigint",
     "json": "jsonb",
 }
@@ -153,6 +154,8 @@ def _unnested(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
             listed.append(_scalar("postgresql", type_))
             scalars.append(_as_text(type_, column[0]))
             continue
+        if type_ == "boolean":
+            column = [_as_text(type_, value) for value in column]  # noqa: PLW2901 - an array of text from here
         travels_as = "bigint" if type_ in ("integer", "timestamp") else "text"
         name = next((name for name, other in held[travels_as] if other == column), None)
         if name is None:

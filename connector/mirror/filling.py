@@ -1,17 +1,19 @@
 """Columns and tables that are new, or whose rule changed, are filled from the ledger."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+import structlog
 from sqlalchemy import Connection
 
-from connector.errors import Poison, StartupError
+from connector.errors import Poison
 from connector.events import Event
 from connector.mirror import ledger, statements
 from connector.mirror.fold import Folded, fold
 from connector.mirror.mapped import Contribution, MappedColumn, MappedTable
 from connector.mirror.mapping import reader
 from connector.mirror.statements import quoted
+
+log = structlog.get_logger(__name__)
 
 FILL_BATCH = 20_000
 
@@ -22,26 +24,27 @@ def fill(connection: Connection, table: MappedTable, columns: Sequence[MappedCol
         connection.exec_driver_sql(f"DELETE FROM {quoted(table.name)}")
     else:
         _clear(connection, table, columns)
-    pairs: list[tuple[Any, Any]] = []
+    pairs: list[tuple[Event, list[Contribution]]] = []
+    left_out: list[Poison] = []
+    misfits, first = 0, ""
     read = reader(table)
     for event in ledger.of_actions(connection, table.actions):
-        pairs.append((event, _read(read, table, event)))
+        pairs.append((event, read(event, left_out)))
+        if left_out:
+            misfits, first = misfits + 1, first or f"{event.event_id}: {left_out[0].error}"
+            left_out.clear()
         if len(pairs) >= FILL_BATCH:
             _merge(connection, table, fold(pairs), columns)
             pairs.clear()
     _merge(connection, table, fold(pairs), columns)
-
-
-def _read(
-    read: Callable[[Event], list[Contribution]], table: MappedTable, event: Event
-) -> list[Contribution]:
-    try:
-        return read(event)
-    except Poison as poison:
-        raise StartupError(
-            f"The event {event.event_id} of the ledger does not fit the table {table.name}: {poison.error}",
-            "change the type or the path of the column in tables.yaml",
-        ) from poison
+    if misfits:
+        log.warning(
+            "events of the ledger hold values that a table cannot, which are left out",
+            table=table.name,
+            events=misfits,
+            first=first,
+            fix="change the type or the path of the column in tables.yaml",
+        )
 
 
 def _clear(connection: Connection, table: MappedTable, columns: Sequence[MappedColumn]) -> None:

@@ -5,11 +5,11 @@ event in, what it says for each row that it touches out, or ``Poison`` when a va
 The fold then joins contributions (``fold.py``).
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from connector import events
-from connector.config import Column, Config, Source, Table
+from connector.config import Column, Config, Source, Table, constant_type, paths
 from connector.errors import Poison
 from connector.events import Event
 from connector.mirror import mapped, storable, values
@@ -22,10 +22,9 @@ from connector.mirror.mapped import (
     MappedTable,
     Merge,
     Path,
-    Reading,
-    Row,
     Wanted,
 )
+from connector.mirror.reading import Reading
 
 NOTHING = Constant(None)
 
@@ -35,12 +34,14 @@ class Mapping:
 
     def __init__(self, config: Config) -> None:
         routes = {action: route.paths for _, action, route in config.actions()}
-        self.tables = tuple(_table(name, table, routes) for name, table in config.tables.items())
+        narrow = values.limited_text(_most_bytes(config.tables.values()))
+        self.tables = tuple(_table(name, table, routes, narrow) for name, table in config.tables.items())
         self._by_name = {table.name: table for table in self.tables}
         self._readings = {
             action: _readings(action, [table for table in self.tables if action in table.wanted])
             for action in {action for table in self.tables for action in table.wanted}
         }
+        self._stored = [reader(table) for table in self.tables]
 
     def table(self, name: str) -> MappedTable:
         """The table of that name; ``KeyError`` when there is none."""
@@ -55,31 +56,50 @@ class Mapping:
         readings = self._readings.get(event.action)
         if readings is None:
             return []
-        rows = _rows(details)
+        rows = events.row_objects(details)
+        if not rows:
+            raise _no_rows()
         found: list[Contribution] = []
         for reading in readings:
             found += reading.contributions(event, rows)
         return found
 
+    def stored_contributions(self, event: Event) -> list[Contribution]:
+        """What an event of the ledger says for each row that it touches."""
+        return [found for read in self._stored for found in read(event)]
 
-def reader(table: MappedTable) -> Callable[[Event], list[Contribution]]:
-    """What an event of the ledger says for one table; raises ``Poison`` as ``contributions`` does."""
-    readings = {action: Reading(action, [table]) for action in table.wanted}
 
-    def read(event: Event) -> list[Contribution]:
+class Read(Protocol):
+    """Reads an event of the ledger for one table; ``left_out`` takes what does not fit."""
+
+    def __call__(self, event: Event, left_out: list[Poison] | None = None) -> list[Contribution]:
+        """What the event says; never raises for what it holds."""
+
+
+def reader(table: MappedTable) -> Read:
+    """Reads events of the ledger for one table.
+
+    The ledger holds what was accepted, so nothing in it is refused: no limit of intake applies, and what
+    the table cannot hold, because the mapping or the connector was another one then, is left out.
+    """
+    readings = {action: Reading(action, [table], stored=True) for action in table.wanted}
+
+    def read(event: Event, left_out: list[Poison] | None = None) -> list[Contribution]:
         if event.action not in readings:
             return []
-        rows = _rows(events.read_json("Details", event.details))
-        return readings[event.action].contributions(event, rows)
+        try:
+            rows = events.row_objects(events.exact_json.decode(event.details))
+        except events.JSON_ERRORS:
+            rows = []
+        if not rows and left_out is not None:
+            left_out.append(_no_rows())
+        return readings[event.action].contributions(event, rows, left_out)
 
     return read
 
 
-def _rows(details: Any) -> list[Row]:
-    rows = events.row_objects(details)
-    if not rows:
-        raise Poison("details-kind", "Details must be an object or an array of objects.")
-    return rows
+def _no_rows() -> Poison:
+    return Poison("details-kind", "Details must be an object or an array of objects.")
 
 
 def _readings(action: str, tables: Sequence[MappedTable]) -> list[Reading]:
@@ -91,11 +111,9 @@ def _readings(action: str, tables: Sequence[MappedTable]) -> list[Reading]:
 # --- Compilation ---------------------------------------------------------------------------------
 
 
-def _table(name: str, table: Table, routes: dict[str, tuple[str, ...]]) -> MappedTable:
-    indexed = {column for index in table.indexes for column in index}
-    columns = tuple(
-        _column(column, settings, column in indexed) for column, settings in table.columns.items()
-    )
+def _table(name: str, table: Table, routes: dict[str, tuple[str, ...]], narrow: values.Reader) -> MappedTable:
+    """Compile a table; ``narrow`` reads text that an index holds."""
+    columns = tuple(_column(column, settings) for column, settings in table.columns.items())
     key: tuple[MappedColumn, ...]
     if table.kind == "history":
         key = (
@@ -105,9 +123,9 @@ def _table(name: str, table: Table, routes: dict[str, tuple[str, ...]]) -> Mappe
         )
     else:
         key = tuple(
-            MappedColumn(column, "text", "plain", source.description, indexed=True)
-            for column, source in table.key.items()
+            MappedColumn(column, "text", "plain", source.description) for column, source in table.key.items()
         )
+    each = paths.keys(table.each) if table.each else None
     return MappedTable(
         name=name,
         kind=table.kind,
@@ -115,19 +133,30 @@ def _table(name: str, table: Table, routes: dict[str, tuple[str, ...]]) -> Mappe
         key=key,
         columns=columns,
         indexes=table.indexes,
-        each=tuple(table.each.split(".")) if table.each else None,
+        each=each,
         requires=tuple(list(table.columns).index(column) for column in table.requires),
-        wanted={action: _wanted(table, columns, action) for action in table.actions},
+        wanted={action: _wanted(table, columns, narrow, action) for action in table.actions},
         versioned=tuple(column.version is not None for column in columns),
         counts=tuple(place for place, column in enumerate(columns) if column.merge == "count"),
         ranked=tuple(place for place, column in enumerate(columns) if column.ranked),
         entities=_entities(table, routes),
-        written=f"{sorted(table.actions)} {table.each} {table.requires} "
+        written=f"{sorted(table.actions)} {table.each}{_through_arrays(table, each, routes)} "
+        f"{table.requires} "
         + " ".join(
             f"{column}={source.model_dump_json(exclude={'description'})}"
             for column, source in table.key.items()
         ),
     )
+
+
+def _through_arrays(table: Table, each: tuple[str, ...] | None, routes: dict[str, tuple[str, ...]]) -> str:
+    """What has a table filled again that 0.1 read otherwise: an array on the way of ``each`` gave no rows.
+
+    Where an entity key stands below the same objects, an event with an array there was never accepted.
+    """
+    way = each[:-1] if each else ()
+    keyed = (any(paths.keys(path)[: len(way)] == way for path in routes[action]) for action in table.actions)
+    return "" if all(keyed) else " through arrays"
 
 
 def _entities(table: Table, routes: dict[str, tuple[str, ...]]) -> frozenset[tuple[int, ...]] | None:
@@ -136,7 +165,7 @@ def _entities(table: Table, routes: dict[str, tuple[str, ...]]) -> frozenset[tup
     for action in table.actions:
         sources = [_paths(source, action) for source in table.key.values()]
         places = [
-            next((place for place, paths in enumerate(sources) if path in paths), None)
+            next((place for place, found in enumerate(sources) if paths.keys(path) in found), None)
             for path in routes[action]
         ]
         if None in places:
@@ -145,13 +174,27 @@ def _entities(table: Table, routes: dict[str, tuple[str, ...]]) -> frozenset[tup
     return frozenset(ways)
 
 
-def _paths(source: Source, action: str) -> tuple[str, ...]:
-    """Paths that a key column is read from for an action."""
+def _paths(source: Source, action: str) -> tuple[tuple[str, ...], ...]:
+    """Paths that a column is read from for an action."""
     choice = source.path.get(action) if isinstance(source.path, dict) else source.path
-    return (choice,) if isinstance(choice, str) else choice or ()
+    return tuple([paths.keys(path) for path in ((choice,) if isinstance(choice, str) else choice or ())])
 
 
-def _column(name: str, column: Column, indexed: bool) -> MappedColumn:
+def _most_bytes(tables: Iterable[Table]) -> int:
+    """Bytes that text in a key or an index may have, so that the widest of these tables holds its texts.
+
+    The same for all, so that a value which several columns hold is read once.
+    """
+    return values.most_bytes(
+        max(
+            sum(1 for name in index if name not in table.columns or _type(table.columns[name]) == "text")
+            for table in tables
+            for index in (tuple(table.key), *table.indexes)
+        )
+    )
+
+
+def _column(name: str, column: Column) -> MappedColumn:
     column_type = _type(column)
     merge: Merge = "plain"
     if column.rule == "count":
@@ -168,7 +211,6 @@ def _column(name: str, column: Column, indexed: bool) -> MappedColumn:
         type=column_type,
         merge=merge,
         description=column.description,
-        indexed=indexed,
         ranked=column_type == "numeric" and column.rule in ("min", "max"),
         written=column.model_dump_json(exclude={"description"}, exclude_none=True),
     )
@@ -182,32 +224,38 @@ def _type(column: Column) -> ColumnType:
     if column.event == "occurred_at":
         return "timestamp"
     constants = [*(column.by_action or {}).values(), column.constant]
-    return "numeric" if any(isinstance(constant, int) for constant in constants) else "text"
+    types = {constant_type(constant) for constant in constants if constant is not None}
+    return types.pop() if types else "text"
 
 
-def _wanted(table: Table, columns: Sequence[MappedColumn], action: str) -> Wanted:
-    key = [_source(source, action, values.indexed_text) for source in table.key.values()]
+def _wanted(table: Table, columns: Sequence[MappedColumn], narrow: values.Reader, action: str) -> Wanted:
+    key = [_source(source, action, narrow, values.text) for source in table.key.values()]
     if NOTHING in key:
         raise ValueError(f"a key has no value for {action}")  # refused by config.checks
-    cells = [_cell(to, column, action) for to, column in zip(columns, table.columns.values(), strict=True)]
+    indexed = {column for index in table.indexes for column in index}
+    cells = [
+        _cell(to, column, narrow if to.type == "text" and to.name in indexed else None, action)
+        for to, column in zip(columns, table.columns.values(), strict=True)
+    ]
     return Wanted(tuple(key), tuple(cells))
 
 
-def _cell(to: MappedColumn, column: Column, action: str) -> mapped.Source:
+def _cell(to: MappedColumn, column: Column, narrow: values.Reader | None, action: str) -> mapped.Source:
     """Where one action's value of a column comes from."""
     if column.on is not None and action not in column.on:
         return NOTHING
     if column.rule == "count":
         return Constant(1)
-    narrow = to.indexed and to.type == "text"
-    return _source(column, action, values.indexed_text if narrow else values.READERS[to.type])
+    reader = values.READERS[to.type]
+    stored = values.former_timestamp if to.type == "timestamp" else reader
+    return _source(column, action, narrow or reader, stored)
 
 
-def _source(source: Source, action: str, reader: values.Reader) -> mapped.Source:
+def _source(source: Source, action: str, reader: values.Reader, stored: values.Reader) -> mapped.Source:
     if source.event is not None:
         return Field(source.event)
     if source.path is not None:
-        paths = _paths(source, action)
-        return Path(tuple(tuple(path.split(".")) for path in paths), reader) if paths else NOTHING
+        found = _paths(source, action)
+        return Path(found, reader, stored) if found else NOTHING
     constant = source.constant if source.by_action is None else source.by_action.get(action)
-    return Constant(reader(constant))
+    return Constant(reader(constant), isinstance(constant, bool))

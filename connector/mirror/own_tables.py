@@ -5,7 +5,7 @@ A change here is a change of the layout and needs a step (``steps.py``).
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Numeric, Text
+from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, Numeric, Text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
@@ -31,6 +31,8 @@ COLUMN_TYPES: dict[str, TypeEngine[Any]] = {
     "text": Text(),
     "numeric": Numeric().with_variant(ExactAny(), "sqlite"),
     "timestamp": INSTANT,
+    # SQLite shows 0 and 1.
+    "boolean": Boolean().with_variant(Integer(), "sqlite"),
     "integer": COUNT,
 }
 

@@ -74,7 +74,7 @@ class Rehearsal(Sink):
             self._fence_schema(connection)
             held = ledger.held(connection, [event.identity for event in said])
             rehearsed.known = set(held)
-            touched = self._touched([*said, *held.values()])
+            touched = self._touched(said, held.values())
             before = {table.name: _rows(connection, table, keys) for table, keys in touched}
             for event in said:
                 self._try(connection, event, rehearsed)
@@ -84,11 +84,12 @@ class Rehearsal(Sink):
                 rehearsed.changes += _changes(table, before[table.name], after)
         return rehearsed
 
-    def _touched(self, said: Iterable[Event]) -> list[tuple[MappedTable, set[Key]]]:
+    def _touched(self, said: Iterable[Event], held: Iterable[Event]) -> list[tuple[MappedTable, set[Key]]]:
         keys: dict[str, set[Key]] = {}
-        for event in said:
-            for contribution in self._mapping.contributions(event):
-                keys.setdefault(contribution.table.name, set()).add(contribution.key)
+        contributions = [one for event in said for one in self._mapping.contributions(event)]
+        contributions += [one for event in held for one in self._mapping.stored_contributions(event)]
+        for contribution in contributions:
+            keys.setdefault(contribution.table.name, set()).add(contribution.key)
         return [(table, keys[table.name]) for table in self._mapping.tables if table.name in keys]
 
     def _try(self, connection: Connection, event: Event, rehearsed: Rehearsed) -> None:
@@ -173,4 +174,6 @@ def _shown(type_: str, value: Any) -> Any:
         return events.iso(events.microseconds(value))
     if isinstance(value, Decimal):
         return format(value, "f")
+    if type_ == "boolean" and value is not None:
+        return bool(value)
     return str(value) if type_ == "numeric" and value is not None else value

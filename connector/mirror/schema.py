@@ -9,6 +9,7 @@ worker with the former mapping stops (``Sink``).
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,7 +19,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnCom
 
 from connector.config import Config
 from connector.errors import StartupError
-from connector.mirror import filling, rules, steps, view_schema, views
+from connector.mirror import filling, indexes, rules, steps, view_schema, views
 from connector.mirror.database import transaction
 from connector.mirror.mapped import MappedColumn, MappedTable
 from connector.mirror.mapping import Mapping
@@ -109,7 +110,7 @@ def _change(connection: Connection, tables: Tables, mapping: Mapping) -> Filled:
     for mapped in mapping.tables:
         changed = _changed_columns(mapped, recorded, whole=mapped.name not in existing)
         if changed is None or changed:
-            filling.fill(connection, mapped, changed)
+            indexes.making_way(connection, mapped.name, partial(filling.fill, connection, mapped, changed))
             filled[mapped.name] = None if changed is None else [column.name for column in changed]
     rules.record(connection, mapping)
     if "mirror_layout" not in existing:
@@ -159,7 +160,7 @@ def _refuse_foreign(existing: set[str], recorded: rules.Rules, tables: Tables, m
 
 
 def _add_columns(connection: Connection, table: Table) -> None:
-    existing = {column["name"]: column["type"] for column in inspect(connection).get_columns(table.name)}
+    existing = {column["name"]: column for column in inspect(connection).get_columns(table.name)}
     key = set(inspect(connection).get_pk_constraint(table.name)["constrained_columns"])
     wanted_key = {column.name for column in table.primary_key}
     if key != wanted_key:
@@ -170,7 +171,9 @@ def _add_columns(connection: Connection, table: Table) -> None:
         )
     for column in table.columns:
         if column.name in existing:
-            held, wanted = _type_name(existing[column.name], connection), _type_name(column.type, connection)
+            former = existing[column.name]
+            held = _type_name(former["type"], former["nullable"], connection)
+            wanted = _type_name(column.type, bool(column.nullable), connection)
             if held != wanted:
                 raise StartupError(
                     f"The column {column.name} of the table {table.name} is {held} in the database and "
@@ -185,13 +188,14 @@ def _add_columns(connection: Connection, table: Table) -> None:
 
 def _make_indexes(connection: Connection, table: Table) -> None:
     for index in table.indexes:
-        connection.execute(CreateIndex(index, if_not_exists=True))
+        indexes.make(connection, index)
 
 
-def _type_name(type_: Any, connection: Connection) -> str:
+def _type_name(type_: Any, nullable: bool, connection: Connection) -> str:
     name = str(type_.compile(dialect=connection.dialect))
     # SQLAlchemy has no name for SQLite's ANY and calls it so.
-    return "ANY" if connection.dialect.name == "sqlite" and name == "NUMERIC" else name
+    name = "ANY" if connection.dialect.name == "sqlite" and name == "NUMERIC" else name
+    return name if nullable else f"{name} NOT NULL"
 
 
 def _comments(table: Table, dialect: Dialect) -> Iterator[DDLElement]:

@@ -9,13 +9,14 @@ moved. Then the ledger tells which events are new, and only those are folded and
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from connector.errors import AlreadyThere, SchemaMoved
 from connector.events import Identity
-from connector.mirror import ledger
+from connector.mirror import indexes, ledger
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import lock_schema, transaction
 from connector.mirror.mapping import Mapping
@@ -214,15 +215,16 @@ class Sink:
         ]
         if not better:
             return
-        events = [item.placed.event for item in better]
-        former = [held[event.identity] for event in events]
+        former = [held[item.placed.event.identity] for item in better]
         ledger.restate(connection, [item.placed for item in better], now)
+        contributions = [one for item in better for one in item.contributions]
+        contributions += [one for event in former for one in self._mapping.stored_contributions(event)]
         touched: dict[str, set[tuple[Any, ...]]] = {}
-        for event in (*events, *former):
-            for contribution in self._mapping.contributions(event):
-                touched.setdefault(contribution.table.name, set()).add(contribution.key)
+        for contribution in contributions:
+            touched.setdefault(contribution.table.name, set()).add(contribution.key)
         for name, keys in touched.items():
-            refold(connection, self._mapping.table(name), keys)
+            table = self._mapping.table(name)
+            indexes.making_way(connection, name, partial(refold, connection, table, keys))
 
     def _write_letters(
         self, connection: Connection, chunks: Sequence[Chunk], held: dict[Partition, int]

@@ -1,13 +1,16 @@
 """Values out of Details → exact, canonical values of a column type (mirror.md, part 8).
 
 Inside the mirror a ``text`` and a ``numeric`` are ``str`` (numbers as canonical decimal text), a
-``timestamp`` is microseconds since the epoch, an ``integer`` is ``int``. Every reader takes None for
-None and raises ``Poison`` for what the column cannot hold.
+``timestamp`` is microseconds since the epoch, an ``integer`` is ``int``, a ``boolean`` is ``bool``. Every
+reader takes None for None and raises ``Poison`` for what the column cannot hold.
 """
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 from decimal import Context, Decimal
+from functools import cache
 from typing import Any
 
 from connector import events
@@ -16,9 +19,10 @@ from connector.errors import Poison
 Reader = Callable[[Any], Any]
 
 INT64 = 2**63
-MAX_INDEXED_BYTES = 1024  # what a B-tree entry of PostgreSQL surely holds, twice over
-SURELY_INDEXED = MAX_INDEXED_BYTES // 4  # letters that take no more, whatever they are
+MAX_INDEXED_BYTES = 1024  # of one text in a key or an index
+INDEX_ENTRY_BYTES = 2600  # what all texts of an entry may take: PostgreSQL's B-tree holds 2704 in all
 DECIMALS = Decimal("0.000001")
+MOST_DECIMALS = -6  # as an exponent
 # Rounds half to even, with room for every digit that events.MAX_DIGITS allows.
 EXACT = Context(prec=events.MAX_DIGITS * 2 + 10)
 # Numbers printed for people: groups of three split by a plain, no-break, narrow no-break or thin
@@ -44,16 +48,28 @@ def text(value: Any) -> str | None:
     return result
 
 
-def indexed_text(value: Any) -> str | None:
-    """Text for a key or an indexed column, which has a length limit."""
-    if type(value) is str and len(value) <= SURELY_INDEXED and "\x00" not in value:
-        return value
-    result = text(value)
-    if result and len(result) * 4 > MAX_INDEXED_BYTES and len(result.encode()) > MAX_INDEXED_BYTES:
-        raise Poison(
-            "text-too-long", f"Text of over {MAX_INDEXED_BYTES} bytes stands in a key or indexed column."
-        )
-    return result
+def most_bytes(texts: int) -> int:
+    """Bytes that each of so many texts may have for an index to hold them together."""
+    return min(MAX_INDEXED_BYTES, INDEX_ENTRY_BYTES // max(1, texts))
+
+
+@cache  # so that equal sources are equal
+def limited_text(most: int) -> Reader:
+    """A reader of text for a key or an indexed column: ``most`` bytes of UTF-8."""
+    surely = most // 4  # letters that take no more, whatever they are
+
+    def read(value: Any) -> str | None:
+        if type(value) is str and len(value) <= surely and "\x00" not in value:
+            return value
+        result = text(value)
+        if result and len(result) > surely and len(result.encode()) > most:
+            raise Poison("text-too-long", f"Text of over {most} bytes stands in a key or indexed column.")
+        return result
+
+    return read
+
+
+indexed_text = limited_text(MAX_INDEXED_BYTES)
 
 
 def numeric(value: Any) -> str | None:
@@ -70,10 +86,9 @@ def numeric(value: Any) -> str | None:
         number = _printed_number(value)
     else:
         raise Poison("not-a-number", f"{_shown(value)} stands where a number is expected.")
-    plain = events.decimal_text(number)
-    if "." not in plain:
-        return plain
-    return events.decimal_text(Decimal(plain).quantize(DECIMALS, context=EXACT))
+    if number.adjusted() < events.MAX_DIGITS and number.as_tuple().exponent < MOST_DECIMALS:  # type: ignore[operator]
+        number = number.quantize(DECIMALS, context=EXACT)
+    return events.decimal_text(number)
 
 
 def _printed_number(value: str) -> Decimal:
@@ -86,17 +101,39 @@ def _printed_number(value: str) -> Decimal:
 
 
 def timestamp(value: Any) -> int | None:
-    """ISO-8601 text with an offset as microseconds since the epoch."""
+    """An RFC 3339 instant as microseconds since the epoch."""
     if value is None:
         return None
     if not isinstance(value, str):
-        raise Poison("not-a-timestamp", f"{_shown(value)} stands where an ISO-8601 instant is expected.")
+        raise Poison("not-a-timestamp", f"{_shown(value)} stands where an instant is expected.")
     try:
         return events.from_iso(value)
     except ValueError:
         raise Poison(
-            "not-a-timestamp", f"{_shown(value)} is no ISO-8601 instant with an offset from UTC."
+            "not-a-timestamp",
+            f"{_shown(value)} is no instant like 2026-11-26T10:00:00.5+01:00 (RFC 3339).",
         ) from None
+
+
+def former_timestamp(value: Any) -> int | None:
+    """An instant that a ledger may hold: until 0.1 other forms of ISO-8601 were read too."""
+    try:
+        return timestamp(value)
+    except Poison:
+        if not isinstance(value, str):
+            raise
+        with suppress(ValueError):
+            instant = datetime.fromisoformat(value)
+            if instant.tzinfo and events.EARLIEST <= events.microseconds(instant) <= events.LATEST:
+                return events.microseconds(instant)
+        raise
+
+
+def boolean(value: Any) -> bool | None:
+    """True or false."""
+    if value is None or isinstance(value, bool):
+        return value
+    raise Poison("not-a-boolean", f"{_shown(value)} stands where true or false is expected.")
 
 
 def rank(number: str) -> str:
@@ -113,4 +150,9 @@ def _shown(value: Any) -> str:
     return shown if len(shown) <= 40 else f"{shown[:37]}..."  # noqa: PLR2004 - keeps the sentence readable
 
 
-READERS: dict[str, Reader] = {"text": text, "numeric": numeric, "timestamp": timestamp}
+READERS: dict[str, Reader] = {
+    "text": text,
+    "numeric": numeric,
+    "timestamp": timestamp,
+    "boolean": boolean,
+}

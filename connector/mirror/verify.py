@@ -103,7 +103,7 @@ def _plain(type_: str, value: Any) -> Any:
         return events.microseconds(value) if isinstance(value, datetime) else events.from_iso(value)
     if type_ == "numeric":
         return str(value) if isinstance(value, int) else _decimal_text(value)
-    return value
+    return bool(value) if type_ == "boolean" else value
 
 
 def _decimal_text(value: Decimal | str) -> str:

@@ -97,10 +97,7 @@ class Planner:
         """The event of a worker's letter, with the route and entity key of today."""
         event = events.decode(letter.payload)
         route = self._routes.route(event.action)
-        data = events.read_json("Details", event.details)
-        if not events.row_objects(data):
-            raise Poison("details-kind", "Details must be an object or an array of objects.")
-        key = self._routes.entity_key(route, data)
+        key = self._routes.entity_key(route, events.read_json("Details", event.details))
         event = msgspec.structs.replace(event, family=route.family, entity_key=key)
         return Record(route.topic, event.kafka_key, events.encode(event), [events.CONTENT_TYPE], route.family)
 

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import inspect
 
 from connector import config
@@ -326,13 +327,17 @@ def test_another_type_is_refused_with_the_table_to_drop_and_is_filled_after_that
     assert verify.differences(mirror.engine, mirror.mapping) == []
 
 
-def test_an_event_of_the_ledger_that_does_not_fit_a_new_column_is_named(place: Place) -> None:
+def test_what_of_the_ledger_does_not_fit_a_new_column_is_left_out_and_named(place: Place) -> None:
     told(place.open())
-    with pytest.raises(
-        StartupError, match=r"(?s)The event a:0 .* table readings: Details\.Word.*tables\.yaml"
-    ):
-        place.open(BASE + "      word: {rule: latest, type: numeric, path: Word}\n")
-    assert place.open().row("readings")["event_count"] == 4
+    with structlog.testing.capture_logs() as logs:
+        mirror = place.open(BASE + "      word: {rule: latest, type: numeric, path: Word}\n")
+    assert mirror.row("readings")["word"] is None
+    assert mirror.row("readings")["event_count"] == 4
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+    (warning,) = [line for line in logs if line["log_level"] == "warning"]
+    assert (warning["table"], warning["events"]) == ("readings", 3)
+    assert "a:0: Details.Word (column word): 'ä' cannot be read" in warning["first"]
+    assert "tables.yaml" in warning["fix"]
 
 
 @pytest.mark.parametrize("name", ["readings", "notifications"])

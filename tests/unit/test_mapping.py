@@ -51,8 +51,13 @@ def test_an_instant_needs_no_version_beside_it_and_a_value_does() -> None:
 
 def test_a_value_that_several_columns_hold_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
-    text = values.indexed_text
-    monkeypatch.setattr(values, "indexed_text", lambda value: read.append(value) or text(value))
+
+    def counted(value: object) -> str | None:
+        read.append(value)
+        return text(value)
+
+    text = values.limited_text(1024)
+    monkeypatch.setattr(values, "limited_text", lambda _most: counted)
     maker = Maker(config.parse(TEXTS, {"XTND_WEBHOOK_SECRET": SECRET}))
     event = maker.event("BalanceChanged", {"ProductNumber": "P", "Warehouse": "W", "Balance": 5})
     read.clear()
@@ -73,3 +78,9 @@ def test_a_description_changes_no_rule_and_everything_else_does() -> None:
 def test_a_table_that_does_not_exist_is_no_table() -> None:
     with pytest.raises(KeyError):
         shipped.table("nowhere")
+
+
+def test_a_table_whose_arrays_were_never_accepted_is_not_filled_again_for_them() -> None:
+    assert "through arrays" not in shipped.table("order_picking_rows").written
+    elsewhere = compiled("each: Order.Row\n", "each: Shipment.Row\n").table("order_picking_rows")
+    assert "through arrays" in elsewhere.written

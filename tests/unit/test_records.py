@@ -47,7 +47,12 @@ def order(number: object, **more: Any) -> str:
 
 # --- Good and bad beside each other ---------------------------------------------------------------
 
-GOOD = ['{"Action":"OrderCreated","Details":{"OrderNumber":"%d"}}', '{"Action":"New","Details":{"Of":%d}}']
+GOOD = [
+    '{"Action":"OrderCreated","Details":{"OrderNumber":"%d"}}',
+    '{"Action":"New","Details":{"Of":%d}}',
+    '{"Action":"New","Details":[1,%d]}',
+    '{"Action":"New","Details":"text %d"}',
+]
 BAD = {
     "lone-surrogate": '{"Action":"OrderCreated","Details":{"OrderNumber":"1","Name":"Spel \\ud83d"}}',
     "number-range": '{"Action":"OrderCreated","Details":{"OrderNumber":"1","x":1e99999999999999999999}}',
@@ -78,6 +83,16 @@ def test_all_good_notifications_are_accepted_and_exactly_the_bad_are_parked(
             event = events.decode(record.value)
             assert (event.index, event.occurred_at) == (index, RECEIVED_AT - 60_000_000)
             assert json.loads(event.details) == json.loads(text)["Details"]
+
+
+@pytest.mark.parametrize("details", ["null", "[]", "5", "true", '"text"', "[[{}]]", None])
+def test_an_action_that_no_family_claims_is_unrouted_whatever_its_details_are(
+    translator: Translator, details: str | None
+) -> None:
+    given = "" if details is None else f',"Details":{details}'
+    (record,) = translator.records(verified(body(f'{{"Action":"New"{given}}}')), RECEIVED_AT)
+    assert (record.parked, record.label) == (False, "unrouted")
+    assert events.decode(record.value).details == (details or "null").encode()
 
 
 @pytest.fixture

@@ -73,7 +73,25 @@ def test_a_key_that_identifies_nothing_is_poison(routes: Routes, value: Any, cod
 
 def test_a_key_that_is_not_there_is_poison(routes: Routes) -> None:
     assert reason(routes, "OrderCreated", {})[0] == "key-missing"
-    assert reason(routes, "PickingStarted", {"Order": "text"})[0] == "key-missing"
+    assert reason(routes, "PickingStarted", {"Order": None})[0] == "key-missing"
+
+
+@pytest.mark.parametrize(("order", "kind"), [("x", "text"), (5, "a number"), (True, "true or false"), ([{"OrderNumber": "1"}], "an array")])  # fmt: skip
+def test_a_value_that_is_no_object_on_the_way_to_a_key_is_poison_that_names_it(
+    routes: Routes, order: Any, kind: str
+) -> None:
+    found, error = reason(routes, "PickingStarted", {"Order": order})
+    assert (found, error) == (
+        "details-kind",
+        f"Details.Order.OrderNumber cannot be read: Order is {kind}, not an object.",
+    )
+
+
+@pytest.mark.parametrize("details", ["text", 5, None, [], [1, {}]])
+def test_details_without_row_objects_are_poison_where_an_entity_is_wanted(
+    routes: Routes, details: Any
+) -> None:
+    assert reason(routes, "OrderCreated", details)[0] == "details-kind"
 
 
 def test_a_key_may_have_512_bytes_and_no_more(routes: Routes) -> None:

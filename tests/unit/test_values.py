@@ -2,6 +2,7 @@
 """Values out of Details become exact, canonical values of a column type, or poison."""
 
 import time
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -77,15 +78,19 @@ def test_what_is_no_number_is_poison(printed: str) -> None:
         ("-0.0000004", "0"),
         ("12345678901234567890123456789.000001", "12345678901234567890123456789.000001"),
         ("9" * 60, "9" * 60),
+        ("0." + "1234565" * 9, "0.123457"),
+        ("2.5" + "0" * 60, "2.5"),
+        ("0.0000005" + "0" * 53, "0"),
+        ("0.0000005" + "0" * 53 + "1", "0.000001"),
+        ("1e-999", "0"),
+        ("-1e-999999999", "0"),
     ],
 )
 def test_a_json_number_is_kept_exactly_to_six_decimals(json: str, canonical: str) -> None:
     assert values.numeric(number(json)) == canonical
 
 
-@pytest.mark.parametrize(
-    "json", ["1e60", "1e400", "-1e999999999", "1e-999999999", "9" * 61, "9" * 60 + ".9999999"]
-)
+@pytest.mark.parametrize("json", ["1e60", "1e400", "-1e999999999", "9" * 61, "9" * 60 + ".9999999"])
 def test_a_number_beyond_sixty_digits_is_poison_at_once(json: str) -> None:
     started = time.perf_counter()
     for reader in (values.numeric, values.text):
@@ -103,7 +108,7 @@ def test_what_is_neither_text_nor_number_is_poison(value: Any) -> None:
 
 
 def test_nothing_carries_nothing() -> None:
-    assert [reader(None) for reader in values.READERS.values()] == [None, None, None]
+    assert {reader(None) for reader in values.READERS.values()} == {None}
 
 
 @pytest.mark.parametrize(
@@ -118,6 +123,7 @@ def test_nothing_carries_nothing() -> None:
         (Decimal("1.50"), "1.5"),
         (Decimal("1E+3"), "1000"),
         (-1, "-1"),
+        (Decimal("0." + "0" * 60 + "1"), "0." + "0" * 60 + "1"),
     ],
 )
 def test_text_is_kept_as_received_and_a_number_becomes_its_decimal_text(value: Any, kept: str) -> None:
@@ -135,9 +141,73 @@ def test_text_of_a_key_has_a_limit_in_bytes() -> None:
     assert values.text("ä" * 5000) == "ä" * 5000
 
 
+@pytest.mark.parametrize("texts", range(1, 8))
+def test_the_texts_of_an_index_fit_into_an_entry_together(texts: int) -> None:
+    most = values.most_bytes(texts)
+    assert 0 < most <= 1024
+    assert texts * (most + 8) <= 2704
+    assert reason(values.limited_text(most), "a" * (most + 1)) == "text-too-long"
+    assert values.limited_text(most)("a" * most) == "a" * most
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_true_and_false_are_a_boolean(value: bool) -> None:
+    assert values.boolean(value) is value
+
+
+@pytest.mark.parametrize("value", ["true", "", 0, 1, Decimal(1), {}, [True]])
+def test_what_only_looks_like_true_or_false_is_poison(value: Any) -> None:
+    assert reason(values.boolean, value) == "not-a-boolean"
+
+
 @pytest.mark.parametrize("text", ["", "yesterday", "2024-01-01", "2024-01-01T00:00:00", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "1700000000"])  # fmt: skip
 def test_an_instant_without_an_offset_or_beyond_the_calendar_is_poison(text: str) -> None:
     assert reason(values.timestamp, text) == "not-a-timestamp"
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2026-11-26t10:00:00z", "2026-11-26T10:00:00.000000Z"),
+        ("2026-11-26 10:00:00Z", "2026-11-26T10:00:00.000000Z"),
+        ("2026-11-26t10:00:00.5+01:30", "2026-11-26T08:30:00.500000Z"),
+        ("2026-11-26T10:00:00.123456789Z", "2026-11-26T10:00:00.123456Z"),
+        ("2026-11-26T10:00:00-00:00", "2026-11-26T10:00:00.000000Z"),
+        ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00.000000Z"),
+        ("1990-12-31T15:59:60.25-08:00", "1991-01-01T00:00:00.250000Z"),
+    ],
+)
+def test_what_rfc_3339_allows_is_read(text: str, instant: str) -> None:
+    assert events.iso(values.timestamp(text) or 0) == instant
+
+
+@pytest.mark.parametrize("text", ["2026-11-26T24:00:00Z", "2026-11-26T10:00:60Z", "2026-11-26T10:00:00,5Z", "2026-11-26T10:00:00.Z", "2026-11-26T10:00:00 Z", " 2026-11-26T10:00:00Z", "2026-11-26x10:00:00Z", "2026-11-26T10:00:00+0100", "2026-11-26T10:00:00+01", "2026-11-26T10:00:00+00:60", "2026-11-26T10:00:00+24:00", "2026-11-26T10:00:00+01:00:30", "20261126T100000Z", "2026-11-26T10:00Z", "2026-W48-4T10:00:00Z", "2026-02-30T10:00:00Z", "\uff12026-11-26T10:00:00Z", "2026-11-26T10:00:00Z\n"])  # fmt: skip
+def test_what_rfc_3339_forbids_is_poison_with_an_example_of_what_is_read(text: str) -> None:
+    with pytest.raises(Poison, match=r"2026-11-26T10:00:00\.5\+01:00 \(RFC 3339\)") as caught:
+        values.timestamp(text)
+    assert caught.value.reason == "not-a-timestamp"
+
+
+@given(st.datetimes(timezones=st.timezones() | st.just(UTC)))
+def test_every_instant_that_python_writes_to_the_minute_of_the_offset_is_read(instant: datetime) -> None:
+    text = instant.isoformat()
+    if len(text.rpartition("+")[2].rpartition("-")[2]) > len("00:00") and "T" not in text[-8:]:
+        return  # an offset with seconds, as places had before there were zones
+    try:
+        since = values.timestamp(text)
+    except Poison:
+        assert not events.EARLIEST <= events.microseconds(instant) <= events.LATEST
+        return
+    assert since == events.microseconds(instant)
+    assert values.timestamp(text.lower()) == since
+
+
+def test_a_form_of_iso_8601_that_0_1_took_is_read_from_the_ledger_only() -> None:
+    for text in ("20261126T100000Z", "2026-11-26T10:00:00,5+0100"):
+        assert reason(values.timestamp, text) == "not-a-timestamp"
+        assert values.former_timestamp(text) is not None
+    for value in ("yesterday", "2026-11-26", 5):
+        assert reason(values.former_timestamp, value) == "not-a-timestamp"
 
 
 def test_an_instant_is_microseconds_since_the_epoch() -> None:
