@@ -163,6 +163,7 @@ def topics_command(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Create the topics and set them as topics.yaml says."""
+    from connector.commands import checkup  # noqa: PLC0415
     from connector.kafka import topics  # noqa: PLC0415
 
     settings = load_beside(config_dir, data_dir, kafka=kafka)
@@ -178,6 +179,8 @@ def topics_command(
             plan.name, str(plan.partitions), retention, "; ".join(wrong.get(plan.name, ["as planned"]))
         )
     out.print(table)
+    for result in checkup.topic_faults(settings):
+        out.print(f"{result.what}: {result.fault}\n  mend it: {result.cure}", markup=False)
     raise typer.Exit(1 if any(deviation.mended_by_ensure for deviation in left) else 0)
 
 

@@ -234,6 +234,12 @@ latency = BatchHistogram(
     bounds=LATENCY_SECONDS,
     registry=WORKER,
 )
+topics_recreated = Counter(
+    "xtnd_worker_topics_recreated_total",
+    "Partitions that were read from their start because their topic was re-created. Alert on any increase.",
+    ["topic"],
+    registry=WORKER,
+)
 lag = Gauge(
     "xtnd_worker_lag_records",
     "Records between the mirror's offset and the log's end, of all partitions: the same from every worker.",
@@ -285,6 +291,7 @@ def start_worker(*, topics: Iterable[str], families: Iterable[str]) -> None:
     for topic in topics:
         records_lost.labels(topic)
         holes.labels(topic)
+        topics_recreated.labels(topic)
     for family in families:
         events_mirrored.labels(family)
         events_known.labels(family)

@@ -1,6 +1,7 @@
 """``connector check`` and ``connector verify``: everything looked at, each fault with its cure."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from connector.mirror import database, schema, steps
 from connector.mirror import verify as mirror_verify
 from connector.mirror.mapping import Mapping
 from connector.simulator import verify as journal_verify
+from connector.stream import standing
+from connector.stream.standing import Standing
 
 # What libpq or PostgreSQL says → what mends it.
 TLS_CURES = {
@@ -49,6 +52,7 @@ def examine(config: Config) -> Iterator[Result]:
         yield Result(finding.where, finding.what, finding.cure)
     yield from _examine_kafka(config)
     yield from _examine_database(config)
+    yield from _examine_standing(config)
 
 
 def _examine_kafka(config: Config) -> Iterator[Result]:
@@ -71,6 +75,57 @@ def _examine_kafka(config: Config) -> Iterator[Result]:
         yield Result(f"topics: {len(topics.plans(config))}, all as planned")
     # Its clock shows in acknowledgements alone, and a command that looks publishes nothing.
     yield Result('clock of Kafka: each gateway measures it, xtnd_clock_distance_seconds{to="broker"}')
+
+
+def _examine_standing(config: Config) -> Iterator[Result]:
+    found = _standing(config)
+    if found is None:
+        return  # told already
+    yield from _standing_results(config, found)
+    for topic, count in found.draining.items():
+        state = f"{count} records to read" if count else "empty: take it out of topics.yaml"
+        yield Result(f"former topic {topic}: {state}")
+    if not (found.forgotten or found.recreated or found.expired or found.lost):
+        yield Result("records on Kafka: none was lost, none is on a topic that is not read")
+
+
+def topic_faults(config: Config) -> list[Result]:
+    """What is wrong between Kafka's topics and the mirror, where both are there to be asked."""
+    found = _standing(config)
+    return [] if found is None else list(_standing_results(config, found))
+
+
+def _standing(config: Config) -> Standing | None:
+    file = database.file_of(config.database)
+    if file is not None and not file.exists():
+        return None
+    try:
+        engine = database.connect(config.database)
+        steps.require(engine)
+        return standing.standing(config, engine)
+    except ConnectorError:
+        return None
+
+
+def _standing_results(config: Config, found: Standing) -> Iterator[Result]:
+    """What is wrong between Kafka's topics and the mirror."""
+    if found.forgotten:
+        fix = standing.forgotten_fix(config, found.forgotten)
+        yield Result("former topics", standing.forgotten_sentence(found.forgotten), fix)
+    for topic in found.recreated:
+        what = "was re-created since the mirror read it; what it held beyond the mirror's offsets is gone"
+        yield Result(
+            f"topic {topic}", what, "let a worker run (connector worker): it reads the topic from its start"
+        )
+    for topic, count in found.expired.items():
+        what = f"{count} records expired before they were mirrored; a worker has not reported them yet"
+        yield Result(
+            f"topic {topic}", what, "start a worker (connector worker): its log says from when to when"
+        )
+    for topic, count in found.lost.items():
+        what = f"{count} records expired before they were mirrored"
+        fix = "enter again what XTND sent then (a worker's log said when); raise topics.retention_hours"
+        yield Result(f"topic {topic}", what, fix)
 
 
 def _examine_database(config: Config) -> Iterator[Result]:
@@ -119,6 +174,9 @@ def verify(config: Config, journal: Path | None) -> tuple[list[str], int]:
     engine = database.connect(config.database)
     steps.require(engine)
     found = mirror_verify.differences(engine, mapping)
+    with suppress(KafkaOutage):
+        results = _standing_results(config, standing.standing(config, engine))
+        found += [f"{one.what}: {one.fault} (to mend it: {one.cure})" for one in results]
     if journal is not None:
         must = {event.identity for event in journal_verify.must(journal)}
         found += [

@@ -2,11 +2,10 @@
 
 import difflib
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import urlsplit
 
-from connector.config.models import Column, Config, KeyColumn, Source, Table, constant_type
+from connector.config.models import Column, Config, KeyColumn, Source, Table, Topics, constant_type
 from connector.config.source import Location
 from connector.errors import Finding
 
@@ -117,12 +116,32 @@ def _families(config: Config) -> Iterator[Located]:
             what = f"the action {action!r} is in two families, {first!r} and {owner!r}"
             yield _finding(("topics", "families", owner, "actions", action), what, "Remove one of them.")
         claimed.setdefault(action, owner)
-    names = Counter(family.topic or name for name, family in config.topics.families.items())
-    names.update([config.topics.unrouted, config.topics.dead_letters])
-    for name, family in config.topics.families.items():
-        if names[family.topic or name] > 1:
-            what = f"the topic name {family.topic or name!r} is used more than once"
-            yield _finding(("topics", "families", name), what, "Give each its own name with topic.")
+    if UNROUTED in config.topics.families:
+        what = f"the family {UNROUTED!r} is that of actions which no other claims; its own are never read"
+        yield _finding(("topics", "families", UNROUTED), what, "Give the family another name.")
+    yield from _topic_names(config.topics)
+
+
+def _topic_names(topics: Topics) -> Iterator[Located]:
+    """Every topic is read once, by who reads that family; Kafka holds a dot and a _ for the same."""
+    named: list[tuple[Location, str]] = [
+        (("topics", "unrouted"), topics.unrouted),
+        (("topics", "dead_letters"), topics.dead_letters),
+        *((("topics", "families", name), family.topic or name) for name, family in topics.families.items()),
+    ]
+    seen: dict[str, str] = {}
+    for place, part in named:
+        other = seen.get(part.replace(".", "_"))
+        seen.setdefault(part.replace(".", "_"), part)
+        if other is not None:
+            same = "is used more than once" if other == part else f"is the same to Kafka as {other!r}"
+            yield _finding(place, f"the topic name {part!r} {same}", "Give each its own name with topic.")
+        if (topics.prefix + part).startswith("__"):
+            what = f"the topic name {topics.prefix + part!r} is of those that Kafka keeps for itself"
+            yield _finding(place, what, "Choose a name or a prefix that does not begin with __.")
+    if topics.prefix in topics.former_prefixes:
+        what = f"{topics.prefix!r} is the prefix of today"
+        yield _finding(("topics", "former_prefixes"), what, "List only prefixes that are used no more.")
 
 
 def _allowed_families(config: Config) -> Iterator[Located]:

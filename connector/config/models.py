@@ -15,6 +15,8 @@ from connector.errors import Finding
 NamePattern = r"^[a-z][a-z0-9_]{0,58}$"
 Name = Annotated[str, Field(pattern=NamePattern)]
 TopicPart = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+TopicPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")]
 HookName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 # A dotted way into a notification's Details, as in ``Order.Row.Position`` (``paths``).
 Path = Annotated[str, AfterValidator(paths.checked)]
@@ -149,7 +151,11 @@ class Family(Model):
 
 
 class Topics(Model):
-    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = "xtnd."
+    prefix: TopicPrefix = "xtnd."
+    # What was published to before: full names, and prefixes of today's names. The worker reads these
+    # topics too, where they exist.
+    former_prefixes: tuple[TopicPrefix, ...] = ()
+    former_topics: tuple[TopicName, ...] = ()
     partitions: int = Field(12, ge=1, le=1000)
     replication_factor: int = Field(1, ge=1, le=15)
     min_insync_replicas: int = Field(1, ge=1, le=15)
@@ -164,6 +170,23 @@ class Topics(Model):
     def topic_of_family(self) -> dict[str, str]:
         """Family → full topic name, in the order of the YAML."""
         return {name: self.prefix + (family.topic or name) for name, family in self.families.items()}
+
+    @property
+    def parts(self) -> list[str]:
+        """The names of all topics, without the prefix."""
+        families = [family.topic or name for name, family in self.families.items()]
+        return [*families, self.unrouted, self.dead_letters]
+
+    @property
+    def today(self) -> list[str]:
+        """Full names of all topics that are published to."""
+        return [self.prefix + part for part in self.parts]
+
+    @property
+    def former(self) -> list[str]:
+        """Full names of topics that are no longer published to and are still read; each once."""
+        prefixed = [prefix + part for prefix in self.former_prefixes for part in self.parts]
+        return [name for name in dict.fromkeys((*prefixed, *self.former_topics)) if name not in self.today]
 
     @property
     def unrouted_topic(self) -> str:

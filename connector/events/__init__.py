@@ -1,6 +1,6 @@
 """Deliveries, notifications and events: what XTND sends, and what travels on Kafka."""
 
-from connector.events.dead_letter import DeadLetter, decode_dead_letter
+from connector.events.dead_letter import DeadLetter, decode_dead_letter, is_dead_letter
 from connector.events.delivery import (
     DELIVERY_ID,
     MAX_ATTEMPT,
@@ -79,6 +79,7 @@ __all__ = [
     "encode",
     "exact_json",
     "from_iso",
+    "is_dead_letter",
     "iso",
     "key_text",
     "microseconds",

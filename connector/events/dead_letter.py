@@ -40,6 +40,11 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 _dead_letter = msgspec.json.Decoder(DeadLetter)
 
 
+def is_dead_letter(headers: Sequence[tuple[str, bytes]]) -> bool:
+    """Whether a record is a dead letter, as far as its headers tell."""
+    return any(name == "dead-letter" for name, _ in headers)
+
+
 def decode_dead_letter(headers: Sequence[tuple[str, bytes]], value: bytes | None) -> DeadLetter:
     """Read a record of the dead-letter topic; raises ``Poison`` when its header is not ours."""
     header = dict(headers).get("dead-letter")

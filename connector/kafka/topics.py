@@ -17,6 +17,7 @@ from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_af
 
 from connector.config import Config, Kafka
 from connector.errors import KafkaOutage
+from connector.kafka.claims import claim
 from connector.kafka.routes import Routes
 
 REGISTRATION_SECONDS = 10.0
@@ -158,6 +159,11 @@ def ensure(config: Config, *, timeout_seconds: float = 30) -> list[Deviation]:
         }
         if missing:
             _create(client, missing)
+        mark = claim(config.topics.prefix, config.worker.group)
+        if mark not in existing:
+            # Without the right to it there is no mark: the topics that a worker has read are known anyway.
+            one = {"num_partitions": 1, "replication_factor": config.topics.replication_factor}
+            client.create_topics({mark: one}, raise_errors=False)
         present = [plan for plan in planned if plan.name in existing]
         partitions = _partition_counts(client, present)
         more = {plan.name: plan.partitions for plan in present if partitions[plan.name] < plan.partitions}

@@ -16,19 +16,13 @@ from sqlalchemy import Connection, Engine
 
 from connector.errors import AlreadyThere, SchemaMoved
 from connector.events import Identity
-from connector.mirror import indexes, ledger
-from connector.mirror.batches import Batch, run
+from connector.mirror import indexes, ledger, offsets
 from connector.mirror.database import lock_schema, transaction
 from connector.mirror.mapping import Mapping
+from connector.mirror.offsets import Loss, Offset
 from connector.mirror.rows import Item, Rows, refold, rows_of
 
-Partition = tuple[str, int]
-OFFSETS = (
-    ("topic", "text"),
-    ("partition", "integer"),
-    ("next_offset", "integer"),
-    ("updated_at", "timestamp"),
-)
+Partition = offsets.Partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +39,7 @@ class Chunk:
 
     ``asked`` is the offset that was asked of Kafka, ``first`` that of the first record that came,
     ``next_offset`` one past the last. Offsets with neither item nor letter are done with elsewhere.
+    ``topic_id`` is that of the topic which was read, None where the broker has none.
     """
 
     topic: str
@@ -54,6 +49,7 @@ class Chunk:
     next_offset: int
     items: Sequence[Item] = ()
     letters: Sequence[Letter] = ()
+    topic_id: str | None = None
 
     @property
     def tp(self) -> Partition:
@@ -69,8 +65,8 @@ class Written:
     known: Counter[str] = field(default_factory=Counter)
     # Partitions whose chunk did not follow the mirror's offset, and that offset.
     holes: dict[Partition, int] = field(default_factory=dict)
-    # Partitions whose records Kafka no longer held, and how many.
-    lost: dict[Partition, int] = field(default_factory=dict)
+    # Partitions whose records Kafka no longer held.
+    lost: dict[Partition, Loss] = field(default_factory=dict)
     # One past the last offset that the mirror now holds, by partition.
     positions: dict[Partition, int] = field(default_factory=dict)
 
@@ -115,8 +111,10 @@ class Sink:
         written = Written()
         with transaction(self._engine) as connection:
             self._fence_schema(connection)
-            held = self._lock_offsets(connection, chunks)
-            wanted = [chunk for chunk in chunks if self._follows(chunk, held[chunk.tp], written)]
+            locked = self._lock_offsets(connection, chunks)
+            wanted = [chunk for chunk in chunks if self._follows(chunk, locked[chunk.tp], written)]
+            held = {tp: offset.next for tp, offset in locked.items()}
+            self._date_losses(connection, written)
             items = [item for chunk in wanted for item in _above(chunk, held)]
             if items:
                 # Nearly always all of what was prepared is wanted; chunks that come again are cut.
@@ -129,16 +127,22 @@ class Sink:
 
     def positions(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """The mirror's next offset for those partitions that it knows."""
-        with transaction(self._engine) as connection:
-            return _select_offsets(connection, partitions, "")
+        return {tp: offset.next for tp, offset in self.offsets(partitions).items()}
 
-    def reset_position(self, partition: Partition, next_offset: int) -> None:
+    def offsets(self, partitions: Iterable[Partition]) -> dict[Partition, Offset]:
+        """The mirror's next offset for those partitions that it knows, with the topic's id."""
+        with transaction(self._engine) as connection:
+            return offsets.select(connection, partitions)
+
+    def record(self, found: dict[Partition, Offset]) -> None:
+        """Note partitions before they are first read, and the topic's id where it is not known yet."""
+        with transaction(self._engine) as connection:
+            offsets.upsert(connection, found, self._clock(), conflict=offsets.ADOPT)
+
+    def reset_position(self, partition: Partition, next_offset: int, topic_id: str | None = None) -> None:
         """Put a partition's offset elsewhere, because its log is not the one that was read before."""
         with transaction(self._engine) as connection:
-            row = [(*partition, next_offset, self._clock())]
-            _upsert_offsets(
-                connection, row, "next_offset = excluded.next_offset, updated_at = excluded.updated_at"
-            )
+            offsets.upsert(connection, {partition: Offset(next_offset, topic_id)}, self._clock())
 
     # --- Steps of write, in order ---
 
@@ -154,31 +158,40 @@ class Sink:
                 "this one stops so that a restart takes the configuration that is there now."
             )
 
-    def _lock_offsets(self, connection: Connection, chunks: Sequence[Chunk]) -> dict[Partition, int]:
+    def _lock_offsets(self, connection: Connection, chunks: Sequence[Chunk]) -> dict[Partition, Offset]:
         """Lock the partitions' offsets; a partition that is new here starts where it was asked from."""
         partitions = [chunk.tp for chunk in chunks]
         lock = "ORDER BY topic, partition FOR UPDATE" if connection.dialect.name == "postgresql" else ""
-        held = _select_offsets(connection, partitions, lock)
-        unknown = [chunk for chunk in chunks if chunk.tp not in held]
+        held = offsets.select(connection, partitions, lock)
+        unknown = {chunk.tp: Offset(chunk.asked, chunk.topic_id) for chunk in chunks if chunk.tp not in held}
         if unknown:
-            now = self._clock()
-            _upsert_offsets(connection, [(*chunk.tp, chunk.asked, now) for chunk in unknown], "")
-            held |= _select_offsets(connection, [chunk.tp for chunk in unknown], lock)
+            offsets.upsert(connection, unknown, self._clock(), conflict="DO NOTHING")
+            held |= offsets.select(connection, unknown, lock)
         return held
 
-    def _follows(self, chunk: Chunk, held: int, written: Written) -> bool:
+    def _follows(self, chunk: Chunk, held: Offset, written: Written) -> bool:
         """Whether the chunk may be written: it overlaps or touches what the mirror holds."""
-        if chunk.next_offset <= held:
-            written.positions[chunk.tp] = held
+        if not held.is_of(chunk.topic_id):
+            # It was read from a topic that has been re-created since, as another worker has seen.
+            written.holes[chunk.tp] = held.next
             return False
-        if chunk.first <= held:
+        if chunk.next_offset <= held.next:
+            written.positions[chunk.tp] = held.next
+            return False
+        if chunk.first <= held.next:
             return True
-        if chunk.asked <= held:
+        if chunk.asked <= held.next:
             # Kafka was asked for exactly what is missing and no longer has it.
-            written.lost[chunk.tp] = chunk.first - held
+            written.lost[chunk.tp] = Loss(held.next, chunk.first)
             return True
-        written.holes[chunk.tp] = held
+        written.holes[chunk.tp] = held.next
         return False
+
+    def _date_losses(self, connection: Connection, written: Written) -> None:
+        """Tell since when a person has to look for what was lost."""
+        for tp, loss in written.lost.items():
+            until = offsets.mirrored_until(connection, tp, loss.first, self._clock())
+            written.lost[tp] = loss._replace(mirrored_until=until)
 
     def _write_events(
         self, connection: Connection, rows: Rows, written: Written, *, new: bool = False
@@ -248,19 +261,10 @@ class Sink:
         )
 
     def _move_offsets(self, connection: Connection, chunks: Sequence[Chunk], written: Written) -> None:
-        now = self._clock()
-        rows = sorted((*chunk.tp, chunk.next_offset, now) for chunk in chunks)
-        sets = "next_offset = excluded.next_offset, updated_at = excluded.updated_at"
-        if rows:
-            _upsert_offsets(connection, rows, sets)
-        for (topic, partition), count in written.lost.items():
-            mark = "%s" if connection.dialect.name == "postgresql" else "?"
-            connection.exec_driver_sql(
-                f"UPDATE consumer_offsets SET records_lost = records_lost + {mark} "
-                f"WHERE topic = {mark} AND partition = {mark}",
-                (count, topic, partition),
-            )
-        written.positions |= {chunk.tp: chunk.next_offset for chunk in chunks}
+        moved = {chunk.tp: Offset(chunk.next_offset, chunk.topic_id) for chunk in chunks}
+        offsets.upsert(connection, moved, self._clock())
+        offsets.add_losses(connection, written.lost)
+        written.positions |= {tp: offset.next for tp, offset in moved.items()}
 
 
 def _by_family(items: Iterable[Item]) -> Counter[str]:
@@ -279,22 +283,3 @@ def _above(chunk: Chunk, held: dict[Partition, int]) -> Iterable[Item]:
     """The chunk's items that the mirror does not hold yet."""
     position = held[chunk.tp]
     return (item for item in chunk.items if item.placed.offset >= position)
-
-
-def _select_offsets(
-    connection: Connection, partitions: Iterable[Partition], after: str
-) -> dict[Partition, int]:
-    batch = Batch(OFFSETS[:2], sorted(set(partitions)))
-    if not batch.rows:
-        return {}
-    before = "SELECT topic, partition, next_offset FROM consumer_offsets WHERE (topic, partition) IN ("
-    return {(row[0], row[1]): row[2] for row in run(connection, before, batch, f") {after}")}
-
-
-def _upsert_offsets(connection: Connection, rows: Sequence[tuple[Any, ...]], sets: str) -> None:
-    columns = (*OFFSETS, ("records_lost", "integer"))
-    names = ", ".join(name for name, _ in columns)
-    action = f"DO UPDATE SET {sets}" if sets else "DO NOTHING"
-    batch = Batch(columns, [(*row, 0) for row in rows])
-    before = f"INSERT INTO consumer_offsets ({names})"
-    run(connection, before, batch, f"ON CONFLICT (topic, partition) {action}")

@@ -60,6 +60,16 @@ def decode_dead_letters(fetched: Fetched, now: int) -> Decoded:
     return Decoded(_chunk(fetched, letters=letters))
 
 
+def decode_any(fetched: Fetched, mapping: Mapping, now: int) -> Decoded:
+    """Read a former topic, of which the configuration does not say whether it held events or letters."""
+    letters = [record for record in fetched.records if events.is_dead_letter(record.headers)]
+    others = [record for record in fetched.records if not events.is_dead_letter(record.headers)]
+    read = decode_events(replace(fetched, records=tuple(others)), mapping, now)
+    parked = decode_dead_letters(replace(fetched, records=tuple(letters)), now)
+    chunk = _chunk(fetched, items=read.chunk.items, letters=parked.chunk.letters)
+    return Decoded(chunk, read.parked)
+
+
 def dead_letter(record: Any, poison: Poison, event: events.Event | None, now: int) -> DeadLetter:
     """The dead letter of a record; every copy of the same event and fault has the same id."""
     # Of two hooks that post one Id, each has its letter.
@@ -107,6 +117,7 @@ def _chunk(fetched: Fetched, **content: Any) -> Chunk:
         asked=fetched.asked,
         first=fetched.first,
         next_offset=fetched.next_offset,
+        topic_id=fetched.topic_id,
         **content,
     )
 

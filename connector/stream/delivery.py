@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from connector import events, failpoints, metrics
 from connector.errors import Defect, KafkaOutage, Poison
 from connector.events import DeadLetter
 from connector.mirror.letters import REPLAYED_AT, WHOLE_BYTES
+from connector.mirror.offsets import Loss
 from connector.mirror.rows import Rows
 from connector.mirror.sink import Chunk, Partition, Sink, Written
 from connector.stream import decode
@@ -184,15 +185,25 @@ class Delivery:
             log.warning(
                 "reading again from the mirror's offset", topic=topic, partition=partition, offset=offset
             )
-        for (topic, partition), count in written.lost.items():
-            metrics.records_lost.labels(topic=topic).inc(count)
-            log.error(
-                "KAFKA NO LONGER HELD RECORDS THAT THE MIRROR WANTED",
-                topic=topic,
-                partition=partition,
-                records=count,
-                cure="raise topics.retention_hours; find the gap in XTND by date and re-enter it",
-            )
+        for chunk in chunks:
+            if loss := written.lost.get(chunk.tp):
+                self._tell_loss(chunk, loss)
+
+    def _tell_loss(self, chunk: Chunk, loss: Loss) -> None:
+        """Say what is missing, and between which instants a person finds it in XTND."""
+        metrics.records_lost.labels(topic=chunk.topic).inc(loss.records)
+        resumed = chunk.items[0].placed.event.received_at if chunk.items else self._clock()
+        log.error(
+            "Records expired before they were mirrored",
+            topic=chunk.topic,
+            partition=chunk.partition,
+            first_offset=loss.first,
+            last_offset=loss.next - 1,
+            records=loss.records,
+            mirrored_until=loss.mirrored_until,
+            resumed_at=events.iso(resumed),
+            fix="raise topics.retention_hours; enter again what XTND sent between the two instants",
+        )
 
 
 def _after_replays(letters: Sequence[DeadLetter], fetched: Sequence[Fetched]) -> list[DeadLetter]:
@@ -250,9 +261,15 @@ def joined(fetched: Sequence[Fetched]) -> list[Fetched]:
     for one in fetched:
         tp = (one.topic, one.partition)
         index = place.get(tp)
-        if index is not None and runs[index].next_offset == one.asked == one.first:
-            before = runs[index]
-            runs[index] = Fetched(one.topic, one.partition, before.asked, before.records + one.records)
+        before = runs[index] if index is not None else None
+        if (
+            index is not None
+            and before is not None
+            and before.next_offset == one.asked == one.first
+            and before.topic_id == one.topic_id
+        ):
+            records = before.records + one.records
+            runs[index] = replace(before, records=records)
         else:
             place[tp] = len(runs)
             runs.append(one)

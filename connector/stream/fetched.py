@@ -13,22 +13,35 @@ class Log(Protocol):
 
     async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]: ...
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]: ...
+    async def position(self, tp: TP) -> int | None:
+        """The offset of what would be fetched next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where to go on in a partition: what the mirror wants, and what Kafka can be asked for."""
+    """Where to go on in a partition: what the mirror wants, and what Kafka can be asked for.
+
+    ``topic_id`` is that of the topic that stands there; ``empty`` says that Kafka holds no record.
+    """
 
     wanted: int
     seek: int
+    topic_id: str | None = None
+    empty: bool = False
 
 
 @dataclass(slots=True)
 class Place:
-    """Where fetching from a partition stands: what the mirror wants next, and what Kafka gives next."""
+    """Where fetching from a partition stands: what the mirror wants next, and what Kafka gives next.
+
+    ``fresh`` until something was fetched.
+    """
 
     wanted: int
     expected: int
+    topic_id: str | None = None
+    empty: bool = False
+    fresh: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +49,37 @@ class Fetched:
     """The value of a chunk message: consecutive records of one partition, still raw.
 
     ``asked`` is the offset that the mirror wanted when these records came. Where the first record
-    lies above it, Kafka no longer has what lay between.
+    lies above it, Kafka no longer has what lay between. Where there is no record at all, Kafka has
+    nothing below ``start`` either.
     """
 
     topic: str
     partition: int
     asked: int
     records: tuple[Any, ...]
+    topic_id: str | None = None
+    start: int = 0
 
     @property
     def first(self) -> int:
-        return int(self.records[0].offset)
+        return int(self.records[0].offset) if self.records else self.start
 
     @property
     def next_offset(self) -> int:
-        return int(self.records[-1].offset) + 1
+        return int(self.records[-1].offset) + 1 if self.records else self.start
 
 
 class Locator(Protocol):
-    """Says where to go on in partitions; ``restarted`` are those whose log began anew."""
+    """Says where to go on in partitions; ``restarted`` are those whose log began anew.
 
-    async def locate(self, log: Log, partitions: set[TP], restarted: set[TP]) -> dict[TP, Position]: ...
+    Both raise ``KafkaOutage``, and what the log raises, when Kafka is away.
+    """
+
+    async def locate(self, log: Log, partitions: set[TP], restarted: set[TP]) -> dict[TP, Position]:
+        """Where to go on; without partitions that do not exist or have no leader."""
+
+    async def moved(self, log: Log, places: Mapping[TP, Place]) -> set[TP]:
+        """Partitions whose log is no longer the one that they were located in."""
 
 
 class Host(Protocol):

@@ -1,24 +1,44 @@
 """Where to go on in each partition: the mirror's offset, held against what Kafka's log has."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 import structlog
 from faust.types import TP
 
+from connector import metrics
+from connector.kafka.inventory import Identity
+from connector.mirror.offsets import Offset
 from connector.mirror.sink import Partition, Sink
-from connector.stream.fetched import Log, Position
+from connector.stream.fetched import Log, Place, Position
 from connector.stream.patience import Patience
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
+Identify = Callable[[Collection[str]], dict[str, Identity]]
+"""Those topics that exist; blocking, raises ``KafkaOutage``."""
 
 # After a change of leaders a log's end may lag behind what was read of it; so it is asked again.
 END_LOOKS = 5
 END_PAUSE_SECONDS = 1.0
+
+
+def note(sink: Sink, starts: Mapping[Partition, Offset]) -> dict[Partition, Offset]:
+    """Where the mirror stands in partitions, noted before they are first read; blocking."""
+    held = sink.offsets(starts)
+    new = {tp: start for tp, start in starts.items() if tp not in held}
+    if new or any(offset.topic_id is None and starts[tp].topic_id for tp, offset in held.items()):
+        sink.record(dict(starts))
+        held = sink.offsets(starts)
+    for (topic, partition), start in new.items():
+        if start.next > 0:
+            log.info(
+                "the mirror of this partition starts at", topic=topic, partition=partition, offset=start.next
+            )
+    return held
 
 
 class Positions:
@@ -29,26 +49,66 @@ class Positions:
         sink: Sink,
         in_thread: InThread,
         patience: Patience,
+        identify: Identify,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._sink = sink
         self._in_thread = in_thread
         self._patience = patience
+        self._identify = identify
         self._sleep = sleep
 
     async def locate(self, kafka: Log, partitions: set[TP], restarted: set[TP]) -> dict[TP, Position]:
         """Where to go on; ``restarted`` are partitions whose log is known to have begun anew.
 
-        A partition that the mirror does not know starts at the log's begin. Raises what the log
-        raises when Kafka is away.
+        A partition that the mirror does not know starts at the log's begin, and is noted before it is
+        read. What does not exist or has no leader is left out. Raises ``KafkaOutage``, and what the
+        log raises, when Kafka is away.
         """
-        held = await self._ask_database(lambda: self._sink.positions(map(_plain, partitions)))
+        ids = await self._read_ids(partitions)
+        partitions = partitions & ids.keys()
+        if not partitions:
+            return {}
         begins = await kafka.earliest_offsets(*partitions)
-        wanted = {tp: held.get(_plain(tp), begins[tp]) for tp in partitions}
-        short = await self._short(kafka, {tp: wanted[tp] for tp in partitions - restarted})
-        for tp in short | restarted:
-            wanted[tp] = await self._start_over(tp, wanted[tp], begins[tp])
-        return {tp: Position(wanted[tp], seek=max(wanted[tp], begins[tp])) for tp in partitions}
+        ends = await kafka.highwaters(*partitions)
+        fresh = {tp: Offset(begins[tp], ids[tp]) for tp in partitions}
+        starts = {_plain(tp): offset for tp, offset in fresh.items()}
+        held = await self._ask_database(lambda: note(self._sink, starts))
+        wanted = {tp: held[_plain(tp)] for tp in partitions}
+        recreated = {tp for tp in partitions if not wanted[tp].is_of(ids[tp])}
+        other = recreated | (restarted & partitions)
+        other |= await self._short(kafka, {tp: wanted[tp].next for tp in partitions - other})
+        for tp in other:
+            await self._start_over(tp, wanted[tp], fresh[tp], recreated=tp in recreated)
+        wanted |= {tp: fresh[tp] for tp in other}
+        return {
+            tp: Position(wanted[tp].next, max(wanted[tp].next, begins[tp]), ids[tp], ends[tp] <= begins[tp])
+            for tp in partitions
+        }
+
+    async def moved(self, kafka: Log, places: Mapping[TP, Place]) -> set[TP]:
+        """Partitions whose topic was re-created, or whose unread records have all expired.
+
+        What remains of a log that expired in part shows by itself, in what is fetched next.
+        """
+        ids = await self._read_ids(places)
+        recreated = {tp for tp, topic_id in ids.items() if topic_id != places[tp].topic_id}
+        same = ids.keys() - recreated
+        begins = await kafka.earliest_offsets(*same) if same else {}
+        behind = {tp for tp in same if places[tp].wanted < begins[tp]}
+        ends = await kafka.highwaters(*behind) if behind else {}
+        empty = {tp for tp in behind if ends[tp] <= begins[tp]}
+        # What was fetched before it expired may be in memory still; a position beyond it says that
+        # nothing is.
+        gone = {tp for tp in empty if (await kafka.position(tp) or 0) >= begins[tp]}
+        return recreated | gone
+
+    async def _read_ids(self, partitions: Collection[TP]) -> dict[TP, str | None]:
+        """The topics' ids by partition, without partitions that do not exist or have no leader."""
+        names = {tp.topic for tp in partitions}
+        found = await asyncio.get_running_loop().run_in_executor(None, self._identify, names)
+        there = {tp: found[tp.topic] for tp in partitions if tp.topic in found}
+        return {tp: one.topic_id for tp, one in there.items() if tp.partition in one.partitions}
 
     async def _short(self, kafka: Log, wanted: Mapping[TP, int]) -> set[TP]:
         """Partitions whose log ends before the offset that is wanted, and goes on doing so."""
@@ -62,21 +122,29 @@ class Positions:
                 break
         return short
 
-    async def _start_over(self, tp: TP, mirrored: int, begin: int) -> int:
-        """Go back to the begin of a log that is not the one that was read before.
+    async def _start_over(self, tp: TP, mirrored: Offset, start: Offset, *, recreated: bool) -> None:
+        """Go back to the start of a log that is not the one that was read before.
 
         Reading it from there doubles nothing, because the ledger knows every event.
         """
+        if recreated:
+            event = "The topic was re-created; reading it from its start"
+            fix = "what the former topic held beyond the mirrored offset is gone; nothing is doubled"
+            metrics.topics_recreated.labels(topic=tp.topic).inc()
+        else:
+            event = "The log ends before what was mirrored; reading it from its start"
+            fix = "nothing is doubled; look for lost replicas"
         log.error(
-            "THE LOG IS NOT THE ONE THAT WAS MIRRORED; reading it from its begin",
+            event,
             topic=tp.topic,
             partition=tp.partition,
-            mirrored=mirrored,
-            begin=begin,
-            cure="nothing is doubled; if the topic was not re-created on purpose, look for lost replicas",
+            mirrored=mirrored.next,
+            start=start.next,
+            former_topic_id=mirrored.topic_id,
+            topic_id=start.topic_id,
+            fix=fix,
         )
-        await self._ask_database(lambda: self._sink.reset_position(_plain(tp), begin))
-        return begin
+        await self._ask_database(lambda: self._sink.reset_position(_plain(tp), *start))
 
     async def _ask_database(self, act: Callable[[], T]) -> T:
         result: T = await self._patience.until_done("database", lambda: self._in_thread(act))

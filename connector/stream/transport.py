@@ -12,6 +12,7 @@ to Kafka (reliability.md, part 3).
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, cast
@@ -23,6 +24,7 @@ from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 
+from connector.errors import KafkaOutage
 from connector.stream.fetched import Fetched, Host, Place, Position, ReadOffsets, allowance
 
 log = structlog.get_logger(__name__)
@@ -33,6 +35,8 @@ log = structlog.get_logger(__name__)
 FETCH_WAIT_MS = 50
 TURN_SECONDS = 0.05
 PLACE_AGAIN_SECONDS = 1.0
+# How often the logs that are read are held against what they were when they were placed.
+LOOK_SECONDS = 10.0
 
 
 class ChunkThread(driver.AIOKafkaConsumerThread):
@@ -78,6 +82,7 @@ class ChunkConsumer(driver.Consumer):
         self._places: dict[TP, Place] = {}
         self._restarted: set[TP] = set()
         self._placing: asyncio.Future[None] | None = None
+        self._watching: asyncio.Future[None] | None = None
         self._assigned_once = False
         # Held while records are fetched, so that no seek happens in the middle.
         self._turn = asyncio.Lock()
@@ -99,12 +104,11 @@ class ChunkConsumer(driver.Consumer):
             generation = self.app.consumer_generation_id
             places = self._fetchable()
             records = await self._fetch(set(places))
-        for tp, fetched in records.items():
+        for tp, place in places.items():
             if self.should_stop or not self.flow_active or generation != self.app.consumer_generation_id:
                 return  # what was fetched is read again from where it will be placed
-            place = places.get(tp)
-            if place is not None and place is self._places.get(tp):
-                message = self._chunk(tp, fetched, place)
+            if place is self._places.get(tp):
+                message = self._chunk(tp, records.get(tp, []), place)
                 if message is not None:
                     yield tp, message
 
@@ -128,19 +132,26 @@ class ChunkConsumer(driver.Consumer):
         }
 
     def _chunk(self, tp: TP, records: list[Any], place: Place) -> ConsumerMessage | None:
-        """The message of a chunk; None when the log turns out to be another than was read before."""
-        first, last = records[0], records[-1]
-        if first.offset < place.expected:
-            self.place_again([tp], restarted=True)
+        """The message of a chunk; None when there is nothing, or the log is another than was read before.
+
+        A log of which nothing is left gives a chunk without records, so that the mirror goes on behind
+        what it lacks.
+        """
+        if not records and not (place.empty and place.wanted < place.expected):
             return None
-        value = Fetched(tp.topic, tp.partition, place.wanted, tuple(records))
-        place.wanted = place.expected = last.offset + 1
+        first = records[0].offset if records else place.expected
+        if first < place.expected or (first > place.expected and not place.fresh):
+            self.place_again([tp], restarted=first < place.expected)
+            return None
+        value = Fetched(tp.topic, tp.partition, place.wanted, tuple(records), place.topic_id, first)
+        place.wanted = place.expected = value.next_offset
+        place.fresh = False
         message = ConsumerMessage(
             tp.topic,
             tp.partition,
-            last.offset,
-            last.timestamp / 1000.0,
-            last.timestamp_type,
+            value.next_offset - 1,
+            records[-1].timestamp / 1000.0 if records else time.time(),
+            records[-1].timestamp_type if records else 1,
             None,
             None,
             value,  # type: ignore[arg-type]  # raw serializers hand it on untouched
@@ -188,6 +199,8 @@ class ChunkConsumer(driver.Consumer):
         """Have every partition placed; called by Faust at every assignment, which must not wait."""
         self._restarted.clear()
         self.place_again(self.assignment())
+        if self._watching is None:
+            self._watching = self.add_future(self._watch())
         return {}
 
     @property
@@ -211,9 +224,11 @@ class ChunkConsumer(driver.Consumer):
             try:
                 positions = await host.locator.locate(self, missing, self._restarted & missing)
                 await self._go_to(positions)
-            except (KafkaError, TimeoutError) as error:
+            except (KafkaError, KafkaOutage, TimeoutError) as error:
                 # Kafka is away, or the partitions went to another worker meanwhile.
                 log.warning("partitions not placed yet", error=repr(error))
+                positions = {}
+            if not missing <= set(positions):  # some may be of a topic that does not exist at the moment
                 await self.sleep(PLACE_AGAIN_SECONDS)
 
     async def _go_to(self, positions: Mapping[TP, Position]) -> None:
@@ -222,8 +237,23 @@ class ChunkConsumer(driver.Consumer):
             here = {tp: position for tp, position in positions.items() if tp in self.assignment()}
             await self.seek_wait({tp: position.seek for tp, position in here.items()})
             for tp, position in here.items():
-                self._places[tp] = Place(position.wanted, position.seek)
+                self._places[tp] = Place(position.wanted, position.seek, position.topic_id, position.empty)
                 self._restarted.discard(tp)
+                if position.wanted < (self._committed_offset.get(tp) or 0):
+                    self._committed_offset[tp] = None  # it counted in another log
+
+    async def _watch(self) -> None:
+        """Place again what stands in a log that is not the same any more."""
+        host = cast("Host", self.app)
+        while not self.should_stop:
+            await self.sleep(LOOK_SECONDS)
+            places = dict(self._places)
+            try:
+                moved = await host.locator.moved(self, places)
+            except (KafkaError, KafkaOutage, TimeoutError) as error:
+                log.info("logs not compared", error=repr(error))
+                continue
+            self.place_again(tp for tp in moved if places[tp] is self._places.get(tp))
 
 
 class ChunkTransport(driver.Transport):

@@ -24,13 +24,15 @@ from connector.errors import Defect, KafkaOutage
 from connector.events import DeadLetter
 from connector.health import Check, Health
 from connector.interpreter import WORKER_YOUNG_OBJECTS, set_for_batches
-from connector.kafka import topics
+from connector.kafka import inventory, topics
+from connector.kafka.inventory import Identities
 from connector.kafka.routes import Routes
 from connector.mirror import database, schema
 from connector.mirror.mapping import Mapping
+from connector.mirror.offsets import Offset
 from connector.mirror.sink import Partition, Sink
 from connector.mirror.totals import Totals
-from connector.stream import decode
+from connector.stream import decode, standing
 from connector.stream.agents import EXIT_DEFECT, EXIT_STANDSTILL, Agents
 from connector.stream.app import MirrorApp, build_app
 from connector.stream.database_clock import DatabaseClock
@@ -38,7 +40,7 @@ from connector.stream.delivery import Delivery
 from connector.stream.health import WorkerHealth
 from connector.stream.limit import Limit
 from connector.stream.patience import Patience
-from connector.stream.positions import Positions
+from connector.stream.positions import Positions, note
 from connector.stream.transport import ChunkConsumer
 from connector.stream.watchdog import Watchdog
 
@@ -95,6 +97,7 @@ class Worker:
         self._health = WorkerHealth(config, Totals(config.database), self._patience, self._families())
         self._database_clock = DatabaseClock(partial(database.clock_distance, self._engine))
         self._stop = asyncio.Event()
+        self._former: list[str] = []
 
     async def run(self) -> int:
         """Run until told to stop; returns the exit code."""
@@ -102,7 +105,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         settings = self._config.worker
-        metrics.start_worker(topics=self._families(), families=self._routes.event_topics())
+        metrics.start_worker(topics=self._routes.topics_read(), families=self._routes.event_topics())
         metrics.show_build(**Totals.versions())
         admin_server = admin.serve(
             Health(self._health.checks(), self._notes()),
@@ -140,15 +143,31 @@ class Worker:
         return event_topics | {self._routes.dead_letter_topic: DEAD_LETTERS}
 
     async def _prepare(self) -> None:
-        """Make schema and topics; waits for database and Kafka."""
+        """Make schema and topics, and see that none is forgotten; waits for database and Kafka."""
         ensure_schema = partial(schema.ensure, self._engine, self._config, self._mapping)
         await self._patience.until_done("database", partial(self._in_thread, ensure_schema))
         ensure_topics = partial(topics.ensure, self._config)
         await self._patience.until_done("kafka", partial(self._in_thread, ensure_topics))
+        refuse = partial(standing.refuse, self._config, self._engine)
+        await self._patience.until_done("kafka", partial(self._in_thread, refuse))
+        self._former = await self._patience.until_done("kafka", partial(self._in_thread, self._note_topics))
+
+    def _note_topics(self) -> list[str]:
+        """Note every topic before it is read, so that none is forgotten later; the former ones that exist."""
+        with topics.admin_client(self._config.kafka) as client:
+            found = inventory.logs(client, self._routes.topics_read())
+        starts = {
+            (name, number): Offset(start, one.topic_id)
+            for name, one in found.items()
+            for number, (start, _) in one.ends.items()
+        }
+        note(self._sink, starts)
+        return [name for name in self._routes.former_topics if name in found]
 
     def _build(self) -> MirrorApp:
         """The app with an agent per family, one for unrouted actions and one for dead letters."""
-        app = build_app(self._config, Positions(self._sink, self._in_thread, self._patience))
+        identities = Identities(self._config.kafka)
+        app = build_app(self._config, Positions(self._sink, self._in_thread, self._patience, identities))
         delivery = Delivery(
             self._sink,
             self._executor,
@@ -163,6 +182,9 @@ class Worker:
         for family, topic in self._routes.event_topics().items():
             agents.add(family, topic, read_events)
         agents.add(DEAD_LETTERS, self._routes.dead_letter_topic, decode.decode_dead_letters)
+        for topic in self._former:
+            log.info("reading a former topic too", topic=topic)
+            agents.add(f"former-{topic}", topic, partial(_read_any, self._mapping))
         return app
 
     async def _run_app(self, app: MirrorApp) -> int:
@@ -231,3 +253,7 @@ def _reread(app: MirrorApp, partitions: set[Partition]) -> None:
 
 def _read_events(mapping: Mapping, fetched: Any, at: int) -> decode.Decoded:
     return decode.decode_events(fetched, mapping, at)
+
+
+def _read_any(mapping: Mapping, fetched: Any, at: int) -> decode.Decoded:
+    return decode.decode_any(fetched, mapping, at)

@@ -9,6 +9,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import aiokafka
@@ -20,7 +21,7 @@ from connector.config import Config
 from connector.kafka.routes import Routes
 from connector.stream.agents import batches
 from connector.stream.app import build_app
-from connector.stream.fetched import Log, Position
+from connector.stream.fetched import Log, Place, Position
 from connector.stream.transport import FETCH_WAIT_MS
 
 
@@ -54,6 +55,9 @@ class FromTheBegin:
     async def locate(self, log: Log, partitions: set[TP], restarted: set[TP]) -> dict[TP, Position]:
         begins = await log.earliest_offsets(*partitions)
         return {tp: Position(begins[tp], begins[tp]) for tp in partitions}
+
+    async def moved(self, log: Log, places: Mapping[TP, Place]) -> set[TP]:
+        return set()
 
 
 async def with_faust(settings: Config, topic: str, count: Count) -> None:

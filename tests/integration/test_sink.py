@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from connector import events
 from connector.config import Config
 from connector.errors import DatabaseOutage, Defect, Poison, SchemaMoved
 from connector.events import Event
 from connector.mirror import database, schema, verify
+from connector.mirror.offsets import Loss, Offset
 from connector.mirror.sink import Chunk, Letter, Sink
 from tests import strategies
 from tests.conftest import MakeConfig
@@ -100,12 +102,48 @@ def test_a_hole_is_reported_and_nothing_behind_it_written(mirror: Mirror) -> Non
 def test_records_that_kafka_no_longer_holds_are_counted_as_lost_and_it_goes_on(mirror: Mirror) -> None:
     mirror.write(picked(mirror, "a"))
     written = mirror.sink.write([mirror.chunk([picked(mirror, "b")], asked=1, first=10)])
-    assert (written.lost, written.holes) == ({("t", 0): 9}, {})
+    until = events.iso(NOON)
+    assert (written.lost, written.holes) == ({("t", 0): Loss(1, 10, until)}, {})
     assert offsets(mirror) == [(0, 11, 9)]
     assert mirror.row("mirror_status", family="unrouted")["records_lost"] == 0
     # Lost again, and added up.
     mirror.sink.write([mirror.chunk([picked(mirror, "c")], asked=11, first=12)])
     assert offsets(mirror) == [(0, 13, 10)]
+
+
+def test_a_log_of_which_nothing_is_left_moves_the_offset_and_counts_the_loss(mirror: Mirror) -> None:
+    mirror.write(picked(mirror, "a"))
+    empty = Chunk("t", 0, asked=1, first=10, next_offset=10, topic_id="A")
+    assert mirror.sink.write([empty]).lost == {("t", 0): Loss(1, 10, events.iso(NOON))}
+    assert mirror.sink.write([empty]).lost == {}
+    assert offsets(mirror) == [(0, 10, 9)]
+
+
+def test_a_chunk_of_a_former_topic_of_that_name_is_refused(mirror: Mirror) -> None:
+    """A worker that was frozen while the topic was re-created: another one reads the new topic."""
+    a, b = mirror.chunk([picked(mirror, "a")]), mirror.chunk([picked(mirror, "b")], first=1)
+    mirror.sink.write([replace(a, topic_id="A")])
+    mirror.sink.reset_position(("t", 0), 0, "B")
+    written = mirror.sink.write([replace(b, topic_id="A")])
+    assert (written.holes, written.lost, written.positions) == ({("t", 0): 0}, {}, {})
+    assert mirror.sink.offsets([("t", 0)]) == {("t", 0): Offset(0, "B")}
+    # Even where its offsets touch those of the new topic.
+    assert mirror.sink.write([replace(a, topic_id="A")]).holes == {("t", 0): 0}
+    assert verify.count(mirror.engine) == 1
+
+
+def test_an_id_that_is_not_known_is_taken_from_the_first_chunk_and_kept(mirror: Mirror) -> None:
+    mirror.sink.write([mirror.chunk([picked(mirror, "a")])])
+    for number, topic_id in enumerate((None, "A", None), 1):
+        mirror.sink.write([replace(mirror.chunk([picked(mirror, "b")], first=number), topic_id=topic_id)])
+    assert mirror.sink.offsets([("t", 0)]) == {("t", 0): Offset(4, "A")}
+
+
+def test_a_partition_is_noted_once_and_an_unknown_id_with_it(mirror: Mirror) -> None:
+    mirror.sink.write([mirror.chunk([picked(mirror, "a")])])
+    mirror.sink.record({("t", 0): Offset(0, "A"), ("t", 1): Offset(7, None)})
+    mirror.sink.record({("t", 0): Offset(0, "B"), ("t", 1): Offset(9, "A")})
+    assert mirror.sink.offsets([("t", 0), ("t", 1)]) == {("t", 0): Offset(1, "A"), ("t", 1): Offset(7, "A")}
 
 
 def test_a_partition_that_is_new_starts_where_it_was_asked_from(mirror: Mirror) -> None:

@@ -1,15 +1,21 @@
 """The database is the truth about how far the mirror has come, whatever Kafka says."""
 
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka import TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from connector import events
+from connector.events import Event
 from connector.kafka import topics
+from connector.stream.transport import FETCH_WAIT_MS
 from tests import workers
-from tests.workers import World, balances, until
+from tests.workers import WorkerProcess, World, balances, until
 
 
 @pytest.fixture
@@ -37,6 +43,24 @@ def recreate(world: World) -> None:
     world.admin.delete_topics([world.topic])
     until(lambda: world.topic not in world.admin.list_topics(), 20, what="topic deleted")
     topics.ensure(world.config)
+
+
+def expire(world: World, count: int) -> list[Event]:
+    """Send events of partition 0 and have Kafka delete all of them."""
+    sent = world.send(balances(count), partition=0)
+    world.admin.delete_records({TopicPartition(world.topic, 0): world.ends()[TopicPartition(world.topic, 0)]})
+    return sent
+
+
+def freeze(worker: WorkerProcess) -> None:
+    """Stop a worker, and let the broker answer the fetch that was under way: it waits for records."""
+    worker.signal(signal.SIGSTOP)
+    answered = time.monotonic() + 4 * FETCH_WAIT_MS / 1000
+    until(lambda: time.monotonic() > answered, 5, what="no fetch under way")
+
+
+def losses(worker: WorkerProcess) -> list[dict[str, Any]]:
+    return [event for event in worker.events() if "expired" in event["event"]]
 
 
 def test_a_group_offset_forced_forward_skips_nothing(world: World) -> None:
@@ -74,13 +98,29 @@ def test_an_offset_that_the_database_moved_back_is_read_again(world: World) -> N
     assert world.rows("SELECT SUM(records_lost) FROM consumer_offsets") == [(0,)]
 
 
-def test_a_log_recreated_while_the_worker_was_away_is_read_from_its_begin(world: World) -> None:
+def test_a_topic_recreated_while_the_worker_was_away_is_read_from_its_start_though_it_has_grown(
+    world: World,
+) -> None:
     mirror_some(world)
     recreate(world)
-    world.send(balances(30), partition=0)
+    world.send(balances(130), partition=0)
     worker = world.worker().wait_ready()
     world.wait_caught_up()
-    assert worker.said_event("THE LOG IS NOT THE ONE THAT WAS MIRRORED")
+    world.assert_sound()
+    assert worker.said_event("topic was re-created")
+    assert worker.metric("xtnd_worker_topics_recreated_total", topic=world.topic) == workers.PARTITIONS
+
+
+def test_a_topic_recreated_under_a_frozen_worker_is_read_from_its_start(world: World) -> None:
+    worker = world.worker().wait_ready()
+    world.send(balances(100), partition=0)
+    world.wait_caught_up()
+    freeze(worker)
+    recreate(world)
+    world.send(balances(130), partition=0)
+    worker.signal(signal.SIGCONT)
+    until(lambda: len(world.ledger_ids()) == 230, 40, what="both logs mirrored")
+    world.wait_caught_up()
     world.assert_sound()
 
 
@@ -92,8 +132,35 @@ def test_records_that_retention_took_are_counted_and_told(world: World) -> None:
     worker = world.worker().wait_ready()
     world.wait_caught_up()
     until(lambda: worker.metric("xtnd_worker_records_lost_total") == 50, 5, what="lost records counted")
-    assert worker.said_event("KAFKA NO LONGER HELD RECORDS")
+    assert worker.said_event("Records expired before they were mirrored")
     assert world.rows("SELECT SUM(records_lost) FROM consumer_offsets") == [(50,)]
+    world.assert_sound(missing=gone)
+
+
+def test_unread_records_that_all_expired_are_reported_and_leave_no_lag(world: World) -> None:
+    """First while the worker is away, then while it is frozen: its log is empty either time."""
+    mirror_some(world)
+    gone = expire(world, 58)
+    worker = world.worker().wait_ready()
+    world.wait_caught_up()
+    [loss] = losses(worker)
+    assert (loss["partition"], loss["first_offset"], loss["last_offset"], loss["records"]) == (
+        0,
+        100,
+        157,
+        58,
+    )
+    assert loss["mirrored_until"] == events.iso(max(event.received_at for event in world.sent[:100]))
+    freeze(worker)
+    gone += expire(world, 40)
+    worker.signal(signal.SIGCONT)
+    world.wait_caught_up()
+    until(lambda: worker.metric("xtnd_worker_records_lost_total") == 98, 5, what="lost records counted")
+    assert [loss["records"] for loss in losses(worker)] == [58, 40]
+    assert world.rows("SELECT SUM(records_lost) FROM consumer_offsets") == [(98,)]
+    until(lambda: worker.metric("xtnd_worker_lag_records") == 0, 10, what="no lag")
+    world.send(balances(10), partition=0)
+    world.wait_caught_up()
     world.assert_sound(missing=gone)
 
 

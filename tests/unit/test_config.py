@@ -495,6 +495,30 @@ REFUSED = {
         ("topics.yaml", "    offers:\n", "    offers:\n      topic: dead-letters\n"),
         r"topics\.yaml:\d+: the topic name 'dead-letters' is used more than once",
     ),
+    "a family that is called as what no family claims": (
+        ("topics.yaml", "    offers:\n", "    unrouted:\n      topic: mine\n"),
+        r"topics\.yaml:\d+: the family 'unrouted' is that of actions which no other claims",
+    ),
+    "dead letters in the topic of unrouted actions": (
+        ("topics.yaml", "dead_letters: dead-letters", "dead_letters: unrouted"),
+        r"topics\.yaml:\d+: the topic name 'unrouted' is used more than once",
+    ),
+    "two topics that Kafka takes for one": (
+        (
+            "topics.yaml",
+            "    offers:\n",
+            "    more:\n      topic: a_b\n      actions: {More: {key: X}}\n    offers:\n      topic: a.b\n",
+        ),
+        r"topics\.yaml:\d+: the topic name 'a\.b' is the same to Kafka as 'a_b'",
+    ),
+    "a topic of Kafka's own": (
+        ("topics.yaml", "prefix: xtnd.", "prefix: __"),
+        r"the topic name '__orders' is of those that Kafka keeps for itself",
+    ),
+    "a former prefix that is that of today": (
+        ("topics.yaml", "prefix: xtnd.", "prefix: xtnd.\n  former_prefixes: [xtnd.]"),
+        r"topics\.yaml:\d+: 'xtnd\.' is the prefix of today",
+    ),
     "retention that keeps nothing": (
         ("topics.yaml", "retention_hours: 168", "retention_hours: 0"),
         r"topics\.yaml:\d+: a retention of 0 hours",

@@ -1,15 +1,21 @@
 # ruff: noqa: E501 - each input stands in one line with what it gives
 """Which topic an action's events go to, and which entity they speak of."""
 
+import json
+import re
 from typing import Any
 
 import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
 
-from connector.errors import Poison
+from connector import config
+from connector.errors import ConfigError, Poison
+from connector.kafka.claims import claim, owned
 from connector.kafka.record import Record
 from connector.kafka.routes import Routes
 from connector.kafka.topics import plans
-from tests.conftest import MakeConfig
+from tests.conftest import SECRET, MakeConfig
 
 
 @pytest.fixture
@@ -132,3 +138,87 @@ def test_a_record_that_waited_goes_to_the_topic_of_today(
 ) -> None:
     record = Record(topic, b"k", b"v", [("a", b"b")], label, parked)
     assert routes.rerouted(record) == record._replace(topic=now)
+
+
+NAMES = st.sampled_from(["orders", "offers", "unrouted", "un_routed", "un.routed", "dead_letters", "mine"])
+PARTS = st.sampled_from(
+    ["orders", "unrouted", "dead-letters", "dead.letters", "dead_letters", "mine", "stock"]
+)
+PREFIXES = st.sampled_from(["", "p.", "q.", "_", "__"])
+
+
+@st.composite
+def topic_settings(draw: st.DrawFn) -> dict[str, Any]:
+    names = draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
+    families = {}
+    for index, name in enumerate(names):
+        topic = draw(st.none() | PARTS)
+        actions = {f"Action{index}": {"key": "OrderNumber"}}
+        families[name] = {"actions": actions, **({"topic": topic} if topic else {})}
+    return {
+        "prefix": draw(PREFIXES),
+        "unrouted": draw(PARTS),
+        "dead_letters": draw(PARTS),
+        "former_prefixes": draw(st.lists(PREFIXES, max_size=2)),
+        "former_topics": draw(st.lists(PARTS, max_size=2)),
+        "families": families,
+    }
+
+
+@given(topic_settings())
+@settings(max_examples=300)
+def test_every_topic_that_is_published_to_is_read_by_one_agent(topics: dict[str, Any]) -> None:
+    """Or the configuration cannot load."""
+    tables = {
+        "things": {
+            "actions": ["Action0"],
+            "key": {"number": {"path": "OrderNumber"}},
+        }
+    }
+    texts = {
+        "connector.yaml": json.dumps(
+            {
+                "hooks": {"xtnd": {"secrets": [SECRET]}},
+                "kafka": {"bootstrap_servers": "k:1"},
+                "database": {"url": "sqlite:///m.db"},
+            }
+        ),
+        "topics.yaml": json.dumps({"topics": topics}),
+        "tables.yaml": json.dumps({"tables": tables}),
+    }
+    try:
+        loaded = config.parse(texts, {})
+    except ConfigError:
+        event("refused")
+        return
+    event("loaded")
+    made = Routes(loaded)
+    actions = [action for family in topics["families"].values() for action in family["actions"]]
+    published = {made.route(action).topic for action in [*actions, "Unknown"]} | {made.dead_letter_topic}
+    read = made.topics_read()
+    assert published <= set(read)
+    assert len(read) == len(set(read))
+    assert {plan.name for plan in plans(loaded)} == published
+    # To Kafka a dot and a _ are the same, so none of them could not be made beside another.
+    assert len({name.replace(".", "_") for name in published}) == len(published)
+    # A family's events are read as that family's.
+    events_read = made.event_topics()
+    assert all(events_read[made.route(action).family] == made.route(action).topic for action in actions)
+
+
+def test_a_prefix_is_claimed_for_its_group_and_the_longest_one_decides() -> None:
+    names = ["p.orders", "p.test.orders", "orders", claim("p.", "g"), claim("p.test.", "other"), "__offsets"]
+    assert owned(names, "g") == {"p.orders": "p."}
+    assert owned(names, "other") == {"p.test.orders": "p.test."}
+    assert owned([*names, claim("", "other")], "other") == {
+        "p.test.orders": "p.test.",
+        "orders": "",
+        "__offsets": "",
+    }
+    assert owned(names, "third") == {}
+
+
+@pytest.mark.parametrize("group", ["g", "Ä group", "g" * 300])
+def test_a_claim_is_a_name_that_kafka_takes(group: str) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,249}", claim("p" * 100, group))
+    assert owned([claim("p.", group), "p.orders"], group) == {"p.orders": "p."}

@@ -12,15 +12,18 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer
 from faust.types import TP
+from structlog.testing import capture_logs
 
 from connector import failpoints
 from connector.config.models import DeadLetterLimit
 from connector.errors import Defect
+from connector.kafka.inventory import Identity
+from connector.mirror.offsets import Offset
 from connector.mirror.rows import Item
 from connector.mirror.sink import Chunk
 from connector.stream import decode
 from connector.stream.delivery import joined, rounds
-from connector.stream.fetched import Fetched, Log, Position, ReadOffsets, allowance
+from connector.stream.fetched import Fetched, Place, Position, ReadOffsets, allowance
 from connector.stream.limit import Limit
 from connector.stream.patience import Patience
 from connector.stream.positions import Positions
@@ -36,9 +39,11 @@ class Clock:
         return self.now
 
 
-def fetched(first: int, end: int, *, asked: int | None = None, partition: int = 0) -> Fetched:
+def fetched(
+    first: int, end: int, *, asked: int | None = None, partition: int = 0, topic_id: str | None = None
+) -> Fetched:
     records = tuple(SimpleNamespace(offset=offset) for offset in range(first, end))
-    return Fetched("t", partition, first if asked is None else asked, records)
+    return Fetched("t", partition, first if asked is None else asked, records, topic_id)
 
 
 def chunk(first: int, end: int, *, partition: int = 0) -> Chunk:
@@ -57,6 +62,13 @@ def test_chunks_that_follow_each_other_become_one() -> None:
 def test_a_chunk_behind_a_gap_stays_apart() -> None:
     assert len(joined([fetched(5, 8), fetched(9, 10, asked=8)])) == 2
     assert len(joined([fetched(5, 8), fetched(8, 10, asked=7)])) == 2
+
+
+def test_what_is_behind_an_empty_chunk_belongs_to_it() -> None:
+    """A log of which nothing was left is told by a chunk without records."""
+    (one,) = joined([Fetched("t", 0, 5, (), "A", 20), fetched(20, 22, topic_id="A")])
+    assert (one.asked, one.first, one.next_offset) == (5, 20, 22)
+    assert len(joined([Fetched("t", 0, 5, (), "A", 20), fetched(20, 22, topic_id="B")])) == 2
 
 
 def test_other_partitions_between_do_not_hinder() -> None:
@@ -195,11 +207,13 @@ def test_the_watchdog_goes_on_looking_after_a_look_that_failed() -> None:
 
 
 class Kafka:
-    """A log whose end may lag behind at first."""
+    """A log whose end may lag behind at first, and the id of its topic."""
 
-    def __init__(self, begin: int, *ends: int) -> None:
+    def __init__(self, begin: int, *ends: int, topic_id: str | None = None, position: int = 0) -> None:
         self.begin = begin
         self.ends = list(ends)
+        self.topic_id = topic_id
+        self.at = position
 
     async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]:
         return dict.fromkeys(partitions, self.begin)
@@ -208,42 +222,69 @@ class Kafka:
         end = self.ends.pop(0) if len(self.ends) > 1 else self.ends[0]
         return dict.fromkeys(partitions, end)
 
+    async def position(self, _tp: TP) -> int:
+        return self.at
+
 
 class Offsets:
     """Stands in for the sink."""
 
-    def __init__(self, held: int | None) -> None:
-        self.held = held
-        self.reset: int | None = None
+    def __init__(self, held: int | None, topic_id: str | None = None) -> None:
+        self.held = None if held is None else Offset(held, topic_id)
+        self.reset: Offset | None = None
 
-    def positions(self, partitions: Any) -> dict[tuple[str, int], int]:
+    def offsets(self, partitions: Any) -> dict[tuple[str, int], Offset]:
         return {} if self.held is None else dict.fromkeys(partitions, self.held)
 
-    def reset_position(self, _partition: Any, next_offset: int) -> None:
-        self.reset = next_offset
+    def record(self, found: dict[tuple[str, int], Offset]) -> None:
+        (new,) = found.values()
+        self.held = new if self.held is None else self.held._replace(topic_id=new.topic_id)
+
+    def reset_position(self, _partition: Any, next_offset: int, topic_id: str | None) -> None:
+        self.reset = Offset(next_offset, topic_id)
 
 
-def locate(kafka: Log, offsets: Offsets, *, restarted: bool = False) -> Position:
+def positions(kafka: Kafka, offsets: Offsets, *, exists: bool = True) -> Positions:
     async def in_thread(act: Any) -> Any:
         return act()
 
     async def no_sleep(_seconds: float) -> None: ...
 
-    positions = Positions(offsets, in_thread, Patience(), no_sleep)  # type: ignore[arg-type]
+    def identify(names: Any) -> dict[str, Identity]:
+        return dict.fromkeys(names, Identity(kafka.topic_id, frozenset([0] if exists else [])))
+
+    return Positions(offsets, in_thread, Patience(), identify, no_sleep)  # type: ignore[arg-type]
+
+
+def locate(kafka: Kafka, offsets: Offsets, *, restarted: bool = False) -> Position:
     tp = TP("t", 0)
-    return asyncio.run(positions.locate(kafka, {tp}, {tp} if restarted else set()))[tp]
+    located = positions(kafka, offsets).locate(kafka, {tp}, {tp} if restarted else set())
+    return asyncio.run(located)[tp]
+
+
+def moved(kafka: Kafka, place: Place) -> bool:
+    tp = TP("t", 0)
+    return tp in asyncio.run(positions(kafka, Offsets(0)).moved(kafka, {tp: place}))
 
 
 def test_it_goes_on_where_the_mirror_ends() -> None:
     assert locate(Kafka(0, 100), Offsets(40)) == Position(40, 40)
 
 
-def test_an_unknown_partition_starts_at_the_logs_begin() -> None:
-    assert locate(Kafka(7, 100), Offsets(None)) == Position(7, 7)
+def test_an_unknown_partition_starts_at_the_logs_begin_and_is_noted_before_it_is_read() -> None:
+    offsets = Offsets(None)
+    with capture_logs() as logged:
+        assert locate(Kafka(7, 100, topic_id="A"), offsets) == Position(7, 7, "A")
+        assert locate(Kafka(7, 100, topic_id="A"), offsets) == Position(7, 7, "A")
+    assert offsets.held == Offset(7, "A")
+    assert [(one["event"], one["offset"]) for one in logged] == [
+        ("the mirror of this partition starts at", 7)
+    ]
 
 
 def test_what_retention_took_is_still_wanted_but_cannot_be_asked_for() -> None:
     assert locate(Kafka(60, 100), Offsets(40)) == Position(40, 60)
+    assert locate(Kafka(60, 60), Offsets(40)) == Position(40, 60, empty=True)
 
 
 def test_an_end_that_lags_for_a_moment_is_no_other_log() -> None:
@@ -255,13 +296,43 @@ def test_an_end_that_lags_for_a_moment_is_no_other_log() -> None:
 def test_a_log_that_stays_shorter_is_read_from_its_begin() -> None:
     offsets = Offsets(40)
     assert locate(Kafka(0, 30), offsets) == Position(0, 0)
-    assert offsets.reset == 0
+    assert offsets.reset == Offset(0)
 
 
 def test_a_log_that_began_anew_is_read_from_its_begin_however_long() -> None:
     offsets = Offsets(40)
     assert locate(Kafka(0, 100), offsets, restarted=True) == Position(0, 0)
-    assert offsets.reset == 0
+    assert offsets.reset == Offset(0)
+
+
+@pytest.mark.parametrize("end", [30, 40, 100])
+def test_a_topic_with_another_id_is_read_from_its_start_however_long_it_is(end: int) -> None:
+    offsets = Offsets(40, "A")
+    assert locate(Kafka(3, end, topic_id="B"), offsets) == Position(3, 3, "B")
+    assert offsets.reset == Offset(3, "B")
+
+
+def test_an_offset_without_an_id_takes_that_of_the_topic_which_is_there() -> None:
+    offsets = Offsets(40)
+    assert locate(Kafka(0, 100, topic_id="A"), offsets) == Position(40, 40, "A")
+    assert (offsets.held, offsets.reset) == (Offset(40, "A"), None)
+
+
+def test_a_partition_that_does_not_exist_or_has_no_leader_is_left_out() -> None:
+    located = positions(Kafka(0, 1), Offsets(0), exists=False).locate(Kafka(0, 1), {TP("t", 0)}, set())
+    assert asyncio.run(located) == {}
+
+
+def test_a_place_has_moved_when_its_topic_has_another_id() -> None:
+    assert moved(Kafka(0, 100, topic_id="B"), Place(40, 40, "A"))
+    assert not moved(Kafka(0, 100, topic_id="A"), Place(40, 40, "A"))
+
+
+def test_a_place_has_moved_when_all_that_it_waits_for_has_expired() -> None:
+    assert moved(Kafka(60, 60, position=60), Place(40, 40))
+    # What was fetched before is in memory still, or what remains shows the gap by itself.
+    assert not moved(Kafka(60, 60, position=40), Place(40, 40))
+    assert not moved(Kafka(60, 70, position=60), Place(40, 40))
 
 
 # --- Failpoints ---

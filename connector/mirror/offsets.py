@@ -1,0 +1,121 @@
+"""How far the mirror has come in each partition: the table ``consumer_offsets``.
+
+An offset counts within one topic, and a topic that was re-created is another topic of the same name.
+So Kafka's id of the topic stands beside the offset and moves with it, in the same transaction. It is
+null where the broker has no ids, and in a row of connector 0.1 until its topic is next read.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from connector import events
+from connector.mirror.batches import Batch, run
+
+Partition = tuple[str, int]
+
+COLUMNS = (
+    ("topic", "text"),
+    ("partition", "integer"),
+    ("next_offset", "integer"),
+    ("topic_id", "text"),
+    ("updated_at", "timestamp"),
+)
+MOVE = (
+    "DO UPDATE SET next_offset = excluded.next_offset, updated_at = excluded.updated_at, "
+    "topic_id = COALESCE(excluded.topic_id, consumer_offsets.topic_id)"
+)
+ADOPT = "DO UPDATE SET topic_id = excluded.topic_id WHERE consumer_offsets.topic_id IS NULL"
+# How far back the last event of a partition is looked for first, in microseconds: the index on
+# received_at makes that quick, where all of a large ledger takes long.
+LOOK_BACK = 90 * 24 * 3_600_000_000
+
+
+class Offset(NamedTuple):
+    """The first offset that the mirror does not hold yet, and the topic in which it counts."""
+
+    next: int
+    topic_id: str | None = None
+
+    def is_of(self, topic_id: str | None) -> bool:
+        """Whether it counts in that topic, as far as both ids are known."""
+        return None in (self.topic_id, topic_id) or self.topic_id == topic_id
+
+
+class Loss(NamedTuple):
+    """Offsets ``first`` up to, not including, ``next`` that Kafka no longer held when they were wanted.
+
+    ``mirrored_until`` is when the last event before them was received, as ISO text; None when there
+    is none.
+    """
+
+    first: int
+    next: int
+    mirrored_until: str | None = None
+
+    @property
+    def records(self) -> int:
+        return self.next - self.first
+
+
+def select(
+    connection: Connection, partitions: Iterable[Partition], after: str = ""
+) -> dict[Partition, Offset]:
+    """The offsets of those partitions that the mirror knows; ``after`` ends the statement."""
+    batch = Batch(COLUMNS[:2], sorted(set(partitions)))
+    if not batch.rows:
+        return {}
+    before = (
+        "SELECT topic, partition, next_offset, topic_id FROM consumer_offsets WHERE (topic, partition) IN ("
+    )
+    return {(row[0], row[1]): Offset(row[2], row[3]) for row in run(connection, before, batch, f") {after}")}
+
+
+def select_all(connection: Connection) -> dict[Partition, tuple[Offset, int]]:
+    """Every offset, and the records that were lost there."""
+    query = "SELECT topic, partition, next_offset, topic_id, records_lost FROM consumer_offsets"
+    rows = connection.exec_driver_sql(query).fetchall()
+    return {(row[0], row[1]): (Offset(row[2], row[3]), row[4]) for row in rows}
+
+
+def upsert(
+    connection: Connection, offsets: Mapping[Partition, Offset], now: int, *, conflict: str = MOVE
+) -> None:
+    """Write offsets; ``conflict`` says what becomes of one that is there."""
+    if offsets:
+        columns = (*COLUMNS, ("records_lost", "integer"))
+        rows = sorted((*tp, offset.next, offset.topic_id, now, 0) for tp, offset in offsets.items())
+        before = f"INSERT INTO consumer_offsets ({', '.join(name for name, _ in columns)})"
+        run(connection, before, Batch(columns, rows), f"ON CONFLICT (topic, partition) {conflict}")
+
+
+def add_losses(connection: Connection, losses: Mapping[Partition, Loss]) -> None:
+    """Add to what was lost; the offsets have their rows."""
+    for tp, loss in losses.items():
+        _run(
+            connection,
+            "UPDATE consumer_offsets SET records_lost = records_lost + ? WHERE topic = ? AND partition = ?",
+            (loss.records, *tp),
+        )
+
+
+def mirrored_until(connection: Connection, tp: Partition, offset: int, now: int) -> str | None:
+    """When the newest event that stands before an offset was received, as ISO text."""
+    query = (
+        "SELECT received_at FROM notifications WHERE kafka_topic = ? AND kafka_partition = ? "
+        "AND kafka_offset < ? AND received_at > ? ORDER BY received_at DESC LIMIT 1"
+    )
+    for since in (max(0, now - LOOK_BACK), 0):
+        row = _run(connection, query, (*tp, offset, events.iso(since))).fetchone()
+        if row is not None:
+            found: datetime | str = row[0]
+            return events.iso(events.microseconds(found)) if isinstance(found, datetime) else found
+    return None
+
+
+def _run(connection: Connection, statement: str, parameters: Sequence[Any]) -> Any:
+    if connection.dialect.name == "postgresql":
+        statement = statement.replace("?", "%s")
+    return connection.exec_driver_sql(statement, tuple(parameters))
