@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from connector.clocks import CURE, LIMIT_SECONDS
@@ -175,7 +175,9 @@ def verify(config: Config, journal: Path | None) -> tuple[list[str], int]:
     steps.require(engine)
     found = mirror_verify.differences(engine, mapping)
     with suppress(KafkaOutage):
-        results = _standing_results(config, standing.standing(config, engine))
+        # What is known to be lost no worker can bring back; what is not read it can.
+        stands = replace(standing.standing(config, engine), expired={}, lost={})
+        results = _standing_results(config, stands)
         found += [f"{one.what}: {one.fault} (to mend it: {one.cure})" for one in results]
     if journal is not None:
         must = {event.identity for event in journal_verify.must(journal)}

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from connector import events
 from connector.config import Config
-from connector.errors import Poison, StartupError
+from connector.errors import KafkaOutage, Poison, StartupError
 from connector.kafka import inventory, topics
 from connector.kafka.claims import owned
 from connector.kafka.inventory import Log
@@ -160,8 +160,8 @@ def _is_ours(config: Config, part: str, name: str, log: Log) -> bool:
     partition = next((number for number, (start, end) in log.ends.items() if start < end), None)
     if partition is None:
         return False
-    value = topics.record_value(config.kafka, name, partition, log.ends[partition][0])
     try:
+        value = topics.record_value(config.kafka, name, partition, log.ends[partition][0])
         return value is not None and events.decode(value) is not None
-    except Poison:
+    except (Poison, KafkaOutage):  # among others: not ours to read
         return False
