@@ -9,7 +9,7 @@ from connector.clocks import CURE, LIMIT_SECONDS
 from connector.config import Config
 from connector.errors import ConnectorError, KafkaOutage, StartupError
 from connector.kafka import topics
-from connector.mirror import database, schema, steps
+from connector.mirror import database, offsets, schema, steps
 from connector.mirror import verify as mirror_verify
 from connector.mirror.mapping import Mapping
 from connector.simulator import verify as journal_verify
@@ -102,7 +102,7 @@ def _standing(config: Config) -> Standing | None:
     try:
         engine = database.connect(config.database)
         steps.require(engine)
-        return standing.standing(config, engine)
+        return standing.standing(config, offsets.held(engine))
     except ConnectorError:
         return None
 
@@ -176,7 +176,7 @@ def verify(config: Config, journal: Path | None) -> tuple[list[str], int]:
     found = mirror_verify.differences(engine, mapping)
     with suppress(KafkaOutage):
         # What is known to be lost no worker can bring back; what is not read it can.
-        stands = replace(standing.standing(config, engine), expired={}, lost={})
+        stands = replace(standing.standing(config, offsets.held(engine)), expired={}, lost={})
         results = _standing_results(config, stands)
         found += [f"{one.what}: {one.fault} (to mend it: {one.cure})" for one in results]
     if journal is not None:

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from connector import events
 from connector.mirror.batches import Batch, run
+from connector.mirror.database import transaction
 
 Partition = tuple[str, int]
 
@@ -44,6 +45,10 @@ class Offset(NamedTuple):
         return None in (self.topic_id, topic_id) or self.topic_id == topic_id
 
 
+Held = Mapping[Partition, tuple[Offset, int]]
+"""Offsets of the mirror, each with the records that were lost there."""
+
+
 class Loss(NamedTuple):
     """Offsets ``first`` up to, not including, ``next`` that Kafka no longer held when they were wanted.
 
@@ -73,10 +78,11 @@ def select(
     return {(row[0], row[1]): Offset(row[2], row[3]) for row in run(connection, before, batch, f") {after}")}
 
 
-def select_all(connection: Connection) -> dict[Partition, tuple[Offset, int]]:
-    """Every offset, and the records that were lost there."""
+def held(engine: Engine) -> Held:
+    """Every offset, and the records that were lost there; raises ``DatabaseOutage``."""
     query = "SELECT topic, partition, next_offset, topic_id, records_lost FROM consumer_offsets"
-    rows = connection.exec_driver_sql(query).fetchall()
+    with transaction(engine) as connection:
+        rows = connection.exec_driver_sql(query).fetchall()
     return {(row[0], row[1]): (Offset(row[2], row[3]), row[4]) for row in rows}
 
 

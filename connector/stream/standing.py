@@ -10,19 +10,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine
-
 from connector import events
 from connector.config import Config
 from connector.errors import KafkaOutage, Poison, StartupError
 from connector.kafka import inventory, topics
 from connector.kafka.claims import owned
 from connector.kafka.inventory import Log
-from connector.mirror import offsets
-from connector.mirror.database import transaction
-from connector.mirror.offsets import Offset, Partition
+from connector.mirror.offsets import Held, Offset
 
-Held = Mapping[Partition, tuple[Offset, int]]
 SHOWN = 5
 
 
@@ -42,10 +37,8 @@ class Standing:
     draining: dict[str, int] = field(default_factory=dict)
 
 
-def standing(config: Config, engine: Engine) -> Standing:
-    """Compare; the store has this connector's layout. Raises ``Outage``."""
-    with transaction(engine) as connection:
-        held = offsets.select_all(connection)
+def standing(config: Config, held: Held) -> Standing:
+    """Compare Kafka's topics with all of the mirror's offsets. Raises ``KafkaOutage``."""
     read = {*config.topics.today, *config.topics.former}
     with topics.admin_client(config.kafka) as client:
         names = set(client.list_topics())
@@ -76,9 +69,9 @@ def standing(config: Config, engine: Engine) -> Standing:
     )
 
 
-def refuse(config: Config, engine: Engine) -> None:
-    """Raise ``StartupError`` when acknowledged records would never be read; raises ``Outage`` too."""
-    forgotten = standing(config, engine).forgotten
+def refuse(config: Config, held: Held) -> None:
+    """Raise ``StartupError`` when acknowledged records would never be read; raises ``KafkaOutage`` too."""
+    forgotten = standing(config, held).forgotten
     if forgotten:
         raise StartupError(forgotten_sentence(forgotten), forgotten_fix(config, forgotten))
 

@@ -27,7 +27,7 @@ from connector.interpreter import WORKER_YOUNG_OBJECTS, set_for_batches
 from connector.kafka import inventory, topics
 from connector.kafka.inventory import Identities
 from connector.kafka.routes import Routes
-from connector.mirror import database, schema
+from connector.mirror import database, offsets, schema
 from connector.mirror.mapping import Mapping
 from connector.mirror.offsets import Offset
 from connector.mirror.sink import Partition, Sink
@@ -148,12 +148,11 @@ class Worker:
         await self._patience.until_done("database", partial(self._in_thread, ensure_schema))
         ensure_topics = partial(topics.ensure, self._config)
         await self._patience.until_done("kafka", partial(self._in_thread, ensure_topics))
-        refuse = partial(standing.refuse, self._config, self._engine)
-        await self._patience.until_done("kafka", partial(self._in_thread, refuse))
         self._former = await self._patience.until_done("kafka", partial(self._in_thread, self._note_topics))
 
     def _note_topics(self) -> list[str]:
-        """Note every topic before it is read, so that none is forgotten later; the former ones that exist."""
+        """See that no topic is forgotten, and note all before they are read; the former ones that exist."""
+        standing.refuse(self._config, offsets.held(self._engine))
         with topics.admin_client(self._config.kafka) as client:
             found = inventory.logs(client, self._routes.topics_read())
         starts = {

@@ -13,7 +13,7 @@ from connector.commands import checkup
 from connector.config import Config
 from connector.errors import StartupError
 from connector.kafka import inventory, topics
-from connector.mirror import schema
+from connector.mirror import offsets, schema
 from connector.mirror.mapping import Mapping
 from connector.mirror.offsets import Offset
 from connector.mirror.sink import Sink
@@ -88,7 +88,9 @@ def test_deliveries_before_any_worker_ran_are_refused_and_drained_after_a_change
     # What came later is not forgotten either, when nobody names that prefix any more.
     world.send(balances(1))
     with pytest.raises(StartupError, match="former_prefixes"):
-        standing.refuse(change(world, former_prefixes=[], prefix=f"{world.prefix}three."), world.engine)
+        standing.refuse(
+            change(world, former_prefixes=[], prefix=f"{world.prefix}three."), offsets.held(world.engine)
+        )
 
 
 def test_a_renamed_topic_that_holds_unread_records_is_refused_until_it_is_listed(world: World) -> None:
@@ -98,13 +100,13 @@ def test_a_renamed_topic_that_holds_unread_records_is_refused_until_it_is_listed
     renamed["balances"]["topic"] = "stock"
     changed = change(world, families=renamed)
     with pytest.raises(StartupError) as caught:
-        standing.refuse(changed, engine)
+        standing.refuse(changed, offsets.held(engine))
     assert f"topics.former_topics: [{world.topic}]" in caught.value.cure
     # A worker that has read them all leaves nothing to refuse.
     sink(world).record({(world.topic, 0): Offset(3, topic_id(world))})
-    assert standing.standing(changed, engine).forgotten == {}
+    assert standing.standing(changed, offsets.held(engine)).forgotten == {}
     listed = change(world, former_topics=[world.topic])
-    assert standing.standing(listed, engine).draining == {world.topic: 0}
+    assert standing.standing(listed, offsets.held(engine)).draining == {world.topic: 0}
 
 
 def test_topics_of_others_are_left_alone(world: World) -> None:
@@ -117,14 +119,14 @@ def test_topics_of_others_are_left_alone(world: World) -> None:
     world.producer.send(other.topics.unrouted_topic, events.encode(balances(1)[0])).get(30)
     world.admin.create_topics({f"{world.prefix}reports": {"num_partitions": 1, "replication_factor": 1}})
     world.producer.send(f"{world.prefix}reports", b"{}").get(30)
-    assert standing.standing(world.config, engine).forgotten == {}
-    assert standing.standing(other, engine).forgotten == {}
+    assert standing.standing(world.config, offsets.held(engine)).forgotten == {}
+    assert standing.standing(other, offsets.held(engine)).forgotten == {}
 
 
 def test_a_topic_that_was_recreated_is_reported_while_no_worker_runs(world: World) -> None:
     engine = made(world)
     sink(world).record({(world.topic, 0): Offset(3, "of-a-former-one"), (world.topic, 1): Offset(0)})
-    found = standing.standing(world.config, engine)
+    found = standing.standing(world.config, offsets.held(engine))
     assert (found.recreated, found.expired) == ({world.topic: 1}, {})
     [fault] = [one.fault for one in checkup.topic_faults(world.config)]
     assert "was re-created" in str(fault)
