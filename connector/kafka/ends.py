@@ -1,6 +1,6 @@
 """Where the topics' logs begin and end, asked over a connection that stays open."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -37,7 +37,7 @@ class Ends:
 
 
 @contextmanager
-def reading(config: Config, names: Sequence[str]) -> Iterator[Callable[[], Ends]]:
+def reading(config: Config, names: Collection[str]) -> Iterator[Callable[[], Ends]]:
     """Connect, and give what reads the ends of these topics each time that it is called; blocks.
 
     A broker may take ``kafka.request_timeout_seconds`` for an answer, because the first one of a far
@@ -47,7 +47,7 @@ def reading(config: Config, names: Sequence[str]) -> Iterator[Callable[[], Ends]
         yield lambda: _read(client, names)
 
 
-def _read(client: KafkaAdminClient, names: Sequence[str]) -> Ends:
+def _read(client: KafkaAdminClient, names: Collection[str]) -> Ends:
     found = Ends()
     led: dict[str, list[TopicPartition]] = {}
     for topic in client.describe_topics(list(names)):

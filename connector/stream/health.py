@@ -46,13 +46,13 @@ class WorkerHealth:
         pause_seconds: float = PAUSE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``family_of_topic`` has every topic that the worker reads."""
+        """``family_of_topic`` has every topic that the worker reads; it may grow."""
         self._patience = patience
         self._families = family_of_topic
         self._standstill_seconds = standstill_seconds
         self._clock = clock
         self._standstill = Standstill()
-        read_ends = partial(ends.reading, config, sorted(family_of_topic))
+        read_ends = partial(ends.reading, config, family_of_topic)
         self._kafka: Sampler[Ends] = Sampler("kafka-ends", read_ends, pause_seconds=pause_seconds)
         self._database: Sampler[Offsets] = Sampler(
             "offsets", _calls(totals.offsets), pause_seconds=pause_seconds

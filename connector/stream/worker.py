@@ -48,8 +48,9 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-# The family of the dead letters' topic, as its agent and its health are named.
-DEAD_LETTERS = "dead-letters"
+# The families of the dead letters' topic and of former topics, as agents and health name them; no family
+# of topics.yaml can be called so.
+DEAD_LETTERS, FORMER = "dead-letters", "former-topics"
 STOP_SECONDS = 6.0
 PUBLISH_SECONDS = 15.0
 
@@ -94,10 +95,12 @@ class Worker:
         self._routes = Routes(config)
         self._executor = ThreadPoolExecutor(config.worker.database_connections, thread_name_prefix="mirror")
         self._patience = Patience()
-        self._health = WorkerHealth(config, Totals(config.database), self._patience, self._families())
+        # Every topic that this worker reads, with its family; the former ones are added when they are known.
+        self._families = {topic: family for family, topic in self._routes.event_topics().items()}
+        self._families[self._routes.dead_letter_topic] = DEAD_LETTERS
+        self._health = WorkerHealth(config, Totals(config.database), self._patience, self._families)
         self._database_clock = DatabaseClock(partial(database.clock_distance, self._engine))
         self._stop = asyncio.Event()
-        self._former: list[str] = []
 
     async def run(self) -> int:
         """Run until told to stop; returns the exit code."""
@@ -137,18 +140,14 @@ class Worker:
             notes["disk"] = Disk("mirror", file.parent, setting="database.url").check
         return notes
 
-    def _families(self) -> dict[str, str]:
-        """Every topic that this worker reads, with its family."""
-        event_topics = {topic: family for family, topic in self._routes.event_topics().items()}
-        return event_topics | {self._routes.dead_letter_topic: DEAD_LETTERS}
-
     async def _prepare(self) -> None:
         """Make schema and topics, and see that none is forgotten; waits for database and Kafka."""
         ensure_schema = partial(schema.ensure, self._engine, self._config, self._mapping)
         await self._patience.until_done("database", partial(self._in_thread, ensure_schema))
         ensure_topics = partial(topics.ensure, self._config)
         await self._patience.until_done("kafka", partial(self._in_thread, ensure_topics))
-        self._former = await self._patience.until_done("kafka", partial(self._in_thread, self._note_topics))
+        former = await self._patience.until_done("kafka", partial(self._in_thread, self._note_topics))
+        self._families |= dict.fromkeys(former, FORMER)
 
     def _note_topics(self) -> list[str]:
         """See that no topic is forgotten, and note all before they are read; the former ones that exist."""
@@ -181,7 +180,7 @@ class Worker:
         for family, topic in self._routes.event_topics().items():
             agents.add(family, topic, read_events)
         agents.add(DEAD_LETTERS, self._routes.dead_letter_topic, decode.decode_dead_letters)
-        for topic in self._former:
+        for topic in [topic for topic, family in self._families.items() if family == FORMER]:
             log.info("reading a former topic too", topic=topic)
             agents.add(f"former-{topic}", topic, partial(_read_any, self._mapping))
         return app
