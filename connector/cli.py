@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +51,11 @@ SecretFile = Annotated[
     Path | None, typer.Option("--secret-file", help="File with the hook's secret; else XTND_WEBHOOK_SECRET.")
 ]
 CALLBACK = "http://127.0.0.1:8080/webhooks/xtnd"
+
+
+class Dialect(StrEnum):
+    postgresql = "postgresql"
+    sqlite = "sqlite"
 
 
 def main() -> None:
@@ -136,7 +142,9 @@ def gateway(
     from connector.gateway.server import run_gateway  # noqa: PLC0415
 
     ports = {"port": port, "admin_port": admin_port, "reuse_port": reuse_port}
-    settings = load_process(config_dir, with_secrets=True, kafka=kafka, database_url=database_url, **ports)
+    settings = load_process(
+        config_dir, with_secrets=True, unused=("database",), kafka=kafka, database_url=database_url, **ports
+    )
     raise typer.Exit(run_gateway(settings))
 
 
@@ -166,7 +174,7 @@ def topics_command(
     from connector.commands import checkup  # noqa: PLC0415
     from connector.kafka import topics  # noqa: PLC0415
 
-    settings = load_beside(config_dir, data_dir, kafka=kafka)
+    settings = load_beside(config_dir, data_dir, unused=("database",), kafka=kafka)
     left = topics.deviations(settings) if check else topics.ensure(settings)
     table = Table("topic", "partitions", "retention", "state")
     wrong: dict[str, list[str]] = {}
@@ -209,18 +217,16 @@ def check(
 def schema(
     config_dir: ConfigDir = CONFIG_DIR,
     database_url: DatabaseUrl = None,
-    dialect: Annotated[
-        str | None, typer.Option(help="postgresql or sqlite; else that of database.url.")
-    ] = None,
+    dialect: Annotated[Dialect | None, typer.Option(help="Instead of that of database.url.")] = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Print the mirror's schema as SQL."""
-    from connector.mirror import database  # noqa: PLC0415
+    from connector.config.database_url import backend  # noqa: PLC0415
     from connector.mirror.schema import ddl  # noqa: PLC0415
 
-    settings = load_beside(config_dir, data_dir, database_url=database_url)
-    name = dialect or database.url_of(settings.database).get_backend_name()
-    for statement in ddl(settings, "postgresql" if name.startswith("postgres") else "sqlite"):
+    unused = ("kafka", "database") if dialect else ("kafka",)
+    settings = load_beside(config_dir, data_dir, unused=unused, database_url=database_url)
+    for statement in ddl(settings, dialect or backend(settings.database.url.get_secret_value())):
         print(f"{statement};\n")
 
 
@@ -236,8 +242,8 @@ def query(
     from connector.mirror import database  # noqa: PLC0415
     from connector.mirror.query import run  # noqa: PLC0415
 
-    settings = load_beside(config_dir, data_dir, database_url=database_url)
-    result = run(database.connect(settings.database), sql)
+    settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
+    result = run(database.connect(settings.database, access="read"), sql)
     if as_json:
         for row in result.rows:
             print(json.dumps(dict(zip(result.columns, row, strict=True)), default=str))
@@ -260,7 +266,7 @@ def verify(
     """Fold the ledger anew and say where the mirror differs from it."""
     from connector.commands import checkup  # noqa: PLC0415
 
-    settings = load_beside(config_dir, data_dir, database_url=database_url)
+    settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
     found, events = checkup.verify(settings, journal)
     for difference in found[:20]:
         err.print(difference, markup=False)

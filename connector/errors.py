@@ -8,11 +8,13 @@
     │   ├── KafkaOutage
     │   ├── SpoolOutage
     │   └── DatabaseOutage
+    │       └── StatementTimeout  the database ended a statement; a batch is split
     ├── Poison           this one event can never succeed; dead letter, neighbours go on
     ├── RecordRefused    Kafka never takes this record as it is; set it aside, neighbours go on
     ├── Defect           a bug or a foreign hand; stop the process loudly, offsets kept
     │   └── SchemaMoved  another process changed the mirror's schema; restart to follow
     └── StartupError     something outside is missing at start; says what mends it
+        └── DatabaseDamaged  what the database holds cannot be read; stop loudly, say the way back
 
 A library's own errors are translated into these in one place per library:
 ``mirror.sink.translate`` for the database, ``gateway.publisher`` and ``topics`` for Kafka.
@@ -66,6 +68,10 @@ class DatabaseOutage(Outage):
     """The database does not answer, is full, or asks to try again."""
 
 
+class StatementTimeout(DatabaseOutage):
+    """The database ended a statement before it was done: it took longer than somebody allows."""
+
+
 class Poison(ConnectorError):
     """This event can never be mirrored as it is.
 
@@ -108,3 +114,7 @@ class StartupError(ConnectorError):
         self.what = what
         self.cure = cure
         super().__init__(f"{what}\n  To mend it: {cure}")
+
+
+class DatabaseDamaged(StartupError):
+    """What the database holds cannot be read back: waiting does not help, and its owner must act."""

@@ -257,6 +257,12 @@ last_commit = Gauge(
     "xtnd_worker_last_commit_timestamp_seconds", "When a batch was last committed.", registry=WORKER
 )
 
+sqlite_log_bytes = Gauge(
+    "xtnd_worker_sqlite_wal_bytes",
+    "Size of the log beside a mirror in SQLite; it grows while a reader keeps a transaction open.",
+    registry=WORKER,
+)
+
 
 # Read from the database: the same from every worker, and kept when all of them end.
 mirror_dead_letters = Gauge(

@@ -135,7 +135,7 @@ def _examine_database(config: Config) -> Iterator[Result]:
     where = f"database {shown.render_as_string(hide_password=True)}"
     mapping = Mapping(config)
     try:
-        engine = database.connect(config.database)
+        engine = database.connect(config.database, access="read")
         state = schema.state(engine, mapping)
         ahead = database.clock_distance(engine)
     except StartupError as error:  # it answers, but what it holds is not for this connector
@@ -171,7 +171,7 @@ def _database_cure(said: str) -> str:
 def verify(config: Config, journal: Path | None) -> tuple[list[str], int]:
     """What differs from the fold of the ledger, and how many events the ledger holds."""
     mapping = Mapping(config)
-    engine = database.connect(config.database)
+    engine = database.connect(config.database, access="read")
     steps.require(engine)
     found = mirror_verify.differences(engine, mapping)
     with suppress(KafkaOutage):

@@ -27,6 +27,7 @@ from connector.commands.options import (
 if TYPE_CHECKING:
     from connector.config import Config
     from connector.mirror.letters import Filter, Letters
+    from connector.mirror.sqlite import Access
 
 app = typer.Typer(no_args_is_help=True, help="What could not be mirrored as it was: look, replay, discard.")
 
@@ -90,7 +91,9 @@ def list_letters(
     """List dead letters, the newest first."""
     from connector.commands import dead_letters_view as view  # noqa: PLC0415 - each command loads only its own room
 
-    letters = _letters(_settings(config_dir, data_dir, database_url=database_url))
+    letters = _letters(
+        _settings(config_dir, data_dir, unused=("kafka",), database_url=database_url), access="read"
+    )
     wanted = _filter(stage, reason, action, hook, since, limit, state=state)
     found, total = letters.load(letters.ids(wanted), with_payload=False), letters.count(wanted)
     if as_json:
@@ -111,7 +114,9 @@ def show(
     """Show one dead letter with its payload, exactly as received."""
     from connector.commands import dead_letters_view as view  # noqa: PLC0415
 
-    letters = _letters(_settings(config_dir, data_dir, database_url=database_url))
+    letters = _letters(
+        _settings(config_dir, data_dir, unused=("kafka",), database_url=database_url), access="read"
+    )
     (stored,) = letters.load(letters.resolve([letter_id]))
     if as_json:
         _json(view.whole(stored))
@@ -177,7 +182,7 @@ def discard(
     from connector.commands import dead_letters_view as view  # noqa: PLC0415
     from connector.mirror.letters import DISCARDED  # noqa: PLC0415
 
-    letters = _letters(_settings(config_dir, data_dir, database_url=database_url))
+    letters = _letters(_settings(config_dir, data_dir, unused=("kafka",), database_url=database_url))
     chosen = letters.resolve(ids)
     with letters.change(chosen, DISCARDED, time.time_ns() // 1000) as discarded:
         pass
@@ -193,18 +198,18 @@ def discard(
     raise typer.Exit(1 if refused else 0)
 
 
-def _settings(config_dir: Any, data_dir: Any, **overrides: Any) -> "Config":
+def _settings(config_dir: Any, data_dir: Any, **options: Any) -> "Config":
     logs.configure(level="WARNING")
-    return load_beside(config_dir, data_dir, **overrides)
+    return load_beside(config_dir, data_dir, **options)
 
 
-def _letters(settings: "Config") -> "Letters":
+def _letters(settings: "Config", *, access: "Access" = "write") -> "Letters":
     """The mirror's dead letters; raises ``StartupError`` when there is no mirror yet."""
     from connector.mirror import database  # noqa: PLC0415
     from connector.mirror.letters import Letters  # noqa: PLC0415
     from connector.mirror.mapping import Mapping  # noqa: PLC0415
 
-    letters = Letters(database.connect(settings.database), Mapping(settings))
+    letters = Letters(database.connect(settings.database, access=access), Mapping(settings))
     letters.require()
     return letters
 

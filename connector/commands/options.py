@@ -1,14 +1,18 @@
 """Options that several commands share, and the configuration that they give."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import structlog
 import typer
+from click.core import ParameterSource
 
 from connector import config
 from connector.config import Config
+from connector.errors import StartupError
 
 log = structlog.get_logger(__name__)
 
@@ -26,8 +30,13 @@ CONFIG_DIR = Path("config")
 DATA_DIR = Path("data")
 
 
-def load(config_dir: Path, *, with_secrets: bool = False, **overrides: Any) -> Config:
-    """The configuration of a process, from its environment and options alone."""
+def load(
+    config_dir: Path, *, with_secrets: bool = False, unused: Collection[str] = (), **overrides: Any
+) -> Config:
+    """The configuration of a process, from its environment and options alone.
+
+    ``unused`` are the sections (``kafka``, ``database``) whose secrets the command does not need.
+    """
     names = {
         "kafka": "kafka.bootstrap_servers",
         "database_url": "database.url",
@@ -37,21 +46,30 @@ def load(config_dir: Path, *, with_secrets: bool = False, **overrides: Any) -> C
         "worker_admin_port": "worker.admin_port",
     }
     given = {names[name]: value for name, value in overrides.items() if value is not None}
-    return config.load(config_dir, os.environ, given, with_secrets=with_secrets)
+    return config.load(config_dir, os.environ, given, with_secrets=with_secrets, unused=unused)
 
 
-def load_process(config_dir: Path, *, with_secrets: bool = False, **overrides: Any) -> Config:
+def load_process(config_dir: Path, **options: Any) -> Config:
     """As ``load``, for a process that stays: what is odd about the configuration is logged."""
-    settings = load(config_dir, with_secrets=with_secrets, **overrides)
+    settings = load(config_dir, **options)
     for odd in settings.warnings:
         log.warning("probably not meant", where=odd.where, what=odd.what, fix=odd.cure)
     return settings
 
 
-def load_beside(config_dir: Path, data_dir: Path, *, with_secrets: bool = False, **overrides: Any) -> Config:
-    """As ``load``, for a person's command: what ``connector up`` runs in ``data_dir`` is found."""
+def load_beside(config_dir: Path, data_dir: Path, **options: Any) -> Config:
+    """As ``load``, for a person's command: what ``connector up`` runs in ``data_dir`` is found.
+
+    Raises ``StartupError`` for a folder that was named and is not there.
+    """
     from connector.local import whereabouts  # noqa: PLC0415
 
-    for variable, value in whereabouts(data_dir).items():
+    context = click.get_current_context(silent=True)
+    named = context is not None and context.get_parameter_source("data_dir") is ParameterSource.COMMANDLINE
+    if named and not data_dir.is_dir():
+        raise StartupError(
+            f"There is no folder {data_dir}.", "name the folder of connector up with --data-dir"
+        )
+    for variable, value in whereabouts(data_dir, named=named).items():
         os.environ.setdefault(variable, value)
-    return load(config_dir, with_secrets=with_secrets, **overrides)
+    return load(config_dir, **options)

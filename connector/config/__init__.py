@@ -7,7 +7,7 @@ what is wrong, and the nearest name that would be right.
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +63,12 @@ def load(
     overrides: Mapping[str, object] | None = None,
     *,
     with_secrets: bool = True,
+    unused: Collection[str] = (),
 ) -> Config:
     """Read the three files of ``directory``; ``overrides`` maps dotted names to values.
 
-    ``with_secrets`` is for who verifies deliveries; a worker needs no secret and is given none.
+    ``with_secrets`` is for who verifies deliveries; a worker needs no secret and is given none. Of
+    the sections ``unused`` (``kafka``, ``database``) the variables of secrets may be missing.
     Raises ``ConfigError`` with every fault that was found.
     """
     texts: dict[str, str] = {}
@@ -77,7 +79,7 @@ def load(
             what = f"cannot be read: {getattr(error, 'strerror', None) or error}"
             cure = "Name the folder that holds connector.yaml, topics.yaml and tables.yaml with --config."
             raise ConfigError([Finding(str(directory / name), what, cure)]) from None
-    return parse(texts, variables, overrides, with_secrets=with_secrets)
+    return parse(texts, variables, overrides, with_secrets=with_secrets, unused=unused)
 
 
 def parse(
@@ -86,6 +88,7 @@ def parse(
     overrides: Mapping[str, object] | None = None,
     *,
     with_secrets: bool = True,
+    unused: Collection[str] = (),
 ) -> Config:
     """Check the texts of the files, by file name, as one configuration."""
     document = Document(variables)
@@ -94,6 +97,7 @@ def parse(
     for dotted, value in (overrides or {}).items():
         if value is not None:
             document.override(dotted, value)
+    absent = credentials.forgive(document, unused if with_secrets else (*unused, "hooks"))
     document.raise_findings()
     odd = credentials.take(document, with_secrets=with_secrets)
     try:
@@ -102,7 +106,10 @@ def parse(
     except ValidationError as error:
         raise ConfigError(list(_explain(error, document))) from None
     document.raise_findings(
-        [finding(document.where) for finding in checks.check(config, with_secrets=with_secrets)]
+        [
+            finding(document.where)
+            for finding in checks.check(config, with_secrets=with_secrets, absent=absent)
+        ]
     )
     return config.with_warnings(odd)
 

@@ -3,6 +3,7 @@
 Nothing here puts any part of a secret into a finding.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,23 @@ from connector.errors import Finding
 
 # Beside the hooks' secrets; a user name is none, but a line end in it spoils a login just as well.
 OTHERS = (("kafka", "sasl_username"), ("kafka", "sasl_password"), ("database", "url"))
+
+
+def forgive(document: Document, unused: Collection[str]) -> set[str]:
+    """Let variables be missing that hold the secrets of sections which a command does not use.
+
+    Returns the sections, of ``hooks``, ``kafka`` and ``database``, that lack one.
+    """
+    absent = set()
+    for location in list(document.unset):
+        section = str(location[0])
+        hooks = section == "hooks" and location[2:3] in (("secrets",), ("secret_files",))
+        if section in unused and (hooks or location in OTHERS):
+            del document.unset[location]
+            absent.add(section)
+            if location == ("database", "url"):
+                document.put(location, "")
+    return absent
 
 
 def take(document: Document, *, with_secrets: bool) -> list[Finding]:

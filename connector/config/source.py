@@ -44,6 +44,8 @@ class Document:
         self.data: dict[str, Any] = {}
         self.marks: dict[Location, str] = {}
         self.findings: list[Finding] = []
+        # Variables without a value, by location: whether one is missed depends on what the command uses.
+        self.unset: dict[Location, Finding] = {}
         # Plain values that came out of variables, as text, by location.
         self.substituted: dict[Location, str] = {}
         # The first variable that a value was taken from, by location.
@@ -85,6 +87,7 @@ class Document:
         self.marks[location] = "command line"
         self.substituted.pop(location, None)
         self.variables.pop(location, None)
+        self.unset.pop(location, None)
 
     def put(self, location: Location, value: object) -> None:
         """Set the value at a location that is there."""
@@ -133,7 +136,7 @@ class Document:
             if value is None:
                 variable = found["name"]
                 cure = f"Set it, or write ${{{variable}:-default}}."
-                self.findings.append(Finding(where, f"the variable {variable} is not set", cure))
+                self.unset.setdefault(at, Finding(where, f"the variable {variable} is not set", cure))
                 return ""
             return value
 
@@ -154,7 +157,7 @@ class Document:
 
     def raise_findings(self, more: list[Finding] | None = None) -> None:
         """Raise ``ConfigError`` with every finding so far, if there is any."""
-        findings = self.findings + (more or [])
+        findings = [*self.findings, *self.unset.values(), *(more or [])]
         if findings:
             raise ConfigError(findings)
 

@@ -93,12 +93,28 @@ class DataDir:
         scratch.rename(self.whereabouts_file)
 
     def whereabouts(self) -> dict[str, str]:
-        """Read what ``note_whereabouts`` wrote; empty where no stack was ever started."""
+        """Read what ``note_whereabouts`` wrote; empty where no stack was ever started.
+
+        A folder that was copied or moved since answers for itself: its own mirror and its own secret,
+        and not the broker that runs on the data of the other.
+        """
         try:
             noted = json.loads(self.whereabouts_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return noted if isinstance(noted, dict) else {}
+        if not isinstance(noted, dict):
+            return {}
+        then = Path(str(noted.get("XTND_DATA_DIR", self.path)))
+        if then.resolve() == self.path.resolve():
+            return noted
+        former, own = DataDir(then), {"XTND_DATA_DIR": str(self.path)}
+        if noted.get("DATABASE_URL") == former.database_url:
+            own["DATABASE_URL"] = self.database_url
+        if noted.get("XTND_WEBHOOK_SECRET_FILE") == str(former.secret_file):
+            own["XTND_WEBHOOK_SECRET_FILE"] = str(self.secret_file)
+        if (self.path / "kafka").exists():
+            del noted["KAFKA_BOOTSTRAP_SERVERS"]
+        return noted | own
 
     def ensure_secret(self) -> bool:
         """Make the hook's secret at first start, readable by its owner only; whether it was made.

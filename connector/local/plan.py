@@ -4,8 +4,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from connector.config.database_url import without_password
 from connector.config.secret_text import without_accidents
 from connector.errors import StartupError
 from connector.local.data_dir import DataDir
@@ -101,9 +101,3 @@ class Plan:
             f"ready  callback {base}:{self.options.port}{CALLBACK_PATH}  secret {self.secret_place}"
             f"  mirror {without_password(self.database_url)}  admin {base}:{self.options.admin_port}"
         )
-
-
-def without_password(url: str) -> str:
-    """Give the URL with its password, if any, starred out."""
-    password = urlsplit(url).password
-    return url.replace(f":{password}@", ":***@") if password else url

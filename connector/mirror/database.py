@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -17,34 +16,47 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from connector.clocks import outside
-from connector.config import Database
-from connector.errors import AlreadyThere, ConnectorError, DatabaseOutage, Defect, Poison, StartupError
+from connector.config import Database, database_url
+from connector.errors import (
+    AlreadyThere,
+    ConnectorError,
+    DatabaseDamaged,
+    DatabaseOutage,
+    Defect,
+    Poison,
+    StatementTimeout,
+)
+from connector.mirror import postgresql, sqlite
+from connector.mirror.sqlite import Access
 
 # SQLSTATE classes (PostgreSQL, appendix A) by the reaction that they need.
 POISON_CLASSES = ("22", "23", "54")  # data exception, constraint violation, row or index too big
 # Table or column gone, statement not supported, something of somebody's depends on what is dropped.
 DEFECT_CLASSES = ("42", "0A", "2B")
 DEFECT_EXCEPTIONS = ("42501",)  # insufficient privilege is mended outside: an outage
+DAMAGED = ("XX001", "XX002")  # data corrupted, index corrupted
+QUERY_CANCELED = "57014"
 UNIQUE_VIOLATION = "23505"
 SQLITE_UNIQUE = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
 SQLITE_POISON = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")
-SQLITE_PRAGMAS = (
-    "journal_mode=WAL",
-    "synchronous=NORMAL",
-    "foreign_keys=ON",
-    "temp_store=MEMORY",
-    # KiB. Ids are random, so a batch touches pages all over; with SQLite's 2 MB most were read anew.
-    "cache_size=-8000",
-)
-SQLITE_MINIMUM = (3, 37, 0)  # STRICT tables
+SQLITE_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR_CORRUPTFS", "SQLITE_IOERR_DATA")
+# Python's own words, without a code, about bytes that were never written as text.
+SQLITE_NO_TEXT = "Could not decode to UTF-8"
 
 
 def url_of(database: Database) -> URL:
-    """The SQLAlchemy URL with the driver that the connector brings: psycopg 3 or sqlite3."""
-    url = make_url(database.url.get_secret_value())
-    if url.get_backend_name() in ("postgresql", "postgres"):
-        return url.set(drivername="postgresql+psycopg")
-    return url.set(drivername="sqlite+pysqlite")
+    """The database with the driver that the connector brings, for people and for other engines.
+
+    ``connect`` gives PostgreSQL more than this says.
+    """
+    text = database.url.get_secret_value()
+    if database_url.backend(text) == "sqlite":
+        return make_url(text).set(drivername="sqlite+pysqlite")
+    given = postgresql.parameters_of(text)
+    port = int(given.pop("port")) if given.get("port", "").isdecimal() else None
+    names = ("user", "password", "host", "dbname")
+    user, password, host, name = (given.pop(one, None) for one in names)
+    return URL.create("postgresql+psycopg", user, password, host, port, name, given)
 
 
 def file_of(database: Database) -> Path | None:
@@ -53,61 +65,32 @@ def file_of(database: Database) -> Path | None:
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
-def connect(database: Database, *, connections: int = 1) -> Engine:
-    """An engine; no connection is made yet.
+def connect(database: Database, *, connections: int = 1, access: Access = "create") -> Engine:
+    """An engine; no connection is made yet. ``connections`` is PostgreSQL's pool size.
 
-    SQLite takes one writer, so it gets one connection; ``connections`` is PostgreSQL's pool size.
+    With ``read`` nothing can be changed, no write lock is taken, and one transaction sees one state of
+    the database. Raises ``StartupError`` where a SQLite file cannot be used so.
     """
-    url = url_of(database)
-    if url.get_backend_name() == "sqlite":
-        return _sqlite_engine(url, database)
-    timeouts = f"-c lock_timeout={int(database.lock_timeout_seconds * 1000)} -c timezone=UTC "
-    # A worker that was frozen inside a transaction must not hold its locks for as long as it sleeps.
-    timeouts += "-c idle_in_transaction_session_timeout=30000"
-    return create_engine(
-        url,
+    if file := file_of(database):
+        return sqlite.engine(file, lock_timeout_seconds=database.lock_timeout_seconds, access=access)
+    parameters = postgresql.session(
+        database.url.get_secret_value(),
+        connect_timeout_seconds=database.connect_timeout_seconds,
+        lock_timeout_seconds=database.lock_timeout_seconds,
+        read_only=access == "read",
+    )
+    engine = create_engine(
+        "postgresql+psycopg://",
         pool_size=connections,
         max_overflow=2,
         pool_timeout=database.connect_timeout_seconds,
         pool_pre_ping=True,
-        connect_args={
-            "connect_timeout": max(2, int(database.connect_timeout_seconds)),
-            "options": timeouts,
-            "application_name": "xtnd-connector",
-            # A server that vanished without a word is noticed after about 25 s instead of hours.
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 30_000,
-        },
     )
 
-
-def _sqlite_engine(url: URL, database: Database) -> Engine:
-    if sqlite3.sqlite_version_info < SQLITE_MINIMUM:
-        raise StartupError(
-            f"This Python's SQLite is {sqlite3.sqlite_version}; the mirror needs 3.37 or newer.",
-            "use a newer Python build, or PostgreSQL with DATABASE_URL=postgresql://…",
-        )
-    if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(
-        url,
-        pool_size=2,
-        max_overflow=1,
-        connect_args={"timeout": database.lock_timeout_seconds, "check_same_thread": False},
-    )
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None  # transactions are begun by _on_begin, explicitly
-        for pragma in SQLITE_PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}").close()
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        # Takes the write lock at once, so that no transaction fails half-way for want of it.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    @event.listens_for(engine, "do_connect")
+    def _on_connect(*_: object) -> psycopg.Connection[tuple[object, ...]]:
+        # Before SQLAlchemy asks anything: in a database of another encoding it gets bytes for text.
+        return postgresql.connect(parameters)
 
     return engine
 
@@ -119,7 +102,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
         with engine.begin() as connection:
             yield connection
     except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
-        raise translate(error) from error
+        raise translate(error, engine.url.database or "") from error
 
 
 def clock_distance(engine: Engine) -> float | None:
@@ -151,15 +134,18 @@ def lock_schema(connection: Connection, *, shared: bool = False) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock{kind}(%s)", (SCHEMA_LOCK,))
 
 
-def translate(error: Exception) -> ConnectorError:
-    """What a database error means for the caller: ``DatabaseOutage``, ``Poison`` or ``Defect``."""
+def translate(error: Exception, file: str = "of database.url") -> ConnectorError:
+    """What a database error means for the caller: ``DatabaseOutage``, ``Poison``, ``Defect`` or damage.
+
+    ``file`` is the SQLite file that it is about.
+    """
     original: BaseException = error
     if isinstance(error, DBAPIError) and error.orig is not None:
         original = error.orig
     if isinstance(error, PoolTimeout):
         return DatabaseOutage("No database connection came free in time.")
     if isinstance(original, sqlite3.Error):
-        return _translate_sqlite(original)
+        return _translate_sqlite(original, file)
     if isinstance(original, psycopg.Error):
         return _translate_postgresql(original)
     return Defect(f"{type(error).__name__}: {error}")
@@ -167,27 +153,32 @@ def translate(error: Exception) -> ConnectorError:
 
 def _translate_postgresql(error: psycopg.Error) -> ConnectorError:
     state = error.sqlstate or ""
-    message = _first_line(error)
-    if state == UNIQUE_VIOLATION and error.diag.constraint_name == "notifications_pkey":
-        # Between the look into the ledger and the insert; the next look finds it.
-        return DatabaseOutage("Another worker wrote one of these events meanwhile.")
+    message = f"{_first_line(error)} ({state or type(error).__name__})"
     if state == UNIQUE_VIOLATION:
-        return AlreadyThere(f"PostgreSQL refused the value: {message} ({state}).")
-    if state[:2] in POISON_CLASSES:
-        return Poison("database-refused", f"PostgreSQL refused the value: {message} ({state}).")
+        if error.diag.constraint_name == "notifications_pkey":
+            # Between the look into the ledger and the insert; the next look finds it.
+            return DatabaseOutage("Another worker wrote one of these events meanwhile.")
+        return AlreadyThere(f"PostgreSQL refused the value: {message}.")
+    if state in DAMAGED:
+        cure = "see PostgreSQL's log; restore a backup, or make an index again with: REINDEX DATABASE"
+        return DatabaseDamaged(f"PostgreSQL's files are damaged: {message}.", cure)
+    if state[:2] in POISON_CLASSES or (not state and isinstance(error, psycopg.DataError)):
+        return Poison("database-refused", f"PostgreSQL refused the value: {message}.")
     if (state[:2] in DEFECT_CLASSES and state not in DEFECT_EXCEPTIONS) or (
         not state and isinstance(error, psycopg.ProgrammingError | psycopg.NotSupportedError)
     ):
-        return Defect(f"PostgreSQL: {message} ({state}).")
-    if not state and isinstance(error, psycopg.DataError):
-        return Poison("database-refused", f"The value cannot be sent to PostgreSQL: {message}.")
+        return Defect(f"PostgreSQL: {message}.")
     # 08 connection, 28 authorization, 40 rollback, 53 resources, 55 not in state, 57 operator,
     # 58 system, 25 read-only after a fail-over, and whatever is unknown: wait, skip nothing.
-    return DatabaseOutage(f"PostgreSQL: {message} ({state or type(error).__name__})")
+    outage = StatementTimeout if state == QUERY_CANCELED else DatabaseOutage
+    return outage(f"PostgreSQL: {message}")
 
 
-def _translate_sqlite(error: sqlite3.Error) -> ConnectorError:
+def _translate_sqlite(error: sqlite3.Error, file: str) -> ConnectorError:
     name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(SQLITE_DAMAGED) or str(error).startswith(SQLITE_NO_TEXT):
+        # What could not be decoded is somebody's data, and no part of a report.
+        return sqlite.damaged(file, f"{error} ({name})" if name else "it holds text that is not UTF-8")
     if name in SQLITE_UNIQUE:
         return AlreadyThere(f"SQLite refused the value: {error} ({name}).")
     if name.startswith(SQLITE_POISON) or isinstance(error, sqlite3.IntegrityError | sqlite3.DataError):

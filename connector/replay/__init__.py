@@ -53,7 +53,7 @@ class Replay:
     def __init__(self, config: Config) -> None:
         """Raises ``StartupError`` when the mirror was made with another configuration."""
         self._config = config
-        self._engine = database.connect(config.database)
+        self._engine = database.connect(config.database, access="write")
         self._mapping = Mapping(config)
         self._planner = Planner(config, self._mapping)
         self._letters = Letters(self._engine, self._mapping)

@@ -18,7 +18,7 @@ import structlog
 from aiokafka.errors import MessageSizeTooLargeError
 
 from connector import events, failpoints, metrics
-from connector.errors import Defect, KafkaOutage, Poison
+from connector.errors import ConnectorError, Defect, KafkaOutage, Poison, StatementTimeout
 from connector.events import DeadLetter
 from connector.mirror.letters import REPLAYED_AT, WHOLE_BYTES
 from connector.mirror.offsets import Loss
@@ -38,6 +38,10 @@ T = TypeVar("T")
 CUT_TEXT = 2000
 Decode = Callable[[Fetched, int], Decoded]
 Publish = Callable[[DeadLetter], Awaitable[None]]
+
+
+class TooMuchAtOnce(ConnectorError):
+    """The database ends statements before this batch is done; half of it may pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +102,37 @@ class Delivery:
         return holes
 
     async def _write(self, batch: Batch) -> dict[Partition, int]:
-        """Write a batch, splitting it around events that the database refuses."""
+        """Write a batch, splitting it around events that the database refuses or where it takes too long."""
         try:
             written = await self._patience.until_done(
                 "database",
                 lambda: self._in_thread(lambda: self._transact(batch)),
                 topic=batch.chunks[0].topic,
             )
+        except TooMuchAtOnce as error:
+            log.warning("batch split", events=decode.count_events(batch.chunks), error=str(error))
+            return await self._write_halves(batch)
         except Poison as poison:
             if decode.count_events(batch.chunks) > 1:
-                first, second = map(self._batch, decode.split(batch.chunks))
-                return await self._write(first) | await self._write(second)
+                return await self._write_halves(batch)
             return await self._write(self._batch(await self._park_refused(batch.chunks, poison)))
         self._tell(batch.chunks, written)
         return written.holes
 
+    async def _write_halves(self, batch: Batch) -> dict[Partition, int]:
+        first, second = map(self._batch, decode.split(batch.chunks))
+        return await self._write(first) | await self._write(second)
+
     def _transact(self, batch: Batch) -> Written:
         failpoints.reach("database")
-        with metrics.batch_seconds.time():
-            written = self._sink.write(batch.chunks, batch.rows)
+        try:
+            with metrics.batch_seconds.time():
+                written = self._sink.write(batch.chunks, batch.rows)
+        except StatementTimeout as timeout:
+            # A single event is waited for like any outage: somebody's lock may be all that is wrong.
+            if decode.count_events(batch.chunks) > 1:
+                raise TooMuchAtOnce(str(timeout)) from timeout
+            raise
         failpoints.reach("after-commit")
         return written
 

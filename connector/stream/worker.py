@@ -27,7 +27,7 @@ from connector.interpreter import WORKER_YOUNG_OBJECTS, set_for_batches
 from connector.kafka import inventory, topics
 from connector.kafka.inventory import Identities
 from connector.kafka.routes import Routes
-from connector.mirror import database, offsets, schema
+from connector.mirror import database, offsets, schema, sqlite
 from connector.mirror.mapping import Mapping
 from connector.mirror.offsets import Offset
 from connector.mirror.sink import Partition, Sink
@@ -138,6 +138,8 @@ class Worker:
         notes: dict[str, Check] = {"clock": self._database_clock.check}
         if file := database.file_of(self._config.database):
             notes["disk"] = Disk("mirror", file.parent, setting="database.url").check
+            look = sqlite.log_watch(file, metrics.sqlite_log_bytes.set)
+            notes["sqlite-wal"] = lambda: asyncio.to_thread(look)
         return notes
 
     async def _prepare(self) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from connector.errors import StartupError
 from connector.local.data_dir import DataDir
-from connector.local.plan import Plan, UpOptions, without_password
+from connector.local.plan import Plan, UpOptions
 from connector.local.ports import free_port, port_is_free
 from connector.local.processes import LOG_LIMIT_BYTES, Child
 from connector.local.stopping import StopRequested, StopSignal, wait_until
@@ -293,8 +293,3 @@ def test_a_taken_port_is_told_with_the_option_that_moves_it(tmp_path: Path, opti
     ):
         made.check_ports()
     assert option in refused.value.cure
-
-
-def test_only_the_password_of_an_address_is_starred_out() -> None:
-    assert without_password("postgresql://me:pw@h/db") == "postgresql://me:***@h/db"
-    assert without_password("sqlite:////data/mirror.db") == "sqlite:////data/mirror.db"

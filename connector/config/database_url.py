@@ -1,0 +1,162 @@
+"""What a database URL may say: judged by its text alone, so that it never waits for a server.
+
+libpq takes a URL apart in its own way (PostgreSQL's manual, "Connection URIs"), and what it cannot
+read it quotes, password and all. So every fault is found here first, in words that hold no part of
+the URL but a parameter's name, and that only where it cannot be a piece of a password.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator
+from urllib.parse import parse_qsl
+
+SCHEME = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9]*)(?:\+[A-Za-z0-9_]+)?:(?P<slashes>/{0,3})")
+POSTGRESQL = ("postgresql", "postgres")
+NAME = re.compile(r"[a-z][a-z_]*")
+PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+STARRED = re.compile(r"(?i)((?:^|[?&])(?:ssl)?password=)[^&]*")
+EXAMPLE = "sqlite:///path/to/mirror.db or postgresql://user:password@host/database"
+MAX_PORT = 65535
+
+# The parameters of libpq 18, but for replication: such a session takes no ordinary statement.
+NUMBERS = frozenset(
+    (
+        *("connect_timeout", "keepalives", "keepalives_count", "keepalives_idle"),
+        *("keepalives_interval", "tcp_user_timeout"),
+    )
+)
+PARAMETERS = NUMBERS | frozenset(
+    (
+        *("application_name", "channel_binding", "client_encoding", "dbname"),
+        *("fallback_application_name", "gssdelegation", "gssencmode", "gsslib", "host", "hostaddr"),
+        *("krbsrvname", "load_balance_hosts", "max_protocol_version", "min_protocol_version"),
+        *("oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope", "options"),
+        *("passfile", "password", "port", "require_auth", "requirepeer", "scram_client_key"),
+        *("scram_server_key", "service", "ssl", "ssl_max_protocol_version"),
+        *("ssl_min_protocol_version", "sslcert", "sslcertmode", "sslcompression", "sslcrl"),
+        *("sslcrldir", "sslkey", "sslkeylogfile", "sslmode", "sslnegotiation", "sslpassword"),
+        *("sslrootcert", "sslsni", "target_session_attrs", "user"),
+    )
+)
+CHOICES = {
+    "channel_binding": "disable prefer require",
+    "gssencmode": "disable prefer require",
+    "load_balance_hosts": "disable random",
+    "ssl": "true",
+    "sslmode": "disable allow prefer require verify-ca verify-full",
+    "sslnegotiation": "postgres direct",
+    "target_session_attrs": "any read-write read-only primary standby prefer-standby",
+}
+
+Fault = tuple[str, str]
+"""What is wrong, and what to write instead."""
+
+
+def backend(url: str) -> str:
+    """``postgresql`` or ``sqlite`` for a URL without faults."""
+    return "postgresql" if url.startswith(POSTGRESQL) else "sqlite"
+
+
+def fault(url: str) -> Fault | None:
+    """The first thing that is wrong with a database URL, or None; never any part of a password."""
+    return next(_faults(url), None)
+
+
+def without_password(url: str) -> str:
+    """The URL with its passwords starred out, also those among the parameters."""
+    start, _, rest = url.partition("://")
+    authority, mark, query = rest.partition("?")
+    login, at, place = authority.rpartition("@")
+    user, colon, _ = login.partition(":")
+    shown = f"{user}{colon}{'***' if colon else ''}{at}{place}"
+    return f"{start}://{shown}{mark}" + STARRED.sub(r"\1***", query)
+
+
+def _faults(url: str) -> Iterator[Fault]:
+    scheme = SCHEME.match(url)
+    name = scheme["name"] if scheme else ""
+    if url != url.strip():
+        yield "starts or ends with a blank or a line end", "Remove it."
+    elif any(ord(letter) < ord(" ") or letter == "\x7f" for letter in url):
+        yield "holds a line end or another control character", "Remove it."
+    elif scheme is None or name.lower() not in (*POSTGRESQL, "sqlite"):
+        yield "names no database that the mirror can live in: PostgreSQL or SQLite", f"Write {EXAMPLE}."
+    elif name != name.lower():
+        yield "begins with capital letters", f"Write {name.lower()}:// in small ones."
+    elif name == "sqlite":
+        yield from _sqlite_faults(scheme["slashes"], url[scheme.end() :])
+    elif len(scheme["slashes"]) < 2:  # noqa: PLR2004 - the two of ://
+        yield "has no // after its scheme", f"Write {EXAMPLE}."
+    else:
+        yield from _postgresql_faults(url.partition("://")[2])
+
+
+def _sqlite_faults(slashes: str, path: str) -> Iterator[Fault]:
+    kept = "Write sqlite:///path/to/mirror.db (or sqlite:////path/… from the root on)."
+    if path.partition("?")[0] in ("", ":memory:") or path.startswith(("file:", ":memory:")):
+        what = "names no file" if not path.startswith((":memory:", "file:")) else "names no plain file"
+        yield f"{what}, and a database in memory is gone with the process", kept
+    elif slashes != "///":
+        yield "needs three slashes after sqlite:", kept
+    elif "?" in path:
+        yield "has a ? in it, and SQLite takes no parameters here", "Remove them; in a path write ? as %3F."
+    elif path.startswith("~"):
+        yield "begins its path with ~, which nothing expands here", "Write the path from the root on."
+    elif PERCENT.search(path):
+        yield "has a per cent sign that encodes nothing", "Write % as %25."
+
+
+def _postgresql_faults(rest: str) -> Iterator[Fault]:
+    where, _, query = rest.partition("?")
+    authority, _, path = where.partition("/")
+    login, _, hosts = authority.rpartition("@")
+    pairs = [part.partition("=") for part in query.split("&") if query]
+    clean = all(NAME.fullmatch(name) and sign and "@" not in name for name, sign, _ in pairs)
+    parameters = {name for name, _, _ in pairs}
+    encode = (
+        "Encode these in user, password, path and parameters: % as %25, @ as %40, : as %3A, / as %2F, "
+        "? as %3F, # as %23, [ as %5B, ] as %5D, a blank as %20."
+    )
+    # What stands before an @ that comes late is a password, in all likelihood: then nothing is quoted.
+    torn = "@" in path or ("@" in query and not clean)
+    if torn or "#" in rest or "@" in login or set(login) & set("[] ") or login.count(":") > 1:
+        yield "holds a character in user or password that must be encoded", encode
+    elif PERCENT.search(rest) or "%00" in rest:
+        yield "has a per cent sign that encodes nothing", encode
+    elif " " in rest:
+        yield "holds a blank", encode
+    elif "/" in path:
+        yield "has more than one / after the host", "Name one database; write / in its name as %2F."
+    elif not (clean or not query):
+        yield "has parameters that are not name=value", "Write ?name=value&name=value."
+    else:
+        yield from _parameter_faults(query)
+        if not hosts.strip(",") and not parameters & {"host", "hostaddr", "service"}:
+            cure = "Write postgresql://user:password@host/database; for a socket ?host=/var/run/postgresql."
+            yield "names no host", cure
+        for host in hosts.split(","):
+            yield from _host_faults(host)
+
+
+def _host_faults(host: str) -> Iterator[Fault]:
+    address = re.fullmatch(r"(?:\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::(\d*))?", host)
+    if address is None or (address[1] and not 0 < int(address[1]) <= MAX_PORT):
+        cure = "Write host:port, an IPv6 address in brackets: [::1]:5432."
+        yield "has a port that is no number from 1 to 65535, or no host before it", cure
+
+
+def _parameter_faults(query: str) -> Iterator[Fault]:
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        choices = CHOICES.get(name, "").split()
+        if name not in PARAMETERS:
+            near = difflib.get_close_matches(name, PARAMETERS, n=1, cutoff=0.6)
+            cure = (
+                f"Did you mean {near[0]!r}?" if near else "PostgreSQL's manual lists them: libpq, parameters."
+            )
+            yield f"has the parameter {name!r}, which libpq does not know", cure
+        elif choices and value not in choices:
+            yield f"has a value for {name} that libpq does not know", f"Write one of {', '.join(choices)}."
+        elif name in NUMBERS and not value.isdecimal():
+            yield f"has a value for {name} that is no whole number", "Write digits alone."
+        elif not value and name not in ("password", "options"):
+            yield f"has no value for {name}", "Give one, or remove it."

@@ -1,0 +1,136 @@
+"""A session of PostgreSQL: what the URL says and what the connector relies on, in one.
+
+A session starts with settings of five parties: the server, the database, the role, the URL and us.
+A DBA may set any of them for reasons of their own, and the mirror has to say the same whatever they
+are, so everything that changes what SQL means is set at the start of the session (its ``options``
+win over server, database and role). Where the URL may know better, its own options come after ours.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from connector.errors import StartupError
+
+# The URL may say otherwise. A DBA's timeouts are for people's queries; a frozen worker is ended by ours.
+DEFAULTS = (
+    "lock_timeout={lock_timeout_ms}",
+    "idle_in_transaction_session_timeout={idle_ms}",
+    "statement_timeout=0",
+    'search_path="$user",public',
+)
+# Nobody may say otherwise: the mirror's SQL and its driver stand on these.
+REQUIRED = (
+    "timezone=UTC",
+    "datestyle=ISO",
+    "intervalstyle=postgres",
+    "bytea_output=hex",
+    "extra_float_digits=1",
+    "standard_conforming_strings=on",
+    "array_nulls=on",
+    "default_transaction_deferrable=off",
+    "default_transaction_isolation={isolation}",
+    "default_transaction_read_only={read_only}",
+)
+# No setting of PostgreSQL's: what shows that a session has the options that were asked for.
+MARK = "xtnd.direct"
+TRANSACTION_TIMEOUT_SINCE = 170_000  # PostgreSQL 17
+# Who stands between and takes no options: PgBouncer, Amazon's RDS Proxy.
+REFUSED_OPTIONS = ("unsupported startup parameter", "command-line options")
+KEEPALIVES = {
+    # A server that vanished without a word is noticed after about 25 s instead of hours.
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+
+
+def parameters_of(url: str) -> dict[str, str]:
+    """What a URL says, as libpq takes it apart, whichever driver the URL names."""
+    found = conninfo_to_dict(f"postgresql://{url.partition('://')[2]}")
+    return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def session(
+    url: str, *, connect_timeout_seconds: float, lock_timeout_seconds: float, read_only: bool
+) -> dict[str, str]:
+    """The parameters of a session, for libpq: the URL's, over and beside ours."""
+    given = parameters_of(url)
+    values = {
+        "lock_timeout_ms": int(lock_timeout_seconds * 1000),
+        # Somebody who reads may think for long between two queries; a writer may not, it holds locks.
+        "idle_ms": 0 if read_only else 30_000,
+        # A backslash, because a blank ends an option.
+        "isolation": r"repeatable\ read" if read_only else r"read\ committed",
+        "read_only": "on" if read_only else "off",
+    }
+    theirs = given.get("options") or os.environ.get("PGOPTIONS", "")
+    options = [*_options(DEFAULTS, values), theirs, *_options((*REQUIRED, f"{MARK}=on"), values)]
+    ours = {
+        "connect_timeout": str(max(2, int(connect_timeout_seconds))),
+        "application_name": "xtnd-connector",
+    }
+    return ours | KEEPALIVES | given | {"options": " ".join(options), "client_encoding": "UTF8"}
+
+
+def _options(settings: Sequence[str], values: Mapping[str, object]) -> list[str]:
+    return [f"-c {setting.format_map(values)}" for setting in settings]
+
+
+def connect(parameters: dict[str, Any]) -> psycopg.Connection[Any]:
+    """A session with these parameters.
+
+    Raises ``StartupError`` for a database that cannot hold the mirror and for a pooler in between,
+    and psycopg's errors for the rest.
+    """
+    try:
+        connection = psycopg.connect(**parameters)
+    except psycopg.OperationalError as error:
+        if any(words in str(error) for words in REFUSED_OPTIONS):
+            raise _pooled() from error
+        raise
+    try:
+        _check(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(connection: psycopg.Connection[Any]) -> None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise StartupError(
+            f"The database {connection.info.dbname} keeps text as {encoding}, which cannot hold every event; "
+            "the mirror needs UTF8.",
+            "run createdb --encoding=UTF8 --template=template0 mirror, and name that one in DATABASE_URL",
+        )
+    # Older versions do not know it, so it cannot stand among the options.
+    timeout = connection.info.server_version >= TRANSACTION_TIMEOUT_SINCE
+    unlimited = "set_config('transaction_timeout', '0', false)" if timeout else "NULL"
+    asked = f"current_setting('{MARK}', true), current_schema(), current_setting('search_path'), {unlimited}"
+    connection.autocommit = True
+    row = connection.execute(f"SELECT {asked}").fetchone()
+    connection.autocommit = False
+    mark, schema, path, _ = row or (None, None, None, None)
+    if mark != "on":
+        raise _pooled()
+    if schema is None:
+        raise StartupError(
+            f"The database {connection.info.dbname} has none of the schemas that search_path names: {path}.",
+            "make it with: CREATE SCHEMA …, or change search_path in DATABASE_URL "
+            "(?options=-csearch_path%3Dmirror)",
+        )
+
+
+def _pooled() -> StartupError:
+    return StartupError(
+        "A connection pooler such as PgBouncer answers for PostgreSQL and keeps the connector's settings "
+        "from it; in its transaction mode different clients would share one session.",
+        "name PostgreSQL's own host and port in DATABASE_URL; the connector keeps a pool of its own "
+        "(worker.database_connections)",
+    )

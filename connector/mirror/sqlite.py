@@ -1,0 +1,168 @@
+"""A mirror in one SQLite file: opened as what it is used for, and its write-ahead log kept small."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event
+
+from connector.errors import DatabaseDamaged, StartupError
+
+MINIMUM = (3, 37, 0)  # STRICT tables
+MIB = 1_048_576
+# What stays of the log after a checkpoint; a batch under way takes about as much.
+LOG_KEPT_BYTES = 16 * MIB
+# Beyond this somebody reads for so long that no checkpoint can make room.
+LOG_LIMIT_BYTES = 64 * MIB
+PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=NORMAL",
+    f"journal_size_limit={LOG_KEPT_BYTES}",
+    "foreign_keys=ON",
+    "temp_store=MEMORY",
+    # KiB. Ids are random, so a batch touches pages all over; with SQLite's 2 MB most were read again.
+    "cache_size=-8000",
+)
+READING_PRAGMAS = PRAGMAS[-2:]
+
+Access = Literal["create", "write", "read"]
+"""Make the database where there is none; change one that is there; look at one that is there."""
+
+MODES: dict[Access, str] = {"create": "rwc", "write": "rw", "read": "ro"}
+NAME_IT = "name the mirror with --database-url or DATABASE_URL, or the folder of connector up with --data-dir"
+
+
+def engine(file: Path, *, lock_timeout_seconds: float, access: Access) -> Engine:
+    """An engine on this file; raises ``StartupError`` where no mirror can be or, but for ``create``, is."""
+    if sqlite3.sqlite_version_info < MINIMUM:
+        raise StartupError(
+            f"This Python's SQLite is {sqlite3.sqlite_version}; the mirror needs 3.37 or newer.",
+            "use a newer Python build, or PostgreSQL with DATABASE_URL=postgresql://…",
+        )
+    file = file.absolute()
+    _require(file, access)
+    made = create_engine(
+        f"sqlite+pysqlite:///{quote(str(file))}",
+        pool_size=2,
+        max_overflow=1,
+        creator=lambda: _open(file, access, lock_timeout_seconds),
+    )
+
+    @event.listens_for(made, "begin")
+    def _on_begin(connection: Connection) -> None:
+        # A writer takes the lock at once, so that no transaction fails half-way for want of it. A reader
+        # never takes it, and sees one state of the database until its transaction ends.
+        connection.exec_driver_sql("BEGIN" if access == "read" else "BEGIN IMMEDIATE")
+
+    return made
+
+
+def _open(file: Path, access: Access, timeout_seconds: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"file:{quote(str(file))}?mode={MODES[access]}",
+        uri=True,
+        timeout=timeout_seconds,
+        check_same_thread=False,
+        isolation_level=None,  # transactions are begun by _on_begin, explicitly
+    )
+    try:
+        for pragma in READING_PRAGMAS if access == "read" else PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}").close()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _require(file: Path, access: Access) -> None:
+    try:
+        if access == "create":
+            file.parent.mkdir(parents=True, exist_ok=True)
+        there = file.exists()
+        if there and not file.is_file():
+            kind = "a folder" if file.is_dir() else "no ordinary file"
+            raise StartupError(
+                f"{file} is {kind}, and the mirror is one file.",
+                "name a file in DATABASE_URL: sqlite:///path/to/mirror.db",
+            )
+        size = file.stat().st_size if there else 0
+    except OSError as error:
+        raise StartupError(f"{file} cannot be looked at: {error.strerror or error}.", NAME_IT) from error
+    if not there and access != "create":
+        raise StartupError(
+            f"There is no mirror at {file}.", f"start a worker (connector worker), or {NAME_IT}"
+        )
+    if there and not size:
+        raise damaged(str(file), "it is empty (0 bytes)")
+    needed = os.R_OK if access == "read" else os.R_OK | os.W_OK
+    if there and not os.access(file, needed):
+        verb = "read" if access == "read" else "written"
+        raise StartupError(
+            f"{file} cannot be {verb} by this user (uid {os.geteuid()}).",
+            "run as the user whose file it is, give it to this one (chown), or mount its disk for writing",
+        )
+
+
+def damaged(file: str, reason: str) -> DatabaseDamaged:
+    """The error for a file that SQLite cannot use, with the way back."""
+    return DatabaseDamaged(
+        f"The mirror's file {file} is damaged: {reason}. It is left as it is, and no offset moved.",
+        "stop everything that uses it and restore a backup; or move it away with its -wal and -shm "
+        f"(mv {file} {file}.damaged) and start connector worker, which makes it again from what Kafka holds "
+        f'(topics.retention_hours). What is older may still be read: sqlite3 {file}.damaged ".recover"',
+    )
+
+
+# --- The write-ahead log -------------------------------------------------------------------------
+
+
+def log_bytes(file: Path) -> int:
+    """The size of the file's write-ahead log, 0 where there is none."""
+    try:
+        return file.with_name(f"{file.name}-wal").stat().st_size
+    except OSError:
+        return 0
+
+
+def shrink_log(file: Path) -> None:
+    """Carry the log into the database and cut it, unless somebody reads or writes just now.
+
+    Waits for nobody: what it cannot do it leaves for the next time. Raises ``sqlite3.Error``.
+    """
+    connection = _open(file, "write", 0)
+    try:
+        # Most of the work is done without the write lock, so that the worker's next batch is not held up.
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.close()
+
+
+def log_watch(
+    file: Path, observe: Callable[[int], Any], *, kept: int = LOG_KEPT_BYTES, limit: int = LOG_LIMIT_BYTES
+) -> Callable[[], str | None]:
+    """A look at the log, to be repeated: keeps it small, and says when somebody keeps it from that.
+
+    ``observe`` is given its size in bytes. The look may take as long as the disk takes to write the log.
+    """
+    file = file.resolve()  # as SQLite names the log
+
+    def look() -> str | None:
+        if log_bytes(file) > kept:
+            with contextlib.suppress(sqlite3.OperationalError):  # locked: the next look does it
+                shrink_log(file)
+        size = log_bytes(file)
+        observe(size)
+        if size <= limit:
+            return None
+        return (
+            f"{file}-wal has grown to {size // MIB} MiB, because a program keeps a transaction open in which "
+            f"it reads. End it (fuser -v {file} lists who has the file open), or have it commit between its "
+            "queries; the log shrinks by itself then."
+        )
+
+    return look
