@@ -63,7 +63,9 @@ def fault(url: str) -> Fault | None:
 
 
 def without_password(url: str) -> str:
-    """The URL with its passwords starred out, also those among the parameters."""
+    """The URL with its passwords starred out, also those among the parameters; nothing of a faulty one."""
+    if fault(url):
+        return "(a database URL with a fault)"
     start, _, rest = url.partition("://")
     authority, mark, query = rest.partition("?")
     login, at, place = authority.rpartition("@")
