@@ -1,13 +1,13 @@
 """``connector check`` and ``connector verify``: everything looked at, each fault with its cure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from connector.clocks import CURE, LIMIT_SECONDS
 from connector.config import Config
-from connector.errors import ConnectorError, KafkaOutage, StartupError
+from connector.errors import ConnectorError, Finding, KafkaOutage, StartupError
 from connector.kafka import topics
 from connector.mirror import database, offsets, schema, steps
 from connector.mirror import verify as mirror_verify
@@ -38,11 +38,16 @@ class Result:
     cure: str = ""
 
 
-def examine(config: Config) -> Iterator[Result]:
-    """Look at configuration, broker, topics and database, in this order."""
+def examine(config: Config, missing: Sequence[Finding] = ()) -> Iterator[Result]:
+    """Look at configuration, broker, topics and database, in this order.
+
+    ``missing`` is what keeps a gateway from starting here: the secrets of hooks.
+    """
     tables, actions = len(config.tables), sum(1 for _ in config.actions())
     yield Result(f"configuration: {len(config.hooks)} hooks, {actions} actions, {tables} tables")
-    for name, hook in config.hooks.items():
+    for finding in missing:
+        yield Result(f"hooks: no gateway can start here, others can: {finding}")
+    for name, hook in config.hooks.items() if not missing else ():
         if hook.verify == "off":
             cure = f"set hooks.{name}.verify to required and give the hook a secret"
             yield Result(f"hook {name}", "takes deliveries without a signature (verify: off)", cure)

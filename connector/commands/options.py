@@ -5,10 +5,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import structlog
 import typer
-from click.core import ParameterSource
 
 from connector import config
 from connector.config import Config
@@ -64,8 +62,7 @@ def load_beside(config_dir: Path, data_dir: Path, **options: Any) -> Config:
     """
     from connector.local import whereabouts  # noqa: PLC0415
 
-    context = click.get_current_context(silent=True)
-    named = context is not None and context.get_parameter_source("data_dir") is ParameterSource.COMMANDLINE
+    named = data_dir not in (DATA_DIR, Path(os.environ.get("XTND_DATA_DIR", DATA_DIR)))
     if named and not data_dir.is_dir():
         raise StartupError(
             f"There is no folder {data_dir}.", "name the folder of connector up with --data-dir"

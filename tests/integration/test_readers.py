@@ -1,0 +1,309 @@
+"""Commands that only read: they wait for nobody, change nothing, make no file, need no secret of others."""
+
+import json
+import queue
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+from typer.testing import CliRunner
+
+from connector import cli
+from connector.config import Config
+from connector.errors import ConnectorError, StartupError
+from connector.local.data_dir import DataDir
+from connector.mirror import database, query, verify
+from tests import strategies
+from tests.conftest import ROOT, MakeConfig
+from tests.servers import free_port
+from tests.strategies import NOON, Mirror
+
+DEADLINE_SECONDS = 30
+# A few hundred million steps: it ends when its connection does.
+ENDLESS = (
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000000) SELECT MAX(i) FROM n"
+)
+VARIABLES = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "XTND_DATA_DIR", "XTND_WEBHOOK_SECRET")
+VARIABLES += ("XTND_WEBHOOK_SECRET_FILE", "XTND_CONFIG_DIR")
+Command = Callable[..., str]
+
+
+@pytest.fixture
+def connector(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+    """Runs a command in this process, without any variable; gives what it printed."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XTND_CONFIG_DIR", str(ROOT / "config"))
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_port()}")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, code: int = 0) -> str:
+        result = CliRunner().invoke(cli.app, arguments)
+        if isinstance(result.exception, ConnectorError):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result.output
+
+    return run
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "there" / "mirror.db"
+
+
+@pytest.fixture
+def lite(make_config: MakeConfig, file: Path) -> Config:
+    """A configuration whose mirror in SQLite holds one event."""
+    config = make_config({"database.url": f"sqlite:///{file}", "database.lock_timeout_seconds": 0.2})
+    with strategies.mirror(config) as mirror:
+        pick(mirror, "first")
+    return config
+
+
+@pytest.fixture
+def configured(make_config: MakeConfig, database_url: str) -> Config:
+    return make_config({"database.url": database_url})
+
+
+def pick(mirror: Mirror, delivery: str, *, at: int = NOON) -> None:
+    mirror.write(mirror.event("OrderPicked", {"OrderNumber": delivery}, delivery=delivery, at=at))
+
+
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file with its time and bytes, but what SQLite keeps beside a database."""
+    return {
+        str(one): (one.stat().st_mtime_ns, one.read_bytes() if one.is_file() else b"")
+        for one in sorted(folder.rglob("*"))
+        if one.is_file() and not one.name.endswith(("-wal", "-shm"))
+    }
+
+
+READING = [("query", "SELECT * FROM orders"), ("verify",), ("dead-letters", "list"), ("schema",)]
+
+
+@pytest.mark.parametrize("arguments", READING, ids=" ".join)
+def test_a_command_that_reads_changes_no_file_and_makes_none(
+    connector: Command, lite: Config, file: Path, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    before = contents(tmp_path)
+    connector(*arguments, "--database-url", f"sqlite:///{file}")
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("arguments", READING[:-1], ids=" ".join)
+def test_a_mirror_that_is_not_there_is_named_and_not_made(
+    connector: Command, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    try:
+        said = connector(*arguments, "--database-url", "sqlite:///nowhere/mirror.db", code=1)
+    except StartupError as error:
+        said = str(error)
+    assert str(tmp_path / "nowhere" / "mirror.db") in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [*READING, ("check",), ("topics", "--check")], ids=" ".join)
+def test_a_data_folder_that_is_not_there_is_named(
+    connector: Command, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    with pytest.raises(StartupError, match=r"elsewhere(.|\n)*--data-dir"):
+        connector(*arguments, "--data-dir", "elsewhere")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_dialect_than_the_two_is_refused(connector: Command) -> None:
+    said = connector("schema", "--dialect", "mysql", code=2)
+    assert "sqlite" in said
+    assert "CREATE TABLE" not in said
+
+
+# --- Each needs only the secrets that it uses ----------------------------------------------------
+
+
+@pytest.fixture
+def strict(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A configuration in which every secret must be given."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    text = (tmp_path / "config" / "connector.yaml").read_text()
+    sasl = "SASL_SSL\n  sasl_mechanism: PLAIN\n  sasl_username: me\n  sasl_password: ${KAFKA_PASSWORD}\n"
+    for before, after in (
+        ("${XTND_WEBHOOK_SECRET:-}", "${XTND_WEBHOOK_SECRET}"),
+        ("${DATABASE_URL:-sqlite:///data/mirror.db}", "${DATABASE_URL}"),
+        ("${KAFKA_SECURITY_PROTOCOL:-PLAINTEXT}", sasl),
+    ):
+        assert before in text
+        text = text.replace(before, after)
+    (tmp_path / "config" / "connector.yaml").write_text(text)
+    monkeypatch.setenv("XTND_CONFIG_DIR", str(tmp_path / "config"))
+
+
+@pytest.mark.parametrize("arguments", READING, ids=" ".join)
+def test_a_look_into_the_mirror_needs_neither_the_webhooks_secret_nor_kafkas(
+    connector: Command, lite: Config, file: Path, strict: None, arguments: tuple[str, ...]
+) -> None:
+    connector(*arguments, "--database-url", f"sqlite:///{file}")
+
+
+def test_check_goes_on_without_the_webhooks_secret_and_makes_no_file(
+    connector: Command, lite: Config, file: Path, tmp_path: Path, kafka_bootstrap: str
+) -> None:
+    before = contents(tmp_path)
+    # There are no topics, which is a fault.
+    said = connector("check", "--database-url", f"sqlite:///{file}", "--kafka", kafka_bootstrap, code=1)
+    assert "XTND_WEBHOOK_SECRET" in said
+    assert "schema: as tables.yaml says" in said
+    missing = connector("check", "--database-url", "sqlite:///none/x.db", "--kafka", kafka_bootstrap, code=1)
+    assert str(tmp_path / "none" / "x.db") in missing
+    assert contents(tmp_path) == before
+
+
+def test_what_a_command_uses_it_still_asks_for(connector: Command, strict: None) -> None:
+    with pytest.raises(ConnectorError, match="DATABASE_URL is not set"):
+        connector("query", "SELECT 1")
+    with pytest.raises(ConnectorError, match="KAFKA_PASSWORD is not set"):
+        connector("topics", "--check")
+
+
+def test_the_text_of_the_schema_needs_no_database_where_the_dialect_is_given(
+    connector: Command, strict: None
+) -> None:
+    assert "CREATE TABLE" in connector("schema", "--dialect", "postgresql")
+
+
+# --- A folder answers for itself -----------------------------------------------------------------
+
+
+def test_a_copied_data_folder_answers_for_itself(
+    connector: Command, make_config: MakeConfig, tmp_path: Path
+) -> None:
+    here, copy = DataDir(tmp_path / "here"), DataDir(tmp_path / "copy")
+    config = make_config({"database.url": here.database_url})
+    with strategies.mirror(config) as mirror:
+        pick(mirror, "kept")
+    (here.path / "kafka").mkdir()
+    noted = {"DATABASE_URL": here.database_url, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    noted |= {"XTND_DATA_DIR": str(here.path), "XTND_WEBHOOK_SECRET_FILE": str(here.secret_file)}
+    here.note_whereabouts(noted)
+    shutil.copytree(here.path, copy.path)
+    with strategies.mirror(config) as mirror:
+        pick(mirror, "later")
+    assert copy.whereabouts() == {
+        "DATABASE_URL": copy.database_url,
+        "XTND_DATA_DIR": str(copy.path),
+        "XTND_WEBHOOK_SECRET_FILE": str(copy.secret_file),
+    }
+    assert here.whereabouts() == noted
+    said = connector("query", "--json", "SELECT order_number FROM orders", "--data-dir", "copy")
+    assert json.loads(said) == {"order_number": "kept"}
+
+
+def test_a_named_folder_in_which_nothing_was_started_answers_for_itself(
+    connector: Command, lite: Config, file: Path
+) -> None:
+    said = connector("query", "--json", "SELECT order_number FROM orders", "--data-dir", str(file.parent))
+    assert json.loads(said) == {"order_number": "first"}
+
+
+# --- Nothing waits for a reader, and a reader sees one state --------------------------------------
+
+
+def test_a_slow_query_does_not_hold_up_the_writer_of_sqlite(lite: Config) -> None:
+    reading, open_connections = database.connect(lite.database, access="read"), queue.Queue[Any]()
+    event.listen(reading, "begin", lambda one: open_connections.put(one.connection.driver_connection))
+    with ThreadPoolExecutor(1) as pool, strategies.mirror(lite) as mirror:
+        slow = pool.submit(query.run, reading, ENDLESS)
+        connection = open_connections.get(timeout=DEADLINE_SECONDS)
+        for number in range(20):  # each would fail after 0.2 s behind a lock
+            pick(mirror, f"while-{number}")
+        assert not slow.done()
+        connection.interrupt()
+        with pytest.raises(ConnectorError, match="interrupted"):
+            slow.result(DEADLINE_SECONDS)
+
+
+def test_verify_finds_no_difference_while_a_worker_writes(configured: Config) -> None:
+    stop, reports = threading.Event(), 0
+    with ThreadPoolExecutor(1) as pool, strategies.mirror(configured) as mirror:
+        reading = database.connect(configured.database, access="read")
+        pick(mirror, "before")
+
+        def write() -> int:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                details = {"ProductNumber": f"p{number % 50}", "Warehouse": "N", "Balance": number}
+                mirror.write(mirror.event("BalanceChanged", details, delivery=f"d{number}", at=NOON + number))
+            return number
+
+        writing = pool.submit(write)
+        try:
+            while reports < 25:
+                assert verify.differences(reading, mirror.mapping) == []
+                reports += 1
+        finally:
+            stop.set()
+        assert writing.result(DEADLINE_SECONDS) > 1
+    reading.dispose()
+
+
+# --- A query is one query ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reading(configured: Config) -> Iterator[Engine]:
+    with strategies.mirror(configured) as mirror:
+        pick(mirror, "first")
+    engine = database.connect(configured.database, access="read")
+    yield engine
+    engine.dispose()
+
+
+CHANGES = (
+    "SELECT 1; COMMIT; DROP TABLE orders; SELECT 1",
+    "WITH a AS (SELECT 1) SELECT 1; COMMIT; BEGIN; DELETE FROM orders; COMMIT; SELECT 1",
+    "COMMIT; DROP TABLE orders",
+    "DELETE FROM orders",
+    "WITH a AS (SELECT 1) DELETE FROM orders RETURNING *",
+    "-- only a SELECT\nDELETE FROM orders RETURNING *",
+    "/* SELECT */ UPDATE orders SET status = 'x' RETURNING *",
+    "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+    "SELECT set_config('transaction_read_only', 'off', false), (SELECT 1 FROM orders FOR UPDATE)",
+    "",
+)
+FILES = (
+    "ATTACH 'made.db' AS made",
+    "VACUUM INTO 'made.db'",
+    "PRAGMA journal_mode = DELETE",
+    "COPY (SELECT 1) TO '{folder}/made'",
+    "COPY (SELECT 1) TO PROGRAM 'cat > {folder}/made'",
+)
+TEXTS = ("SELECT '50%' AS a, ':b' AS b, '?' AS c", "VALUES ('50%', ':b', '?')", "(SELECT '50%', ':b', '?')")
+
+
+def test_a_query_changes_nothing_and_makes_no_file_whatever_follows_it(
+    reading: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o777)
+    rows, files = query.run(reading, "SELECT * FROM orders").rows, names(tmp_path)
+    for sql in (*CHANGES, *(one.format(folder=tmp_path) for one in FILES)):
+        with pytest.raises(ConnectorError):
+            query.run(reading, sql)
+        assert query.run(reading, "SELECT * FROM orders").rows == rows, sql
+        assert names(tmp_path) == files, sql
+
+
+def names(folder: Path) -> set[str]:
+    return {one.name for one in folder.iterdir()} - {"mirror.db-wal", "mirror.db-shm"}
+
+
+def test_the_text_of_a_query_is_sql_alone(reading: Engine) -> None:
+    for sql in TEXTS[: 2 if reading.dialect.name == "sqlite" else 3]:
+        assert query.run(reading, sql).rows == [("50%", ":b", "?")]
+    assert query.run(reading, "EXPLAIN SELECT 1").rows
