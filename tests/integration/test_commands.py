@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from connector.config import Database
+from connector.mirror import database
 from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -145,6 +147,7 @@ def test_schema_prints_every_table_and_view(tmp_path: Path, dialect: str) -> Non
 
 
 def test_query_cannot_change_anything(tmp_path: Path, database_url: str) -> None:
+    database.connect(Database.model_validate({"url": database_url})).connect().close()
     done = connector("query", "CREATE TABLE evil (a TEXT)", folder=tmp_path, DATABASE_URL=database_url)
     assert done.returncode == 1
     asked = connector(

@@ -251,19 +251,6 @@ def test_a_file_that_may_not_be_written_is_an_outage(lite: Engine) -> None:
     assert "SQLITE_READONLY" in str(error)
 
 
-def test_a_file_that_cannot_be_opened_is_an_outage(make_config: MakeConfig, tmp_path: Path) -> None:
-    engine = database.connect(make_config({"database.url": f"sqlite:///{tmp_path}"}).database)
-    assert isinstance(raised(engine, "SELECT 1"), DatabaseOutage)
-
-
-def test_a_file_that_is_no_database_is_an_outage_that_names_it(
-    make_config: MakeConfig, tmp_path: Path
-) -> None:
-    (tmp_path / "x.db").write_bytes(b"not a database, and longer than a header would be" * 10)
-    engine = database.connect(make_config({"database.url": f"sqlite:///{tmp_path / 'x.db'}"}).database)
-    assert "SQLITE_NOTADB" in str(raised(engine, "SELECT 1"))
-
-
 def test_a_full_disk_is_an_outage_and_takes_the_transaction_back(lite: Engine) -> None:
     error = raised(
         lite,
