@@ -1,5 +1,7 @@
 """The worker as a process: events become rows, soon and in batches, and it ends as it is told."""
 
+import contextlib
+import sqlite3
 import stat
 import time
 from collections.abc import Iterator
@@ -118,7 +120,8 @@ def test_a_mirror_in_sqlite_is_of_one_user_only_also_where_it_was_open_before(
     folder.mkdir()
     folder.chmod(0o755)
     with workers.world(tmp_path / "world", kafka_bootstrap, f"sqlite:///{folder}/mirror.db") as world:
-        (folder / "mirror.db").touch()
+        with contextlib.closing(sqlite3.connect(folder / "mirror.db")) as connection:
+            connection.execute("PRAGMA user_version = 1")  # an empty file would be a damaged one
         (folder / "mirror.db").chmod(0o644)
         world.worker().wait_ready()
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
