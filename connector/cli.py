@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -202,7 +202,7 @@ def check(
     """Check the configuration, the broker, the topics and the database; say what mends each finding."""
     from connector.commands import checkup  # noqa: PLC0415
 
-    options = {"kafka": kafka, "database_url": database_url}
+    options: dict[str, Any] = {"kafka": kafka, "database_url": database_url}
     try:
         settings, missing = load_beside(config_dir, data_dir, with_secrets=True, **options), []
     except errors.ConfigError as error:

@@ -26,6 +26,11 @@ DatabaseUrl = Annotated[
 DataDir = Annotated[Path, typer.Option("--data-dir", envvar="XTND_DATA_DIR", help="Where data is kept.")]
 CONFIG_DIR = Path("config")
 DATA_DIR = Path("data")
+# What a data folder tells, by section, and the option and the variable that tell it too.
+FOUND_BESIDE = (
+    ("kafka", "kafka", "KAFKA_BOOTSTRAP_SERVERS"),
+    ("database", "database_url", "DATABASE_URL"),
+)
 
 
 def load(
@@ -55,18 +60,22 @@ def load_process(config_dir: Path, **options: Any) -> Config:
     return settings
 
 
-def load_beside(config_dir: Path, data_dir: Path, **options: Any) -> Config:
+def load_beside(config_dir: Path, data_dir: Path, *, unused: Collection[str] = (), **options: Any) -> Config:
     """As ``load``, for a person's command: what ``connector up`` runs in ``data_dir`` is found.
 
-    Raises ``StartupError`` for a folder that was named and is not there.
+    Raises ``StartupError`` for a folder that was named, is needed, and is not there.
     """
     from connector.local import whereabouts  # noqa: PLC0415
 
     named = data_dir not in (DATA_DIR, Path(os.environ.get("XTND_DATA_DIR", DATA_DIR)))
-    if named and not data_dir.is_dir():
+    needed = any(
+        section not in unused and not options.get(option) and not os.environ.get(variable)
+        for section, option, variable in FOUND_BESIDE
+    )
+    if named and needed and not data_dir.is_dir():
         raise StartupError(
             f"There is no folder {data_dir}.", "name the folder of connector up with --data-dir"
         )
     for variable, value in whereabouts(data_dir, named=named).items():
         os.environ.setdefault(variable, value)
-    return load(config_dir, **options)
+    return load(config_dir, unused=unused, **options)

@@ -94,7 +94,8 @@ def _require(file: Path, access: Access) -> None:
         raise StartupError(f"{file} cannot be looked at: {error.strerror or error}.", NAME_IT) from error
     if not there and access != "create":
         raise StartupError(
-            f"There is no mirror at {file}.", f"start a worker (connector worker), or {NAME_IT}"
+            f"This database holds no mirror yet: there is no file {file}.",
+            f"start a worker (connector worker), or {NAME_IT}",
         )
     if there and not size:
         raise damaged(str(file), "it is empty (0 bytes)")

@@ -110,8 +110,9 @@ def test_a_mirror_that_is_not_there_is_named_and_not_made(
 
 @pytest.mark.parametrize("arguments", [*READING, ("check",), ("topics", "--check")], ids=" ".join)
 def test_a_data_folder_that_is_not_there_is_named(
-    connector: Command, tmp_path: Path, arguments: tuple[str, ...]
+    connector: Command, tmp_path: Path, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS")
     with pytest.raises(StartupError, match=r"elsewhere(.|\n)*--data-dir"):
         connector(*arguments, "--data-dir", "elsewhere")
     assert list(tmp_path.iterdir()) == []
