@@ -101,11 +101,10 @@ def topic_faults(config: Config) -> list[Result]:
 
 
 def _standing(config: Config) -> Standing | None:
-    file = database.file_of(config.database)
-    if file is not None and not file.exists():
-        return None
+    if not config.database.url.get_secret_value():
+        return None  # connector topics, where it is given none
     try:
-        engine = database.connect(config.database)
+        engine = database.connect(config.database, access="read")
         steps.require(engine)
         return standing.standing(config, offsets.held(engine))
     except ConnectorError:

@@ -132,7 +132,7 @@ def strict(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A configuration in which every secret must be given."""
     shutil.copytree(ROOT / "config", tmp_path / "config")
     text = (tmp_path / "config" / "connector.yaml").read_text()
-    sasl = "SASL_SSL\n  sasl_mechanism: PLAIN\n  sasl_username: me\n  sasl_password: ${KAFKA_PASSWORD}\n"
+    sasl = "${KAFKA_SECURITY_PROTOCOL:-SASL_SSL}\n  sasl_mechanism: PLAIN\n  sasl_username: me\n  sasl_password: ${KAFKA_PASSWORD}\n"
     for before, after in (
         ("${XTND_WEBHOOK_SECRET:-}", "${XTND_WEBHOOK_SECRET}"),
         ("${DATABASE_URL:-sqlite:///data/mirror.db}", "${DATABASE_URL}"),
@@ -169,6 +169,14 @@ def test_what_a_command_uses_it_still_asks_for(connector: Command, strict: None)
         connector("query", "SELECT 1")
     with pytest.raises(ConnectorError, match="KAFKA_PASSWORD is not set"):
         connector("topics", "--check")
+
+
+def test_a_look_at_the_topics_needs_no_database(
+    connector: Command, strict: None, kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT")
+    monkeypatch.setenv("KAFKA_PASSWORD", "x")
+    assert "xtnd.orders" in connector("topics", "--check", "--kafka", kafka_bootstrap, code=1)
 
 
 def test_the_text_of_the_schema_needs_no_database_where_the_dialect_is_given(
