@@ -197,10 +197,11 @@ def check(
     settings = load_beside(config_dir, data_dir, with_secrets=True, kafka=kafka, database_url=database_url)
     findings = 0
     for result in checkup.examine(settings):
-        mark = "[green]ok[/green]" if result.fault is None else "[red]FAULT[/red]"
+        bad = "[yellow]warning[/yellow]" if result.warns else "[red]FAULT[/red]"
+        mark = "[green]ok[/green]" if result.fault is None else bad
         out.print(mark, result.what, "" if result.fault is None else f"- {result.fault}")
         if result.fault is not None:
-            findings += 1
+            findings += not result.warns
             out.print(f"      mend it: {result.cure}", markup=False)
     raise typer.Exit(1 if findings else 0)
 

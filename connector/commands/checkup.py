@@ -31,11 +31,12 @@ TLS_CURES = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One thing that was looked at; ``fault`` is None when it is well."""
+    """One thing that was looked at; ``fault`` is None when it is well, and ``warns`` where it works."""
 
     what: str
     fault: str | None = None
     cure: str = ""
+    warns: bool = False
 
 
 def examine(config: Config) -> Iterator[Result]:
@@ -49,7 +50,7 @@ def examine(config: Config) -> Iterator[Result]:
         else:
             yield Result(f"hook {name}: secrets set: {len(hook.secrets)}")
     for finding in config.warnings:
-        yield Result(finding.where, finding.what, finding.cure)
+        yield Result(finding.where, finding.what, finding.cure, warns=True)
     yield from _examine_kafka(config)
     yield from _examine_database(config)
     yield from _examine_standing(config)

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from connector.config import checks, credentials
+from connector.config import cautions, checks, credentials
 from connector.config.models import (
     ActionRoute,
     Column,
@@ -95,7 +95,7 @@ def parse(
         if value is not None:
             document.override(dotted, value)
     document.raise_findings()
-    odd = credentials.take(document, with_secrets=with_secrets)
+    odd = credentials.take(document, with_secrets=with_secrets) + cautions.take_former(document)
     try:
         # Through JSON, because strict validation takes an array for a tuple only there.
         config = Config.model_validate_json(json.dumps(document.data), strict=True)
@@ -104,7 +104,7 @@ def parse(
     document.raise_findings(
         [finding(document.where) for finding in checks.check(config, with_secrets=with_secrets)]
     )
-    return config.with_warnings(odd)
+    return config.with_warnings([*odd, *cautions.shared_tables(config, document)])
 
 
 def _explain(error: ValidationError, document: Document) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ Runs in a thread beside the event loop; pure but for the clock that is handed in
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -29,6 +29,14 @@ class Decoded:
 
     chunk: Chunk
     parked: tuple[DeadLetter, ...] = ()
+
+
+class Origin(NamedTuple):
+    """Where a record stands on Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
 
 
 def decode_events(fetched: Fetched, mapping: Mapping, now: int) -> Decoded:
@@ -56,7 +64,8 @@ def decode_dead_letters(fetched: Fetched, now: int) -> Decoded:
             letter = events.decode_dead_letter(record.headers, record.value)
         except Poison as poison:
             letter = dead_letter(record, poison, None, now)
-        letters.append(Letter(record.offset, _row(letter, record, now)))
+        at = Origin(record.topic, record.partition, record.offset)
+        letters.append(Letter(record.offset, _row(letter, at, now)))
     return Decoded(_chunk(fetched, letters=letters))
 
 
@@ -97,6 +106,18 @@ def without(chunk: Chunk, item: Item) -> Chunk:
     return replace(chunk, items=[other for other in chunk.items if other is not item])
 
 
+def with_letters(chunk: Chunk, letters: Iterable[DeadLetter], now: int) -> Chunk:
+    """The chunk with those of the dead letters that its own records became, as rows."""
+    own = [
+        Letter(letter.kafka_offset, _row(letter, Origin(*chunk.tp, letter.kafka_offset), now))
+        for letter in letters
+        if (letter.kafka_topic, letter.kafka_partition) == chunk.tp
+        and letter.kafka_offset is not None
+        and chunk.first <= letter.kafka_offset < chunk.next_offset
+    ]
+    return replace(chunk, letters=[*chunk.letters, *own]) if own else chunk
+
+
 def split(chunks: list[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
     """Two halves of a batch, each with about half of the events, in offset order per partition."""
     if len(chunks) > 1:
@@ -105,8 +126,10 @@ def split(chunks: list[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
     chunk = chunks[0]
     middle = len(chunk.items) // 2
     border = chunk.items[middle].placed.offset
-    first = replace(chunk, next_offset=border, items=chunk.items[:middle])
-    second = replace(chunk, asked=border, first=border, items=chunk.items[middle:])
+    before = [letter for letter in chunk.letters if letter.offset < border]
+    after = [letter for letter in chunk.letters if letter.offset >= border]
+    first = replace(chunk, next_offset=border, items=chunk.items[:middle], letters=before)
+    second = replace(chunk, asked=border, first=border, items=chunk.items[middle:], letters=after)
     return [first], [second]
 
 
@@ -122,8 +145,11 @@ def _chunk(fetched: Fetched, **content: Any) -> Chunk:
     )
 
 
-def _row(letter: DeadLetter, record: Any, now: int) -> dict[str, Any]:
-    """Values of a ``dead_letters`` row that every database takes, whatever the header claims."""
+def _row(letter: DeadLetter, origin: Origin, now: int) -> dict[str, Any]:
+    """Values of a ``dead_letters`` row that every database takes, whatever the header claims.
+
+    ``origin`` is for a letter that does not say a place of its own.
+    """
     at = _instant(letter.parked_at or events.iso(now), now)
     context = {_clean(key): _storable(value) for key, value in letter.context.items()}
     return {
@@ -136,9 +162,9 @@ def _row(letter: DeadLetter, record: Any, now: int) -> dict[str, Any]:
         "event_id": _short(letter.event_id),
         "payload": letter.payload,
         "context": msgspec.json.encode(context).decode(),
-        "kafka_topic": _short(letter.kafka_topic or record.topic),
-        "kafka_partition": _number(letter.kafka_partition, record.partition, INT32),
-        "kafka_offset": _number(letter.kafka_offset, record.offset, INT64),
+        "kafka_topic": _short(letter.kafka_topic or origin.topic),
+        "kafka_partition": _number(letter.kafka_partition, origin.partition, INT32),
+        "kafka_offset": _number(letter.kafka_offset, origin.offset, INT64),
         "parked_at": at,
         "state": "parked",
         "state_at": at,

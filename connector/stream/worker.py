@@ -13,14 +13,14 @@ from typing import Any, TypeVar
 
 import structlog
 import uvloop
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.errors import InvalidTopicError, MessageSizeTooLargeError, TopicAuthorizationFailedError
 from faust import streams
 from faust.types import TP
 
 from connector import admin, failpoints, metrics, private_files
 from connector.config import Config
 from connector.disk import Disk
-from connector.errors import Defect, KafkaOutage
+from connector.errors import Defect, KafkaOutage, RecordRefused
 from connector.events import DeadLetter
 from connector.health import Check, Health
 from connector.interpreter import WORKER_YOUNG_OBJECTS, set_for_batches
@@ -34,11 +34,12 @@ from connector.mirror.sink import Partition, Sink
 from connector.mirror.totals import Totals
 from connector.stream import decode, standing
 from connector.stream.agents import EXIT_DEFECT, EXIT_STANDSTILL, Agents
+from connector.stream.alarm import Alarm
 from connector.stream.app import MirrorApp, build_app
 from connector.stream.database_clock import DatabaseClock
 from connector.stream.delivery import Delivery
 from connector.stream.health import WorkerHealth
-from connector.stream.limit import Limit
+from connector.stream.parking import Parking
 from connector.stream.patience import Patience
 from connector.stream.positions import Positions, note
 from connector.stream.transport import ChunkConsumer
@@ -53,6 +54,8 @@ T = TypeVar("T")
 DEAD_LETTERS, FORMER = "dead-letters", "former-topics"
 STOP_SECONDS = 6.0
 PUBLISH_SECONDS = 15.0
+# With these a topic refuses a record for good; whatever else fails is tried again.
+REFUSALS = (MessageSizeTooLargeError, TopicAuthorizationFailedError, InvalidTopicError)
 
 
 def now() -> int:
@@ -100,6 +103,7 @@ class Worker:
         self._families[self._routes.dead_letter_topic] = DEAD_LETTERS
         self._health = WorkerHealth(config, Totals(config.database), self._patience, self._families)
         self._database_clock = DatabaseClock(partial(database.clock_distance, self._engine))
+        self._alarm = Alarm()
         self._stop = asyncio.Event()
 
     async def run(self) -> int:
@@ -109,6 +113,7 @@ class Worker:
             loop.add_signal_handler(number, self._stop.set)
         settings = self._config.worker
         metrics.start_worker(topics=self._routes.topics_read(), families=self._routes.event_topics())
+        metrics.dead_letter_share.set_function(self._alarm.share)
         metrics.show_build(**Totals.versions())
         admin_server = admin.serve(
             Health(self._health.checks(), self._notes()),
@@ -135,7 +140,7 @@ class Worker:
 
     def _notes(self) -> dict[str, Check]:
         """What makes the worker degraded."""
-        notes: dict[str, Check] = {"clock": self._database_clock.check}
+        notes: dict[str, Check] = {"clock": self._database_clock.check, "dead_letters": self._alarm.trouble}
         if file := database.file_of(self._config.database):
             notes["disk"] = Disk("mirror", file.parent, setting="database.url").check
         return notes
@@ -169,10 +174,10 @@ class Worker:
         delivery = Delivery(
             self._sink,
             self._executor,
-            partial(self._publish, app),
+            Parking(partial(self._publish, app), self._patience, self._alarm),
             now,
             patience=self._patience,
-            limit=Limit(self._config.worker.dead_letter_limit),
+            alarm=self._alarm,
         )
         most = self._config.worker.max_batch_events
         agents = Agents(app, delivery, max_events=most, reread=partial(_reread, app), die=leave)
@@ -230,11 +235,9 @@ class Worker:
         )
         try:
             await asyncio.wait_for(send, PUBLISH_SECONDS)
-        except MessageSizeTooLargeError as error:
-            raise Defect(
-                f"A dead letter of {len(letter.payload)} bytes is larger than its topic takes "
-                "(topics.max_message_bytes); raise it."
-            ) from error
+        except REFUSALS as error:
+            what = f"The topic {self._routes.dead_letter_topic} does not take a dead letter"
+            raise RecordRefused(f"{what} of {len(letter.payload)} bytes: {error!r}.") from error
         except Exception as error:
             raise KafkaOutage(f"a dead letter was not acknowledged: {error!r}") from error
 
