@@ -19,7 +19,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnCom
 
 from connector.config import Config
 from connector.errors import StartupError
-from connector.mirror import filling, indexes, rules, steps, view_schema, views
+from connector.mirror import filling, indexes, mapping_change, rules, steps, view_schema, views
 from connector.mirror.database import transaction
 from connector.mirror.mapped import MappedColumn, MappedTable
 from connector.mirror.mapping import Mapping
@@ -54,20 +54,21 @@ def ddl(config: Config, dialect_name: str) -> Iterator[str]:
         yield from view_schema.statements(*view, dialect_name)
 
 
-def ensure(engine: Engine, config: Config, mapping: Mapping) -> Filled:
+def ensure(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping: bool = False) -> Filled:
     """Make the schema as the configuration says, filling what is new from the ledger.
 
-    Raises ``DatabaseOutage``, or ``StartupError`` for what cannot be changed in place and for tables
+    Raises ``DatabaseOutage``, ``ConfigError`` for a mapping that no longer fits the events of the ledger
+    (unless ``accept_mapping``), or ``StartupError`` for what cannot be changed in place and for tables
     of a newer connector.
     """
     tables = Tables(mapping)
     steps.bring_up(engine, [table.name for table in mapping.tables])
+    mapping_change.require_fit(engine, config, mapping, accept=accept_mapping)
     with transaction(engine) as connection:
         steps.lock_for_change(connection)
         steps.refuse_newer(connection)
         filled = Filled({})
-        made = rules.recorded(connection).get(("", ""))
-        if made != fingerprint(mapping) or not _complete(connection, tables):
+        if not rules.stands(connection, mapping) or not _complete(connection, tables):
             filled = _change(connection, tables, mapping)
         view_schema.ensure(connection, config, mapping)
     for table, columns in filled.columns.items():
@@ -122,11 +123,14 @@ def _changed_columns(table: MappedTable, recorded: rules.Rules, *, whole: bool) 
     """Columns whose rule differs from the one that filled them; None when all rows may differ."""
     if whole or recorded.get((table.name, "")) != rules.of_rows(table):
         return None
-    return [
+    changed = [
         column
         for column in table.columns
         if recorded.get((table.name, column.name)) != rules.of_column(column)
     ]
+    # A column that is required decides which rows there are.
+    required = [table.columns[place] for place in table.requires]
+    return None if any(column in required for column in changed) else changed
 
 
 # --- What stands in the database -----------------------------------------------------------------

@@ -63,7 +63,7 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
-def run_worker(config: Config) -> int:
+def run_worker(config: Config, *, accept_mapping: bool = False) -> int:
     """Run until SIGTERM or SIGINT (0), or until the process must end itself (not 0)."""
     if getattr(streams, "_CStreamIterator", None) is None:
         raise Defect("Faust's compiled stream iterator is missing: without it stale events are acked.")
@@ -73,7 +73,7 @@ def run_worker(config: Config) -> int:
     failpoints.load(os.environ)
     set_for_batches(young_objects=WORKER_YOUNG_OBJECTS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        code = runner.run(Worker(config).run())
+        code = runner.run(Worker(config, accept_mapping=accept_mapping).run())
         # A database call may hang in its thread for as long as the database does; it is not
         # waited for: whatever it still does is fenced by the offsets.
         leave(code)
@@ -90,8 +90,9 @@ def leave(code: int) -> None:
 class Worker:
     """One worker: app, agents, admin port, and the way of stopping."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, accept_mapping: bool) -> None:
         self._config = config
+        self._accept_mapping = accept_mapping
         self._mapping = Mapping(config)
         self._engine = database.connect(config.database, connections=config.worker.database_connections)
         self._sink = Sink(self._engine, self._mapping, schema.fingerprint(self._mapping), now)
@@ -147,7 +148,10 @@ class Worker:
 
     async def _prepare(self) -> None:
         """Make schema and topics, and see that none is forgotten; waits for database and Kafka."""
-        ensure_schema = partial(schema.ensure, self._engine, self._config, self._mapping)
+        accept = self._accept_mapping
+        ensure_schema = partial(
+            schema.ensure, self._engine, self._config, self._mapping, accept_mapping=accept
+        )
         await self._patience.until_done("database", partial(self._in_thread, ensure_schema))
         ensure_topics = partial(topics.ensure, self._config)
         await self._patience.until_done("kafka", partial(self._in_thread, ensure_topics))
