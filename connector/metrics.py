@@ -71,6 +71,7 @@ WORKER_REASONS = (
     "null-record",
     "number-range",
     "text-too-long",
+    "unforeseen",
 )
 # What publishing fails with, by the name of the error's class; any other counts as OTHER.
 PUBLISH_ERRORS = (

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import msgspec
+import structlog
 
 from connector import events
 from connector.errors import Poison
@@ -19,8 +20,12 @@ from connector.mirror.rows import Item
 from connector.mirror.sink import Chunk, Letter
 from connector.stream.fetched import Fetched
 
+log = structlog.get_logger(__name__)
+
 INT32, INT64 = 2**31, 2**63
 SHORT = 200
+# Of an error; one that quotes what was received has no limit by itself, and a header has one.
+ERROR_LETTERS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,10 @@ def decode_events(fetched: Fetched, mapping: Mapping, now: int) -> Decoded:
         except Poison as poison:
             parked.append(dead_letter(record, poison, event, now))
             continue
+        except events.JSON_ERRORS as error:
+            log.exception("an event was not read for a reason that is not foreseen", offset=record.offset)
+            parked.append(dead_letter(record, unforeseen(error), event, now))
+            continue
         placed = Placed(event, record.topic, record.partition, record.offset)
         items.append(Item(placed, contributions, record))
     return Decoded(_chunk(fetched, items=items), tuple(parked))
@@ -79,6 +88,11 @@ def decode_any(fetched: Fetched, mapping: Mapping, now: int) -> Decoded:
     return Decoded(chunk, read.parked)
 
 
+def unforeseen(error: Exception) -> Poison:
+    """What an event is parked for that trips over a value in a way of its own: it stops no other."""
+    return Poison("unforeseen", f"The event cannot be mirrored: {error!r}. Please report this.")
+
+
 def dead_letter(record: Any, poison: Poison, event: events.Event | None, now: int) -> DeadLetter:
     """The dead letter of a record; every copy of the same event and fault has the same id."""
     # Of two hooks that post one Id, each has its letter.
@@ -88,9 +102,9 @@ def dead_letter(record: Any, poison: Poison, event: events.Event | None, now: in
         dead_letter_id=digest,
         stage="worker",
         reason=poison.reason,
-        error=poison.error,
-        hook=event.hook if event else None,
-        action=event.action if event else None,
+        error=poison.error[:ERROR_LETTERS],
+        hook=_short(event.hook) if event else None,
+        action=_short(event.action) if event else None,
         event_id=event.event_id if event else None,
         kafka_topic=record.topic,
         kafka_partition=record.partition,

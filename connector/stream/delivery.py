@@ -84,7 +84,10 @@ class Delivery:
         return decoded, [self._batch(chunks) for chunks in rounds([one.chunk for one in decoded])]
 
     def _batch(self, chunks: list[Chunk]) -> Batch:
-        return Batch(chunks, self._sink.prepare(chunks))
+        try:
+            return Batch(chunks, self._sink.prepare(chunks))
+        except events.JSON_ERRORS:  # raised again, and the offender found, when it is written
+            return Batch(chunks, None)
 
     def _with_letters(self, chunks: Sequence[Chunk], letters: Sequence[DeadLetter]) -> list[Chunk]:
         """Chunks that bring these letters of their records into the mirror by themselves."""
@@ -116,7 +119,10 @@ class Delivery:
     def _transact(self, batch: Batch) -> Written:
         failpoints.reach("database")
         with metrics.batch_seconds.time():
-            written = self._sink.write(batch.chunks, batch.rows)
+            try:
+                written = self._sink.write(batch.chunks, batch.rows)
+            except events.JSON_ERRORS as error:
+                raise decode.unforeseen(error) from error
         failpoints.reach("after-commit")
         return written
 

@@ -13,15 +13,13 @@ from typing import Any, TypeVar
 
 import structlog
 import uvloop
-from aiokafka.errors import InvalidTopicError, MessageSizeTooLargeError, TopicAuthorizationFailedError
 from faust import streams
 from faust.types import TP
 
 from connector import admin, failpoints, metrics, private_files
 from connector.config import Config
 from connector.disk import Disk
-from connector.errors import Defect, KafkaOutage, RecordRefused
-from connector.events import DeadLetter
+from connector.errors import Defect
 from connector.health import Check, Health
 from connector.interpreter import WORKER_YOUNG_OBJECTS, set_for_batches
 from connector.kafka import inventory, topics
@@ -39,6 +37,7 @@ from connector.stream.app import MirrorApp, build_app
 from connector.stream.database_clock import DatabaseClock
 from connector.stream.delivery import Delivery
 from connector.stream.health import WorkerHealth
+from connector.stream.letter_topic import LetterTopic
 from connector.stream.parking import Parking
 from connector.stream.patience import Patience
 from connector.stream.positions import Positions, note
@@ -53,9 +52,6 @@ T = TypeVar("T")
 # of topics.yaml can be called so.
 DEAD_LETTERS, FORMER = "dead-letters", "former-topics"
 STOP_SECONDS = 6.0
-PUBLISH_SECONDS = 15.0
-# With these a topic refuses a record for good; whatever else fails is tried again.
-REFUSALS = (MessageSizeTooLargeError, TopicAuthorizationFailedError, InvalidTopicError)
 
 
 def now() -> int:
@@ -178,7 +174,7 @@ class Worker:
         delivery = Delivery(
             self._sink,
             self._executor,
-            Parking(partial(self._publish, app), self._patience, self._alarm),
+            Parking(LetterTopic(app, self._config).publish, self._patience, self._alarm),
             now,
             patience=self._patience,
             alarm=self._alarm,
@@ -229,21 +225,6 @@ class Worker:
             return False
         doing.result()
         return True
-
-    async def _publish(self, app: MirrorApp, letter: DeadLetter) -> None:
-        """Put a dead letter on Kafka and wait for the acknowledgement of all replicas."""
-        producer = await app.maybe_start_producer()
-        key, headers = letter.dead_letter_id.encode(), dict(letter.headers())
-        send = producer.send_and_wait(
-            self._routes.dead_letter_topic, key, letter.payload, None, None, headers
-        )
-        try:
-            await asyncio.wait_for(send, PUBLISH_SECONDS)
-        except REFUSALS as error:
-            what = f"The topic {self._routes.dead_letter_topic} does not take a dead letter"
-            raise RecordRefused(f"{what} of {len(letter.payload)} bytes: {error!r}.") from error
-        except Exception as error:
-            raise KafkaOutage(f"a dead letter was not acknowledged: {error!r}") from error
 
     async def _in_thread(self, act: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, act)

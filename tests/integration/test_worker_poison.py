@@ -97,6 +97,23 @@ def test_no_number_of_bad_events_stops_a_worker(kafka_bootstrap: str, tmp_path: 
         world.assert_sound()
 
 
+def test_a_dead_letter_topic_that_takes_nothing_stops_no_worker(kafka_bootstrap: str, tmp_path: Path) -> None:
+    """The mirror keeps the letters by itself."""
+    url = f"sqlite:///{tmp_path}/mirror.db"
+    with workers.world(tmp_path, kafka_bootstrap, url) as world:
+        worker = world.worker().wait_ready()
+        world.admin.delete_topics([world.routes.dead_letter_topic])
+        offset = world.send_raw(b"no event")
+        world.send(balances(20), partition=0)
+        until(
+            lambda: [row[:3] for row in parked(world)] == [(offset, "not-an-event", b"no event")],
+            60,
+            what="kept",
+        )
+        until(lambda: len(world.ledger_ids()) == 20, 20, what="the events behind it")
+        assert not worker.ended()
+
+
 def bad_delivery(number: int) -> bytes:
     """A body in which no balance is a number."""
     details = {"ProductNumber": "P1", "Warehouse": "1", "Balance": "many"}

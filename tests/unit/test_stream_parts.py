@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
 from faust.types import TP
 from structlog.testing import capture_logs
 
-from connector import failpoints
+from connector import events, failpoints
+from connector.errors import Poison
 from connector.kafka.inventory import Identity
 from connector.mirror.offsets import Offset
 from connector.mirror.rows import Item
@@ -26,7 +28,8 @@ from connector.stream.fetched import Fetched, Place, Position, ReadOffsets, allo
 from connector.stream.patience import Patience
 from connector.stream.positions import Positions
 from connector.stream.standstill import Standstill
-from connector.stream.watchdog import Watchdog
+from connector.stream.watchdog import Standstill, Watchdog
+from tests.workers import balance
 
 
 class Clock:
@@ -107,6 +110,47 @@ def test_fausts_read_offsets_are_never_kept() -> None:
     offsets.update({TP("t", 0): 5})
     assert offsets[TP("t", 0)] is None
     assert not offsets
+
+
+# --- Dead letters ---
+
+
+def test_an_event_that_trips_the_reader_in_a_way_not_foreseen_is_parked_beside_good_ones() -> None:
+    class Picky:
+        def contributions(self, event: Any) -> list[Any]:
+            if event.delivery_id.endswith("2"):
+                raise OverflowError("too large for this")
+            return []
+
+    good, bad = (events.encode(balance(number)) for number in (1, 2))
+    records = tuple(
+        SimpleNamespace(topic="t", partition=0, offset=place, key=b"k", value=value, headers=[])
+        for place, value in enumerate((good, bad, good))
+    )
+    decoded = decode.decode_events(Fetched("t", 0, 0, records), Picky(), 0)  # type: ignore[arg-type]
+    (letter,) = decoded.parked
+    assert (letter.reason, letter.kafka_offset, letter.payload) == ("unforeseen", 1, bad)
+    assert "OverflowError('too large for this')" in letter.error
+    assert [item.placed.offset for item in decoded.chunk.items] == [0, 2]
+
+
+def test_a_letters_header_is_short_however_much_of_the_event_its_error_quotes() -> None:
+    event = msgspec.structs.replace(balance(1), action="A" * 3_000_000)
+    record = SimpleNamespace(topic="t", partition=0, offset=0, key=b"k", value=b"")
+    letter = decode.dead_letter(record, Poison("r", "e" * 3_000_000), event, 0)
+    ((_, header),) = letter.headers()
+    assert len(header) < 10_000
+
+
+def test_a_letter_that_kafka_refuses_comes_with_the_chunk_of_its_record() -> None:
+    record = SimpleNamespace(topic="t", partition=0, offset=7, key=b"k", value=b"payload")
+    letters = [decode.dead_letter(record, Poison("r", "e"), None, 0)]
+    whole = decode.with_letters(chunk(5, 9), letters, 0)
+    ((kept),) = whole.letters
+    assert (kept.offset, kept.row["payload"], kept.row["kafka_offset"]) == (7, b"payload", 7)
+    assert decode.with_letters(chunk(5, 9, partition=1), letters, 0).letters == ()
+    ((first,), (second,)) = decode.split([whole])
+    assert [len(first.letters), len(second.letters)] == [0, 1]
 
 
 # --- The alarm of dead letters ---
