@@ -28,7 +28,7 @@ from connector.stream.fetched import Fetched, Place, Position, ReadOffsets, allo
 from connector.stream.patience import Patience
 from connector.stream.positions import Positions
 from connector.stream.standstill import Standstill
-from connector.stream.watchdog import Standstill, Watchdog
+from connector.stream.watchdog import Watchdog
 from tests.workers import balance
 
 
