@@ -81,7 +81,7 @@ def test_check_is_content_after_topics_and_worker_have_run(
 
 
 def test_a_tables_yaml_that_no_longer_fits_stops_a_worker_and_check_unless_it_is_accepted(
-    tmp_path: Path,
+    tmp_path: Path, kafka_bootstrap: str
 ) -> None:
     url = f"sqlite:///{tmp_path}/mirror.db"
     shipped = (ROOT / "config" / "tables.yaml").read_text()
@@ -100,13 +100,14 @@ def test_a_tables_yaml_that_no_longer_fits_stops_a_worker_and_check_unless_it_is
     (folder / "tables.yaml").write_text(changed)
     refused = connector("worker", "--admin-port", str(free_port()), folder=tmp_path, **variables)
     assert refused.returncode == 2
-    checked = connector("check", folder=tmp_path, **variables)
+    near = variables | {"KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap}  # check waits for a broker that is away
+    checked = connector("check", folder=tmp_path, **near)
     for told in (refused.stderr, checked.stdout):
         assert "1 of the 1 newest OrderCreated" in told
         assert r"(column number): 'Y\x1b[31mX'" in told
         assert "--accept-mapping" in told
         assert "\x1b" not in told
-    accepted = connector("check", "--accept-mapping", folder=tmp_path, **variables)
+    accepted = connector("check", "--accept-mapping", folder=tmp_path, **near)
     assert "warning tables.yaml - 1 of the 1 newest OrderCreated" in accepted.stdout
     with started("worker", "--admin-port", str(free_port()), XTND_ACCEPT_MAPPING="1", **variables) as worker:
         assert wait_until(
