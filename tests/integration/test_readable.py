@@ -71,7 +71,8 @@ class Place:
         return config.parse(texts, {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": self.url})
 
     def open(self, tables: str) -> Mirror:
-        return self._stack.enter_context(strategies.mirror(self.config(tables)))
+        # Whether a mapping fits is not asked here: whatever was accepted stays readable under any.
+        return self._stack.enter_context(strategies.mirror(self.config(tables), accept_mapping=True))
 
 
 @pytest.fixture
