@@ -187,6 +187,8 @@ def _refuse(connection: Connection, table: Table, shape: Shape, changed: Collect
         raise StartupError(f"{next(shape.faults(table.name)).capitalize()}.", RESTORE)
     refused = Shape(
         types={name: types for name, types in shape.types.items() if on_sqlite or name in changed},
+        loose=shape.loose if on_sqlite else [],
+        tight=[name for name in shape.tight if on_sqlite and name in table.columns],
         key=shape.key if on_sqlite or "" in changed else None,
     )
     if fault := next(refused.faults(table.name), None):
