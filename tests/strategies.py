@@ -126,7 +126,7 @@ class Mirror(Maker):
         """Take all rows away, keep the schema."""
         with database.transaction(self.engine) as connection:
             for name in inspect(connection).get_table_names():
-                if name not in ("mirror_rules", "mirror_layout"):
+                if name not in ("mirror_rules", "mirror_layout", "mirror_routes"):
                     connection.exec_driver_sql(f"DELETE FROM {quoted(name)}")
 
     def content(self) -> dict[str, list[tuple[Any, ...]]]:

@@ -21,7 +21,8 @@ from connector.config import Database
 from connector.errors import AlreadyThere, ConnectorError, DatabaseOutage, Defect, Poison, StartupError
 
 # SQLSTATE classes (PostgreSQL, appendix A) by the reaction that they need.
-POISON_CLASSES = ("22", "23", "54")  # data exception, constraint violation, row or index too big
+# Data exception, constraint violation, row or index too big, and what a trigger of somebody's raises.
+POISON_CLASSES = ("22", "23", "54", "P0")
 # Table or column gone, statement not supported, something of somebody's depends on what is dropped.
 DEFECT_CLASSES = ("42", "0A", "2B")
 DEFECT_EXCEPTIONS = ("42501",)  # insufficient privilege is mended outside: an outage
@@ -174,7 +175,10 @@ def _translate_postgresql(error: psycopg.Error) -> ConnectorError:
     if state == UNIQUE_VIOLATION:
         return AlreadyThere(f"PostgreSQL refused the value: {message} ({state}).")
     if state[:2] in POISON_CLASSES:
-        return Poison("database-refused", f"PostgreSQL refused the value: {message} ({state}).")
+        where = (
+            f" in {error.diag.context.splitlines()[0]}" if state[:2] == "P0" and error.diag.context else ""
+        )
+        return Poison("database-refused", f"PostgreSQL refused the value: {message}{where} ({state}).")
     if (state[:2] in DEFECT_CLASSES and state not in DEFECT_EXCEPTIONS) or (
         not state and isinstance(error, psycopg.ProgrammingError | psycopg.NotSupportedError)
     ):

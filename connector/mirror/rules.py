@@ -6,6 +6,7 @@ this table itself, the mapping as it was written.
 """
 
 import hashlib
+from collections.abc import Collection
 
 from sqlalchemy import Connection, inspect
 
@@ -70,6 +71,14 @@ def record(connection: Connection, mapping: Mapping) -> None:
     }
     connection.exec_driver_sql("DELETE FROM mirror_rules WHERE table_name <> '' OR column_name = ''")
     _insert(connection, {**rules, **removed})
+
+
+def forget(connection: Connection, table: str, columns: Collection[str] | None) -> None:
+    """Note that columns, or all rows where None, are not filled, whatever happens until they are."""
+    mark = "%s" if connection.dialect.name == "postgresql" else "?"
+    update = f"UPDATE mirror_rules SET rule = '{REMOVED}' WHERE table_name = {mark} AND column_name = {mark}"
+    for column in [""] if columns is None else sorted(columns):
+        connection.exec_driver_sql(update, (table, column))
 
 
 def views(connection: Connection) -> dict[str, str]:

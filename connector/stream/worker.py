@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ from connector.interpreter import WORKER_YOUNG_OBJECTS, set_for_batches
 from connector.kafka import inventory, topics
 from connector.kafka.inventory import Identities
 from connector.kafka.routes import Routes
-from connector.mirror import database, offsets, schema
+from connector.mirror import database, locks, offsets, schema
 from connector.mirror.mapping import Mapping
 from connector.mirror.offsets import Offset
 from connector.mirror.sink import Partition, Sink
@@ -68,8 +69,9 @@ def run_worker(config: Config, *, accept_mapping: bool = False) -> int:
         private_files.own_database(file, setting="database.url")
     failpoints.load(os.environ)
     set_for_batches(young_objects=WORKER_YOUNG_OBJECTS)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        code = runner.run(Worker(config, accept_mapping=accept_mapping).run())
+    worker = Worker(config, accept_mapping=accept_mapping)
+    with worker.watching_locks(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code = runner.run(worker.run())
         # A database call may hang in its thread for as long as the database does; it is not
         # waited for: whatever it still does is fenced by the offsets.
         leave(code)
@@ -103,6 +105,10 @@ class Worker:
         self._alarm = Alarm()
         self._stop = asyncio.Event()
 
+    def watching_locks(self) -> AbstractContextManager[None]:
+        """Log and report what transactions wait for while the block runs."""
+        return locks.watching(self._engine)
+
     async def run(self) -> int:
         """Run until told to stop; returns the exit code."""
         loop = asyncio.get_running_loop()
@@ -113,7 +119,7 @@ class Worker:
         metrics.dead_letter_share.set_function(self._alarm.share)
         metrics.show_build(**Totals.versions())
         admin_server = admin.serve(
-            Health(self._health.checks(), self._notes()),
+            Health({**self._health.checks(), "locks": partial(locks.trouble, self._engine)}, self._notes()),
             settings.admin_host,
             settings.admin_port,
             registry=metrics.WORKER,
