@@ -20,6 +20,7 @@ from connector.commands import dead_letters
 from connector.commands.options import (
     CONFIG_DIR,
     DATA_DIR,
+    AcceptMapping,
     ConfigDir,
     DatabaseUrl,
     DataDir,
@@ -113,6 +114,7 @@ def up(
     database_url: DatabaseUrl = None,
     port: PortOption = 8080,
     admin_port: AdminPort = 8081,
+    accept_mapping: AcceptMapping = False,
 ) -> None:
     """Run everything on this machine: broker, topics, gateway, worker and a SQLite mirror."""
     from connector import local  # noqa: PLC0415 - each command loads only its own room
@@ -124,6 +126,7 @@ def up(
         database_url=database_url,
         port=port or 8080,
         admin_port=admin_port or 8081,
+        accept_mapping=accept_mapping,
     )
     raise typer.Exit(local.run_up(options))
 
@@ -154,13 +157,14 @@ def worker(
     kafka: Kafka = None,
     database_url: DatabaseUrl = None,
     admin_port: AdminPort = None,
+    accept_mapping: AcceptMapping = False,
 ) -> None:
     """Carry events from Kafka into the mirror."""
     logs.configure()
     from connector.stream.worker import run_worker  # noqa: PLC0415
 
     settings = load_process(config_dir, kafka=kafka, database_url=database_url, worker_admin_port=admin_port)
-    raise typer.Exit(run_worker(settings))
+    raise typer.Exit(run_worker(settings, accept_mapping=accept_mapping))
 
 
 @app.command("topics")
@@ -198,6 +202,7 @@ def check(
     kafka: Kafka = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DATA_DIR,
+    accept_mapping: AcceptMapping = False,
 ) -> None:
     """Check the configuration, the broker, the topics and the database; say what mends each finding."""
     from connector.commands import checkup  # noqa: PLC0415
@@ -209,11 +214,12 @@ def check(
         # Only a gateway needs the hooks' secrets; what else is wrong is raised again here.
         settings, missing = load_beside(config_dir, data_dir, **options), error.findings
     findings = 0
-    for result in checkup.examine(settings, missing):
-        mark = "[green]ok[/green]" if result.fault is None else "[red]FAULT[/red]"
+    for result in checkup.examine(settings, missing, accept_mapping=accept_mapping):
+        bad = "[yellow]warning[/yellow]" if result.warns else "[red]FAULT[/red]"
+        mark = "[green]ok[/green]" if result.fault is None else bad
         out.print(mark, result.what, "" if result.fault is None else f"- {result.fault}")
         if result.fault is not None:
-            findings += 1
+            findings += not result.warns
             out.print(f"      mend it: {result.cure}", markup=False)
     raise typer.Exit(1 if findings else 0)
 

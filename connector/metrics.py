@@ -71,6 +71,7 @@ WORKER_REASONS = (
     "null-record",
     "number-range",
     "text-too-long",
+    "unforeseen",
 )
 # What publishing fails with, by the name of the error's class; any other counts as OTHER.
 PUBLISH_ERRORS = (
@@ -208,6 +209,11 @@ batch_events = Histogram(
 )
 batch_seconds = Histogram(
     "xtnd_worker_batch_seconds", "Time per database transaction.", registry=WORKER, buckets=SECONDS
+)
+dead_letter_share = Gauge(
+    "xtnd_worker_dead_letter_share",
+    "Which share of the last minute's events could not be mirrored and was parked, from 0 to 1.",
+    registry=WORKER,
 )
 outage_pauses = Counter(
     "xtnd_worker_outage_pauses_total",

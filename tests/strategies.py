@@ -100,11 +100,11 @@ class Maker:
 class Mirror(Maker):
     """A database with the mirror's schema, and the sink that writes into it."""
 
-    def __init__(self, engine: Engine, config: Config) -> None:
+    def __init__(self, engine: Engine, config: Config, *, accept_mapping: bool = False) -> None:
         super().__init__(config)
         self.engine = engine
         self.now = NOON
-        schema.ensure(engine, config, self.mapping)
+        schema.ensure(engine, config, self.mapping, accept_mapping=accept_mapping)
         self.sink = Sink(engine, self.mapping, schema.fingerprint(self.mapping), lambda: self.now)
 
     def write(self, *said: Event, partition: int = 0) -> Any:
@@ -126,7 +126,7 @@ class Mirror(Maker):
         """Take all rows away, keep the schema."""
         with database.transaction(self.engine) as connection:
             for name in inspect(connection).get_table_names():
-                if name not in ("mirror_rules", "mirror_layout"):
+                if name not in ("mirror_rules", "mirror_layout", "mirror_routes"):
                     connection.exec_driver_sql(f"DELETE FROM {quoted(name)}")
 
     def content(self) -> dict[str, list[tuple[Any, ...]]]:
@@ -166,11 +166,11 @@ def plain(name: str, value: Any) -> str | None:
 
 
 @contextlib.contextmanager
-def mirror(config: Config) -> Iterator[Mirror]:
+def mirror(config: Config, *, accept_mapping: bool = False) -> Iterator[Mirror]:
     """A mirror on the configuration's database."""
     engine = database.connect(config.database, connections=4)
     try:
-        yield Mirror(engine, config)
+        yield Mirror(engine, config, accept_mapping=accept_mapping)
     finally:
         engine.dispose()
 

@@ -23,6 +23,9 @@ from sqlalchemy import Engine, NullPool, create_engine, text
 from connector import config, events
 from connector.config import Config
 from connector.events import Event
+from connector.gateway import signature
+from connector.gateway.records import Translator
+from connector.gateway.signature import Keys
 from connector.kafka import topics
 from connector.kafka.routes import Routes
 from connector.local.ports import free_port
@@ -63,6 +66,11 @@ class WorkerProcess:
             return None
         failures: dict[str, str] = json.loads(answer)["failures"]
         return failures
+
+    def warnings(self) -> dict[str, str]:
+        """What /readyz warns of."""
+        warnings: dict[str, str] = json.loads(self.page("readyz")).get("warnings", {})
+        return warnings
 
     def wait_ready(self) -> "WorkerProcess":
         until(lambda: self.failures() == {} or self.ended(), READY_SECONDS, what=f"ready: {self.log}")
@@ -202,6 +210,13 @@ class World:
             future.get(timeout=30)
         self.sent += some
         return some
+
+    def deliver(self, body: bytes) -> None:
+        """Write what the gateway makes of a delivery."""
+        verified = signature.verify((), body, Keys(hook="xtnd", keyed=(), required=False))
+        for record in Translator(self.config).records(verified, START):
+            self.producer.send(record.topic, key=record.key, value=record.value, headers=record.headers)
+        self.producer.flush(timeout=60)
 
     def send_raw(self, value: bytes | None, *, key: bytes = b"k", partition: int = 0) -> int:
         """Write a record as it is; gives its offset."""

@@ -1,17 +1,19 @@
 """``connector check`` and ``connector verify``: everything looked at, each fault with its cure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from connector.clocks import CURE, LIMIT_SECONDS
 from connector.config import Config
 from connector.errors import ConnectorError, Finding, KafkaOutage, StartupError
 from connector.kafka import topics
-from connector.mirror import database, offsets, schema, steps
+from connector.mirror import database, mapping_change, offsets, schema, steps
 from connector.mirror import verify as mirror_verify
 from connector.mirror.mapping import Mapping
+from connector.mirror.mapping_change import Rehearsed
 from connector.simulator import verify as journal_verify
 from connector.stream import standing
 from connector.stream.standing import Standing
@@ -31,14 +33,17 @@ TLS_CURES = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One thing that was looked at; ``fault`` is None when it is well."""
+    """One thing that was looked at; ``fault`` is None when it is well, and ``warns`` where it works."""
 
     what: str
     fault: str | None = None
     cure: str = ""
+    warns: bool = False
 
 
-def examine(config: Config, missing: Sequence[Finding] = ()) -> Iterator[Result]:
+def examine(
+    config: Config, missing: Sequence[Finding] = (), *, accept_mapping: bool = False
+) -> Iterator[Result]:
     """Look at configuration, broker, topics and database, in this order.
 
     ``missing`` is what keeps a gateway from starting here: the secrets of hooks.
@@ -54,9 +59,9 @@ def examine(config: Config, missing: Sequence[Finding] = ()) -> Iterator[Result]
         else:
             yield Result(f"hook {name}: secrets set: {len(hook.secrets)}")
     for finding in config.warnings:
-        yield Result(finding.where, finding.what, finding.cure)
+        yield Result(finding.where, finding.what, finding.cure, warns=True)
     yield from _examine_kafka(config)
-    yield from _examine_database(config)
+    yield from _examine_database(config, accept_mapping=accept_mapping)
     yield from _examine_standing(config)
 
 
@@ -132,7 +137,7 @@ def _standing_results(config: Config, found: Standing) -> Iterator[Result]:
         yield Result(f"topic {topic}", what, fix)
 
 
-def _examine_database(config: Config) -> Iterator[Result]:
+def _examine_database(config: Config, *, accept_mapping: bool) -> Iterator[Result]:
     url = database.url_of(config.database)
     # libpq takes a password among the options too, where SQLAlchemy does not hide it.
     shown = url.difference_update_query(("password", "sslpassword"))
@@ -153,7 +158,28 @@ def _examine_database(config: Config) -> Iterator[Result]:
         yield Result("schema", state, "start a worker (connector worker): it makes and fills the schema")
     else:
         yield Result("schema: as tables.yaml says")
+    yield from _examine_mapping(
+        partial(mapping_change.rehearse, engine, config, mapping), accept=accept_mapping
+    )
     yield from _examine_clock(ahead)
+
+
+def _examine_mapping(rehearse: Callable[[], Rehearsed | None], *, accept: bool) -> Iterator[Result]:
+    """Try a changed mapping on the newest events, as a worker does at its start."""
+    try:
+        rehearsed = rehearse()
+    except ConnectorError as error:
+        yield Result("events and tables.yaml", str(error), _database_cure(str(error)))
+        return
+    if rehearsed is None:
+        return
+    yield Result(f"tables.yaml was changed: tried on the {rehearsed.events} newest events of its actions")
+    for misfit in rehearsed.misfits:
+        warns = accept or misfit.action not in rehearsed.refused
+        yield Result("tables.yaml", str(misfit), mapping_change.CURE, warns=warns)
+    for action in rehearsed.unrouted:
+        what = "no family claims the action any more; its events go to unrouted"
+        yield Result(f"action {action}", what, "list it in topics.yaml if it is still wanted", warns=True)
 
 
 def _examine_clock(ahead: float | None) -> Iterator[Result]:

@@ -24,6 +24,14 @@ DatabaseUrl = Annotated[
     str | None, typer.Option("--database-url", help="The mirror, instead of database.url.")
 ]
 DataDir = Annotated[Path, typer.Option("--data-dir", envvar="XTND_DATA_DIR", help="Where data is kept.")]
+AcceptMapping = Annotated[
+    bool,
+    typer.Option(
+        "--accept-mapping",
+        envvar="XTND_ACCEPT_MAPPING",
+        help="Take a changed tables.yaml although events of the ledger no longer fit it; such are parked.",
+    ),
+]
 CONFIG_DIR = Path("config")
 DATA_DIR = Path("data")
 # What a data folder tells, by section, and the option and the variable that tell it too.

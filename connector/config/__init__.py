@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from connector.config import checks, credentials
+from connector.config import cautions, checks, credentials
 from connector.config.models import (
     ActionRoute,
     Column,
@@ -99,7 +99,7 @@ def parse(
             document.override(dotted, value)
     absent = credentials.forgive(document, unused if with_secrets else (*unused, "hooks"))
     document.raise_findings()
-    odd = credentials.take(document, with_secrets=with_secrets)
+    odd = credentials.take(document, with_secrets=with_secrets) + cautions.take_former(document)
     try:
         # Through JSON, because strict validation takes an array for a tuple only there.
         config = Config.model_validate_json(json.dumps(document.data), strict=True)
@@ -111,7 +111,7 @@ def parse(
             for finding in checks.check(config, with_secrets=with_secrets, absent=absent)
         ]
     )
-    return config.with_warnings(odd)
+    return config.with_warnings([*odd, *cautions.shared_tables(config, document)])
 
 
 def _explain(error: ValidationError, document: Document) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ OWN_TABLES = (
     "consumer_offsets",
     "mirror_rules",
     "mirror_layout",
+    "mirror_routes",
     "mirror_status",
 )
 

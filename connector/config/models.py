@@ -113,11 +113,12 @@ class Gateway(Model):
     spool_max_bytes: int = Field(1_073_741_824, ge=1_048_576)
 
 
-class DeadLetterLimit(Model):
-    """The worker stops before it parks more than both of these within a minute."""
+class Rehearsal(Model):
+    """What a changed mapping is tried on before it takes effect: the newest events of each action."""
 
-    per_minute: int = Field(100, ge=0)
-    share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    events_per_action: int = Field(200, ge=1, le=10_000)
+    # Of an action's events that fitted the former mapping; with more refused, the worker does not start.
+    max_refused_share: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
 class Worker(Model):
@@ -130,7 +131,7 @@ class Worker(Model):
     session_timeout_seconds: Seconds = 12
     max_poll_interval_seconds: Seconds = 604_800
     watchdog_seconds: Seconds = 120
-    dead_letter_limit: DeadLetterLimit = DeadLetterLimit()
+    rehearsal: Rehearsal = Rehearsal()
 
 
 class ActionRoute(Model):

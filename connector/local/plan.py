@@ -31,6 +31,7 @@ class UpOptions:
     port: int = 8080
     admin_port: int = 8081
     ready_timeout_seconds: float = 120.0
+    accept_mapping: bool = False
 
 
 class Plan:
@@ -62,12 +63,14 @@ class Plan:
 
         Addresses that may hold a password go by the environment: a command line is public.
         """
-        ports: list[str] = {
+        options: list[str] = {
             "topics": [],
             "gateway": ["--port", str(self.options.port), "--admin-port", str(self.options.admin_port)],
             "worker": ["--admin-port", str(self.worker_admin_port)],
         }[name]
-        return [*self._connector, name, "--config", str(self.options.config_dir.absolute()), *ports]
+        if name == "worker" and self.options.accept_mapping:
+            options.append("--accept-mapping")
+        return [*self._connector, name, "--config", str(self.options.config_dir.absolute()), *options]
 
     def environment(self, kafka: str) -> dict[str, str]:
         """Give what the children's environment has beside this process's own."""

@@ -30,7 +30,8 @@ from connector.mirror import postgresql, sqlite
 from connector.mirror.sqlite import Access
 
 # SQLSTATE classes (PostgreSQL, appendix A) by the reaction that they need.
-POISON_CLASSES = ("22", "23", "54")  # data exception, constraint violation, row or index too big
+# Data exception, constraint violation, row or index too big, and what a trigger of somebody's raises.
+POISON_CLASSES = ("22", "23", "54", "P0")
 # Table or column gone, statement not supported, something of somebody's depends on what is dropped.
 DEFECT_CLASSES = ("42", "0A", "2B")
 DEFECT_EXCEPTIONS = ("42501",)  # insufficient privilege is mended outside: an outage
@@ -163,7 +164,10 @@ def _translate_postgresql(error: psycopg.Error) -> ConnectorError:
         cure = "see PostgreSQL's log; restore a backup, or make an index again with: REINDEX DATABASE"
         return DatabaseDamaged(f"PostgreSQL's files are damaged: {message}.", cure)
     if state[:2] in POISON_CLASSES or (not state and isinstance(error, psycopg.DataError)):
-        return Poison("database-refused", f"PostgreSQL refused the value: {message}.")
+        where = (
+            f" in {error.diag.context.splitlines()[0]}" if state[:2] == "P0" and error.diag.context else ""
+        )
+        return Poison("database-refused", f"PostgreSQL refused the value: {message}{where}.")
     if (state[:2] in DEFECT_CLASSES and state not in DEFECT_EXCEPTIONS) or (
         not state and isinstance(error, psycopg.ProgrammingError | psycopg.NotSupportedError)
     ):

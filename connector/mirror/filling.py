@@ -11,6 +11,7 @@ from connector.mirror import ledger, statements
 from connector.mirror.fold import Folded, fold
 from connector.mirror.mapped import Contribution, MappedColumn, MappedTable
 from connector.mirror.mapping import reader
+from connector.mirror.rebuild import dependents_named
 from connector.mirror.statements import quoted
 
 log = structlog.get_logger(__name__)
@@ -20,10 +21,11 @@ FILL_BATCH = 20_000
 
 def fill(connection: Connection, table: MappedTable, columns: Sequence[MappedColumn] | None) -> None:
     """Fill columns (or all rows, when None) of a table from the ledger, in batches."""
-    if columns is None:
-        connection.exec_driver_sql(f"DELETE FROM {quoted(table.name)}")
-    else:
-        _clear(connection, table, columns)
+    name = quoted(table.name)
+    if columns is None and table.kind == "history":
+        connection.exec_driver_sql(f"DELETE FROM {name}")
+    elif cleared := statements.clear(table, columns or table.columns, events=columns is None):
+        connection.exec_driver_sql(f"UPDATE {name} SET {cleared}")
     pairs: list[tuple[Event, list[Contribution]]] = []
     left_out: list[Poison] = []
     misfits, first = 0, ""
@@ -37,6 +39,9 @@ def fill(connection: Connection, table: MappedTable, columns: Sequence[MappedCol
             _merge(connection, table, fold(pairs), columns)
             pairs.clear()
     _merge(connection, table, fold(pairs), columns)
+    if columns is None and table.kind == "state":
+        with dependents_named(f"Rows that no event gives any longer stay in the table {table.name}"):
+            connection.exec_driver_sql(f"DELETE FROM {name} WHERE event_count = 0")
     if misfits:
         log.warning(
             "events of the ledger hold values that a table cannot, which are left out",
@@ -45,15 +50,6 @@ def fill(connection: Connection, table: MappedTable, columns: Sequence[MappedCol
             first=first,
             fix="change the type or the path of the column in tables.yaml",
         )
-
-
-def _clear(connection: Connection, table: MappedTable, columns: Sequence[MappedColumn]) -> None:
-    sets = []
-    for column in columns:
-        sets.append(f"{quoted(column.name)} = {'0' if column.merge == 'count' else 'NULL'}")
-        if column.version and table.kind == "state":
-            sets.append(f"{quoted(column.version)} = ''")
-    connection.exec_driver_sql(f"UPDATE {quoted(table.name)} SET {', '.join(sets)}")
 
 
 def _merge(

@@ -1,16 +1,19 @@
 """The ledger ``notifications``: every event once, and the way back from its rows to events."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
-from connector.events import Event, Identity
+from connector.events import Event, Identity, iso
 from connector.mirror.batches import Batch, Columns, Encoded, add, encode, run
 from connector.mirror.statements import LEDGER
 
 PAGE = 5000
+PROGRESS_STEPS = 10_000  # of SQLite's machine, between two looks at the clock
 IDENTITY = (("event_id", "text"), ("source", "text"))
 INSERT = f"INSERT INTO notifications ({', '.join(name for name, _ in LEDGER)}, mirrored_at)"
 
@@ -92,6 +95,53 @@ def restate(connection: Connection, better: Sequence[Placed], mirrored_at: int) 
     ids, sources = zip(*[one.event.identity for one in better], strict=True)
     rows = encoded(connection.dialect.name, ids, sources, better)
     run(connection, INSERT, rows, after, [("timestamp", mirrored_at)])
+
+
+def newest(
+    connection: Connection,
+    wanted: Mapping[str, int],
+    since: int | None,
+    until: int | None,
+    deadline: float,
+) -> list[tuple[str, Identity]]:
+    """The newest events that were received in a stretch of time: so many of each action, newest first.
+
+    Instants are microseconds since the epoch, None is open. Fails as in an outage when it is not done at
+    ``deadline``, on the monotonic clock.
+    """
+    postgresql = connection.dialect.name == "postgresql"
+    mark, instant = ("%s", "%s::timestamptz") if postgresql else ("?", "?")
+    conditions = [f"action IN ({', '.join([mark] * len(wanted))})"]
+    parameters: list[Any] = list(wanted)
+    for bound, sign in ((since, ">="), (until, "<")):
+        if bound is not None:
+            conditions.append(f"received_at {sign} {instant}")
+            parameters.append(iso(bound))
+    order = "PARTITION BY action ORDER BY received_at DESC, event_id DESC, source DESC"
+    query = (
+        f"SELECT action, event_id, source FROM (SELECT action, event_id, source, ROW_NUMBER() OVER ({order}) "
+        f"AS place FROM notifications WHERE {' AND '.join(conditions)}) AS ranked "
+        f"WHERE place <= {max(wanted.values())} ORDER BY action, place"
+    )
+    with _until(connection, deadline):
+        rows = connection.exec_driver_sql(query, tuple(parameters)).fetchall()
+    return [(row[0], (row[1], row[2])) for row in rows]
+
+
+@contextmanager
+def _until(connection: Connection, deadline: float) -> Iterator[None]:
+    """Have the database end a statement that is not done in time."""
+    left = max(deadline - time.monotonic(), 0.001)
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(left * 1000) or 1}")
+        yield
+        return
+    database: Any = connection.connection.driver_connection
+    database.set_progress_handler(lambda: time.monotonic() >= deadline, PROGRESS_STEPS)
+    try:
+        yield
+    finally:
+        database.set_progress_handler(None, 0)
 
 
 def unkeyed(dialect: str) -> str:

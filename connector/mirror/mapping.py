@@ -8,8 +8,10 @@ The fold then joins contributions (``fold.py``).
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from pydantic import BaseModel
+
 from connector import events
-from connector.config import Column, Config, Source, Table, constant_type, paths
+from connector.config import Column, Config, Family, Source, Table, constant_type, paths
 from connector.errors import Poison
 from connector.events import Event
 from connector.mirror import mapped, storable, values
@@ -29,19 +31,38 @@ from connector.mirror.reading import Reading
 NOTHING = Constant(None)
 
 
+class Written(BaseModel):
+    """What a mapping is compiled from, so that it can be compiled again when it is the former one."""
+
+    families: dict[str, Family]
+    tables: dict[str, Table]
+
+
 class Mapping:
-    """Every table, compiled; the same for the worker, the schema and the verifier."""
+    """Every table, compiled; the same for the worker, the schema and the verifier.
+
+    ``written`` is what it was compiled from, as JSON; ``routed`` are the actions that a family claims,
+    ``actions`` those that a table takes.
+    """
 
     def __init__(self, config: Config) -> None:
         routes = {action: route.paths for _, action, route in config.actions()}
         narrow = values.limited_text(_most_bytes(config.tables.values()))
         self.tables = tuple(_table(name, table, routes, narrow) for name, table in config.tables.items())
+        self.written = Written(families=config.topics.families, tables=config.tables).model_dump_json(
+            exclude_defaults=True
+        )
+        self.routed = frozenset(routes)
         self._by_name = {table.name: table for table in self.tables}
         self._readings = {
             action: _readings(action, [table for table in self.tables if action in table.wanted])
             for action in {action for table in self.tables for action in table.wanted}
         }
         self._stored = [reader(table) for table in self.tables]
+
+    @property
+    def actions(self) -> frozenset[str]:
+        return frozenset(self._readings)
 
     def table(self, name: str) -> MappedTable:
         """The table of that name; ``KeyError`` when there is none."""
@@ -67,6 +88,16 @@ class Mapping:
     def stored_contributions(self, event: Event) -> list[Contribution]:
         """What an event of the ledger says for each row that it touches."""
         return [found for read in self._stored for found in read(event)]
+
+
+def former_mapping(config: Config, written: str) -> Mapping | None:
+    """A mapping compiled from its ``written``; None where this connector cannot read that."""
+    try:
+        former = Written.model_validate_json(written, strict=True)
+        topics = config.topics.model_copy(update={"families": former.families})
+        return Mapping(config.model_copy(update={"topics": topics, "tables": former.tables}))
+    except (ValueError, LookupError):  # of a connector before this one, or after it
+        return None
 
 
 class Read(Protocol):

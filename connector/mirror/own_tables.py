@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 # Tables of the connector's own; only a step changes the columns and keys of one that is there (steps.py).
-OWN = ("notifications", "dead_letters", "consumer_offsets", "mirror_rules", "mirror_layout")
+OWN = ("notifications", "dead_letters", "consumer_offsets", "mirror_rules", "mirror_layout", "mirror_routes")
 
 
 class ExactAny(UserDefinedType[Any]):
@@ -119,4 +119,13 @@ def rules() -> list[tuple[str, Column[Any]]]:
         own("table_name", EXACT_TEXT, "Table of the mirror.", primary_key=True),
         own("column_name", EXACT_TEXT, "Column; empty for the table itself.", primary_key=True),
         own("rule", Text(), "The rule that filled it, as written in YAML."),
+    ]
+
+
+def routes() -> list[tuple[str, Column[Any]]]:
+    """Columns of ``mirror_routes``."""
+    return [
+        own("family", EXACT_TEXT, "Family of topics.yaml, or unrouted.", primary_key=True),
+        own("action", EXACT_TEXT, "XTND's Action; empty for the family itself.", primary_key=True),
+        own("topic", Text(), "Kafka topic of the family."),
     ]

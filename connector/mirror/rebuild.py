@@ -19,7 +19,9 @@ log = structlog.get_logger(__name__)
 
 PAGE = 100_000  # rows that are copied between two looks at the clock
 REPORT_SECONDS = 10.0
-DEPENDENT_OBJECTS = "2BP01"
+# Something depends on what is dropped, a view or rule uses a column whose type would change, or a row
+# stands in the foreign key of another.
+DEPENDENT_OBJECTS = ("2BP01", "0A000", "23503", "SQLITE_CONSTRAINT_FOREIGNKEY", "SQLITE_CONSTRAINT_TRIGGER")
 
 
 def add_to_key(
@@ -68,7 +70,7 @@ def _alter(
         f"DROP CONSTRAINT {quoted(str(key['name']))}",
         f"ADD CONSTRAINT {quoted(str(key['name']))} PRIMARY KEY ({columns})",
     ]
-    with _dependents_named(table):
+    with dependents_named(f"The key of the table {table} cannot be changed"):
         connection.exec_driver_sql(f"ALTER TABLE {name} {', '.join(changes)}")
     if comment:
         connection.exec_driver_sql(
@@ -77,16 +79,20 @@ def _alter(
 
 
 @contextmanager
-def _dependents_named(table: str) -> Iterator[None]:
-    """Name what readers built on a key, such as a view that groups by it, when that stops the change."""
+def dependents_named(refusal: str) -> Iterator[None]:
+    """Name what readers built on a thing, such as a view that groups by a key, when that stops its change."""
     try:
         yield
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != DEPENDENT_OBJECTS:
+        code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", None)
+        if code not in DEPENDENT_OBJECTS:
             raise
-        detail = str(error.orig).partition("DETAIL:")[2].partition("HINT:")[0].strip()
+        detail = str(error.orig).partition("DETAIL:")[2].partition("HINT:")[0].strip(" .\n")
+        detail = detail or (str(error.orig) if code.startswith("SQLITE") else "")
+        if not detail:
+            raise
         raise StartupError(
-            f"The key of the table {table} cannot be changed, because something was built on it: {detail}.",
+            f"{refusal}, because something was built on it: {detail}.",
             "drop what is named, start the worker, and make it again",
         ) from error
 

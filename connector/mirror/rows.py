@@ -19,6 +19,7 @@ from connector.mirror.fold import fold
 from connector.mirror.ledger import Placed
 from connector.mirror.mapped import Contribution, MappedTable
 from connector.mirror.mapping import Mapping, reader
+from connector.mirror.statements import quoted
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
@@ -85,7 +86,9 @@ def refold(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]
     if table.kind == "history":
         _refold_history(connection, table, {(event_id, source) for event_id, _, source in keys})
         return
-    statements.delete_keys(connection, table.name, names, keys)
+    name = quoted(table.name)
+    cleared = statements.clear(table, table.columns, events=True)
+    statements.on_keys(connection, f"UPDATE {name} SET {cleared}", names, keys)
     read, said = reader(table), []
     for event in _events_of(connection, table, keys):
         contributions = [one for one in read(event) if one.key in keys]
@@ -93,10 +96,12 @@ def refold(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]
             said.append((event, contributions))
     if rows := fold(said).states.get(table.name):
         statements.join_states(connection.dialect.name, table, rows).run(connection)
+    statements.on_keys(connection, f"DELETE FROM {name}", names, keys, "AND event_count = 0")
 
 
 def _refold_history(connection: Connection, table: MappedTable, identities: set[Identity]) -> None:
-    statements.delete_keys(connection, table.name, ["event_id", "source"], identities)
+    delete = f"DELETE FROM {quoted(table.name)}"
+    statements.on_keys(connection, delete, ["event_id", "source"], identities)
     read = reader(table)
     events = ledger.held(connection, identities).values()
     rows = fold((event, read(event)) for event in events).histories.get(table.name)

@@ -1,10 +1,12 @@
 """Which rule filled what: the table ``mirror_rules``, so that a change of the YAML can be seen.
 
 Keys are (table, column): a column's rule; with an empty column, what decides which rows a table has;
-with an empty table, a view's text; with both empty, the fingerprint of the whole.
+with an empty table, a view's text; with both empty, the fingerprint of the whole; and with the name of
+this table itself, the mapping as it was written.
 """
 
 import hashlib
+from collections.abc import Collection
 
 from sqlalchemy import Connection, inspect
 
@@ -14,6 +16,7 @@ from connector.mirror.mapped import MappedColumn, MappedTable
 from connector.mirror.mapping import Mapping
 
 REMOVED = "removed"
+MAPPING = ("mirror_rules", "")
 COLUMNS = (("table_name", "text"), ("column_name", "text"), ("rule", "text"))
 Rules = dict[tuple[str, str], str]
 
@@ -52,9 +55,15 @@ def recorded(connection: Connection) -> Rules:
     return {(row[0], row[1]): row[2] for row in rows}
 
 
+def stands(connection: Connection, mapping: Mapping) -> bool:
+    """Whether this mapping is the one that wrote last, indexes and descriptions included."""
+    found = recorded(connection)
+    return found.get(("", "")) == fingerprint(mapping) and found.get(MAPPING) == mapping.written
+
+
 def record(connection: Connection, mapping: Mapping) -> None:
     """Note the rules of a mapping as those that filled the tables."""
-    rules = {**of_mapping(mapping), ("", ""): fingerprint(mapping)}
+    rules = {**of_mapping(mapping), ("", ""): fingerprint(mapping), MAPPING: mapping.written}
     # A table that was taken out of tables.yaml is still known as the connector's; when it comes back,
     # its rule differs and it is filled again.
     removed = {
@@ -62,6 +71,14 @@ def record(connection: Connection, mapping: Mapping) -> None:
     }
     connection.exec_driver_sql("DELETE FROM mirror_rules WHERE table_name <> '' OR column_name = ''")
     _insert(connection, {**rules, **removed})
+
+
+def forget(connection: Connection, table: str, columns: Collection[str] | None) -> None:
+    """Note that columns, or all rows where None, are not filled, whatever happens until they are."""
+    mark = "%s" if connection.dialect.name == "postgresql" else "?"
+    update = f"UPDATE mirror_rules SET rule = '{REMOVED}' WHERE table_name = {mark} AND column_name = {mark}"
+    for column in [""] if columns is None else sorted(columns):
+        connection.exec_driver_sql(update, (table, column))
 
 
 def views(connection: Connection) -> dict[str, str]:

@@ -1,13 +1,13 @@
 """Tables, columns, indexes, views and comments: made at start, printed by ``connector schema``.
 
 What the connector alone decides of its tables is changed by steps (``steps.py``), before anything else.
-The rest follows ``tables.yaml``: a column that is new, or whose rule was changed there, is filled from
-the ledger in the same transaction in which the schema changes, while no batch is written; after that a
-worker with the former mapping stops (``Sink``).
+The rest follows ``tables.yaml``: a column that is new or had to be added, or whose rule was changed
+there, is filled from the ledger while no batch is written; after that a worker with the former mapping
+stops (``Sink``).
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,14 +19,14 @@ from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnCom
 
 from connector.config import Config
 from connector.errors import StartupError
-from connector.mirror import filling, indexes, rules, steps, view_schema, views
+from connector.mirror import filling, indexes, locks, mapping_change, rules, shape, steps, view_schema, views
+from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
 from connector.mirror.mapped import MappedColumn, MappedTable
 from connector.mirror.mapping import Mapping
 from connector.mirror.own_tables import OWN
 from connector.mirror.rules import fingerprint
-from connector.mirror.statements import quoted
-from connector.mirror.tables import Tables, column_ddl
+from connector.mirror.tables import Tables, state_columns
 
 __all__ = ["Filled", "ddl", "ensure", "fingerprint", "state"]
 
@@ -54,25 +54,25 @@ def ddl(config: Config, dialect_name: str) -> Iterator[str]:
         yield from view_schema.statements(*view, dialect_name)
 
 
-def ensure(engine: Engine, config: Config, mapping: Mapping) -> Filled:
+def ensure(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping: bool = False) -> Filled:
     """Make the schema as the configuration says, filling what is new from the ledger.
 
-    Raises ``DatabaseOutage``, or ``StartupError`` for what cannot be changed in place and for tables
-    of a newer connector.
+    Two transactions: the first changes tables and views, which readers wait for, and notes what is to be
+    filled; the second fills it, which no reader waits for. Raises ``DatabaseOutage``, ``ConfigError`` for
+    a mapping that no longer fits the events of the ledger (unless ``accept_mapping``), or
+    ``StartupError`` for what cannot be changed in place and for tables of a newer connector.
     """
     tables = Tables(mapping)
-    steps.bring_up(engine, [table.name for table in mapping.tables])
-    with transaction(engine) as connection:
-        steps.lock_for_change(connection)
-        steps.refuse_newer(connection)
-        filled = Filled({})
-        made = rules.recorded(connection).get(("", ""))
-        if made != fingerprint(mapping) or not _complete(connection, tables):
-            filled = _change(connection, tables, mapping)
-        view_schema.ensure(connection, config, mapping)
-    for table, columns in filled.columns.items():
+    with locks.watching(engine):
+        steps.bring_up(engine, [table.name for table in mapping.tables])
+        mapping_change.require_fit(engine, config, mapping, accept=accept_mapping)
+        fresh = locks.until_granted(partial(_change, engine, config, mapping, tables))
+        filled = locks.until_granted(partial(_fill, engine, mapping, tables))
+    if fresh:
+        return Filled({})
+    for table, columns in filled.items():
         log.info("filled from the ledger", table=table, columns=columns or "all")
-    return filled
+    return Filled(filled)
 
 
 def state(engine: Engine, mapping: Mapping) -> str | None:
@@ -89,113 +89,149 @@ def state(engine: Engine, mapping: Mapping) -> str | None:
             return "there are no tables yet"
         if recorded.get(("", "")) != fingerprint(mapping):
             return "the tables were made by another tables.yaml"
-        return None if _complete(connection, Tables(mapping)) else "a table, column or index is missing"
+        shapes = shape.of(connection, Tables(mapping))
+        faults = [fault for table, one in shapes.items() for fault in one.faults(table)]
+        unfilled = [key for key, rule in rules.of_mapping(mapping).items() if recorded.get(key) != rule]
+        faults += [
+            f"{column or 'every row'} of the table {table} is not filled yet" for table, column in unfilled
+        ]
+        return "; ".join([*faults, *view_schema.faults(connection)]) or None
 
 
-def _change(connection: Connection, tables: Tables, mapping: Mapping) -> Filled:
-    existing = set(inspect(connection).get_table_names())
-    recorded = rules.recorded(connection)
-    _refuse_foreign(existing, recorded, tables, mapping)
-    for table in tables.metadata.sorted_tables:
-        if table.name not in existing:
-            table.create(connection)
-            continue
-        if table.name not in OWN:
-            _add_columns(connection, table)
-        _make_indexes(connection, table)
-        if connection.dialect.name == "postgresql":
-            for element in _comments(table, connection.dialect):
-                connection.execute(element)
-    filled: dict[str, list[str] | None] = {}
-    for mapped in mapping.tables:
-        changed = _changed_columns(mapped, recorded, whole=mapped.name not in existing)
-        if changed is None or changed:
-            indexes.making_way(connection, mapped.name, partial(filling.fill, connection, mapped, changed))
-            filled[mapped.name] = None if changed is None else [column.name for column in changed]
-    rules.record(connection, mapping)
-    if "mirror_layout" not in existing:
-        steps.record(connection, steps.NEWEST)
-    return Filled({} if not existing else filled)
+def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables) -> bool:
+    """Make tables, columns and views as they should be; whether there were no tables before."""
+    with transaction(engine) as connection:
+        steps.lock_for_change(connection)
+        steps.refuse_newer(connection)
+        existing, recorded = set(inspect(connection).get_table_names()), rules.recorded(connection)
+        shapes = shape.of(connection, tables)
+        _refuse_foreign(connection, recorded, shapes, tables)
+        for table in tables.metadata.sorted_tables:
+            found = shapes.get(table.name)
+            if found and found.missing:
+                _make(connection, table, recorded)
+            elif found:
+                changed = _changed_rules(table.name, recorded, mapping)
+                unfilled = shape.restore(connection, table, found, changed=changed)
+                _forget(connection, table, unfilled)
+            if not rules.stands(connection, mapping):
+                _comment(connection, table)
+        if "mirror_layout" not in existing:
+            steps.record(connection, steps.NEWEST)
+        _route(connection, config)
+        view_schema.ensure(connection, config, mapping)
+        return not existing & set(tables.metadata.tables)
 
 
-def _changed_columns(table: MappedTable, recorded: rules.Rules, *, whole: bool) -> list[MappedColumn] | None:
+def _make(connection: Connection, table: Table, recorded: rules.Rules) -> None:
+    if recorded and table.name == "notifications":
+        raise StartupError("The ledger, the table notifications, is gone.", shape.RESTORE)
+    if recorded and table.name in ("dead_letters", "consumer_offsets"):
+        log.warning("a table was gone and is made again, empty", table=table.name)
+    table.create(connection)
+    if recorded:
+        _forget(connection, table, None)
+
+
+def _forget(connection: Connection, table: Table, columns: Collection[str] | None) -> None:
+    """Have columns filled, or all rows when they hold more than mapped columns and their versions."""
+    if table.name in OWN:
+        return
+    mapped = {name.removesuffix("__version") for name in columns or ()}
+    state = {name for name, _ in state_columns()} | {column.name for column in table.primary_key}
+    rules.forget(connection, table.name, None if columns is None or mapped & state else mapped)
+
+
+def _changed_rules(table: str, recorded: rules.Rules, mapping: Mapping) -> set[str]:
+    wanted = rules.of_mapping(mapping)
+    return {
+        column
+        for (name, column), rule in wanted.items()
+        if name == table and recorded.get((name, column)) != rule
+    }
+
+
+def _route(connection: Connection, config: Config) -> None:
+    """Have ``mirror_routes`` say which action belongs where."""
+    wanted = views.routes(config)
+    held = connection.exec_driver_sql("SELECT family, action, topic FROM mirror_routes").fetchall()
+    if sorted(map(tuple, held)) != wanted:
+        connection.exec_driver_sql("DELETE FROM mirror_routes")
+        columns = (("family", "text"), ("action", "text"), ("topic", "text"))
+        run(connection, "INSERT INTO mirror_routes (family, action, topic)", Batch(columns, wanted), "")
+
+
+def _fill(engine: Engine, mapping: Mapping, tables: Tables) -> dict[str, list[str] | None]:
+    """Fill what is new or changed from the ledger, and make the indexes that are missing."""
+    with transaction(engine) as connection:
+        steps.lock_for_change(connection)
+        steps.refuse_newer(connection)
+        recorded = rules.recorded(connection)
+        filled: dict[str, list[str] | None] = {}
+        # First, because their locks may not be granted, and then all is done again.
+        for name, found in shape.of(connection, tables).items():
+            shape.make_indexes(connection, tables.table(name), found)
+        for mapped in mapping.tables:
+            changed = _changed_columns(mapped, recorded)
+            if changed is None or changed:
+                indexes.making_way(
+                    connection, mapped.name, partial(filling.fill, connection, mapped, changed)
+                )
+                filled[mapped.name] = None if changed is None else [column.name for column in changed]
+        if filled or not rules.stands(connection, mapping):
+            rules.record(connection, mapping)
+    return filled
+
+
+def _changed_columns(table: MappedTable, recorded: rules.Rules) -> list[MappedColumn] | None:
     """Columns whose rule differs from the one that filled them; None when all rows may differ."""
-    if whole or recorded.get((table.name, "")) != rules.of_rows(table):
+    if recorded.get((table.name, "")) != rules.of_rows(table):
         return None
-    return [
+    changed = [
         column
         for column in table.columns
         if recorded.get((table.name, column.name)) != rules.of_column(column)
     ]
+    # A column that is required decides which rows there are.
+    required = [table.columns[place] for place in table.requires]
+    return None if any(column in required for column in changed) else changed
 
 
-# --- What stands in the database -----------------------------------------------------------------
+def _refuse_foreign(
+    connection: Connection, recorded: rules.Rules, shapes: dict[str, shape.Shape], tables: Tables
+) -> None:
+    """Never touch another program's table: nothing of it is recorded, and its columns are others.
 
-
-def _complete(connection: Connection, tables: Tables) -> bool:
-    """Whether every table, column and index is there."""
+    Nor is there a table of a name that somebody gave to a view.
+    """
     inspector = inspect(connection)
-    existing = set(inspector.get_table_names())
-    return all(
-        table.name in existing
-        and {column["name"] for column in inspector.get_columns(table.name)}
-        >= {column.name for column in table.columns}
-        and {index["name"] for index in inspector.get_indexes(table.name)}
-        >= {index.name for index in table.indexes}
-        for table in tables.metadata.sorted_tables
-    )
-
-
-def _refuse_foreign(existing: set[str], recorded: rules.Rules, tables: Tables, mapping: Mapping) -> None:
-    """Never touch a table of that name which is another program's."""
-    if "mirror_rules" in existing and not recorded:
-        return  # made by hand from the text of ``connector schema``
+    existing, views = set(inspector.get_table_names()), set(inspector.get_view_names())
+    if connection.dialect.name == "postgresql":
+        views |= set(inspector.get_materialized_view_names())
     known = {table for table, _ in recorded}
-    ours = {table.name for table in mapping.tables} if recorded else set(tables.metadata.tables)
-    if foreign := sorted((ours & existing) - known):
+    ours = set(tables.metadata.tables) - ({*OWN} - {"mirror_routes"} if known else set())
+    strange = {table for table, found in shapes.items() if found.columns or found.key} & existing - known
+    if "mirror_rules" in existing and not recorded:
+        strange = set()  # made by hand from the text of ``connector schema``
+    if foreign := sorted(ours & (strange | views)):
         raise StartupError(
-            f"The database holds tables of these names that are not the connector's: {', '.join(foreign)}.",
+            "The database holds tables or views of these names that are not the connector's: "
+            f"{', '.join(foreign)}.",
             "give the mirror a database of its own, or rename these tables in tables.yaml",
         )
 
 
-def _add_columns(connection: Connection, table: Table) -> None:
-    existing = {column["name"]: column for column in inspect(connection).get_columns(table.name)}
-    key = set(inspect(connection).get_pk_constraint(table.name)["constrained_columns"])
-    wanted_key = {column.name for column in table.primary_key}
-    if key != wanted_key:
-        raise StartupError(
-            f"The key of the table {table.name} is {sorted(key)} in the database and "
-            f"{sorted(wanted_key)} in tables.yaml.",
-            f"drop the table ({quoted(table.name)}) and start again: it is filled from the ledger again",
-        )
+def _comment(connection: Connection, table: Table) -> None:
+    """Set the comments that differ; those that others gave to columns without one stay."""
+    if not connection.dialect.supports_comments:
+        return
+    inspector = inspect(connection)
+    held = {column["name"]: column["comment"] for column in inspector.get_columns(table.name)}
+    if table.comment and inspector.get_table_comment(table.name)["text"] != table.comment:
+        connection.execute(SetTableComment(table))
     for column in table.columns:
-        if column.name in existing:
-            former = existing[column.name]
-            held = _type_name(former["type"], former["nullable"], connection)
-            wanted = _type_name(column.type, bool(column.nullable), connection)
-            if held != wanted:
-                raise StartupError(
-                    f"The column {column.name} of the table {table.name} is {held} in the database and "
-                    f"{wanted} by tables.yaml.",
-                    f"drop the table ({quoted(table.name)}) and start again: it is filled from the ledger",
-                )
-        else:
-            connection.exec_driver_sql(
-                f"ALTER TABLE {quoted(table.name)} ADD COLUMN {column_ddl(column, connection.dialect)}"
-            )
-
-
-def _make_indexes(connection: Connection, table: Table) -> None:
-    for index in table.indexes:
-        indexes.make(connection, index)
-
-
-def _type_name(type_: Any, nullable: bool, connection: Connection) -> str:
-    name = str(type_.compile(dialect=connection.dialect))
-    # SQLAlchemy has no name for SQLite's ANY and calls it so.
-    name = "ANY" if connection.dialect.name == "sqlite" and name == "NUMERIC" else name
-    return name if nullable else f"{name} NOT NULL"
+        if column.comment and held[column.name] != column.comment:
+            connection.execute(SetColumnComment(column))
 
 
 def _comments(table: Table, dialect: Dialect) -> Iterator[DDLElement]:

@@ -30,6 +30,9 @@ LEDGER: tuple[tuple[str, str], ...] = (
     ("kafka_offset", "integer"),
     ("source", "text"),
 )  # and mirrored_at, the transaction's own
+# Any event is before the one and after the other.
+NEVER = "9999-12-31T23:59:59.999999Z"
+EVER = "0001-01-01T00:00:00.000000Z"
 STATE: tuple[tuple[str, str], ...] = (
     ("first_seen_at", "timestamp"),
     ("as_of", "timestamp"),
@@ -155,12 +158,30 @@ def write_history(
     )
 
 
-def delete_keys(connection: Connection, table: str, columns: Sequence[str], keys: Iterable[Key]) -> None:
-    """Delete the rows with these values in these text columns."""
+def clear(table: MappedTable, columns: Sequence[MappedColumn], *, events: bool) -> str:
+    """The SET clause that takes from state rows what their events gave them, for a fold of all events.
+
+    ``events`` says whether the row's own bookkeeping is taken too. Rows stay, because somebody's foreign
+    key may point at them; a row that no event gives any longer is left with an ``event_count`` of 0.
+    """
+    sets = []
+    for column in columns:
+        sets.append(f"{quoted(column.name)} = {'0' if column.merge == 'count' else 'NULL'}")
+        if column.version and table.kind == "state":
+            sets.append(f"{quoted(column.version)} = ''")
+    if events:
+        sets += [f"first_seen_at = '{NEVER}'", f"as_of = '{EVER}'", "event_count = 0", "last_version = ''"]
+    return ", ".join(sets)
+
+
+def on_keys(
+    connection: Connection, statement: str, columns: Sequence[str], keys: Iterable[Key], after: str = ""
+) -> None:
+    """A DELETE or UPDATE of the rows with these values in these text columns."""
     batch = Batch(tuple((name, "text") for name in columns), sorted(keys))
     if batch.rows:
         listed = ", ".join(map(quoted, columns))
-        run(connection, f"DELETE FROM {quoted(table)} WHERE ({listed}) IN (", batch, ")")
+        run(connection, f"{statement} WHERE ({listed}) IN (", batch, f") {after}")
 
 
 def _names(columns: Columns) -> str:

@@ -15,20 +15,21 @@ then is a version table and a loop.
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection, Engine, inspect
 
 from connector import __version__, events
 from connector.errors import StartupError
-from connector.mirror import source_step
+from connector.mirror import locks, source_step
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import lock_schema, transaction
+from connector.mirror.statements import quoted
 
 log = structlog.get_logger(__name__)
 
 FIRST = 1
-QUERY_SHOWN = 200  # characters
 RECORD = (("version", "integer"), ("connector", "text"), ("made_at", "timestamp"))
 
 
@@ -51,7 +52,7 @@ def bring_up(engine: Engine, mapped: Collection[str]) -> None:
     Of several processes that start at once, one takes a step and the others wait for it. Raises
     ``DatabaseOutage``, and ``StartupError`` for a store that is newer than this connector.
     """
-    while _take_next(engine, mapped):
+    while locks.until_granted(partial(_take_next, engine, mapped)):
         pass
 
 
@@ -65,32 +66,23 @@ def _take_next(engine: Engine, mapped: Collection[str]) -> bool:
             return False
         started = time.monotonic()
         log.info("changing the layout of the store", version=step.version, why=step.what)
-        _report_holders(connection)
+        _lock(connection, {"notifications", "dead_letters", "consumer_offsets", *mapped})
         step.act(connection, mapped)
         record(connection, step.version)
     log.info("layout changed", version=step.version, seconds=round(time.monotonic() - started, 1))
     return True
 
 
-def _report_holders(connection: Connection) -> None:
-    """Name who holds tables that a step may have to wait for: a report that runs for long, say."""
-    if connection.dialect.name != "postgresql":
-        return
-    query = """
-        SELECT DISTINCT activity.pid, activity.usename, activity.query
-        FROM pg_locks AS held
-        JOIN pg_class AS class ON class.oid = held.relation AND class.relkind = 'r'
-        JOIN pg_stat_activity AS activity ON activity.pid = held.pid
-        WHERE class.relnamespace = current_schema()::regnamespace AND held.pid <> pg_backend_pid()
-    """
-    for pid, user, statement in connection.exec_driver_sql(query).fetchall():
-        log.warning("waiting for a reader of the tables", pid=pid, user=user, query=statement[:QUERY_SHOWN])
+def _lock(connection: Connection, tables: Collection[str]) -> None:
+    """Lock tables before the work: a lock that is not granted has the step start again."""
+    if connection.dialect.name == "postgresql":
+        existing = sorted(set(inspect(connection).get_table_names()) & set(tables))
+        connection.exec_driver_sql(f"LOCK TABLE {', '.join(map(quoted, existing))}")
 
 
 def lock_for_change(connection: Connection) -> None:
-    """Be alone with the schema until the transaction ends, however long other processes take."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+    """Be alone with the schema until the transaction ends; no lock is waited for long (``locks``)."""
+    locks.wait_briefly(connection)
     lock_schema(connection)
 
 
@@ -103,6 +95,9 @@ def version_of(connection: Connection) -> int | None:
             cure = "restore the table mirror_layout from a backup"
             raise StartupError("The store does not say which layout its tables have.", cure)
         return int(found)
+    if "mirror_rules" in names:
+        cure = "restore the table mirror_layout from a backup"
+        raise StartupError("The table mirror_layout, which says what layout the tables have, is gone.", cure)
     return FIRST if {"mirror_columns", "notifications"} <= names else None
 
 

@@ -57,6 +57,9 @@ class Tables:
         self.layout = self._model(
             "mirror_layout", own_tables.layout(), "Which layouts the connector's own tables had.", []
         )
+        self.routes = self._model(
+            "mirror_routes", own_tables.routes(), "Which action belongs to which family and topic.", []
+        )
         self.mapped = {
             table.name: self._model(table.name, mapped_columns(table), table.description, table.indexes)
             for table in mapping.tables

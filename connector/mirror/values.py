@@ -63,7 +63,8 @@ def limited_text(most: int) -> Reader:
             return value
         result = text(value)
         if result and len(result) > surely and len(result.encode()) > most:
-            raise Poison("text-too-long", f"Text of over {most} bytes stands in a key or indexed column.")
+            what = f"{_shown(result)} is text of over {most} bytes in a key or indexed column."
+            raise Poison("text-too-long", what)
         return result
 
     return read

@@ -15,7 +15,7 @@ def statements(config: Config, mapping: Mapping, dialect: str) -> Iterator[tuple
     """(name, SELECT, comment) of every view."""
     for name, view in config.views.items():
         yield name, _movements(config, view, mapping, dialect), view.description
-    yield STATUS, _status(config, dialect), STATUS_COMMENT
+    yield STATUS, _status(dialect), STATUS_COMMENT
 
 
 def _movements(config: Config, view: View, mapping: Mapping, dialect: str) -> str:
@@ -87,19 +87,26 @@ def _part(number: str, part: int) -> str:
     return f"(CAST(substr({padded}, {1 + part * _PART_DIGITS}, {_PART_DIGITS}) AS INTEGER) * ({sign}))"
 
 
-def _status(config: Config, dialect: str) -> str:
+def routes(config: Config) -> list[tuple[str, str, str]]:
+    """Rows of ``mirror_routes``: (family, action, topic); each family has one with an empty action.
+
+    The view of the status reads them, so that an action or a family more changes no view.
+    """
+    topics = {**config.topics.topic_of_family, events.UNROUTED: config.topics.unrouted_topic}
+    families = [(family, "", topic) for family, topic in topics.items()]
+    return sorted(families + [(family, action, topics[family]) for family, action, _ in config.actions()])
+
+
+def _status(dialect: str) -> str:
     """One row per family, and one for dead letters that no family claims, while there are any."""
-    named = {**config.topics.topic_of_family, events.UNROUTED: config.topics.unrouted_topic}
-    families = _values(list(named.items()))
-    actions = _values([(action, family) for family, action, _ in config.actions()])
     lost = (
         "CAST(COALESCE(SUM(records_lost), 0) AS BIGINT)"
         if dialect == "postgresql"
         else "COALESCE(SUM(records_lost), 0)"
     )
     return f"""
-WITH families(family, topic) AS ({families}),
-actions(action, family) AS ({actions}),
+WITH families AS (SELECT family, topic FROM mirror_routes WHERE action = ''),
+actions AS (SELECT action, family FROM mirror_routes WHERE action <> ''),
 seen AS (
   SELECT family, COUNT(*) AS events, MIN(received_at) AS first_received_at,
          MAX(received_at) AS last_received_at, MAX(mirrored_at) AS last_mirrored_at
@@ -124,11 +131,3 @@ UNION ALL
 SELECT parked.family, 0, NULL, NULL, NULL, parked.dead_letters, 0
 FROM parked WHERE parked.family = '(unknown)'
 """
-
-
-def _values(rows: list[tuple[str, str]]) -> str:
-    return " UNION ALL ".join(f"SELECT {_literal(first)}, {_literal(second)}" for first, second in rows)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -6,9 +6,10 @@ Runs in a thread beside the event loop; pure but for the clock that is handed in
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+import structlog
 
 from connector import events
 from connector.errors import Poison
@@ -19,8 +20,12 @@ from connector.mirror.rows import Item
 from connector.mirror.sink import Chunk, Letter
 from connector.stream.fetched import Fetched
 
+log = structlog.get_logger(__name__)
+
 INT32, INT64 = 2**31, 2**63
 SHORT = 200
+# Of an error; one that quotes what was received has no limit by itself, and a header has one.
+ERROR_LETTERS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,14 @@ class Decoded:
 
     chunk: Chunk
     parked: tuple[DeadLetter, ...] = ()
+
+
+class Origin(NamedTuple):
+    """Where a record stands on Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
 
 
 def decode_events(fetched: Fetched, mapping: Mapping, now: int) -> Decoded:
@@ -43,6 +56,10 @@ def decode_events(fetched: Fetched, mapping: Mapping, now: int) -> Decoded:
         except Poison as poison:
             parked.append(dead_letter(record, poison, event, now))
             continue
+        except events.JSON_ERRORS as error:
+            log.exception("an event was not read for a reason that is not foreseen", offset=record.offset)
+            parked.append(dead_letter(record, unforeseen(error), event, now))
+            continue
         placed = Placed(event, record.topic, record.partition, record.offset)
         items.append(Item(placed, contributions, record))
     return Decoded(_chunk(fetched, items=items), tuple(parked))
@@ -56,7 +73,8 @@ def decode_dead_letters(fetched: Fetched, now: int) -> Decoded:
             letter = events.decode_dead_letter(record.headers, record.value)
         except Poison as poison:
             letter = dead_letter(record, poison, None, now)
-        letters.append(Letter(record.offset, _row(letter, record, now)))
+        at = Origin(record.topic, record.partition, record.offset)
+        letters.append(Letter(record.offset, _row(letter, at, now)))
     return Decoded(_chunk(fetched, letters=letters))
 
 
@@ -70,6 +88,11 @@ def decode_any(fetched: Fetched, mapping: Mapping, now: int) -> Decoded:
     return Decoded(chunk, read.parked)
 
 
+def unforeseen(error: Exception) -> Poison:
+    """What an event is parked for that trips over a value in a way of its own: it stops no other."""
+    return Poison("unforeseen", f"The event cannot be mirrored: {error!r}. Please report this.")
+
+
 def dead_letter(record: Any, poison: Poison, event: events.Event | None, now: int) -> DeadLetter:
     """The dead letter of a record; every copy of the same event and fault has the same id."""
     # Of two hooks that post one Id, each has its letter.
@@ -79,9 +102,9 @@ def dead_letter(record: Any, poison: Poison, event: events.Event | None, now: in
         dead_letter_id=digest,
         stage="worker",
         reason=poison.reason,
-        error=poison.error,
-        hook=event.hook if event else None,
-        action=event.action if event else None,
+        error=poison.error[:ERROR_LETTERS],
+        hook=_short(event.hook) if event else None,
+        action=_short(event.action) if event else None,
         event_id=event.event_id if event else None,
         kafka_topic=record.topic,
         kafka_partition=record.partition,
@@ -97,6 +120,18 @@ def without(chunk: Chunk, item: Item) -> Chunk:
     return replace(chunk, items=[other for other in chunk.items if other is not item])
 
 
+def with_letters(chunk: Chunk, letters: Iterable[DeadLetter], now: int) -> Chunk:
+    """The chunk with those of the dead letters that its own records became, as rows."""
+    own = [
+        Letter(letter.kafka_offset, _row(letter, Origin(*chunk.tp, letter.kafka_offset), now))
+        for letter in letters
+        if (letter.kafka_topic, letter.kafka_partition) == chunk.tp
+        and letter.kafka_offset is not None
+        and chunk.first <= letter.kafka_offset < chunk.next_offset
+    ]
+    return replace(chunk, letters=[*chunk.letters, *own]) if own else chunk
+
+
 def split(chunks: list[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
     """Two halves of a batch, each with about half of the events, in offset order per partition."""
     if len(chunks) > 1:
@@ -105,8 +140,10 @@ def split(chunks: list[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
     chunk = chunks[0]
     middle = len(chunk.items) // 2
     border = chunk.items[middle].placed.offset
-    first = replace(chunk, next_offset=border, items=chunk.items[:middle])
-    second = replace(chunk, asked=border, first=border, items=chunk.items[middle:])
+    before = [letter for letter in chunk.letters if letter.offset < border]
+    after = [letter for letter in chunk.letters if letter.offset >= border]
+    first = replace(chunk, next_offset=border, items=chunk.items[:middle], letters=before)
+    second = replace(chunk, asked=border, first=border, items=chunk.items[middle:], letters=after)
     return [first], [second]
 
 
@@ -122,8 +159,11 @@ def _chunk(fetched: Fetched, **content: Any) -> Chunk:
     )
 
 
-def _row(letter: DeadLetter, record: Any, now: int) -> dict[str, Any]:
-    """Values of a ``dead_letters`` row that every database takes, whatever the header claims."""
+def _row(letter: DeadLetter, origin: Origin, now: int) -> dict[str, Any]:
+    """Values of a ``dead_letters`` row that every database takes, whatever the header claims.
+
+    ``origin`` is for a letter that does not say a place of its own.
+    """
     at = _instant(letter.parked_at or events.iso(now), now)
     context = {_clean(key): _storable(value) for key, value in letter.context.items()}
     return {
@@ -136,9 +176,9 @@ def _row(letter: DeadLetter, record: Any, now: int) -> dict[str, Any]:
         "event_id": _short(letter.event_id),
         "payload": letter.payload,
         "context": msgspec.json.encode(context).decode(),
-        "kafka_topic": _short(letter.kafka_topic or record.topic),
-        "kafka_partition": _number(letter.kafka_partition, record.partition, INT32),
-        "kafka_offset": _number(letter.kafka_offset, record.offset, INT64),
+        "kafka_topic": _short(letter.kafka_topic or origin.topic),
+        "kafka_partition": _number(letter.kafka_partition, origin.partition, INT32),
+        "kafka_offset": _number(letter.kafka_offset, origin.offset, INT64),
         "parked_at": at,
         "state": "parked",
         "state_at": at,

@@ -7,37 +7,32 @@ or parked, or reported as a hole to be read again. They never raise for an outag
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import msgspec
 import structlog
-from aiokafka.errors import MessageSizeTooLargeError
 
 from connector import events, failpoints, metrics
-from connector.errors import ConnectorError, Defect, KafkaOutage, Poison, StatementTimeout
+from connector.errors import ConnectorError, Poison, StatementTimeout
 from connector.events import DeadLetter
-from connector.mirror.letters import REPLAYED_AT, WHOLE_BYTES
 from connector.mirror.offsets import Loss
 from connector.mirror.rows import Rows
 from connector.mirror.sink import Chunk, Partition, Sink, Written
 from connector.stream import decode
+from connector.stream.alarm import Alarm
 from connector.stream.decode import Decoded
 from connector.stream.fetched import Fetched
-from connector.stream.limit import Limit
+from connector.stream.parking import Parking, after_replay, after_replays
 from connector.stream.patience import Patience
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-# Letters of error and key that a cut letter keeps; Kafka bounds neither by itself.
-CUT_TEXT = 2000
 Decode = Callable[[Fetched, int], Decoded]
-Publish = Callable[[DeadLetter], Awaitable[None]]
 
 
 class TooMuchAtOnce(ConnectorError):
@@ -59,19 +54,19 @@ class Delivery:
         self,
         sink: Sink,
         executor: Executor,
-        publish: Publish,
+        parking: Parking,
         clock: Callable[[], int],
         *,
         patience: Patience,
-        limit: Limit,
+        alarm: Alarm,
     ) -> None:
-        """``publish`` puts a dead letter on Kafka and returns when it is acknowledged."""
+        """``clock`` gives microseconds since the epoch."""
         self._sink = sink
         self._executor = executor
-        self._publish = publish
+        self._parking = parking
         self._clock = clock
         self._patience = patience
-        self._limit = limit
+        self._alarm = alarm
 
     async def read(self, fetched: Sequence[Fetched], read: Decode) -> list[Batch]:
         """Decode chunks and park what cannot be decoded; what comes back is to be written, in order.
@@ -79,9 +74,10 @@ class Delivery:
         All of Python's share of the work is here, so that ``write`` is the database's alone.
         """
         decoded, batches = await self._in_thread(partial(self._prepare, fetched, read, self._clock()))
-        letters = _after_replays([letter for one in decoded for letter in one.parked], fetched)
-        self._limit.read(decode.count_events([one.chunk for one in decoded]) + len(letters))
-        await self._park(letters)
+        letters = after_replays([letter for one in decoded for letter in one.parked], fetched)
+        self._alarm.count(decode.count_events([one.chunk for one in decoded]) + len(letters), 0)
+        if refused := await self._parking.park(letters):
+            batches = [replace(one, chunks=self._with_letters(one.chunks, refused)) for one in batches]
         return batches
 
     def _prepare(
@@ -92,7 +88,14 @@ class Delivery:
         return decoded, [self._batch(chunks) for chunks in rounds([one.chunk for one in decoded])]
 
     def _batch(self, chunks: list[Chunk]) -> Batch:
-        return Batch(chunks, self._sink.prepare(chunks))
+        try:
+            return Batch(chunks, self._sink.prepare(chunks))
+        except events.JSON_ERRORS:  # raised again, and the offender found, when it is written
+            return Batch(chunks, None)
+
+    def _with_letters(self, chunks: Sequence[Chunk], letters: Sequence[DeadLetter]) -> list[Chunk]:
+        """Chunks that bring these letters of their records into the mirror by themselves."""
+        return [decode.with_letters(chunk, letters, self._clock()) for chunk in chunks]
 
     async def write(self, batches: Sequence[Batch]) -> dict[Partition, int]:
         """Bring batches into the mirror; returns the offsets of partitions that must be read again."""
@@ -128,6 +131,8 @@ class Delivery:
         try:
             with metrics.batch_seconds.time():
                 written = self._sink.write(batch.chunks, batch.rows)
+        except events.JSON_ERRORS as error:
+            raise decode.unforeseen(error) from error
         except StatementTimeout as timeout:
             # A single event is waited for like any outage: somebody's lock may be all that is wrong.
             if decode.count_events(batch.chunks) > 1:
@@ -142,46 +147,10 @@ class Delivery:
             if chunk.items:
                 item = chunk.items[0]
                 letter = decode.dead_letter(item.origin, poison, item.placed.event, self._clock())
-                await self._park([_after_replay(letter, item.origin)])
-                return [*chunks[:index], decode.without(chunk, item), *chunks[index + 1 :]]
+                refused = await self._parking.park([after_replay(letter, item.origin)])
+                rest = self._with_letters([decode.without(chunk, item)], refused)
+                return [*chunks[:index], *rest, *chunks[index + 1 :]]
         raise poison  # nothing here but offsets and dead letters, which no value can spoil
-
-    async def _park(self, letters: Sequence[DeadLetter]) -> None:
-        self._limit.park(len(letters))
-        for letter in letters:
-            log.warning(
-                "event parked",
-                reason=letter.reason,
-                error=letter.error,
-                event_id=letter.event_id,
-                topic=letter.kafka_topic,
-                partition=letter.kafka_partition,
-                offset=letter.kafka_offset,
-            )
-            publish = partial(self._publish_what_fits, letter)
-            await self._patience.until_done("kafka", publish, topic=letter.kafka_topic or "")
-            metrics.dead_letters.labels(stage="worker", reason=letter.reason).inc()
-
-    async def _publish_what_fits(self, letter: DeadLetter) -> None:
-        """Publish a letter; of one that is larger than its topic takes, as much as goes in.
-
-        The gateway writes no such record (its size check leaves room for a letter), but other hands
-        and a limit that was lowered can. It must neither stop the worker nor be lost.
-        """
-        size = len(letter.payload)
-        fitting = letter
-        while True:
-            try:
-                await self._publish(fitting)
-            except (Defect, KafkaOutage) as error:
-                if not size or not _is_too_large(error):
-                    raise
-                size //= 2
-                fitting = _cut(letter, size)
-            else:
-                break
-        if fitting is not letter:
-            log.warning("dead letter cut", event_id=letter.event_id, error=fitting.error)
 
     async def _in_thread(self, act: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, act)
@@ -220,54 +189,6 @@ class Delivery:
             resumed_at=events.iso(resumed),
             fix="raise topics.retention_hours; enter again what XTND sent between the two instants",
         )
-
-
-def _after_replays(letters: Sequence[DeadLetter], fetched: Sequence[Fetched]) -> list[DeadLetter]:
-    """Letters dated after the replays, if any, that sent their records."""
-    if not letters:
-        return []
-    sent = {(one.topic, one.partition, record.offset): record for one in fetched for record in one.records}
-    return [
-        _after_replay(one, sent[one.kafka_topic, one.kafka_partition, one.kafka_offset])  # type: ignore[index]
-        for one in letters
-    ]
-
-
-def _after_replay(letter: DeadLetter, record: Any) -> DeadLetter:
-    """The letter, dated after the replay that sent its record even where this machine's clock lags."""
-    sent_at = dict(record.headers).get(REPLAYED_AT)
-    if sent_at is None:
-        return letter
-    try:
-        after = min(events.from_iso(sent_at.decode()) + 1, events.LATEST)
-    except ValueError:  # not of a replay of ours
-        return letter
-    return msgspec.structs.replace(letter, parked_at=max(letter.parked_at, events.iso(after)))
-
-
-def _is_too_large(error: BaseException | None) -> bool:
-    """Whether producer or broker refused a record for its size, and for nothing that passes."""
-    while error is not None and not isinstance(error, MessageSizeTooLargeError):
-        error = error.__cause__
-    return error is not None
-
-
-def _cut(letter: DeadLetter, size: int) -> DeadLetter:
-    """The letter with the first bytes of its payload, saying so and where all of them are."""
-    where = f"{letter.kafka_topic}/{letter.kafka_partition}/{letter.kafka_offset}"
-    what = (
-        f"The letter is larger than its topic takes and holds the first {size} of {len(letter.payload)} bytes"
-    )
-    cure = (
-        f"Kafka holds all of them at {where} while topics.retention_hours lasts; a replay reads them there."
-    )
-    key = letter.context.get("key")
-    return msgspec.structs.replace(
-        letter,
-        error=f"{letter.error[:CUT_TEXT]} {what}. {cure}",
-        context={"key": key[:CUT_TEXT] if key else key, WHOLE_BYTES: len(letter.payload)},
-        payload=letter.payload[:size],
-    )
 
 
 def joined(fetched: Sequence[Fetched]) -> list[Fetched]:

@@ -8,37 +8,38 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 import uvloop
-from aiokafka.errors import MessageSizeTooLargeError
 from faust import streams
 from faust.types import TP
 
 from connector import admin, failpoints, metrics, private_files
 from connector.config import Config
 from connector.disk import Disk
-from connector.errors import Defect, KafkaOutage
-from connector.events import DeadLetter
+from connector.errors import Defect
 from connector.health import Check, Health
 from connector.interpreter import WORKER_YOUNG_OBJECTS, set_for_batches
 from connector.kafka import inventory, topics
 from connector.kafka.inventory import Identities
 from connector.kafka.routes import Routes
-from connector.mirror import database, offsets, schema, sqlite
+from connector.mirror import database, locks, offsets, schema, sqlite
 from connector.mirror.mapping import Mapping
 from connector.mirror.offsets import Offset
 from connector.mirror.sink import Partition, Sink
 from connector.mirror.totals import Totals
 from connector.stream import decode, standing
 from connector.stream.agents import EXIT_DEFECT, EXIT_STANDSTILL, Agents
+from connector.stream.alarm import Alarm
 from connector.stream.app import MirrorApp, build_app
 from connector.stream.database_clock import DatabaseClock
 from connector.stream.delivery import Delivery
 from connector.stream.health import WorkerHealth
-from connector.stream.limit import Limit
+from connector.stream.letter_topic import LetterTopic
+from connector.stream.parking import Parking
 from connector.stream.patience import Patience
 from connector.stream.positions import Positions, note
 from connector.stream.transport import ChunkConsumer
@@ -52,7 +53,6 @@ T = TypeVar("T")
 # of topics.yaml can be called so.
 DEAD_LETTERS, FORMER = "dead-letters", "former-topics"
 STOP_SECONDS = 6.0
-PUBLISH_SECONDS = 15.0
 
 
 def now() -> int:
@@ -60,7 +60,7 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
-def run_worker(config: Config) -> int:
+def run_worker(config: Config, *, accept_mapping: bool = False) -> int:
     """Run until SIGTERM or SIGINT (0), or until the process must end itself (not 0)."""
     if getattr(streams, "_CStreamIterator", None) is None:
         raise Defect("Faust's compiled stream iterator is missing: without it stale events are acked.")
@@ -69,8 +69,9 @@ def run_worker(config: Config) -> int:
         private_files.own_database(file, setting="database.url")
     failpoints.load(os.environ)
     set_for_batches(young_objects=WORKER_YOUNG_OBJECTS)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        code = runner.run(Worker(config).run())
+    worker = Worker(config, accept_mapping=accept_mapping)
+    with worker.watching_locks(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code = runner.run(worker.run())
         # A database call may hang in its thread for as long as the database does; it is not
         # waited for: whatever it still does is fenced by the offsets.
         leave(code)
@@ -87,8 +88,9 @@ def leave(code: int) -> None:
 class Worker:
     """One worker: app, agents, admin port, and the way of stopping."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, accept_mapping: bool) -> None:
         self._config = config
+        self._accept_mapping = accept_mapping
         self._mapping = Mapping(config)
         self._engine = database.connect(config.database, connections=config.worker.database_connections)
         self._sink = Sink(self._engine, self._mapping, schema.fingerprint(self._mapping), now)
@@ -100,7 +102,12 @@ class Worker:
         self._families[self._routes.dead_letter_topic] = DEAD_LETTERS
         self._health = WorkerHealth(config, Totals(config.database), self._patience, self._families)
         self._database_clock = DatabaseClock(partial(database.clock_distance, self._engine))
+        self._alarm = Alarm()
         self._stop = asyncio.Event()
+
+    def watching_locks(self) -> AbstractContextManager[None]:
+        """Log and report what transactions wait for while the block runs."""
+        return locks.watching(self._engine)
 
     async def run(self) -> int:
         """Run until told to stop; returns the exit code."""
@@ -109,9 +116,10 @@ class Worker:
             loop.add_signal_handler(number, self._stop.set)
         settings = self._config.worker
         metrics.start_worker(topics=self._routes.topics_read(), families=self._routes.event_topics())
+        metrics.dead_letter_share.set_function(self._alarm.share)
         metrics.show_build(**Totals.versions())
         admin_server = admin.serve(
-            Health(self._health.checks(), self._notes()),
+            Health({**self._health.checks(), "locks": partial(locks.trouble, self._engine)}, self._notes()),
             settings.admin_host,
             settings.admin_port,
             registry=metrics.WORKER,
@@ -135,7 +143,7 @@ class Worker:
 
     def _notes(self) -> dict[str, Check]:
         """What makes the worker degraded."""
-        notes: dict[str, Check] = {"clock": self._database_clock.check}
+        notes: dict[str, Check] = {"clock": self._database_clock.check, "dead_letters": self._alarm.trouble}
         if file := database.file_of(self._config.database):
             notes["disk"] = Disk("mirror", file.parent, setting="database.url").check
             look = sqlite.log_watch(file, metrics.sqlite_log_bytes.set)
@@ -144,7 +152,10 @@ class Worker:
 
     async def _prepare(self) -> None:
         """Make schema and topics, and see that none is forgotten; waits for database and Kafka."""
-        ensure_schema = partial(schema.ensure, self._engine, self._config, self._mapping)
+        accept = self._accept_mapping
+        ensure_schema = partial(
+            schema.ensure, self._engine, self._config, self._mapping, accept_mapping=accept
+        )
         await self._patience.until_done("database", partial(self._in_thread, ensure_schema))
         ensure_topics = partial(topics.ensure, self._config)
         await self._patience.until_done("kafka", partial(self._in_thread, ensure_topics))
@@ -171,10 +182,10 @@ class Worker:
         delivery = Delivery(
             self._sink,
             self._executor,
-            partial(self._publish, app),
+            Parking(LetterTopic(app, self._config).publish, self._patience, self._alarm),
             now,
             patience=self._patience,
-            limit=Limit(self._config.worker.dead_letter_limit),
+            alarm=self._alarm,
         )
         most = self._config.worker.max_batch_events
         agents = Agents(app, delivery, max_events=most, reread=partial(_reread, app), die=leave)
@@ -222,23 +233,6 @@ class Worker:
             return False
         doing.result()
         return True
-
-    async def _publish(self, app: MirrorApp, letter: DeadLetter) -> None:
-        """Put a dead letter on Kafka and wait for the acknowledgement of all replicas."""
-        producer = await app.maybe_start_producer()
-        key, headers = letter.dead_letter_id.encode(), dict(letter.headers())
-        send = producer.send_and_wait(
-            self._routes.dead_letter_topic, key, letter.payload, None, None, headers
-        )
-        try:
-            await asyncio.wait_for(send, PUBLISH_SECONDS)
-        except MessageSizeTooLargeError as error:
-            raise Defect(
-                f"A dead letter of {len(letter.payload)} bytes is larger than its topic takes "
-                "(topics.max_message_bytes); raise it."
-            ) from error
-        except Exception as error:
-            raise KafkaOutage(f"a dead letter was not acknowledged: {error!r}") from error
 
     async def _in_thread(self, act: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, act)

@@ -2,15 +2,22 @@
 
 import json
 import os
+import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from connector import config
 from connector.config import Database
+from connector.local.stopping import wait_until
 from connector.mirror import database
+from tests import strategies
 from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +80,60 @@ def test_check_is_content_after_topics_and_worker_have_run(
     after = connector("check", folder=tmp_path, **variables)
     assert "all as planned" in after.stdout
     assert "clock of Kafka" in after.stdout
+
+
+def test_a_tables_yaml_that_no_longer_fits_stops_a_worker_and_check_unless_it_is_accepted(
+    tmp_path: Path, kafka_bootstrap: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/mirror.db"
+    shipped = (ROOT / "config" / "tables.yaml").read_text()
+    column = "      number: {rule: latest, type: numeric, path: OrderNumber, on: [OrderCreated]}\n"
+    changed = shipped.replace("      reserved_count:", f"{column}      reserved_count:", 1)
+    folder = tmp_path / "config"
+    shutil.copytree(ROOT / "config", folder)
+    variables = {
+        "DATABASE_URL": url,
+        "XTND_CONFIG_DIR": str(folder),
+        "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}",
+    }
+    secret = {"XTND_WEBHOOK_SECRET": SECRET}
+    with strategies.mirror(config.load(folder, variables | secret)) as mirror:
+        mirror.write(mirror.event("OrderCreated", {"OrderNumber": "Y\x1b[31mX"}))
+    (folder / "tables.yaml").write_text(changed)
+    refused = connector("worker", "--admin-port", str(free_port()), folder=tmp_path, **variables)
+    assert refused.returncode == 2
+    near = variables | {"KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap}  # check waits for a broker that is away
+    checked = connector("check", folder=tmp_path, **near)
+    for told in (refused.stderr, checked.stdout):
+        assert "1 of the 1 newest OrderCreated" in told
+        assert r"(column number): 'Y\x1b[31mX'" in told
+        assert "--accept-mapping" in told
+        assert "\x1b" not in told
+    accepted = connector("check", "--accept-mapping", folder=tmp_path, **near)
+    assert "warning tables.yaml - 1 of the 1 newest OrderCreated" in accepted.stdout
+    with started("worker", "--admin-port", str(free_port()), XTND_ACCEPT_MAPPING="1", **variables) as worker:
+        assert wait_until(
+            lambda: columns_of(tmp_path / "mirror.db", "orders") >= {"number"}, timeout_seconds=40
+        )
+        assert worker.poll() is None
+
+
+def columns_of(file: Path, table: str) -> set[str]:
+    with closing(sqlite3.connect(file)) as connection:
+        return {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+
+
+@contextmanager
+def started(*arguments: str, **variables: str) -> "Iterator[subprocess.Popen[bytes]]":
+    """A command that stays, ended with the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "connector", *arguments], env=os.environ | variables, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_broken_configuration_is_told_with_file_line_and_cure(tmp_path: Path) -> None:

@@ -71,7 +71,8 @@ class Place:
         return config.parse(texts, {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": self.url})
 
     def open(self, tables: str) -> Mirror:
-        return self._stack.enter_context(strategies.mirror(self.config(tables)))
+        # Whether a mapping fits is not asked here: whatever was accepted stays readable under any.
+        return self._stack.enter_context(strategies.mirror(self.config(tables), accept_mapping=True))
 
 
 @pytest.fixture
@@ -155,15 +156,15 @@ details = st.fixed_dictionaries(
 
 
 @settings(max_examples=4, phases=[Phase.explicit, Phase.generate])
-@given(st.lists(details, min_size=5, max_size=20), st.randoms(use_true_random=False))
+@given(st.lists(st.tuples(st.integers(0, 2), details), min_size=5, max_size=20))
 def test_whatever_was_accepted_survives_verify_refill_restate_and_rebuild(
-    place: Place, drawn: list[str], chance: random.Random
+    place: Place, drawn: list[tuple[int, str]]
 ) -> None:
     mirror = place.open(BASE)
     mirror.empty()
     made = [
-        received(mirror, text, f"d{number}", attempt=2, at=NOON + chance.randrange(3) * MINUTE)
-        for number, text in enumerate(drawn)
+        received(mirror, text, f"d{number}", attempt=2, at=NOON + minute * MINUTE)
+        for number, (minute, text) in enumerate(drawn)
     ]
     accepted = [event for event in made if event is not None]
     if not accepted:

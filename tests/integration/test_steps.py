@@ -225,21 +225,19 @@ def test_a_view_that_hangs_on_the_former_key_is_named_and_nothing_is_changed(sto
     assert verify.differences(store.engine, store.mapping) == []
 
 
-def test_a_reader_that_the_step_waits_for_is_named_in_the_log(
-    store: Store,
-) -> None:
+def test_a_reader_that_the_step_waits_for_is_named_in_the_log(store: Store) -> None:
     if store.engine.dialect.name == "sqlite":
         return  # readers hold nobody up there
     starting = threading.Thread(target=store.ensure)
-    with store.engine.connect() as reader:
+    with store.engine.connect() as reader, structlog.testing.capture_logs() as logs:
         reader.begin()
         reader.exec_driver_sql("SELECT COUNT(*) FROM notifications")
-        with structlog.testing.capture_logs() as logs:
-            starting.start()
-            until(lambda: any("waiting for a reader" in one["event"] for one in logs), "a line of the log")
-            (line,) = (one for one in logs if "waiting for a reader" in one["event"])
-            assert (line["user"], line["query"]) == ("postgres", "SELECT COUNT(*) FROM notifications")
-    starting.join(30)
+        starting.start()
+        until(lambda: any(one["event"] == "waiting for a lock" for one in logs), "a line of the log")
+        line = next(one for one in logs if one["event"] == "waiting for a lock")
+        assert (line["user"], line["query"]) == ("postgres", "SELECT COUNT(*) FROM notifications")
+        reader.rollback()
+        starting.join(30)
     assert verify.differences(store.engine, store.mapping) == []
 
 

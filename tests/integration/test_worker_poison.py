@@ -10,6 +10,7 @@ from tests.workers import World, balance, balances, next_number, until
 QUANTITY_TEXT = b'{"ProductNumber": "P9", "Warehouse": "1", "Balance": "many"}'
 
 REFUSED = b'{"ProductNumber": "NO", "Warehouse": "1", "Balance": 1}'
+REQUESTS, NOTIFICATIONS = 14, 10
 LONG_KEY = json.dumps({"ProductNumber": "x" * 20_000, "Warehouse": "1", "Balance": 1}).encode()
 
 
@@ -75,19 +76,56 @@ def test_what_only_the_database_refuses_is_parked_alone(
         world.assert_sound()
 
 
-def test_the_limit_stops_the_worker_before_it_parks_everything(kafka_bootstrap: str, tmp_path: Path) -> None:
-    limit = {"per_minute": 5, "share": 0.5}
+def test_no_number_of_bad_events_stops_a_worker(kafka_bootstrap: str, tmp_path: Path) -> None:
+    """Fourteen small signed requests to one hook, among the good events of the others."""
     url = f"sqlite:///{tmp_path}/mirror.db"
-    with workers.world(tmp_path, kafka_bootstrap, url, dead_letter_limit=limit) as world:
+    with workers.world(tmp_path, kafka_bootstrap, url) as world:
+        for number in range(REQUESTS):
+            world.send(balances(1), partition=0)
+            world.deliver(bad_delivery(number))
+        worker = world.worker().wait_ready()
+        world.wait_caught_up()
+        until(lambda: len(parked(world)) == REQUESTS * NOTIFICATIONS, 20, what="dead letters in the mirror")
+        assert {row[1] for row in parked(world)} == {"not-a-number"}
+        until(lambda: "dead_letters" in worker.warnings(), 10, what="degraded")
+        assert worker.metric("xtnd_degraded", part="dead_letters") == 1
+        assert worker.metric("xtnd_worker_dead_letter_share") > 0.9
+        assert worker.said_event("many events cannot be mirrored")
+        world.send(balances(20))
+        world.wait_caught_up()
+        assert not worker.ended()
+        world.assert_sound()
+
+
+def test_a_dead_letter_topic_that_takes_nothing_stops_no_worker(kafka_bootstrap: str, tmp_path: Path) -> None:
+    """The mirror keeps the letters by itself."""
+    url = f"sqlite:///{tmp_path}/mirror.db"
+    with workers.world(tmp_path, kafka_bootstrap, url) as world:
+        worker = world.worker().wait_ready()
+        world.admin.delete_topics([world.routes.dead_letter_topic])
+        offset = world.send_raw(b"no event")
         world.send(balances(20), partition=0)
-        for _ in range(30):
-            world.send_raw(b"no event")
-        worker = world.worker()
-        assert worker.exit_code() == 70
-        assert "worker.dead_letter_limit" in worker.said()
-        ends = {(tp.topic, tp.partition): end for tp, end in world.ends().items()}
-        assert sum(end for (topic, _), end in ends.items() if topic == world.routes.dead_letter_topic) <= 5
-        assert world.held().get((world.topic, 0), 0) < ends[world.topic, 0]
+        until(
+            lambda: [row[:3] for row in parked(world)] == [(offset, "not-an-event", b"no event")],
+            60,
+            what="kept",
+        )
+        until(lambda: len(world.ledger_ids()) == 20, 20, what="the events behind it")
+        assert not worker.ended()
+
+
+def bad_delivery(number: int) -> bytes:
+    """A body in which no balance is a number."""
+    details = {"ProductNumber": "P1", "Warehouse": "1", "Balance": "many"}
+    notification = {"Action": "BalanceChanged", "Details": details}
+    return json.dumps(
+        {
+            "Id": f"{number:032x}",
+            "Attempt": 1,
+            "Properties": {},
+            "Notifications": [notification] * NOTIFICATIONS,
+        }
+    ).encode()
 
 
 def parked(world: World) -> list[tuple[int, str, bytes, str, int, str]]:

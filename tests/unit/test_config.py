@@ -860,3 +860,42 @@ def _replaced(data: Any, place: tuple[Any, ...], value: Any) -> Any:
     if isinstance(data, dict):
         return {**data, first: _replaced(data[first], tuple(rest), value)}
     return [*data[:first], _replaced(data[first], tuple(rest), value), *data[first + 1 :]]
+
+
+# --- What works and is probably not meant ---
+
+HOOK = "hooks:\n  xtnd:\n"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["{per_minute: 100, share: 0.2}", "{per_minute: 0, share: 1}", "{}", "null", "{share: much}", "7"],
+)
+def test_the_former_limit_of_dead_letters_is_accepted_with_a_warning(value: str) -> None:
+    limit = ("connector.yaml", "worker:\n", f"worker:\n  dead_letter_limit: {value}\n")
+    (warning,) = parsed(limit).warnings
+    assert "worker.dead_letter_limit has no effect" in warning.what
+    assert (
+        warning.where == f"connector.yaml:{SHIPPED['connector.yaml'].split('worker:')[0].count(chr(10)) + 2}"
+    )
+
+
+def test_hooks_that_write_the_same_tables_are_a_warning_that_names_them() -> None:
+    other = "  second: {secrets: [abcdefghijklmnop]}\n"
+    (warning,) = parsed(("connector.yaml", HOOK, f"hooks:\n{other}  xtnd:\n")).warnings
+    assert "the hooks 'second' and 'xtnd' write the same tables (orders, order_picking_rows" in warning.what
+    assert "stock_balance_history" not in warning.what
+    assert "event: hook" in warning.cure
+
+
+def test_hooks_are_no_warning_where_their_families_or_keys_part_them() -> None:
+    hook = "  second: {secrets: [abcdefghijklmnop], families: [FAMILIES]}\n"
+
+    def both(families: str) -> tuple[str, str, str]:
+        return ("connector.yaml", HOOK, f"hooks:\n{hook.replace('FAMILIES', families)}  xtnd:\n")
+
+    assert parsed(both("unrouted")).warnings == ()
+    (warning,) = parsed(both("offers")).warnings
+    assert "(offers)" in warning.what
+    key = ("tables.yaml", "offer_number: {path:", "shop: {event: hook}\n      offer_number: {path:")
+    assert parsed(both("offers"), key).warnings == ()

@@ -18,7 +18,7 @@ from connector.kafka.record import Record
 from connector.mirror.ledger import Placed
 from connector.mirror.mapping import Mapping
 from connector.replay.plans import Plan, Planner, is_body
-from connector.stream import decode, delivery
+from connector.stream import decode, parking
 from tests.conftest import MakeConfig
 
 RECEIVED_AT = 1_763_900_000_123_456
@@ -234,7 +234,7 @@ def test_a_letter_is_dated_after_the_replay_that_it_answers(sent_at: bytes | Non
         dead_letter_id="x", stage="worker", reason="r", error="e", parked_at=events.iso(RECEIVED_AT)
     )
     headers = [] if sent_at is None else [("replayed-at", sent_at)]
-    answer = delivery._after_replay(letter, SimpleNamespace(headers=headers))
+    answer = parking.after_replay(letter, SimpleNamespace(headers=headers))
     assert answer.parked_at == events.iso(parked_at)
 
 

@@ -1,4 +1,4 @@
-"""The pure parts of the stream: joining, rounds, splitting, limit, standstill, positions, failpoints."""
+"""The pure parts of the stream: joining, rounds, splitting, alarm, standstill, positions, failpoints."""
 
 import asyncio
 import inspect
@@ -9,26 +9,27 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
 from faust.types import TP
 from structlog.testing import capture_logs
 
-from connector import failpoints
-from connector.config.models import DeadLetterLimit
-from connector.errors import Defect
+from connector import events, failpoints
+from connector.errors import Poison
 from connector.kafka.inventory import Identity
 from connector.mirror.offsets import Offset
 from connector.mirror.rows import Item
 from connector.mirror.sink import Chunk
 from connector.stream import decode
+from connector.stream.alarm import Alarm
 from connector.stream.delivery import joined, rounds
 from connector.stream.fetched import Fetched, Place, Position, ReadOffsets, allowance
-from connector.stream.limit import Limit
 from connector.stream.patience import Patience
 from connector.stream.positions import Positions
 from connector.stream.standstill import Standstill
 from connector.stream.watchdog import Watchdog
+from tests.workers import balance
 
 
 class Clock:
@@ -111,40 +112,87 @@ def test_fausts_read_offsets_are_never_kept() -> None:
     assert not offsets
 
 
-# --- The limit of dead letters ---
+# --- Dead letters ---
 
 
-def test_the_usual_few_pass_however_large_their_share() -> None:
-    limit = Limit(DeadLetterLimit(per_minute=3, share=0.1), Clock())
-    for _ in range(3):
-        limit.read(1)
-        limit.park(1)
+def test_an_event_that_trips_the_reader_in_a_way_not_foreseen_is_parked_beside_good_ones() -> None:
+    class Picky:
+        def contributions(self, event: Any) -> list[Any]:
+            if event.delivery_id.endswith("2"):
+                raise OverflowError("too large for this")
+            return []
+
+    good, bad = (events.encode(balance(number)) for number in (1, 2))
+    records = tuple(
+        SimpleNamespace(topic="t", partition=0, offset=place, key=b"k", value=value, headers=[])
+        for place, value in enumerate((good, bad, good))
+    )
+    decoded = decode.decode_events(Fetched("t", 0, 0, records), Picky(), 0)  # type: ignore[arg-type]
+    (letter,) = decoded.parked
+    assert (letter.reason, letter.kafka_offset, letter.payload) == ("unforeseen", 1, bad)
+    assert "OverflowError('too large for this')" in letter.error
+    assert [item.placed.offset for item in decoded.chunk.items] == [0, 2]
 
 
-def test_many_pass_while_they_are_a_small_share() -> None:
-    limit = Limit(DeadLetterLimit(per_minute=3, share=0.1), Clock())
-    limit.read(1000)
-    limit.park(100)
+def test_a_letters_header_is_short_however_much_of_the_event_its_error_quotes() -> None:
+    event = msgspec.structs.replace(balance(1), action="A" * 3_000_000)
+    record = SimpleNamespace(topic="t", partition=0, offset=0, key=b"k", value=b"")
+    letter = decode.dead_letter(record, Poison("r", "e" * 3_000_000), event, 0)
+    ((_, header),) = letter.headers()
+    assert len(header) < 10_000
 
 
-def test_too_many_are_refused_before_any_is_parked() -> None:
-    limit = Limit(DeadLetterLimit(per_minute=3, share=0.1), Clock())
-    limit.read(1000)
-    with pytest.raises(Defect, match="dead_letter_limit"):
-        limit.park(101)
+def test_a_letter_that_kafka_refuses_comes_with_the_chunk_of_its_record() -> None:
+    record = SimpleNamespace(topic="t", partition=0, offset=7, key=b"k", value=b"payload")
+    letters = [decode.dead_letter(record, Poison("r", "e"), None, 0)]
+    whole = decode.with_letters(chunk(5, 9), letters, 0)
+    ((kept),) = whole.letters
+    assert (kept.offset, kept.row["payload"], kept.row["kafka_offset"]) == (7, b"payload", 7)
+    assert decode.with_letters(chunk(5, 9, partition=1), letters, 0).letters == ()
+    ((first,), (second,)) = decode.split([whole])
+    assert [len(first.letters), len(second.letters)] == [0, 1]
 
 
-def test_a_minute_later_all_is_forgotten() -> None:
+# --- The alarm of dead letters ---
+
+
+def test_the_usual_few_dead_letters_are_no_alarm_however_large_their_share() -> None:
+    alarm = Alarm(Clock())
+    alarm.count(10, 10)
+    assert alarm.trouble() is None
+    assert alarm.share() == 1
+
+
+def test_many_dead_letters_are_no_alarm_while_they_are_a_small_share() -> None:
+    alarm = Alarm(Clock())
+    alarm.count(1000, 200)
+    assert alarm.trouble() is None
+    alarm.count(0, 1)
+    assert "201 of the last minute's 1000 events" in str(alarm.trouble())
+
+
+def test_the_alarm_of_dead_letters_ends_when_their_share_falls() -> None:
     clock = Clock()
-    limit = Limit(DeadLetterLimit(per_minute=3, share=0.1), clock)
-    limit.read(3)
-    limit.park(3)
+    alarm = Alarm(clock)
+    alarm.count(30, 30)
+    assert alarm.trouble()
+    clock.now += 30
+    alarm.count(1000, 0)
+    assert alarm.trouble() is None
+    alarm.count(2000, 900)
     clock.now += 59
-    with pytest.raises(Defect):
-        limit.park(1)
-    clock.now += 1.5
-    limit.read(3)
-    limit.park(3)
+    assert alarm.trouble()
+    clock.now += 2
+    assert (alarm.trouble(), alarm.share()) == (None, 0)
+
+
+def test_the_alarm_keeps_a_minute_of_seconds_however_many_batches_there_are() -> None:
+    clock = Clock()
+    alarm = Alarm(clock)
+    for _ in range(20_000):
+        clock.now += 0.01
+        alarm.count(5, 1)
+    assert len(alarm._seconds) <= 61
 
 
 # --- Standing still ---

@@ -255,6 +255,13 @@ def test_passwords_reach_the_children_by_environment_never_by_command_line(tmp_p
     assert "s3cret" not in made.ready_line()
 
 
+def test_up_hands_the_acceptance_of_a_mapping_to_the_worker_alone(tmp_path: Path) -> None:
+    made = plan(tmp_path, accept_mapping=True)
+    taking = [name for name in ("topics", "gateway", "worker") if "--accept-mapping" in made.command(name)]
+    assert taking == ["worker"]
+    assert "--accept-mapping" not in plan(tmp_path).command("worker")
+
+
 def test_options_win_over_the_environment_and_the_default_is_a_file_below_the_data_directory(
     tmp_path: Path,
 ) -> None:

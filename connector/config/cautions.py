@@ -1,0 +1,48 @@
+"""What works and is probably not meant: settings without effect, and hooks that share tables."""
+
+from collections.abc import Iterator
+
+from connector.config.models import Config, Table
+from connector.config.source import Document
+from connector.errors import Finding
+
+
+def take_former(document: Document) -> list[Finding]:
+    """Take out settings of connector 0.1 that no longer do anything, whatever they say; until 1.0."""
+    worker = document.data.get("worker")
+    if not isinstance(worker, dict) or "dead_letter_limit" not in worker:
+        return []
+    where = document.where(("worker", "dead_letter_limit"))
+    del worker["dead_letter_limit"]
+    what = "worker.dead_letter_limit has no effect any more: dead letters never stop a worker"
+    cure = "Remove it; worker.rehearsal is what stops a tables.yaml that does not fit."
+    return [Finding(where, what, cure)]
+
+
+def shared_tables(config: Config, document: Document) -> Iterator[Finding]:
+    """Hooks whose events meet in the same rows: order 9001 of two shops is one row.
+
+    Rows of a history are identified by their event, and those with the hook in their key by that.
+    """
+    shared: dict[tuple[str, ...], list[str]] = {}
+    for name, table in config.tables.items():
+        hooks = tuple(_writers(config, table))
+        apart = table.kind == "history" or any(source.event == "hook" for source in table.key.values())
+        if len(hooks) > 1 and not apart:
+            shared.setdefault(hooks, []).append(name)
+    for hooks, tables in shared.items():
+        named = " and ".join(map(repr, hooks))
+        what = f"the hooks {named} write the same tables ({', '.join(tables)}): what has one key is one row"
+        cure = (
+            "Where the hooks are of different shops, give each shop a mirror of its own, or each of these "
+            "tables a key column with event: hook; or limit what a hook brings with families."
+        )
+        yield Finding(document.where(("hooks", hooks[1])), what, cure)
+
+
+def _writers(config: Config, table: Table) -> Iterator[str]:
+    """Hooks that may bring an action of this table."""
+    families = {family for family, action, _ in config.actions() if action in table.actions}
+    for name, hook in config.hooks.items():
+        if hook.families is None or not families.isdisjoint(hook.families):
+            yield name

@@ -1,0 +1,204 @@
+"""A changed mapping is tried on the newest events of the ledger before it takes effect.
+
+A deploy that does not fit what XTND sends would park every event, and dead letters stop no worker
+(reliability.md, part 5). So a mapping that differs from the one that wrote last is rehearsed first:
+events that could be mirrored and no longer can are counted, by the mapping and by the database alike.
+
+An action that no family claims any more, or that a table no longer names, is no misfit: somebody took
+the name out on purpose, its events stay in the ledger, and naming it again brings all of them back.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from collections.abc import Mapping as Readonly
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+import structlog
+from sqlalchemy import Engine
+
+from connector.config import Config
+from connector.errors import ConfigError, DatabaseOutage, Finding, Poison
+from connector.events import Identity
+from connector.mirror import ledger, rules, scratch, steps
+from connector.mirror.database import transaction
+from connector.mirror.mapping import Mapping, former_mapping
+from connector.mirror.trial import Trial
+from connector.safe_text import plain
+
+log = structlog.get_logger(__name__)
+
+MOST_SECONDS = 60.0
+# How many events of each action are tried together, so that every action is tried when time is up.
+ROUND = 50
+HOUR = 3_600_000_000
+# The ledger is looked through from its end, so far back at a time (µs).
+LOOKS = (HOUR, 24 * HOUR, 7 * 24 * HOUR, 30 * 24 * HOUR, 365 * 24 * HOUR, None)
+SHOWN = 300
+CURE = (
+    "Change the path, type or key in tables.yaml. If they shall be parked from now on, start once with "
+    "--accept-mapping (XTND_ACCEPT_MAPPING=1); dead letters can be replayed"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Events of one action that fitted the former mapping and do not fit this one, for one reason."""
+
+    action: str
+    error: str
+    event_id: str
+    count: int
+    # How many events of the action were tried and fitted the former mapping.
+    tried: int
+
+    def __str__(self) -> str:
+        error = plain(self.error if len(self.error) <= SHOWN else f"{self.error[:SHOWN]}…")
+        return (
+            f"{self.count} of the {self.tried} newest {plain(self.action)} that were mirrored no longer can "
+            f"be: {error} (event {plain(self.event_id)})"
+        )
+
+
+@dataclass(slots=True)
+class Rehearsed:
+    """What the events of the ledger say about a changed mapping."""
+
+    events: int = 0
+    misfits: list[Misfit] = field(default_factory=list)
+    # Actions of which more no longer fit than the configuration allows.
+    refused: set[str] = field(default_factory=set)
+    # Actions that were in a family and are in none.
+    unrouted: list[str] = field(default_factory=list)
+
+    def findings(self) -> list[Finding]:
+        """What keeps a worker from starting."""
+        return [
+            Finding("tables.yaml", str(misfit).rstrip("."), CURE)
+            for misfit in self.misfits
+            if misfit.action in self.refused
+        ]
+
+
+def require_fit(engine: Engine, config: Config, mapping: Mapping, *, accept: bool) -> None:
+    """Rehearse a mapping that differs from the one that wrote last, before anything is changed for it.
+
+    Raises ``ConfigError`` when too much of what used to fit does not fit it, unless ``accept``;
+    ``DatabaseOutage``.
+    """
+    if (rehearsed := rehearse(engine, config, mapping)) is None:
+        return
+    log.info("the mapping changed: rehearsed on the newest events", events=rehearsed.events)
+    for action in rehearsed.unrouted:
+        log.warning("no family claims the action any more; its events go to unrouted", action=action)
+    if not accept and (findings := rehearsed.findings()):
+        raise ConfigError(findings)
+    for misfit in rehearsed.misfits:
+        log.warning("events no longer fit the mapping", action=misfit.action, what=str(misfit))
+
+
+def rehearse(engine: Engine, config: Config, mapping: Mapping) -> Rehearsed | None:
+    """Try a mapping on the newest events of the ledger; None when it is the one that wrote last.
+
+    Changes nothing. Raises ``DatabaseOutage``.
+    """
+    with transaction(engine) as connection:
+        if steps.version_of(connection) != steps.NEWEST or rules.stands(connection, mapping):
+            return None
+        recorded = rules.recorded(connection)
+    deadline = time.monotonic() + MOST_SECONDS
+    former = former_mapping(config, recorded.get(rules.MAPPING, ""))
+    newest = _newest(engine, mapping.actions, config.worker.rehearsal.events_per_action, deadline)
+    trial = _try(engine, mapping, _rounds(newest), deadline)
+    # What the former mapping would refuse as well, such as events that came before it, does not count.
+    before = _refused_before(engine, former, trial.refused)
+    found = Rehearsed(sum(trial.tried.values()))
+    if former is not None:
+        found.unrouted = sorted(former.routed - mapping.routed)
+    for action, count in trial.tried.items():
+        refused = {
+            identity: poison
+            for identity, (its_action, poison) in trial.refused.items()
+            if its_action == action and identity not in before
+        }
+        fitted = count - sum(trial.refused[identity][0] == action for identity in before)
+        if refused:
+            found.misfits += _misfits(action, refused, fitted)
+            if len(refused) > config.worker.rehearsal.max_refused_share * fitted:
+                found.refused.add(action)
+    return found
+
+
+def _misfits(action: str, refused: Readonly[Identity, Poison], fitted: int) -> Iterator[Misfit]:
+    """Refused events by what is wrong with them, the newest as the example."""
+    kinds: dict[tuple[str, str], list[Identity]] = {}
+    for identity, poison in refused.items():
+        # Up to the colon an error names the field; what follows shows the value.
+        kinds.setdefault((poison.reason, poison.error.partition(": ")[0]), []).append(identity)
+    for identities in kinds.values():
+        newest = identities[0]
+        yield Misfit(action, refused[newest].error, newest[0], len(identities), fitted)
+
+
+def _refused_before(
+    engine: Engine,
+    former: Mapping | None,
+    refused: Readonly[Identity, tuple[str, Poison]],
+) -> set[Identity]:
+    if former is None or not refused:
+        return set()
+    identities = list(refused)
+    pages = [identities[start : start + ROUND] for start in range(0, len(identities), ROUND)]
+    return set(_try(engine, former, pages, time.monotonic() + MOST_SECONDS).refused)
+
+
+def _try(engine: Engine, mapping: Mapping, rounds: Sequence[Sequence[Identity]], deadline: float) -> Trial:
+    with scratch.empty_copies(engine, mapping) as copies:
+        if copies is None:
+            log.warning("the database's role may make no temporary tables: only the mapping is rehearsed")
+        trial = Trial(copies, mapping, deadline)
+        for identities in rounds:
+            if trial.over:
+                break
+            with transaction(engine) as connection:
+                events = ledger.held(connection, identities)
+            trial.run([events[identity] for identity in identities if identity in events])
+    return trial
+
+
+def _rounds(newest: Readonly[str, Sequence[Identity]]) -> list[list[Identity]]:
+    """Some events of every action, then some more of every action, newest first."""
+    pages = [
+        [identities[start : start + ROUND] for start in range(0, len(identities), ROUND)]
+        for identities in newest.values()
+    ]
+    return [[identity for page in turn for identity in page] for turn in zip_longest(*pages, fillvalue=())]
+
+
+def _newest(
+    engine: Engine, actions: frozenset[str], per_action: int, deadline: float
+) -> dict[str, list[Identity]]:
+    """The newest events of each action; fewer when the ledger is too large to look further back in time.
+
+    Busy actions are found in the first looks, so that the last, through all of it, is for rare ones.
+    """
+    found: dict[str, list[Identity]] = {action: [] for action in sorted(actions)}
+    until, now = None, time.time_ns() // 1000
+    for back in LOOKS:
+        short = {action: per_action - len(some) for action, some in found.items() if len(some) < per_action}
+        if not short:
+            break
+        since = None if back is None else now - back
+        try:
+            with transaction(engine) as connection:
+                rows = ledger.newest(connection, short, since, until, deadline)
+        except DatabaseOutage:
+            if time.monotonic() < deadline:
+                raise
+            log.warning("the rehearsal takes fewer events: there was no time to look further back")
+            break
+        for action, identity in rows:
+            if len(found[action]) < per_action:
+                found[action].append(identity)
+        until = since
+    return found

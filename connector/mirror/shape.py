@@ -1,0 +1,244 @@
+"""How the tables stand in the database beside how they should, and what is done about a difference.
+
+Anybody with the rights may have dropped or changed something by hand. What the ledger can fill is made
+again; what it cannot is refused with the way back.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Table, inspect
+
+from connector.errors import StartupError
+from connector.mirror import indexes
+from connector.mirror.own_tables import OWN
+from connector.mirror.rebuild import dependents_named
+from connector.mirror.statements import quoted
+from connector.mirror.tables import Tables, column_ddl
+
+log = structlog.get_logger(__name__)
+
+RULES = """
+    SELECT class.relname, rule.rulename, pg_get_ruledef(rule.oid)
+    FROM pg_rewrite AS rule JOIN pg_class AS class ON class.oid = ev_class
+    WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+"""
+RESTORE = (
+    "restore it from a backup, or start with an empty database: it is filled from Kafka, as far as "
+    "that reaches back"
+)
+
+
+@dataclass(slots=True)
+class Shape:
+    """What is not as it should be with one table."""
+
+    missing: bool = False
+    columns: list[str] = field(default_factory=list)  # missing
+    types: dict[str, tuple[str, str]] = field(default_factory=dict)  # as it is, as it should be
+    loose: list[str] = field(default_factory=list)  # lost their NOT NULL
+    tight: list[str] = field(default_factory=list)  # refuse a row that the connector writes
+    key: tuple[list[str], list[str]] | None = None  # as it is, as it should be
+    indexes: list[str] = field(default_factory=list)  # missing
+    # PostgreSQL's rewrite rules, with which there is no ON CONFLICT: their definitions by name.
+    rules: dict[str, str] = field(default_factory=dict)
+
+    def faults(self, table: str) -> Iterator[str]:
+        """A sentence for each difference."""
+        if self.missing:
+            yield f"the table {table} is missing"
+        yield from (f"the column {name} of the table {table} is missing" for name in self.columns)
+        for name, (held, wanted) in self.types.items():
+            yield (
+                f"the column {name} of the table {table} is {held} in the database "
+                f"and {wanted} by tables.yaml"
+            )
+        yield from (f"the column {name} of the table {table} takes nulls" for name in self.loose)
+        yield from (f"the column {name} of the table {table} refuses rows without it" for name in self.tight)
+        if self.key:
+            key, wanted_key = self.key
+            yield f"the key of the table {table} is {key} in the database and {wanted_key} by tables.yaml"
+        yield from (f"the index {name} of the table {table} is missing" for name in self.indexes)
+        yield from (
+            f"the rule {name} on the table {table} stops what the connector writes" for name in self.rules
+        )
+
+
+def of(connection: Connection, tables: Tables) -> dict[str, Shape]:
+    """What differs, by table; only tables with a difference."""
+    inspector = inspect(connection)
+    names = list(tables.metadata.tables)
+    existing = set(inspector.get_table_names())
+    columns = inspector.get_multi_columns(filter_names=names)
+    keys = inspector.get_multi_pk_constraint(filter_names=names)
+    indexes = inspector.get_multi_indexes(filter_names=names)
+    by_hand = _rules(connection)
+    found = {}
+    for table in tables.metadata.sorted_tables:
+        at = (None, table.name)
+        shape = Shape(missing=True)
+        if table.name in existing:
+            shape = _compare(connection, table, columns[at], keys[at]["constrained_columns"], indexes[at])
+            shape.rules = by_hand.get(table.name, {})
+        if shape != Shape():
+            found[table.name] = shape
+    return found
+
+
+def _rules(connection: Connection) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    if connection.dialect.name == "postgresql":
+        for table, rule, definition in connection.exec_driver_sql(RULES).fetchall():
+            found.setdefault(table, {})[rule] = definition
+    return found
+
+
+def _compare(connection: Connection, table: Table, columns: Any, key: Collection[str], indexes: Any) -> Shape:
+    shape = Shape()
+    held = {column["name"]: column for column in columns}
+    for column in table.columns:
+        if column.name not in held:
+            shape.columns.append(column.name)
+            continue
+        types = (_type_name(held[column.name]["type"], connection), _type_name(column.type, connection))
+        if types[0] != types[1]:
+            shape.types[column.name] = types
+        if held[column.name]["nullable"] and not column.nullable:
+            shape.loose.append(column.name)
+        if column.nullable and not held[column.name]["nullable"]:
+            shape.tight.append(column.name)
+    shape.tight += [name for name, one in held.items() if name not in table.columns and _refuses(one)]
+    wanted_key = [column.name for column in table.primary_key]
+    if set(key) != set(wanted_key):
+        shape.key = (sorted(key), sorted(wanted_key))
+    named = {index["name"]: index["column_names"] for index in indexes}
+    for index in table.indexes:
+        # An expression has no name: the first letters of a column (indexes.py).
+        held_names, names = named.get(index.name, []), [column.name for column in index.columns]
+        same = (held_name in (None, name) for held_name, name in zip(held_names, names, strict=False))
+        if len(held_names) != len(names) or not all(same):
+            shape.indexes.append(str(index.name))
+    return shape
+
+
+def _refuses(column: Any) -> bool:
+    given = column.get("default") is not None or column.get("computed") or column.get("identity")
+    return not column["nullable"] and not given
+
+
+def _type_name(type_: Any, connection: Connection) -> str:
+    name = str(type_.compile(dialect=connection.dialect))
+    # SQLAlchemy has no name for SQLite's ANY and calls it so.
+    return "ANY" if connection.dialect.name == "sqlite" and name == "NUMERIC" else name
+
+
+# --- What is done about it ------------------------------------------------------------------------
+
+
+def restore(
+    connection: Connection, table: Table, shape: Shape, *, changed: Collection[str]
+) -> set[str] | None:
+    """Make a table as it should be; gives its columns that must be filled, None for whole rows.
+
+    ``changed`` are columns of which ``tables.yaml`` says something else than before, the empty one
+    standing for the key: these are refused, and so is what the ledger cannot fill, with ``StartupError``.
+    Indexes come last, by ``make_indexes``.
+    """
+    _refuse(connection, table, shape, changed)
+    name = quoted(table.name)
+    for rule, definition in shape.rules.items():
+        # Disabled it would still forbid ON CONFLICT.
+        log.warning("a rule was dropped: with it nothing can be written", table=table.name, rule=definition)
+        connection.exec_driver_sql(f"DROP RULE {quoted(rule)} ON {name}")
+    for column in shape.tight:
+        log.warning("a column must take nulls for the connector to write", table=table.name, column=column)
+        connection.exec_driver_sql(f"ALTER TABLE {name} ALTER COLUMN {quoted(column)} DROP NOT NULL")
+    if shape.key and table.name not in OWN:
+        connection.exec_driver_sql(f"DELETE FROM {name}")
+    for column in shape.columns:
+        _add(connection, table, column)
+    for column in shape.types:
+        _change_type(connection, table, column)
+    if connection.dialect.name == "postgresql":
+        for column in shape.loose:
+            value = _neutral(connection, table.columns[column])
+            connection.exec_driver_sql(
+                f"UPDATE {name} SET {quoted(column)} = {value} WHERE {quoted(column)} IS NULL"
+            )
+            connection.exec_driver_sql(f"ALTER TABLE {name} ALTER COLUMN {quoted(column)} SET NOT NULL")
+    if shape.key:
+        _set_key(connection, table, shape.key[1])
+    return None if shape.key else {*shape.columns, *shape.types, *shape.loose}
+
+
+def make_indexes(connection: Connection, table: Table, shape: Shape) -> None:
+    """Make the indexes that are missing, and again those of other columns."""
+    for index in table.indexes:
+        if str(index.name) in shape.indexes:
+            connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(str(index.name))}")
+            indexes.make(connection, index)
+
+
+def _refuse(connection: Connection, table: Table, shape: Shape, changed: Collection[str]) -> None:
+    own, on_sqlite = table.name in OWN, connection.dialect.name == "sqlite"
+    if own and (shape.columns or shape.types):
+        raise StartupError(f"{next(shape.faults(table.name)).capitalize()}.", RESTORE)
+    refused = Shape(
+        types={name: types for name, types in shape.types.items() if on_sqlite or name in changed},
+        loose=shape.loose if on_sqlite else [],
+        tight=[name for name in shape.tight if on_sqlite and name in table.columns],
+        key=shape.key if on_sqlite or "" in changed else None,
+    )
+    if fault := next(refused.faults(table.name), None):
+        raise StartupError(
+            f"{fault[0].upper()}{fault[1:]}.",
+            f"drop the table ({quoted(table.name)}) and start again: it is filled from the ledger",
+        )
+    if on_sqlite and shape.tight:
+        raise StartupError(
+            f"The column {shape.tight[0]} of the table {table.name} is not the connector's, "
+            "and refuses every row that the connector writes.",
+            f"run: ALTER TABLE {quoted(table.name)} DROP COLUMN {quoted(shape.tight[0])}",
+        )
+
+
+def _add(connection: Connection, table: Table, name: str) -> None:
+    column = table.columns[name]
+    added = column_ddl(column, connection.dialect)
+    if not column.nullable and column.server_default is None:
+        added += f" DEFAULT {_neutral(connection, column)}"
+    connection.exec_driver_sql(f"ALTER TABLE {quoted(table.name)} ADD COLUMN {added}")
+
+
+def _change_type(connection: Connection, table: Table, name: str) -> None:
+    column = table.columns[name]
+    type_ = column.type.compile(dialect=connection.dialect)
+    value = "NULL" if column.nullable else _neutral(connection, column)
+    change = f"ALTER COLUMN {quoted(name)}"
+    default = (
+        f", {change} SET DEFAULT {_neutral(connection, column)}" if column.server_default is not None else ""
+    )
+    with dependents_named(f"The column {name} of the table {table.name} cannot be made {type_} again"):
+        connection.exec_driver_sql(
+            f"ALTER TABLE {quoted(table.name)} {change} DROP DEFAULT, "
+            f"{change} TYPE {type_} USING {value}{default}"
+        )
+
+
+def _set_key(connection: Connection, table: Table, key: list[str]) -> None:
+    held = inspect(connection).get_pk_constraint(table.name)["name"]
+    columns = ", ".join(quoted(column.name) for column in table.primary_key)
+    name = quoted(table.name)
+    if held:
+        with dependents_named(f"The key of the table {table.name} cannot be made {key} again"):
+            connection.exec_driver_sql(f"ALTER TABLE {name} DROP CONSTRAINT {quoted(held)}")
+    constraint = quoted(f"{table.name}_pkey")
+    connection.exec_driver_sql(f"ALTER TABLE {name} ADD CONSTRAINT {constraint} PRIMARY KEY ({columns})")
+
+
+def _neutral(connection: Connection, column: Any) -> str:
+    """A literal that a column without nulls takes until it is filled."""
+    type_ = str(column.type.compile(dialect=connection.dialect))
+    return "'epoch'" if type_.startswith("TIMESTAMP") else "''" if type_.startswith("TEXT") else "0"
