@@ -8,6 +8,7 @@ what is wrong, and the nearest name that would be right.
 import difflib
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from connector.config.models import (
     Worker,
     constant_type,
 )
-from connector.config.source import Document, Location
+from connector.config.source import Document, Location, nearest_mark
 from connector.errors import ConfigError, Finding
 
 __all__ = [
@@ -104,7 +105,8 @@ def parse(
     document.raise_findings(
         [finding(document.where) for finding in checks.check(config, with_secrets=with_secrets)]
     )
-    return config.with_warnings([*odd, *cautions.shared_tables(config, document)])
+    warnings = [*odd, *document.warnings, *cautions.shared_tables(config, document)]
+    return config.with_warnings(warnings, partial(nearest_mark, document.marks))
 
 
 def _explain(error: ValidationError, document: Document) -> Iterator[Finding]:

@@ -208,8 +208,8 @@ def _constants(at: Location, source: Source) -> Iterator[Located]:
     """Constants that no column can hold, or that are text and numbers mixed."""
     constants = [*(source.by_action or {}).values(), *([] if source.constant is None else [source.constant])]
     for constant in constants:
-        if isinstance(constant, str) and ("\x00" in constant or len(constant) > MAX_CONSTANT_TEXT):
-            what = f"the constant holds U+0000 or is longer than {MAX_CONSTANT_TEXT} letters"
+        if isinstance(constant, str) and len(constant) > MAX_CONSTANT_TEXT:
+            what = f"the constant is longer than {MAX_CONSTANT_TEXT} letters"
             yield _finding(at, what, "Shorten it.")
         if isinstance(source, KeyColumn) and isinstance(constant, str) and not constant.strip():
             yield _finding(at, "the key is empty", "A key identifies something.")

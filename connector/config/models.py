@@ -3,7 +3,7 @@
 Option names are nouns with their unit (``_seconds``, ``_bytes``, ``_hours``).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
@@ -25,7 +25,8 @@ Paths = Path | tuple[Path, ...]
 PathChoice = Paths | dict[str, Paths]
 Port = Annotated[int, Field(ge=1, le=65535)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
-Seconds = Annotated[float, Field(gt=0, le=1e9)]
+# In milliseconds it is at least one, and Kafka and PostgreSQL count them in 32 bits.
+Seconds = Annotated[float, Field(ge=0.001, le=2_000_000)]
 Scalar = bool | int | str
 
 # What the publisher may hold: more of one delivery could not go out together.
@@ -260,16 +261,24 @@ class Config(Model):
     tables: dict[Name, Table] = Field(min_length=1)
     views: dict[Name, View] = Field(default_factory=dict)
     _warnings: tuple[Finding, ...] = PrivateAttr(default=())
+    _where: Callable[[tuple[str | int, ...]], str] | None = PrivateAttr(default=None)
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
         """What works and is probably not meant; logged at start and shown by ``connector check``."""
         return self._warnings
 
-    def with_warnings(self, found: Iterable[Finding]) -> Self:
-        """This configuration, with warnings about what it was read from."""
+    def with_warnings(
+        self, found: Iterable[Finding], where: Callable[[tuple[str | int, ...]], str] | None = None
+    ) -> Self:
+        """This configuration, with warnings about what it was read from, and where each part stands."""
         self._warnings = tuple(found)
+        self._where = where
         return self
+
+    def where(self, *location: str | int) -> str:
+        """``file:line`` of a part, as in ``where("tables", "orders", "key")``."""
+        return self._where(location) if self._where else "configuration"
 
     def actions(self) -> Iterator[tuple[str, str, ActionRoute]]:
         """Every (family, action, route) in the order of the YAML."""
