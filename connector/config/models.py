@@ -14,12 +14,20 @@ from connector.errors import Finding
 # Names of tables and columns: what both databases take without quoting.
 NamePattern = r"^[a-z][a-z0-9_]{0,58}$"
 Name = Annotated[str, Field(pattern=NamePattern)]
-TopicPart = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 TopicPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")]
-HookName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 # A dotted way into a notification's Details, as in ``Order.Row.Position`` (``paths``).
 Path = Annotated[str, AfterValidator(paths.checked)]
+TopicPattern = r"^[A-Za-z0-9._-]{1,200}$"
+TopicPart = Annotated[str, Field(pattern=TopicPattern)]
+HookPattern = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+HookName = Annotated[str, Field(pattern=HookPattern)]
+# What to write where a name does not match.
+PATTERN_CURES = {
+    NamePattern: "Write 1 to 59 of the letters a-z, digits and _, a letter first.",
+    TopicPattern: "Write 1 to 200 letters, digits, points, _ and -.",
+    HookPattern: "Write 1 to 64 letters, digits, _ and -, none of the last two first.",
+}
 # One path, several of which the first that carries a value is taken, or one of these per action.
 Paths = Path | tuple[Path, ...]
 PathChoice = Paths | dict[str, Paths]

@@ -4,13 +4,14 @@ Anybody with the rights may have dropped or changed something by hand. What the 
 again; what it cannot is refused with the way back.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Table, inspect
 
+from connector.config import Config
 from connector.errors import StartupError
 from connector.mirror import indexes
 from connector.mirror.own_tables import OWN
@@ -95,9 +96,9 @@ def _rules(connection: Connection) -> dict[str, dict[str, str]]:
     return found
 
 
-def _compare(connection: Connection, table: Table, columns: Any, key: Collection[str], indexes: Any) -> Shape:
+def _compare(connection: Connection, table: Table, given: Any, key: Collection[str], indexes: Any) -> Shape:
     shape = Shape()
-    held = {column["name"]: column for column in columns}
+    held = {column["name"]: column for column in given}
     for column in table.columns:
         if column.name not in held:
             shape.columns.append(column.name)
@@ -114,13 +115,24 @@ def _compare(connection: Connection, table: Table, columns: Any, key: Collection
     if set(key) != set(wanted_key):
         shape.key = (sorted(key), sorted(wanted_key))
     named = {index["name"]: index["column_names"] for index in indexes}
+    # By its columns a plain one is known whatever its name: connector 0.1 gave others.
+    plain = [index["column_names"] for index in indexes if not _is_special(index)]
     for index in table.indexes:
-        # An expression has no name: the first letters of a column (indexes.py).
-        held_names, names = named.get(index.name, []), [column.name for column in index.columns]
-        same = (held_name in (None, name) for held_name, name in zip(held_names, names, strict=False))
-        if len(held_names) != len(names) or not all(same):
+        names = [column.name for column in index.columns]
+        if not _covers(named.get(index.name, []), names) and (table.name in OWN or names not in plain):
             shape.indexes.append(str(index.name))
     return shape
+
+
+def _covers(held: Sequence[str | None], names: Sequence[str]) -> bool:
+    """Whether an index has these columns; an expression, without a name, is the first letters of one."""
+    return len(held) == len(names) and all(one in (None, name) for one, name in zip(held, names, strict=True))
+
+
+def _is_special(index: Any) -> bool:
+    """Whether an index is over some rows only, over expressions or of an unusual kind."""
+    options = index.get("dialect_options", {})
+    return any(name.endswith(("_where", "_using")) for name in options) or "expressions" in index
 
 
 def _refuses(column: Any) -> bool:
@@ -129,7 +141,8 @@ def _refuses(column: Any) -> bool:
 
 
 def _type_name(type_: Any, connection: Connection) -> str:
-    name = str(type_.compile(dialect=connection.dialect))
+    # Collations aside, on which no statement relies.
+    name = str(type_.compile(dialect=connection.dialect)).partition(" COLLATE ")[0]
     # SQLAlchemy has no name for SQLite's ANY and calls it so.
     return "ANY" if connection.dialect.name == "sqlite" and name == "NUMERIC" else name
 
@@ -138,7 +151,7 @@ def _type_name(type_: Any, connection: Connection) -> str:
 
 
 def restore(
-    connection: Connection, table: Table, shape: Shape, *, changed: Collection[str]
+    connection: Connection, table: Table, shape: Shape, *, changed: Collection[str], config: Config
 ) -> set[str] | None:
     """Make a table as it should be; gives its columns that must be filled, None for whole rows.
 
@@ -146,7 +159,7 @@ def restore(
     standing for the key: these are refused, and so is what the ledger cannot fill, with ``StartupError``.
     Indexes come last, by ``make_indexes``.
     """
-    _refuse(connection, table, shape, changed)
+    _refuse(connection, table, shape, changed, config)
     name = quoted(table.name)
     for rule, definition in shape.rules.items():
         # Disabled it would still forbid ON CONFLICT.
@@ -181,7 +194,9 @@ def make_indexes(connection: Connection, table: Table, shape: Shape) -> None:
             indexes.make(connection, index)
 
 
-def _refuse(connection: Connection, table: Table, shape: Shape, changed: Collection[str]) -> None:
+def _refuse(
+    connection: Connection, table: Table, shape: Shape, changed: Collection[str], config: Config
+) -> None:
     own, on_sqlite = table.name in OWN, connection.dialect.name == "sqlite"
     if own and (shape.columns or shape.types):
         raise StartupError(f"{next(shape.faults(table.name)).capitalize()}.", RESTORE)
@@ -192,9 +207,13 @@ def _refuse(connection: Connection, table: Table, shape: Shape, changed: Collect
         key=shape.key if on_sqlite or "" in changed else None,
     )
     if fault := next(refused.faults(table.name), None):
+        at = ("columns", next(iter(refused.types))) if refused.types else ("key",)
+        # Without CASCADE PostgreSQL refuses while a view stands on the table, the connector's own too.
+        cascade = "" if on_sqlite else " CASCADE, which drops views on it too,"
         raise StartupError(
-            f"{fault[0].upper()}{fault[1:]}.",
-            f"drop the table ({quoted(table.name)}) and start again: it is filled from the ledger",
+            f"{config.where('tables', table.name, *at)}: {fault}.",
+            f"drop the table (DROP TABLE {quoted(table.name)}{cascade}) and start again: "
+            "it is filled from the ledger",
         )
     if on_sqlite and shape.tight:
         raise StartupError(
