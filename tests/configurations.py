@@ -18,11 +18,12 @@ Draw = Callable[..., Any]
 TABLES = [
     *("t", "t_rows", "t_rows_v", "a", "b", "a_b", "a__b", "ab", "order", "user", "held", "excluded", "batch"),
     *("batch_4", "batch_9", "c0", "rows", "history", "actions", "families", "public", "temp", "main", "old"),
-    *("json_each", "unnest", "text", "orders", "n" * 59, "n" * 58 + "m"),
+    *("unnest", "dual", "text", "orders", "n" * 59, "n" * 58 + "m"),
 ]
 ODD_TABLES = [
     *("notifications", "mirror_status", "mirror_rules", "sqlite_x", "pg_class", "pg_x", "ix_t_v", "t_pkey"),
     *("t__version", "T", "t t", 't"t', "t'", "t%s", "t:x", "t$a", "_t", "ä", "1t", "", "n" * 60, "ix_t$v"),
+    *("json_each", "pragma_x", "generate_series"),
 ]
 COLUMNS = [
     *("v", "a", "b", "a_b", "rows_v", "c0", "c1", "order", "select", "copy", "column_copy", "registry"),

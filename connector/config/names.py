@@ -25,10 +25,16 @@ OWN_TABLES = (
 )
 # What each table of PostgreSQL has by itself (its manual, 5.6).
 SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
+# Functions of SQLite that can be read like tables, and then take the name.
+SQLITE_FUNCTIONS = (
+    *("json_each", "json_tree", "jsonb_each", "jsonb_tree", "generate_series", "dbstat", "bytecode"),
+    *("tables_used", "carray", "completion", "fts3tokenize", "fts5vocab"),
+)
 # Tables and indexes share their names: PostgreSQL gives the index of a primary key the name <table>_pkey.
 RESERVED = {
     "pg_": "names that start with pg_ are PostgreSQL's",
     "sqlite_": "names that start with sqlite_ are SQLite's",
+    "pragma_": "names that start with pragma_ are SQLite's",
     "ix_": "names that start with ix_ are those of indexes",
     "_pkey": "names that end in _pkey are those of primary keys on PostgreSQL",
     VERSION_SUFFIX: f"names that end in {VERSION_SUFFIX} are the connector's own",
@@ -52,6 +58,8 @@ def tables_and_views(config: Config) -> Iterator[Located]:
             reason = next((why for part, why in RESERVED.items() if _has(name, part)), "")
             if name in OWN_TABLES:
                 reason = f"the {section.removesuffix('s')} name {name!r} is the connector's own"
+            elif name in SQLITE_FUNCTIONS:
+                reason = f"the {section.removesuffix('s')} name {name!r} is that of a function of SQLite"
             elif reason:
                 reason = f"the {section.removesuffix('s')} name {name!r} is not free: {reason}"
             elif section == "views" and name in config.tables:
