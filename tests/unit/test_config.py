@@ -790,6 +790,52 @@ REFUSED = {
         ("tables.yaml", "per: [product_number,", "per: [product_numbr,"),
         r"has no column 'product_numbr'\. Did you mean 'product_number'\?",
     ),
+    **{
+        f"a table called {name}": (
+            ("tables.yaml", "  customers:", f"  {name}:"),
+            rf"tables\.yaml:\d+: the table name '{name}' is .*{said}.* Choose another name",
+        )
+        for name, said in {
+            "sqlite_orders": "SQLite's",
+            "pg_class": "PostgreSQL's",
+            "ix_orders": "those of indexes",
+            "orders_pkey": "primary keys",
+            "json_each": "a function of SQLite",
+            "pragma_x": "SQLite's",
+            "orders__version": "connector's own",
+        }.items()
+    },
+    "a view called sqlite_moves": (
+        ("tables.yaml", "  stock_movements:", "  sqlite_moves:"),
+        r"tables\.yaml:\d+: the view name 'sqlite_moves' is not free: .*SQLite's",
+    ),
+    **{
+        f"a column called {name}": (
+            ("tables.yaml", f"      {CHANGED}", f"      {name}: {{rule: count}}"),
+            rf"tables\.yaml:\d+: each table of PostgreSQL has a column '{name}'.* Rename it",
+        )
+        for name in ("xmin", "xmax", "cmin", "cmax", "ctid", "tableoid")
+    },
+    "an index that names a column twice": (
+        ("tables.yaml", "- [warehouse]", "- [warehouse, warehouse]"),
+        r"tables\.yaml:\d+: the index \['warehouse', 'warehouse'\] names a column twice",
+    ),
+    "an index of more columns than PostgreSQL takes": (
+        ("tables.yaml", "- [warehouse]", f"- [{', '.join(f'c{n}' for n in range(33))}]"),
+        r"tables\.yaml:\d+: the index has 33 columns, and PostgreSQL takes up to 32",
+    ),
+    "more columns than a row of PostgreSQL holds": (
+        ("tables.yaml", f"      {CHANGED}", "".join(f"      c{n}: {{rule: count}}\n" for n in range(150))),
+        r"tables\.yaml:\d+: the table has 153 columns, and a row of PostgreSQL surely holds 150",
+    ),
+    "topic names that Kafka takes for one": (
+        (
+            "topics.yaml",
+            "    offers:\n",
+            "    more: {topic: dead_letters, actions: {More: {key: Number}}}\n    offers:\n      topic: dead.letters\n",
+        ),
+        r"topics\.yaml:\d+: Kafka takes the topic names 'xtnd\.dead_letters' and 'xtnd\.dead\.letters' for one",
+    ),
     "a view with a table's name": (
         ("tables.yaml", "  stock_movements:", "  orders:"),
         r"the name 'orders' is taken by a table",
@@ -814,6 +860,27 @@ def test_what_cannot_work_is_refused_with_file_line_and_cure(change: tuple[str, 
     found = refused(change)
     assert re.search(said, found), found
     assert re.match(r"(connector|topics|tables)\.yaml:\d+: ", found), found
+
+
+def test_a_topic_name_has_as_many_letters_as_kafka_takes_with_its_prefix() -> None:
+    prefix = {"topics.prefix": "p" * 100}
+    fits = ("topics.yaml", "dead_letters: dead-letters", f"dead_letters: {'d' * 149}")
+    assert len(parsed(fits, overrides=prefix).topics.dead_letter_topic) == 249
+    over = ("topics.yaml", "dead_letters: dead-letters", f"dead_letters: {'d' * 150}")
+    line = line_of("topics.yaml", "dead_letters: dead-letters")
+    said = refused(over, overrides=prefix)
+    assert said.startswith(f"topics.yaml:{line}: the topic name 'p")
+    assert "has 250 letters, and Kafka takes 249. Shorten it" in said
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name"), [("", "."), ("", ".."), ("_", "_consumer_offsets"), ("__", "transaction_state")]
+)
+def test_a_topic_that_is_kafkas_own_is_refused(prefix: str, name: str) -> None:
+    said = refused(
+        ("topics.yaml", "unrouted: unrouted", f"unrouted: '{name}'"), overrides={"topics.prefix": prefix}
+    )
+    assert f"Kafka has no topic {prefix + name!r} for others. Choose another name" in said
 
 
 def test_every_fault_is_told_at_once() -> None:
