@@ -153,7 +153,8 @@ def write_history(
     values = [*zip(*rows, strict=True), *[cells[table.columns.index(column)] for column in chosen]]
     sets = ", ".join(f"{quoted(column.name)} = excluded.{quoted(column.name)}" for column in chosen)
     return Statement(
-        f"INSERT INTO {quoted(table.name)} ({_names(named)})",
+        # With a name of its own, because a table may be called excluded.
+        f"INSERT INTO {quoted(table.name)} AS held ({_names(named)})",
         encode(dialect, named, values),
         f"ON CONFLICT ({_names(named[: len(table.key)])}) DO {f'UPDATE SET {sets}' if sets else 'NOTHING'}",
         adds=True,

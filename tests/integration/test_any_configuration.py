@@ -128,3 +128,85 @@ def test_a_configuration_and_the_change_after_it_are_refused_or_work_on_both_dat
         for drawn, said, start in ((first, early, 0), (second, late, 100)):
             found = [outcome(url, drawn, said, start) for url in places]
             assert found[0] == found[1]
+
+
+# --- What was found by trying ----------------------------------------------------------------------
+
+TEXT = {"rule": "latest", "type": "text", "path": "V"}
+HISTORY = {
+    "kind": "history",
+    "actions": ["Made"],
+    "columns": {
+        "q": {"type": "numeric", "path": "V"},
+        "w": {"type": "text", "path": "W"},
+        "at": {"event": "occurred_at"},
+    },
+}
+MOVES = {"movements_of": "h", "value": "q", "per": ["w"]}
+
+
+def drawn(tables: dict[str, Any], views: dict[str, Any] | None = None) -> dict[str, Any]:
+    families = {"things": {"actions": {"Made": {"key": "N"}}}}
+    return {"topics": {"families": families}, "tables": tables, "views": views or {}}
+
+
+def state(*indexes: list[str], **columns: Any) -> dict[str, Any]:
+    return {"actions": ["Made"], "key": {"n": {"path": "N"}}, "columns": columns, "indexes": list(indexes)}
+
+
+FOUND = {
+    "indexes whose columns spell one name": [
+        drawn({"t": state(["a_b"], a_b=TEXT, a=TEXT, b=TEXT)}),
+        drawn({"t": state(["a_b"], ["a", "b"], a_b=TEXT, a=TEXT, b=TEXT)}),
+    ],
+    "indexes whose tables and columns spell one name": [
+        drawn({"t": state(["rows_v"], rows_v=TEXT), "t_rows": state(["v"], v=TEXT)})
+    ],
+    "indexes that are alike for 63 letters": [
+        drawn({"n" * 59: state(["n" * 54], ["n" * 53 + "m"], **{"n" * 54: TEXT, "n" * 53 + "m": TEXT})})
+    ],
+    "a table and a view that change places": [
+        drawn({"h": HISTORY, "a": state(v=TEXT)}, {"b": MOVES}),
+        drawn({"h": HISTORY, "b": state(v=TEXT)}, {"a": MOVES}),
+    ],
+    "a view with the name of a table that went before": [
+        drawn({"h": HISTORY, "a": state(v=TEXT)}),
+        drawn({"h": HISTORY}),
+        drawn({"h": HISTORY}, {"a": MOVES}),
+    ],
+    "a text that becomes the greatest one": [
+        drawn({"t": state(v=TEXT)}),
+        drawn({"t": state(v=TEXT | {"rule": "max"})}),
+        drawn({"t": state(v=TEXT)}),
+    ],
+    "names of temporary tables and of SQL": [
+        drawn({f"batch_{n}": state(**{f"c{m}": TEXT for m in range(n)}) for n in range(3, 6)}),
+        drawn({"excluded": HISTORY, "held": HISTORY, "batch": state(v=TEXT), "batch_9": state(v=TEXT)}),
+    ],
+    "columns with members of a model beside them": [
+        drawn({"t": state(copy=TEXT, column_copy=TEXT | {"path": "W"})})
+    ],
+    "tables that are alike without their underscores": [drawn({"a_b": state(v=TEXT), "a__b": state(v=TEXT)})],
+    "as many columns as there may be, all long": [
+        drawn({"t": state(**{f"c{n}": TEXT for n in range(149)})}),
+    ],
+}
+
+
+@pytest.mark.parametrize("steps", FOUND.values(), ids=FOUND.keys())
+def test_what_was_accepted_and_did_not_work_works(emptied: Emptied, tmp_path: Path, steps: list[Any]) -> None:
+    said = [(0, {"N": "1", "V": value, "W": "x"}) for value in ("1", "11", "5", "9" * 40)]
+    for url in (f"sqlite:///{tmp_path / 'mirror.db'}", emptied.empty()):
+        for place, one in enumerate(steps):
+            assert outcome(url, one, said, 10 * place) == "works"
+
+
+def test_an_index_of_connector_0_1_is_known_by_its_columns_and_not_made_twice(emptied: Emptied) -> None:
+    found = refusal(drawn({"t": state(["a", "b"], a=TEXT, b=TEXT)}), emptied.empty())
+    assert isinstance(found, Config)
+    with strategies.mirror(found) as mirror:
+        with database.transaction(mirror.engine) as connection:
+            connection.exec_driver_sql('ALTER INDEX "ix_t$a$b" RENAME TO ix_t_a_b')
+        assert schema.state(mirror.engine, mirror.mapping) is None
+        schema.ensure(mirror.engine, mirror.config, mirror.mapping)
+        assert [one["name"] for one in inspect(mirror.engine).get_indexes("t")] == ["ix_t_a_b"]
