@@ -1,5 +1,7 @@
 """Names of tables and views that a change of ``tables.yaml`` takes, frees, or finds in other hands."""
 
+from collections.abc import Collection
+
 import structlog
 from sqlalchemy import Connection, inspect
 
@@ -62,3 +64,35 @@ def refuse_foreign(connection: Connection, config: Config, strange: set[str]) ->
             f"are not the connector's: {', '.join(foreign)}.",
             "give the mirror a database of its own, or rename these tables in tables.yaml",
         )
+
+
+def refuse_other_types(
+    connection: Connection, config: Config, wanted: rules.Rules, new: Collection[tuple[str, str]]
+) -> None:
+    """Refuse another type of a column that is there, also where a database has one type for both.
+
+    ``wanted`` are the rules of the mapping, ``new`` the columns that are not there. Raises ``StartupError``.
+    """
+    recorded = rules.recorded(connection)
+    tables = set(inspect(connection).get_table_names())
+    for (table, column), rule in wanted.items():
+        former = recorded.get((table, column), rules.REMOVED)
+        if not column or former == rules.REMOVED or table not in tables or (table, column) in new:
+            continue
+        held, type_ = (one.partition(" ")[0] for one in (former, rule))
+        if held != type_:
+            where = config.where("tables", table, "columns", column)
+            raise StartupError(
+                f"{where}: the column {column} of the table {table} is {held} in the database "
+                f"and {type_} by tables.yaml.",
+                drop_fix(connection, table),
+            )
+
+
+def drop_fix(connection: Connection, table: str) -> str:
+    """How a table makes way for one of another key or type."""
+    # Without CASCADE PostgreSQL refuses while a view stands on the table, the connector's own too.
+    cascade = " CASCADE, which drops views on it too," if connection.dialect.name == "postgresql" else ""
+    return (
+        f"drop the table (DROP TABLE {quoted(table)}{cascade}) and start again: it is filled from the ledger"
+    )

@@ -124,6 +124,8 @@ def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables) ->
         # A table of another shape of which nothing is recorded is another program's.
         strange = {table for table, found in shapes.items() if found.missing or found.columns or found.key}
         relations.refuse_foreign(connection, config, strange)
+        new = [(table, column) for table, found in shapes.items() for column in found.columns]
+        relations.refuse_other_types(connection, config, rules.of_mapping(mapping), new)
         for table in tables.metadata.sorted_tables:
             found = shapes.get(table.name)
             if found and found.missing:

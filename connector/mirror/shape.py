@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, inspect
 
 from connector.config import Config
 from connector.errors import StartupError
-from connector.mirror import indexes
+from connector.mirror import indexes, relations
 from connector.mirror.own_tables import OWN
 from connector.mirror.rebuild import dependents_named
 from connector.mirror.statements import quoted
@@ -208,13 +208,8 @@ def _refuse(
     )
     if fault := next(refused.faults(table.name), None):
         at = ("columns", next(iter(refused.types))) if refused.types else ("key",)
-        # Without CASCADE PostgreSQL refuses while a view stands on the table, the connector's own too.
-        cascade = "" if on_sqlite else " CASCADE, which drops views on it too,"
-        raise StartupError(
-            f"{config.where('tables', table.name, *at)}: {fault}.",
-            f"drop the table (DROP TABLE {quoted(table.name)}{cascade}) and start again: "
-            "it is filled from the ledger",
-        )
+        where = config.where("tables", table.name, *at)
+        raise StartupError(f"{where}: {fault}.", relations.drop_fix(connection, table.name))
     if on_sqlite and shape.tight:
         raise StartupError(
             f"The column {shape.tight[0]} of the table {table.name} is not the connector's, "

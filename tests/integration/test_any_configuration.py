@@ -210,3 +210,10 @@ def test_an_index_of_connector_0_1_is_known_by_its_columns_and_not_made_twice(em
         assert schema.state(mirror.engine, mirror.mapping) is None
         schema.ensure(mirror.engine, mirror.config, mirror.mapping)
         assert [one["name"] for one in inspect(mirror.engine).get_indexes("t")] == ["ix_t_a_b"]
+
+
+@pytest.mark.parametrize("second", [{"type": "timestamp"}, {"type": "numeric"}])
+def test_another_type_is_refused_on_both_databases(emptied: Emptied, tmp_path: Path, second: Any) -> None:
+    for url in (f"sqlite:///{tmp_path / 'mirror.db'}", emptied.empty()):
+        assert outcome(url, drawn({"t": state(v=TEXT)}), [(0, {"N": "1"})], 0) == "works"
+        assert outcome(url, drawn({"t": state(v=TEXT | second)}), [(0, {"N": "1"})], 9) == "refused at start"
