@@ -73,7 +73,7 @@ def _mostly(usual: list[str], odd: list[str]) -> st.SearchStrategy[str]:
     return st.integers(0, 99).flatmap(lambda chance: few(odd if chance == 57 else usual))
 
 
-constants = few(WORDS) | st.integers(-(2**63), 2**63 - 1) | few([0, 1, 777])
+constants = few(WORDS) | st.integers(-(2**63), 2**63 - 1) | few([0, 1, 777, True, False])
 
 
 @st.composite
@@ -96,7 +96,7 @@ def columns(draw: Draw, actions: list[str], *, kind: str) -> dict[str, Any]:
         of = draw(few([st.integers(-5, 5), few(WORDS)]))
         return {**column, "by_action": draw(st.dictionaries(few(actions), of, min_size=1))}
     path = draw(few(PATHS) | st.lists(few(PATHS), min_size=1, max_size=2))
-    return {**column, "path": path, "type": draw(few(["text", "numeric", "text", "timestamp"]))}
+    return {**column, "path": path, "type": draw(few(["text", "numeric", "text", "timestamp", "boolean"]))}
 
 
 def indexes(known: list[str]) -> st.SearchStrategy[list[list[str]]]:
