@@ -4,7 +4,7 @@ Anybody with the rights may have dropped or changed something by hand. What the 
 again; what it cannot is refused with the way back.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,7 +96,9 @@ def _rules(connection: Connection) -> dict[str, dict[str, str]]:
     return found
 
 
-def _compare(connection: Connection, table: Table, given: Any, key: Collection[str], indexes: Any) -> Shape:
+def _compare(
+    connection: Connection, table: Table, given: Any, key: Collection[str], held_indexes: Any
+) -> Shape:
     shape = Shape()
     held = {column["name"]: column for column in given}
     for column in table.columns:
@@ -114,25 +116,10 @@ def _compare(connection: Connection, table: Table, given: Any, key: Collection[s
     wanted_key = [column.name for column in table.primary_key]
     if set(key) != set(wanted_key):
         shape.key = (sorted(key), sorted(wanted_key))
-    named = {index["name"]: index["column_names"] for index in indexes}
-    # By its columns a plain one is known whatever its name: connector 0.1 gave others.
-    plain = [index["column_names"] for index in indexes if not _is_special(index)]
     for index in table.indexes:
-        names = [column.name for column in index.columns]
-        if not _covers(named.get(index.name, []), names) and (table.name in OWN or names not in plain):
+        if not indexes.stands(index, held_indexes, by_columns=table.name not in OWN):
             shape.indexes.append(str(index.name))
     return shape
-
-
-def _covers(held: Sequence[str | None], names: Sequence[str]) -> bool:
-    """Whether an index has these columns; an expression, without a name, is the first letters of one."""
-    return len(held) == len(names) and all(one in (None, name) for one, name in zip(held, names, strict=True))
-
-
-def _is_special(index: Any) -> bool:
-    """Whether an index is over some rows only, over expressions or of an unusual kind."""
-    options = index.get("dialect_options", {})
-    return any(name.endswith(("_where", "_using")) for name in options) or "expressions" in index
 
 
 def _refuses(column: Any) -> bool:

@@ -45,7 +45,7 @@ def outcome(url: str, drawn: dict[str, Any], said: list[tuple[int, Any]], start:
             assert verify.differences(mirror.engine, mirror.mapping) == []
             assert schema.state(mirror.engine, mirror.mapping) is None
             stands_as_written(mirror)
-    except StartupError as error:
+    except (StartupError, ConfigError) as error:
         refused = str(error)
     else:
         return "works"
