@@ -10,7 +10,7 @@ from connector.clocks import CURE, LIMIT_SECONDS
 from connector.config import Config
 from connector.errors import ConnectorError, Finding, KafkaOutage, StartupError
 from connector.kafka import topics
-from connector.mirror import database, mapping_change, offsets, schema, steps
+from connector.mirror import database, mapping_change, offsets, schema, schema_trial, steps
 from connector.mirror import verify as mirror_verify
 from connector.mirror.mapping import Mapping
 from connector.mirror.mapping_change import Rehearsed
@@ -161,6 +161,7 @@ def _examine_database(config: Config, *, accept_mapping: bool) -> Iterator[Resul
     yield from _examine_mapping(
         partial(mapping_change.rehearse, engine, config, mapping), accept=accept_mapping
     )
+    yield from try_schema(config, mapping)
     yield from _examine_clock(ahead)
 
 
@@ -180,6 +181,21 @@ def _examine_mapping(rehearse: Callable[[], Rehearsed | None], *, accept: bool) 
     for action in rehearsed.unrouted:
         what = "no family claims the action any more; its events go to unrouted"
         yield Result(f"action {action}", what, "list it in topics.yaml if it is still wanted", warns=True)
+
+
+def try_schema(config: Config, mapping: Mapping) -> Iterator[Result]:
+    """Run what a start would run, on empty copies."""
+    try:
+        why_not = schema_trial.run(config, mapping)
+    except StartupError as error:
+        yield Result("start of a worker", error.what, error.cure)
+    except ConnectorError as error:
+        yield Result("start of a worker", str(error), "rename what it names in tables.yaml")
+    else:
+        if why_not:
+            yield Result(f"schema: its statements were not tried: {why_not}")
+        else:
+            yield Result("schema: its statements work (tried on empty copies, and undone)")
 
 
 def _examine_clock(ahead: float | None) -> Iterator[Result]:

@@ -8,6 +8,7 @@ what is wrong, and the nearest name that would be right.
 import difflib
 import json
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from connector.config import cautions, checks, credentials
 from connector.config.models import (
+    PATTERN_CURES,
     ActionRoute,
     Column,
     Config,
@@ -31,7 +33,7 @@ from connector.config.models import (
     Worker,
     constant_type,
 )
-from connector.config.source import Document, Location
+from connector.config.source import Document, Location, nearest_mark
 from connector.errors import ConfigError, Finding
 
 __all__ = [
@@ -54,6 +56,22 @@ __all__ = [
     "parse",
 ]
 
+# Kinds of pydantic's errors, or how they start → what to write.
+CURES = {
+    "int": "Write a whole number, without quotes.",
+    "float": "Write a number, without quotes.",
+    "bool": "Write true or false.",
+    "string_type": "Write text; a number in quotes is text.",
+    "string_too_short": "Write it out.",
+    "literal": "Write one of these.",
+    "greater": "Write a greater number.",
+    "less": "Write a smaller number.",
+    "too_short": "List at least one.",
+    "too_long": "List fewer.",
+    "tuple": "Write a list, as in [a, b].",
+    "model": "Write keys and values below it.",
+    "dict": "Write keys and values below it.",
+}
 FILES = ("connector.yaml", "topics.yaml", "tables.yaml")
 
 
@@ -111,13 +129,14 @@ def parse(
             for finding in checks.check(config, with_secrets=with_secrets, absent=absent)
         ]
     )
-    return config.with_warnings([*odd, *cautions.shared_tables(config, document)])
+    warnings = [*odd, *document.warnings, *cautions.shared_tables(config, document)]
+    return config.with_warnings(warnings, partial(nearest_mark, document.marks))
 
 
 def _explain(error: ValidationError, document: Document) -> Iterator[Finding]:
     """Turn pydantic's errors into findings, one per place."""
     told: set[Location] = set()
-    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+    for problem in error.errors(include_url=False, include_input=False):
         location = _written_location(problem["loc"], document.data)
         if location in told:
             continue
@@ -133,7 +152,16 @@ def _explain(error: ValidationError, document: Document) -> Iterator[Finding]:
         elif location[-1:] == ("url",) and location[0] == "database":
             yield Finding(document.where(location), "database.url must be text", "Set DATABASE_URL.")
         else:
-            yield Finding(document.where(location), f"{dotted!r}: {problem['msg']}")
+            what = f"{dotted!r}: {problem['msg']}"
+            yield Finding(document.where(location), what, _cure(problem))
+
+
+def _cure(problem: Any) -> str:
+    """What to write instead, by the kind of pydantic's error."""
+    fallback = "Write it as the shipped file has it."
+    if problem["type"] == "string_pattern_mismatch":
+        return PATTERN_CURES.get(problem["ctx"]["pattern"], fallback)
+    return next((cure for kind, cure in CURES.items() if problem["type"].startswith(kind)), fallback)
 
 
 def _written_location(loc: Location, data: Any) -> Location:
@@ -145,7 +173,7 @@ def _written_location(loc: Location, data: Any) -> Location:
         if present or indexed:
             location.append(part)
             data = data[part]
-        elif isinstance(data, dict) and part == loc[-1]:
+        elif isinstance(data, dict) and part == loc[-1] and part != "[key]":
             location.append(part)
     return tuple(location)
 

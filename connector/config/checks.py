@@ -1,35 +1,18 @@
 """What no single model can see: rules that hold between the parts of a configuration."""
 
-import difflib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 
-from connector.config import database_url
+from connector.config import database_url, names
+from connector.config.findings import Located
+from connector.config.findings import finding as _finding
+from connector.config.findings import nearest as _nearest
 from connector.config.models import Column, Config, KeyColumn, Source, Table, Topics, constant_type
 from connector.config.source import Location
-from connector.errors import Finding
 
-# A finding that still needs to be told where its location stands.
-Located = Callable[[Callable[[Location], str]], Finding]
-
-# Columns that every state table has by itself (mirror.md, part 4) and what keeps late events late.
-STATE_COLUMNS = ("first_seen_at", "as_of", "last_action", "last_event_id", "event_count", "last_version")
-HISTORY_COLUMNS = ("event_id", "row_index", "source")
-VERSION_SUFFIX = "__version"
-# PostgreSQL's names have at most 63 bytes, and a column's version column is named after it.
-MAX_COLUMN_NAME = 63 - len(VERSION_SUFFIX)
 MAX_CONSTANT_TEXT = 250
 CONSTANTS = {"text": "text", "numeric": "numbers", "boolean": "true or false"}
 # The family of an action that no family claims.
 UNROUTED = "unrouted"
-OWN_TABLES = (
-    "notifications",
-    "dead_letters",
-    "consumer_offsets",
-    "mirror_rules",
-    "mirror_layout",
-    "mirror_routes",
-    "mirror_status",
-)
 
 
 def check(config: Config, *, with_secrets: bool = True, absent: Collection[str] = ()) -> Iterator[Located]:
@@ -42,19 +25,11 @@ def check(config: Config, *, with_secrets: bool = True, absent: Collection[str] 
         yield from _database(config)
     yield from _families(config)
     yield from _allowed_families(config)
+    yield from names.topics(config)
+    yield from names.tables_and_views(config)
     for name, table in config.tables.items():
         yield from _table(config, name, table)
     yield from _views(config)
-
-
-def _finding(location: Location, what: str, cure: str = "") -> Located:
-    return lambda where: Finding(where(location), what, cure)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    names = sorted(set(known))
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-    return f"Did you mean {close[0]!r}?" if close else f"Known here: {', '.join(names)}."
 
 
 def _hooks(config: Config) -> Iterator[Located]:
@@ -144,8 +119,6 @@ def _allowed_families(config: Config) -> Iterator[Located]:
 def _table(config: Config, name: str, table: Table) -> Iterator[Located]:
     at = ("tables", name)
     known_actions = {action for _, action, _ in config.actions()}
-    if name in OWN_TABLES or name.endswith(VERSION_SUFFIX):
-        yield _finding(at, f"the table name {name!r} is the connector's own", "Choose another name.")
     for action in table.actions:
         if action not in known_actions:
             what = f"the action {action!r} is in no family of topics.yaml"
@@ -160,7 +133,7 @@ def _table(config: Config, name: str, table: Table) -> Iterator[Located]:
     for column, settings in table.columns.items():
         yield from _source((*at, "columns", column), table, settings)
         yield from _column((*at, "columns", column), table, settings)
-    yield from _column_names(at, table)
+    yield from names.columns(at, table)
 
 
 def _source(at: Location, table: Table, source: Source) -> Iterator[Located]:
@@ -195,8 +168,8 @@ def _constants(at: Location, source: Source) -> Iterator[Located]:
     """Constants that no column can hold, or that are text and numbers mixed."""
     constants = [*(source.by_action or {}).values(), *([] if source.constant is None else [source.constant])]
     for constant in constants:
-        if isinstance(constant, str) and ("\x00" in constant or len(constant) > MAX_CONSTANT_TEXT):
-            what = f"the constant holds U+0000 or is longer than {MAX_CONSTANT_TEXT} letters"
+        if isinstance(constant, str) and len(constant) > MAX_CONSTANT_TEXT:
+            what = f"the constant is longer than {MAX_CONSTANT_TEXT} letters"
             yield _finding(at, what, "Shorten it.")
         if isinstance(source, KeyColumn) and isinstance(constant, str) and not constant.strip():
             yield _finding(at, "the key is empty", "A key identifies something.")
@@ -232,36 +205,10 @@ def _column(at: Location, table: Table, column: Column) -> Iterator[Located]:
             yield _finding(at, f"{constant!r} is {wanted}, not {column.type}", f"Write type: {wanted}.")
 
 
-def _column_names(at: Location, table: Table) -> Iterator[Located]:
-    own = STATE_COLUMNS if table.kind == "state" else HISTORY_COLUMNS
-    known = {*table.key, *table.columns, *own}
-    for column in [*table.key, *table.columns]:
-        section = "columns" if column in table.columns else "key"
-        if column in own or column.endswith(VERSION_SUFFIX) or column in set(table.key) & set(table.columns):
-            yield _finding((*at, section, column), f"the column {column!r} exists already", "Rename it.")
-        if len(column) > MAX_COLUMN_NAME:
-            what = f"the column name {column!r} is longer than {MAX_COLUMN_NAME} letters"
-            yield _finding((*at, section, column), what, "Shorten it.")
-    for place, index in enumerate(table.indexes):
-        if not index or index in table.indexes[:place]:
-            what = "an index names columns" if not index else f"the index {list(index)} stands twice"
-            yield _finding((*at, "indexes", place), what, "Remove it.")
-        for column in index:
-            if column not in known:
-                yield _finding((*at, "indexes"), f"no column {column!r} to index", _nearest(column, known))
-    for column in table.requires:
-        if column not in table.columns:
-            yield _finding(
-                (*at, "requires"), f"no column {column!r} to require", _nearest(column, table.columns)
-            )
-
-
 def _views(config: Config) -> Iterator[Located]:
     histories = {name: table for name, table in config.tables.items() if table.kind == "history"}
     for name, view in config.views.items():
         at = ("views", name)
-        if name in config.tables or name in OWN_TABLES:
-            yield _finding(at, f"the name {name!r} is taken by a table", "Choose another name.")
         if view.movements_of not in histories:
             what = f"{view.movements_of!r} is no history table"
             yield _finding((*at, "movements_of"), what, _nearest(view.movements_of, histories))

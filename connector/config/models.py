@@ -3,7 +3,7 @@
 Option names are nouns with their unit (``_seconds``, ``_bytes``, ``_hours``).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
@@ -14,18 +14,27 @@ from connector.errors import Finding
 # Names of tables and columns: what both databases take without quoting.
 NamePattern = r"^[a-z][a-z0-9_]{0,58}$"
 Name = Annotated[str, Field(pattern=NamePattern)]
-TopicPart = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 TopicPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")]
-HookName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 # A dotted way into a notification's Details, as in ``Order.Row.Position`` (``paths``).
 Path = Annotated[str, AfterValidator(paths.checked)]
+TopicPattern = r"^[A-Za-z0-9._-]{1,200}$"
+TopicPart = Annotated[str, Field(pattern=TopicPattern)]
+HookPattern = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+HookName = Annotated[str, Field(pattern=HookPattern)]
+# What to write where a name does not match.
+PATTERN_CURES = {
+    NamePattern: "Write 1 to 59 of the letters a-z, digits and _, a letter first.",
+    TopicPattern: "Write 1 to 200 letters, digits, points, _ and -.",
+    HookPattern: "Write 1 to 64 letters, digits, _ and -, none of the last two first.",
+}
 # One path, several of which the first that carries a value is taken, or one of these per action.
 Paths = Path | tuple[Path, ...]
 PathChoice = Paths | dict[str, Paths]
 Port = Annotated[int, Field(ge=1, le=65535)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
-Seconds = Annotated[float, Field(gt=0, le=1e9)]
+# In milliseconds it is at least one, and Kafka and PostgreSQL count them in 32 bits.
+Seconds = Annotated[float, Field(ge=0.001, le=2_000_000)]
 Scalar = bool | int | str
 
 # What the publisher may hold: more of one delivery could not go out together.
@@ -260,16 +269,24 @@ class Config(Model):
     tables: dict[Name, Table] = Field(min_length=1)
     views: dict[Name, View] = Field(default_factory=dict)
     _warnings: tuple[Finding, ...] = PrivateAttr(default=())
+    _where: Callable[[tuple[str | int, ...]], str] | None = PrivateAttr(default=None)
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
         """What works and is probably not meant; logged at start and shown by ``connector check``."""
         return self._warnings
 
-    def with_warnings(self, found: Iterable[Finding]) -> Self:
-        """This configuration, with warnings about what it was read from."""
+    def with_warnings(
+        self, found: Iterable[Finding], where: Callable[[tuple[str | int, ...]], str] | None = None
+    ) -> Self:
+        """This configuration, with warnings about what it was read from, and where each part stands."""
         self._warnings = tuple(found)
+        self._where = where
         return self
+
+    def where(self, *location: str | int) -> str:
+        """``file:line`` of a part, as in ``where("tables", "orders", "key")``."""
+        return self._where(location) if self._where else "configuration"
 
     def actions(self) -> Iterator[tuple[str, str, ActionRoute]]:
         """Every (family, action, route) in the order of the YAML."""

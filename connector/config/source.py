@@ -1,8 +1,8 @@
 """Text of the YAML files → plain data, with the line of every key and value.
 
-Three things differ from PyYAML's default: a key that stands twice is refused, only ``true`` and
-``false`` are booleans, as in YAML 1.2, so that ``verify: off`` is the word that it looks like, and
-a date is the text that it is written as.
+YAML is read as 1.2 (``scalars.py``); a key that stands twice is refused, and so is what YAML 1.1 and
+1.2 read in different ways and what no database holds. Where connector 0.1 read a value by YAML 1.1 and
+it was another one, a warning names it.
 """
 
 import math
@@ -12,29 +12,23 @@ from typing import Any
 
 import yaml
 
+from connector.config import scalars
 from connector.config.secret_text import without_accidents
 from connector.errors import ConfigError, Finding
 
 Location = tuple[str | int, ...]
 VARIABLE = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\})")
-BOOLEAN = re.compile(r"^(?:true|false)$")
-BOOLEAN_TAG = "tag:yaml.org,2002:bool"
-TIMESTAMP_TAG = "tag:yaml.org,2002:timestamp"
-PLAIN_TAGS = ("str", "int", "float", "bool", "null")
 INT64 = 2**63
+# Keys and values of one file; anchors that are named again and again can make any number of them.
+MOST_VALUES = 100_000
 # What a YAML error quotes of the text, which may be a secret; "<scalar>" is the name of a part.
 QUOTED = re.compile(r"'(?!<)[^']{2,}'")
-
-
-class Loader(yaml.SafeLoader):
-    """SafeLoader with YAML 1.2 booleans and no dates."""
-
-
-Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in (BOOLEAN_TAG, TIMESTAMP_TAG)]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-Loader.add_implicit_resolver(BOOLEAN_TAG, BOOLEAN, ["t", "f"])
+# Line ends of YAML 1.1, which YAML 1.2 takes for letters.
+FORMER_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
+SURROGATE = re.compile("[\ud800-\udfff]")
+# Where a value may be shown; anywhere else a secret may stand.
+OPEN_SECTIONS = ("tables", "views", "topics")
+SECRET_SECTIONS = ("hooks", "kafka", "database")
 
 
 class Document:
@@ -46,16 +40,27 @@ class Document:
         self.findings: list[Finding] = []
         # Variables without a value, by location: whether one is missed depends on what the command uses.
         self.unset: dict[Location, Finding] = {}
+        # Values that connector 0.1 read otherwise.
+        self.warnings: list[Finding] = []
         # Plain values that came out of variables, as text, by location.
         self.substituted: dict[Location, str] = {}
         # The first variable that a value was taken from, by location.
         self.variables: dict[Location, str] = {}
         self._variables = variables
+        self._left = 0
 
     def read(self, name: str, text: str) -> None:
         """Add a file's top-level keys; faults are collected in ``findings``."""
+        if odd := FORMER_LINE_ENDS.search(text):
+            where = f"{name}:{text.count(chr(10), 0, odd.start()) + 1}"
+            what = f"U+{ord(odd[0]):04X} ends a line in YAML 1.1 and not in 1.2"
+            self.findings.append(
+                Finding(where, what, f'Remove it, or write "\\u{ord(odd[0]):04x}" in double quotes.')
+            )
+            return
+        self._left = MOST_VALUES
         try:
-            root = Loader(text).get_single_node()
+            root = scalars.Loader(text).get_single_node()
             if not isinstance(root, yaml.MappingNode):
                 self.findings.append(Finding(f"{name}:1", "the file must hold keys and values"))
                 return
@@ -98,16 +103,21 @@ class Document:
 
     def where(self, location: Location) -> str:
         """``file:line`` of the nearest place that is written down."""
-        for length in range(len(location), 0, -1):
-            if mark := self.marks.get(location[:length]):
-                return mark
-        return "configuration"
+        return nearest_mark(self.marks, location)
 
     def _mapping(self, name: str, node: yaml.MappingNode, at: Location) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = str(key_node.value)
             where = f"{name}:{key_node.start_mark.line + 1}"
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.findings.append(Finding(where, "a key must be text", "Write one word before the colon."))
+                continue
+            key = str(key_node.value)
+            self._refuse_unstorable(where, at, key)
+            if key == "<<" and key_node.style is None:
+                what = "<< merges keys in YAML 1.1 only, and this file is read as YAML 1.2"
+                self.findings.append(Finding(where, what, "Write the keys out."))
+                continue
             if key in result:
                 self.findings.append(Finding(where, f"{key!r} stands twice", "Remove one of them."))
             self.marks[(*at, key)] = where
@@ -115,13 +125,19 @@ class Document:
         return result
 
     def _value(self, name: str, node: yaml.Node, at: Location) -> Any:
-        self.marks.setdefault(at, f"{name}:{node.start_mark.line + 1}")
+        where = f"{name}:{node.start_mark.line + 1}"
+        self.marks.setdefault(at, where)
+        self._left -= 1
+        if self._left < 0:
+            what = f"the file comes to more than {MOST_VALUES} values"
+            raise ConfigError([Finding(where, what, "Use fewer anchors, or write less.")])
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(name, node, at)
+        if node.tag not in (f"{scalars.TAG}map", f"{scalars.TAG}seq"):
+            self.findings.append(Finding(where, "a tag has no meaning here", "Remove it."))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(name, node, at)
-        if isinstance(node, yaml.SequenceNode):
-            return [self._value(name, item, (*at, index)) for index, item in enumerate(node.value)]
-        assert isinstance(node, yaml.ScalarNode)  # noqa: S101 - the three kinds of node that YAML has
-        return self._scalar(name, node, at)
+        return [self._value(name, item, (*at, index)) for index, item in enumerate(node.value)]
 
     def _scalar(self, name: str, node: yaml.ScalarNode, at: Location) -> Any:
         where = f"{name}:{node.start_mark.line + 1}"
@@ -144,9 +160,12 @@ class Document:
         tag = node.tag
         if text != node.value and node.style is None:
             # A plain scalar that held a variable is read again, so that ${PORT:-8080} is a number.
-            tag = Loader("").resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+            tag = scalars.tag(text)
             self.substituted[at] = text
-        value = _constructed(tag, text)
+        self._refuse_unstorable(where, at, text)
+        value = scalars.value(tag, text)
+        if node.style is None:
+            self._warn_of_change(where, at, text, value)
         if _is_plain(value):
             return value
         if at in self.substituted:
@@ -155,6 +174,30 @@ class Document:
         self.findings.append(Finding(where, "the value cannot be read", "Put it in quotes."))
         return None
 
+    def _refuse_unstorable(self, where: str, at: Location, text: str) -> None:
+        if SURROGATE.search(text):
+            self.findings.append(
+                Finding(where, "half of a UTF-16 pair stands in the text, which is no letter", "Remove it.")
+            )
+        # A secret is bytes to its owner; everything else may reach a database.
+        if "\0" in text and at[:1] != ("hooks",):
+            self.findings.append(
+                Finding(where, "U+0000 stands in the text, which no database holds", "Remove it.")
+            )
+
+    def _warn_of_change(self, where: str, at: Location, text: str, value: Any) -> None:
+        """Name a value that connector 0.1 read as another one, by YAML 1.1; secrets are text anyway."""
+        if at[0] in SECRET_SECTIONS:
+            return
+        former = scalars.former(text)
+        # 1 and 1.0 and True are equal and not the same.
+        if (type(former), repr(former)) == (type(value), repr(value)) or former is ...:
+            return
+        dotted, shown = ".".join(map(str, at)), at[0] in OPEN_SECTIONS
+        what = f"{dotted!r} is {_kind(value, shown=shown)} by YAML 1.2"
+        what += f", and connector 0.1 took it for {_kind(former, shown=shown)}"
+        self.warnings.append(Finding(where, what, "Put it in quotes if text is meant."))
+
     def raise_findings(self, more: list[Finding] | None = None) -> None:
         """Raise ``ConfigError`` with every finding so far, if there is any."""
         findings = [*self.findings, *self.unset.values(), *(more or [])]
@@ -162,13 +205,12 @@ class Document:
             raise ConfigError(findings)
 
 
-def _constructed(tag: str, text: str) -> Any:
-    if tag.removeprefix("tag:yaml.org,2002:") not in PLAIN_TAGS:
-        return ...
-    try:
-        return Loader("").construct_object(yaml.ScalarNode(tag, text))
-    except (ValueError, LookupError, yaml.YAMLError):
-        return ...
+def nearest_mark(marks: Mapping[Location, str], location: Location) -> str:
+    """The mark of a location, or of the nearest part around it that has one."""
+    lengths = range(len(location), 0, -1)
+    return next(
+        (marks[location[:length]] for length in lengths if location[:length] in marks), "configuration"
+    )
 
 
 def _is_plain(value: Any) -> bool:
@@ -180,6 +222,13 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, str)
 
 
+def _kind(value: Any, *, shown: bool) -> str:
+    """A value by its kind; ``shown`` as it is, where it can be no secret."""
+    kinds = {bool: "a boolean", int: "a number", float: "a number", str: "text"}
+    kind = kinds.get(type(value), "no value")
+    return f"the {kind.removeprefix('a ')} {value!r}" if shown and value is not ... else kind
+
+
 def _not_yaml(name: str, text: str, error: yaml.YAMLError) -> Finding:
     mark = getattr(error, "problem_mark", None)
     if isinstance(error, yaml.reader.ReaderError):
@@ -188,4 +237,6 @@ def _not_yaml(name: str, text: str, error: yaml.YAMLError) -> Finding:
     else:
         line = mark.line + 1 if mark else 1
         problem = QUOTED.sub("'…'", getattr(error, "problem", None) or "cannot be read")
+        if mark and text[mark.index : mark.index + 1] == "\t":
+            return Finding(f"{name}:{line}", "not valid YAML: a tab stands here", "Write blanks instead.")
     return Finding(f"{name}:{line}", f"not valid YAML: {problem}")

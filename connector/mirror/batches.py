@@ -203,14 +203,19 @@ def _in_temporary(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
     # "WHERE true" keeps SQLite from reading ON CONFLICT as a join condition.
     return Encoded(
         _numbered(width),
-        f"FROM temp.batch_{width} WHERE true",
+        f"FROM temp.{_temporary(width)} WHERE true",
         width=width,
         temporary=list(zip(*by_column, strict=True)),
     )
 
 
+def _temporary(width: int) -> str:
+    """A name that no table of ``tables.yaml`` can have, of which a temporary one would stand before it."""
+    return f"_batch_{width}"
+
+
 def _fill_temporary(connection: Connection, encoded: Encoded) -> None:
-    table = f"batch_{encoded.width}"
+    table = _temporary(encoded.width)
     connection.exec_driver_sql(f"CREATE TEMPORARY TABLE IF NOT EXISTS {table} ({_numbered(encoded.width)})")
     connection.exec_driver_sql(f"DELETE FROM temp.{table}")
     connection.exec_driver_sql(

@@ -123,6 +123,8 @@ def clock_distance(engine: Engine) -> float | None:
 
 # Held shared by every batch and alone by a change of the schema.
 SCHEMA_LOCK = 0x58544E44
+# Execution option of a connection that changes nothing that others use (schema_trial.py).
+UNLOCKED = "xtnd_unlocked"
 
 
 def lock_schema(connection: Connection, *, shared: bool = False) -> None:
@@ -130,7 +132,7 @@ def lock_schema(connection: Connection, *, shared: bool = False) -> None:
 
     On SQLite every transaction is alone by itself.
     """
-    if connection.dialect.name == "postgresql":
+    if connection.dialect.name == "postgresql" and UNLOCKED not in connection.get_execution_options():
         kind = "_shared" if shared else ""
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock{kind}(%s)", (SCHEMA_LOCK,))
 

@@ -7,6 +7,7 @@ the first letters of its texts, under the same name.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Index, Text, inspect
@@ -30,6 +31,31 @@ def make(connection: Connection, index: Index) -> None:
             raise
         columns = [(column.name, isinstance(column.type, Text)) for column in index.columns]
         _shorten(connection, index.table.name, str(index.name), columns)
+
+
+def stands(index: Index, held: Sequence[Any], *, by_columns: bool) -> bool:
+    """Whether an index is among those that a table has, as SQLAlchemy reads them.
+
+    ``by_columns``: under whatever name; connector 0.1 gave others.
+    """
+    names = [column.name for column in index.columns]
+    return any(
+        _covers(one["column_names"], names)
+        if one["name"] == index.name
+        else by_columns and one["column_names"] == names and not _is_special(one)
+        for one in held
+    )
+
+
+def _covers(held: Sequence[str | None], names: Sequence[str]) -> bool:
+    """Whether an index has these columns; an expression, without a name, is the first letters of one."""
+    return len(held) == len(names) and all(one in (None, name) for one, name in zip(held, names, strict=True))
+
+
+def _is_special(index: Any) -> bool:
+    """Whether an index is over some rows only, over expressions or of an unusual kind."""
+    options = index.get("dialect_options", {})
+    return any(name.endswith(("_where", "_using")) for name in options) or "expressions" in index
 
 
 def making_way(connection: Connection, table: str, write: Callable[[], None]) -> None:

@@ -107,7 +107,7 @@ def _make_again(
     key = [quoted(one.name) for one in sorted(columns, key=lambda one: one.pk) if one.pk]
     listed = [_declared(one, nullable) for one in columns]
     listed += [f"{quoted(column)} TEXT NOT NULL", f"PRIMARY KEY ({', '.join((*key, quoted(column)))})"]
-    made = f"{table}__made"
+    made = f"_{table}_made"  # no table of tables.yaml starts so
     connection.exec_driver_sql(f"CREATE TABLE {quoted(made)} ({', '.join(listed)}) STRICT")
     insert = f"INSERT INTO {quoted(made)} ({', '.join((*names, quoted(column)))})"
     select = f"SELECT {', '.join((*names, value))} FROM {quoted(table)}"
@@ -134,7 +134,7 @@ def _copy(connection: Connection, table: str, made: str, insert: str, key: str) 
     """
     count = connection.exec_driver_sql(f"SELECT COUNT(*) FROM {quoted(table)}").scalar_one()
     report_at, copied = time.monotonic() + REPORT_SECONDS, 0
-    query = f"SELECT {key} FROM {quoted(made)} ORDER BY rowid DESC LIMIT 1"
+    query = f"SELECT {key} FROM {quoted(made)} ORDER BY _rowid_ DESC LIMIT 1"
     while copied < count:
         last = connection.exec_driver_sql(query).fetchone()
         after = f"WHERE ({key}) > ({', '.join('?' * len(last))})" if last else ""

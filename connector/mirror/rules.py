@@ -92,6 +92,12 @@ def record_views(connection: Connection, views: dict[str, str]) -> None:
     _insert(connection, {("", name): rule for name, rule in views.items()})
 
 
+def erase(connection: Connection, table: str) -> None:
+    """Note nothing more of a table that was dropped."""
+    mark = "%s" if connection.dialect.name == "postgresql" else "?"
+    connection.exec_driver_sql(f"DELETE FROM mirror_rules WHERE table_name = {mark}", (table,))
+
+
 def _insert(connection: Connection, rules: Rules) -> None:
     rows = [(table, column, rule) for (table, column), rule in rules.items()]
     run(connection, "INSERT INTO mirror_rules (table_name, column_name, rule)", Batch(COLUMNS, rows), "")

@@ -19,7 +19,18 @@ from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnCom
 
 from connector.config import Config
 from connector.errors import StartupError
-from connector.mirror import filling, indexes, locks, mapping_change, rules, shape, steps, view_schema, views
+from connector.mirror import (
+    filling,
+    indexes,
+    locks,
+    mapping_change,
+    relations,
+    rules,
+    shape,
+    steps,
+    view_schema,
+    views,
+)
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
 from connector.mirror.mapped import MappedColumn, MappedTable
@@ -62,17 +73,21 @@ def ensure(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping: 
     a mapping that no longer fits the events of the ledger (unless ``accept_mapping``), or
     ``StartupError`` for what cannot be changed in place and for tables of a newer connector.
     """
-    tables = Tables(mapping)
     with locks.watching(engine):
         steps.bring_up(engine, [table.name for table in mapping.tables])
         mapping_change.require_fit(engine, config, mapping, accept=accept_mapping)
-        fresh = locks.until_granted(partial(_change, engine, config, mapping, tables))
-        filled = locks.until_granted(partial(_fill, engine, mapping, tables))
-    if fresh:
-        return Filled({})
-    for table, columns in filled.items():
+        filled = apply(engine, config, mapping)
+    for table, columns in filled.columns.items():
         log.info("filled from the ledger", table=table, columns=columns or "all")
-    return Filled(filled)
+    return filled
+
+
+def apply(engine: Engine, config: Config, mapping: Mapping) -> Filled:
+    """Make and fill tables and views in a store of this connector's layout; part of ``ensure``."""
+    tables = Tables(mapping)
+    fresh = locks.until_granted(partial(_change, engine, config, mapping, tables))
+    filled = locks.until_granted(partial(_fill, engine, mapping, tables))
+    return Filled({} if fresh else filled)
 
 
 def state(engine: Engine, mapping: Mapping) -> str | None:
@@ -103,16 +118,21 @@ def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables) ->
     with transaction(engine) as connection:
         steps.lock_for_change(connection)
         steps.refuse_newer(connection)
+        relations.free(connection, config)
         existing, recorded = set(inspect(connection).get_table_names()), rules.recorded(connection)
         shapes = shape.of(connection, tables)
-        _refuse_foreign(connection, recorded, shapes, tables)
+        # A table of another shape of which nothing is recorded is another program's.
+        strange = {table for table, found in shapes.items() if found.missing or found.columns or found.key}
+        relations.refuse_foreign(connection, config, strange)
+        new = [(table, column) for table, found in shapes.items() for column in found.columns]
+        relations.refuse_other_types(connection, config, rules.of_mapping(mapping), new)
         for table in tables.metadata.sorted_tables:
             found = shapes.get(table.name)
             if found and found.missing:
                 _make(connection, table, recorded)
             elif found:
                 changed = _changed_rules(table.name, recorded, mapping)
-                unfilled = shape.restore(connection, table, found, changed=changed)
+                unfilled = shape.restore(connection, table, found, changed=changed, config=config)
                 _forget(connection, table, unfilled)
             if not rules.stands(connection, mapping):
                 _comment(connection, table)
@@ -195,30 +215,6 @@ def _changed_columns(table: MappedTable, recorded: rules.Rules) -> list[MappedCo
     # A column that is required decides which rows there are.
     required = [table.columns[place] for place in table.requires]
     return None if any(column in required for column in changed) else changed
-
-
-def _refuse_foreign(
-    connection: Connection, recorded: rules.Rules, shapes: dict[str, shape.Shape], tables: Tables
-) -> None:
-    """Never touch another program's table: nothing of it is recorded, and its columns are others.
-
-    Nor is there a table of a name that somebody gave to a view.
-    """
-    inspector = inspect(connection)
-    existing, views = set(inspector.get_table_names()), set(inspector.get_view_names())
-    if connection.dialect.name == "postgresql":
-        views |= set(inspector.get_materialized_view_names())
-    known = {table for table, _ in recorded}
-    ours = set(tables.metadata.tables) - ({*OWN} - {"mirror_routes"} if known else set())
-    strange = {table for table, found in shapes.items() if found.columns or found.key} & existing - known
-    if "mirror_rules" in existing and not recorded:
-        strange = set()  # made by hand from the text of ``connector schema``
-    if foreign := sorted(ours & (strange | views)):
-        raise StartupError(
-            "The database holds tables or views of these names that are not the connector's: "
-            f"{', '.join(foreign)}.",
-            "give the mirror a database of its own, or rename these tables in tables.yaml",
-        )
 
 
 def _comment(connection: Connection, table: Table) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Table, inspect
 
+from connector.config import Config
 from connector.errors import StartupError
-from connector.mirror import indexes
+from connector.mirror import indexes, relations
 from connector.mirror.own_tables import OWN
 from connector.mirror.rebuild import dependents_named
 from connector.mirror.statements import quoted
@@ -95,9 +96,11 @@ def _rules(connection: Connection) -> dict[str, dict[str, str]]:
     return found
 
 
-def _compare(connection: Connection, table: Table, columns: Any, key: Collection[str], indexes: Any) -> Shape:
+def _compare(
+    connection: Connection, table: Table, given: Any, key: Collection[str], held_indexes: Any
+) -> Shape:
     shape = Shape()
-    held = {column["name"]: column for column in columns}
+    held = {column["name"]: column for column in given}
     for column in table.columns:
         if column.name not in held:
             shape.columns.append(column.name)
@@ -113,12 +116,8 @@ def _compare(connection: Connection, table: Table, columns: Any, key: Collection
     wanted_key = [column.name for column in table.primary_key]
     if set(key) != set(wanted_key):
         shape.key = (sorted(key), sorted(wanted_key))
-    named = {index["name"]: index["column_names"] for index in indexes}
     for index in table.indexes:
-        # An expression has no name: the first letters of a column (indexes.py).
-        held_names, names = named.get(index.name, []), [column.name for column in index.columns]
-        same = (held_name in (None, name) for held_name, name in zip(held_names, names, strict=False))
-        if len(held_names) != len(names) or not all(same):
+        if not indexes.stands(index, held_indexes, by_columns=table.name not in OWN):
             shape.indexes.append(str(index.name))
     return shape
 
@@ -129,7 +128,8 @@ def _refuses(column: Any) -> bool:
 
 
 def _type_name(type_: Any, connection: Connection) -> str:
-    name = str(type_.compile(dialect=connection.dialect))
+    # Collations aside, on which no statement relies.
+    name = str(type_.compile(dialect=connection.dialect)).partition(" COLLATE ")[0]
     # SQLAlchemy has no name for SQLite's ANY and calls it so.
     return "ANY" if connection.dialect.name == "sqlite" and name == "NUMERIC" else name
 
@@ -138,7 +138,7 @@ def _type_name(type_: Any, connection: Connection) -> str:
 
 
 def restore(
-    connection: Connection, table: Table, shape: Shape, *, changed: Collection[str]
+    connection: Connection, table: Table, shape: Shape, *, changed: Collection[str], config: Config
 ) -> set[str] | None:
     """Make a table as it should be; gives its columns that must be filled, None for whole rows.
 
@@ -146,7 +146,7 @@ def restore(
     standing for the key: these are refused, and so is what the ledger cannot fill, with ``StartupError``.
     Indexes come last, by ``make_indexes``.
     """
-    _refuse(connection, table, shape, changed)
+    _refuse(connection, table, shape, changed, config)
     name = quoted(table.name)
     for rule, definition in shape.rules.items():
         # Disabled it would still forbid ON CONFLICT.
@@ -181,7 +181,9 @@ def make_indexes(connection: Connection, table: Table, shape: Shape) -> None:
             indexes.make(connection, index)
 
 
-def _refuse(connection: Connection, table: Table, shape: Shape, changed: Collection[str]) -> None:
+def _refuse(
+    connection: Connection, table: Table, shape: Shape, changed: Collection[str], config: Config
+) -> None:
     own, on_sqlite = table.name in OWN, connection.dialect.name == "sqlite"
     if own and (shape.columns or shape.types):
         raise StartupError(f"{next(shape.faults(table.name)).capitalize()}.", RESTORE)
@@ -192,10 +194,9 @@ def _refuse(connection: Connection, table: Table, shape: Shape, changed: Collect
         key=shape.key if on_sqlite or "" in changed else None,
     )
     if fault := next(refused.faults(table.name), None):
-        raise StartupError(
-            f"{fault[0].upper()}{fault[1:]}.",
-            f"drop the table ({quoted(table.name)}) and start again: it is filled from the ledger",
-        )
+        at = ("columns", next(iter(refused.types))) if refused.types else ("key",)
+        where = config.where("tables", table.name, *at)
+        raise StartupError(f"{where}: {fault}.", relations.drop_fix(connection, table.name))
     if on_sqlite and shape.tight:
         raise StartupError(
             f"The column {shape.tight[0]} of the table {table.name} is not the connector's, "

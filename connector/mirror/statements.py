@@ -91,7 +91,7 @@ def join_states(
     """
     chosen = table.columns if columns is None else columns
     named = _state_columns(table, chosen)
-    sets = [set_ for column in chosen for set_ in _column_sets(column)]
+    sets = [set_ for column in chosen for set_ in _column_sets(column, dialect)]
     if joins_events:
         sets += _event_sets()
     return Statement(
@@ -102,12 +102,14 @@ def join_states(
     )
 
 
-def _column_sets(column: MappedColumn) -> list[str]:
+def _column_sets(column: MappedColumn, dialect: str) -> list[str]:
     name = quoted(column.name)
     if column.merge == "count":
         return [f"{name} = held.{name} + excluded.{name}"]
     if column.merge in ("max", "min"):
-        return [_extreme(column.name, ">" if column.merge == "max" else "<")]
+        # Byte by byte, as the fold compares, whatever the column's collation.
+        exact = ' COLLATE "C"' if column.type == "text" and dialect == "postgresql" else ""
+        return [_extreme(column.name, ">" if column.merge == "max" else "<", exact)]
     version = quoted(f"{column.name}__version")
     if column.merge == "newest":
         wins = f"excluded.{version} > held.{version}"
@@ -126,9 +128,9 @@ def _event_sets() -> list[str]:
     ]
 
 
-def _extreme(column: str, sign: str) -> str:
+def _extreme(column: str, sign: str, exact: str = "") -> str:
     name = quoted(column)
-    wins = f"held.{name} IS NULL OR excluded.{name} {sign} held.{name}"
+    wins = f"held.{name} IS NULL OR excluded.{name} {sign} held.{name}{exact}"
     return f"{name} = CASE WHEN {wins} THEN COALESCE(excluded.{name}, held.{name}) ELSE held.{name} END"
 
 
@@ -151,7 +153,8 @@ def write_history(
     values = [*zip(*rows, strict=True), *[cells[table.columns.index(column)] for column in chosen]]
     sets = ", ".join(f"{quoted(column.name)} = excluded.{quoted(column.name)}" for column in chosen)
     return Statement(
-        f"INSERT INTO {quoted(table.name)} ({_names(named)})",
+        # With a name of its own, because a table may be called excluded.
+        f"INSERT INTO {quoted(table.name)} AS held ({_names(named)})",
         encode(dialect, named, values),
         f"ON CONFLICT ({_names(named[: len(table.key)])}) DO {f'UPDATE SET {sets}' if sets else 'NOTHING'}",
         adds=True,

@@ -4,6 +4,8 @@ The connector's own tables (ledger, dead letters, offsets) and one model per map
 metadata per ``Tables``, so two configurations can live in one process.
 """
 
+import hashlib
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from pydantic import create_model
@@ -24,6 +26,21 @@ from connector.mirror.ledger import unkeyed
 from connector.mirror.mapped import MappedColumn, MappedTable
 from connector.mirror.mapping import Mapping
 from connector.mirror.own_tables import COLUMN_TYPES, COUNT, EXACT_TEXT, INSTANT, own
+
+MAX_NAME = 63  # bytes, on PostgreSQL
+
+
+def _own_index_name(table: str, columns: Sequence[str]) -> str:
+    return f"ix_{table}_{'_'.join(columns)}"
+
+
+def _mapped_index_name(table: str, columns: Sequence[str]) -> str:
+    """A name that no other columns of no other table give: ``$`` can stand in none of their names."""
+    name = "$".join([f"ix_{table}", *columns])
+    if len(name) <= MAX_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: MAX_NAME - len(digest) - 1]}${digest}"
 
 
 class Tables:
@@ -61,27 +78,38 @@ class Tables:
             "mirror_routes", own_tables.routes(), "Which action belongs to which family and topic.", []
         )
         self.mapped = {
-            table.name: self._model(table.name, mapped_columns(table), table.description, table.indexes)
+            table.name: self._model(
+                table.name,
+                mapped_columns(table),
+                table.description,
+                table.indexes,
+                index_name=_mapped_index_name,
+            )
             for table in mapping.tables
         }
 
     def _model(
-        self, name: str, columns: list[tuple[str, Column[Any]]], comment: str, indexes: Any
+        self,
+        name: str,
+        columns: list[tuple[str, Column[Any]]],
+        comment: str,
+        indexes: Sequence[tuple[str, ...]],
+        *,
+        index_name: Callable[[str, Sequence[str]], str] = _own_index_name,
     ) -> type[SQLModel]:
         """One SQLModel class with exactly these columns.
 
-        A column whose name is a member of SQLModel's own, such as ``copy``, has ``column_`` before it there.
+        ``column_`` stands before each name there, because a model has members of its own, such as ``copy``.
         """
         base: Any = type("MirrorModel", (SQLModel,), {"__abstract__": True}, registry=self._registry)
         fields: dict[str, Any] = {
-            _attribute(column_name): (Any, Field(default=None, sa_column=column))
+            f"column_{column_name}": (Any, Field(default=None, sa_column=column))
             for column_name, column in columns
         }
-        table_indexes = [Index(f"ix_{name}_{'_'.join(index)}"[:63], *index) for index in indexes]
+        table_indexes = [Index(index_name(name, index), *index) for index in indexes]
         base.__table_args__ = (*table_indexes, {"comment": comment or None, "sqlite_strict": True})
         base.__tablename__ = name
-        class_name = "".join(part.title() for part in name.split("_"))
-        model = create_model(class_name, __base__=base, __cls_kwargs__={"table": True}, **fields)
+        model = create_model(name, __base__=base, __cls_kwargs__={"table": True}, **fields)
         return cast("type[SQLModel]", model)
 
     def table(self, name: str) -> Table:
@@ -105,11 +133,6 @@ def _add_ledger_indexes(ledger: Table) -> None:
         postgresql_using="brin",
         postgresql_with={"autosummarize": True},
     )
-
-
-def _attribute(column: str) -> str:
-    taken = hasattr(SQLModel, column) or column.startswith("model_") or column == "registry"
-    return f"column_{column}" if taken else column
 
 
 def mapped_columns(table: MappedTable) -> list[tuple[str, Column[Any]]]:
@@ -138,8 +161,6 @@ def state_columns() -> list[tuple[str, Column[Any]]]:
 
 def _mapped(column: MappedColumn, **options: Any) -> tuple[str, Column[Any]]:
     type_ = EXACT_TEXT if options.get("primary_key") and column.type == "text" else COLUMN_TYPES[column.type]
-    if column.merge in ("min", "max") and column.type == "text":
-        type_ = EXACT_TEXT
     if column.merge == "count":
         options |= {"nullable": False, "server_default": "0"}
     return column.name, Column(column.name, type_, comment=column.description or None, **options)

@@ -84,13 +84,13 @@ def store(database_url: str) -> Iterator[Store]:
 
 
 def shape(engine: Engine) -> Any:
-    """Tables, columns, keys and indexes, as the catalogue has them."""
+    """Tables, columns, keys and indexes, as the catalogue has them; as far as 0.1 named them so."""
     seen = inspect(engine)
     return {
         name: (
             [(one["name"], str(one["type"]), one["nullable"], one.get("comment")) for one in seen.get_columns(name)],
             seen.get_pk_constraint(name),
-            sorted((one["name"], tuple(one["column_names"])) for one in seen.get_indexes(name)),
+            sorted((str(one["name"]).replace("$", "_")[:50], tuple(one["column_names"])) for one in seen.get_indexes(name)),
         )
         for name in [*seen.get_table_names(), *seen.get_view_names()]
     }  # fmt: skip

@@ -125,3 +125,19 @@ def test_a_broker_that_does_not_answer_is_an_outage_in_time(make_config: MakeCon
         topics.deviations(config, timeout_seconds=1)
     with pytest.raises(KafkaOutage):
         topics.ensure(config, timeout_seconds=1)
+
+
+def test_the_longest_and_oddest_topic_names_that_validation_takes_are_taken_by_kafka(on_kafka: Make) -> None:
+    prefix = f"{'P' * 40}-{free_port()}._-"
+    longest = "l" * (249 - len(prefix))
+    config = on_kafka(
+        {
+            "topics.prefix": prefix,
+            "topics.unrouted": longest,
+            "topics.dead_letters": "...__--",
+            "topics.partitions": 1,
+        }
+    )
+    assert len(config.topics.unrouted_topic) == 249
+    assert topics.ensure(config) == []
+    assert topics.deviations(config) == []

@@ -2,6 +2,7 @@
 """YAML and environment → one frozen, validated Config, or every fault with file, line and cure."""
 
 import io
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector import config
-from connector.config import Config, secret_text
+from connector.config import Config, scalars, secret_text
 from connector.errors import ConfigError
 from connector.kafka.routes import Routes
 from connector.mirror.mapping import Mapping
@@ -405,6 +406,87 @@ def test_a_date_is_the_text_that_it_is_written_as() -> None:
     )
 
 
+# Plain scalars: what YAML 1.2 reads, and what connector 0.1 read where that was something else.
+SCALARS: dict[str, tuple[Any, Any]] = {
+    "0777": (777, 511),
+    "-010": (-10, -8),
+    "12:30:45": ("12:30:45", 45045),
+    "1_000": ("1_000", 1000),
+    "0b11": ("0b11", 3),
+    "0x_f": ("0x_f", 15),
+    "0o17": (15, "0o17"),
+    "09": (9, "09"),
+    "0x1F": (31, 31),
+    "+5": (5, 5),
+    "yes": ("yes", "yes"),
+    "off": ("off", "off"),
+    "NO": ("NO", "NO"),
+    "2024-01-31": ("2024-01-31", "2024-01-31"),
+    "=": ("=", ...),
+    "1.2.3": ("1.2.3", "1.2.3"),
+    "0x": ("0x", "0x"),
+    "1e": ("1e", "1e"),
+    "\u0663": ("\u0663", "\u0663"),
+}
+
+
+@pytest.mark.parametrize("written", SCALARS)
+def test_a_constant_is_read_by_yaml_1_2_and_named_where_connector_0_1_read_another_value(
+    written: str,
+) -> None:
+    value, former = SCALARS[written]
+    found = parsed(column(f"{{rule: latest, constant: {written}}}"))
+    assert repr(found.tables["products"].columns["changed_at"].constant) == repr(value)
+    if former in (..., value):
+        assert found.warnings == ()
+        return
+    (warning,) = found.warnings
+    assert re.match(
+        r"tables\.yaml:\d+: 'tables\.products\.columns\.changed_at\.constant' is the ", str(warning)
+    )
+    assert f"{value!r} by YAML 1.2, and connector 0.1 took it for the" in warning.what
+    assert warning.what.endswith(repr(former))
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("1e3", 1000), (".5", 0.5), ("1.", 1), ("2", 2), ("0o17", 15), ("${SECONDS:-1e1}", 10)],
+)
+def test_a_setting_is_a_number_in_every_way_that_yaml_1_2_writes_one(written: str, value: float) -> None:
+    changed = ("connector.yaml", "ack_timeout_seconds: 2 ", f"ack_timeout_seconds: {written} ")
+    assert parsed(changed).gateway.ack_timeout_seconds == value
+
+
+@pytest.mark.parametrize("written", ["True", "TRUE", "true"])
+def test_a_boolean_is_written_in_the_three_ways_of_yaml_1_2(written: str) -> None:
+    changed = ("connector.yaml", "  port: 8080 ", f"  reuse_port: {written}\n  port: 8080 ")
+    assert parsed(changed).gateway.reuse_port is True
+
+
+@given(st.text(max_size=12) | st.from_regex(r"[-+]?[0-9_.:]{1,6}(?:[eE][-+]?[0-9]{1,3})?", fullmatch=True))
+def test_every_scalar_has_the_value_that_its_json_spelling_has(text: str) -> None:
+    """YAML 1.2 reads all of JSON: a plain scalar that is a JSON number is that number."""
+    found = scalars.value(scalars.tag(text), text)
+    try:
+        as_json = json.loads(text, parse_constant=int)  # Infinity is no JSON
+    except ValueError:
+        return
+    if isinstance(as_json, int | float) and not isinstance(as_json, bool):
+        assert found == as_json
+
+
+def test_a_change_of_meaning_is_named_without_the_value_where_a_secret_may_stand() -> None:
+    found = parsed(
+        ("connector.yaml", "spool_path: ${XTND_DATA_DIR:-data}/spool.db", "spool_max_bytes: 02000000"),
+        ("connector.yaml", "  spool_max_bytes: 1073741824\n", ""),
+    )
+    assert found.gateway.spool_max_bytes == 2_000_000
+    (warning,) = found.warnings
+    assert "'gateway.spool_max_bytes' is a number by YAML 1.2" in warning.what
+    assert "2000000" not in warning.what
+    assert parsed(variables={"XTND_WEBHOOK_SECRET": "0777"}).warnings == ()
+
+
 # --- What is refused, where, and with which cure --------------------------------------------------
 
 CUSTOMERS = "  customers:\n    description: One row per customer"
@@ -483,6 +565,50 @@ REFUSED = {
         ("connector.yaml", "ack_timeout_seconds: 2", "ack_timeout_seconds: .nan"),
         r"connector\.yaml:\d+: the value cannot be read",
     ),
+    "a key of several words": (
+        ("tables.yaml", "actions: [PriceListWebHook]", "? [a, b]\n    : c"),
+        r"tables\.yaml:\d+: a key must be text",
+    ),
+    "a merge key of YAML 1.1": (
+        ("tables.yaml", "actions: [PriceListWebHook]", "<<: {actions: [PriceListWebHook]}"),
+        r"tables\.yaml:\d+: << merges keys in YAML 1\.1 only.*Write the keys out",
+    ),
+    "a tag on a collection": (
+        ("tables.yaml", "actions: [PriceListWebHook]", "actions: !!set {PriceListWebHook}"),
+        r"tables\.yaml:\d+: a tag has no meaning here",
+    ),
+    "anchors that come to a great many values": (
+        (
+            "connector.yaml",
+            "hooks:\n",
+            "x: [&a [1, 1, 1, 1, 1, 1, 1, 1], "
+            + ", ".join(
+                f"&{b} [{', '.join([f'*{a}'] * 8)}]" for a, b in zip("abcdefg", "bcdefgh", strict=True)
+            )
+            + "]\nhooks:\n",
+        ),
+        r"connector\.yaml:\d+: the file comes to more than 100000 values",
+    ),
+    "a tab": (
+        ("connector.yaml", "worker:\n  group", "worker:\n\tgroup"),
+        r"connector\.yaml:\d+: not valid YAML: a tab stands here\. Write blanks",
+    ),
+    "a line end of YAML 1.1": (
+        ("tables.yaml", "One row per offer.", "One row\u2028per offer."),
+        r"tables\.yaml:\d+: U\+2028 ends a line in YAML 1\.1 and not in 1\.2",
+    ),
+    "half of a UTF-16 pair": (
+        column('{rule: latest, constant: "\\ud800"}'),
+        r"tables\.yaml:\d+: half of a UTF-16 pair",
+    ),
+    "U+0000 in a description": (
+        ("tables.yaml", "description: One row per offer.", 'description: "One\\0row"'),
+        r"tables\.yaml:\d+: U\+0000 stands in the text",
+    ),
+    "a number that is none": (
+        column("{rule: latest, constant: !!int 0b11}"),
+        r"tables\.yaml:\d+: the value cannot be read",
+    ),
     "an action in two families": (
         ("topics.yaml", "OfferCreated: {key: OfferNumber}", "OrderCreated: {key: OfferNumber}"),
         r"topics\.yaml:\d+: the action 'OrderCreated' is in two families, 'orders' and 'offers'",
@@ -522,6 +648,14 @@ REFUSED = {
     "retention that keeps nothing": (
         ("topics.yaml", "retention_hours: 168", "retention_hours: 0"),
         r"topics\.yaml:\d+: a retention of 0 hours",
+    ),
+    "a time of more milliseconds than Kafka and PostgreSQL count": (
+        ("connector.yaml", "watchdog_seconds: 120", "watchdog_seconds: 3000000"),
+        r"connector\.yaml:\d+: 'worker\.watchdog_seconds': Input should be less than or equal to 2000000",
+    ),
+    "a time of no millisecond": (
+        ("connector.yaml", "watchdog_seconds: 120", "watchdog_seconds: 0.0001"),
+        r"connector\.yaml:\d+: 'worker\.watchdog_seconds': Input should be greater than or equal to 0\.001",
     ),
     "more replicas in sync than there are": (
         ("topics.yaml", "min_insync_replicas: ${KAFKA_MIN_INSYNC_REPLICAS:-1}", "min_insync_replicas: 2"),
@@ -602,7 +736,7 @@ REFUSED = {
     ),
     "a constant that no column holds": (
         column('{rule: latest, constant: "a\\0b"}'),
-        r"the constant holds U\+0000",
+        r"U\+0000 stands in the text",
     ),
     "a constant of too many digits": (
         column(f"{{rule: latest, constant: {'9' * 61}}}"),
@@ -656,6 +790,52 @@ REFUSED = {
         ("tables.yaml", "per: [product_number,", "per: [product_numbr,"),
         r"has no column 'product_numbr'\. Did you mean 'product_number'\?",
     ),
+    **{
+        f"a table called {name}": (
+            ("tables.yaml", "  customers:", f"  {name}:"),
+            rf"tables\.yaml:\d+: the table name '{name}' is .*{said}.* Choose another name",
+        )
+        for name, said in {
+            "sqlite_orders": "SQLite's",
+            "pg_class": "PostgreSQL's",
+            "ix_orders": "those of indexes",
+            "orders_pkey": "primary keys",
+            "json_each": "a function of SQLite",
+            "pragma_x": "SQLite's",
+            "orders__version": "connector's own",
+        }.items()
+    },
+    "a view called sqlite_moves": (
+        ("tables.yaml", "  stock_movements:", "  sqlite_moves:"),
+        r"tables\.yaml:\d+: the view name 'sqlite_moves' is not free: .*SQLite's",
+    ),
+    **{
+        f"a column called {name}": (
+            ("tables.yaml", f"      {CHANGED}", f"      {name}: {{rule: count}}"),
+            rf"tables\.yaml:\d+: each table of PostgreSQL has a column '{name}'.* Rename it",
+        )
+        for name in ("xmin", "xmax", "cmin", "cmax", "ctid", "tableoid")
+    },
+    "an index that names a column twice": (
+        ("tables.yaml", "- [warehouse]", "- [warehouse, warehouse]"),
+        r"tables\.yaml:\d+: the index \['warehouse', 'warehouse'\] names a column twice",
+    ),
+    "an index of more columns than PostgreSQL takes": (
+        ("tables.yaml", "- [warehouse]", f"- [{', '.join(f'c{n}' for n in range(33))}]"),
+        r"tables\.yaml:\d+: the index has 33 columns, and PostgreSQL takes up to 32",
+    ),
+    "more columns than a row of PostgreSQL holds": (
+        ("tables.yaml", f"      {CHANGED}", "".join(f"      c{n}: {{rule: count}}\n" for n in range(150))),
+        r"tables\.yaml:\d+: the table has 153 columns, and a row of PostgreSQL surely holds 150",
+    ),
+    "topic names that Kafka takes for one": (
+        (
+            "topics.yaml",
+            "    offers:\n",
+            "    more: {topic: dead_letters, actions: {More: {key: Number}}}\n    offers:\n      topic: dead.letters\n",
+        ),
+        r"topics\.yaml:\d+: Kafka takes the topic names 'xtnd\.dead_letters' and 'xtnd\.dead\.letters' for one",
+    ),
     "a view with a table's name": (
         ("tables.yaml", "  stock_movements:", "  orders:"),
         r"the name 'orders' is taken by a table",
@@ -680,6 +860,27 @@ def test_what_cannot_work_is_refused_with_file_line_and_cure(change: tuple[str, 
     found = refused(change)
     assert re.search(said, found), found
     assert re.match(r"(connector|topics|tables)\.yaml:\d+: ", found), found
+
+
+def test_a_topic_name_has_as_many_letters_as_kafka_takes_with_its_prefix() -> None:
+    prefix = {"topics.prefix": "p" * 100}
+    fits = ("topics.yaml", "dead_letters: dead-letters", f"dead_letters: {'d' * 149}")
+    assert len(parsed(fits, overrides=prefix).topics.dead_letter_topic) == 249
+    over = ("topics.yaml", "dead_letters: dead-letters", f"dead_letters: {'d' * 150}")
+    line = line_of("topics.yaml", "dead_letters: dead-letters")
+    said = refused(over, overrides=prefix)
+    assert said.startswith(f"topics.yaml:{line}: the topic name 'p")
+    assert "has 250 letters, and Kafka takes 249. Shorten it" in said
+
+
+@pytest.mark.parametrize(
+    ("prefix", "name"), [("", "."), ("", ".."), ("_", "_consumer_offsets"), ("__", "transaction_state")]
+)
+def test_a_topic_that_is_kafkas_own_is_refused(prefix: str, name: str) -> None:
+    said = refused(
+        ("topics.yaml", "unrouted: unrouted", f"unrouted: '{name}'"), overrides={"topics.prefix": prefix}
+    )
+    assert f"Kafka has no topic {prefix + name!r} for others. Choose another name" in said
 
 
 def test_every_fault_is_told_at_once() -> None:
@@ -799,7 +1000,7 @@ def test_no_picture_of_a_config_shows_a_secret() -> None:
 
 # --- Garbage -------------------------------------------------------------------------------------
 
-scalars = st.one_of(
+anything = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(),
@@ -811,7 +1012,7 @@ scalars = st.one_of(
     st.sampled_from(["${A}", "${A:-1}", "$$", "0x" + "f" * 5000, "1:30", "!!int x", "~", "<<", "é" * 300]),
 )
 garbage = st.recursive(
-    scalars,
+    anything,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=6,
 )

@@ -1,0 +1,144 @@
+"""Names of tables, columns, indexes, views and topics: what both databases and Kafka take.
+
+A mirror may move from SQLite to PostgreSQL, so what one of them refuses is refused for both.
+"""
+
+from collections.abc import Iterator
+
+from connector.config.findings import Located, finding, nearest
+from connector.config.models import Config, Table
+from connector.config.source import Location
+
+# Columns that every state table has by itself (mirror.md, part 4) and what keeps late events late.
+STATE_COLUMNS = ("first_seen_at", "as_of", "last_action", "last_event_id", "event_count", "last_version")
+HISTORY_COLUMNS = ("event_id", "row_index", "source")
+VERSION_SUFFIX = "__version"
+OWN_TABLES = (
+    "notifications",
+    "dead_letters",
+    "consumer_offsets",
+    "mirror_columns",
+    "mirror_rules",
+    "mirror_layout",
+    "mirror_routes",
+    "mirror_status",
+)
+# What each table of PostgreSQL has by itself (its manual, 5.6).
+SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
+# Functions of SQLite that can be read like tables, and then take the name.
+SQLITE_FUNCTIONS = (
+    *("json_each", "json_tree", "jsonb_each", "jsonb_tree", "generate_series", "dbstat", "bytecode"),
+    *("tables_used", "carray", "completion", "fts3tokenize", "fts5vocab"),
+)
+# Tables and indexes share their names: PostgreSQL gives the index of a primary key the name <table>_pkey.
+RESERVED = {
+    "pg_": "names that start with pg_ are PostgreSQL's",
+    "sqlite_": "names that start with sqlite_ are SQLite's",
+    "pragma_": "names that start with pragma_ are SQLite's",
+    "ix_": "names that start with ix_ are those of indexes",
+    "_pkey": "names that end in _pkey are those of primary keys on PostgreSQL",
+    VERSION_SUFFIX: f"names that end in {VERSION_SUFFIX} are the connector's own",
+}
+# PostgreSQL's names have at most 63 bytes, and a column's version column is named after it.
+MAX_COLUMN_NAME = 63 - len(VERSION_SUFFIX)
+# Of the key and the columns of a table. A row of PostgreSQL fits one page of 8 KiB, in which each value,
+# and each version beside one, takes up to 24 bytes, however long it is.
+MAX_COLUMNS = 150
+# PostgreSQL's limit (its manual, appendix K).
+MAX_INDEX_COLUMNS = 32
+MAX_TOPIC_NAME = 249  # Kafka's
+KAFKA_TOPICS = ("__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata")
+
+
+def tables_and_views(config: Config) -> Iterator[Located]:
+    """Names that are not free for a table or a view."""
+    for section, names in (("tables", config.tables), ("views", config.views)):
+        for name in names:
+            at: Location = (section, name)
+            reason = next((why for part, why in RESERVED.items() if _has(name, part)), "")
+            if name in OWN_TABLES:
+                reason = f"the {section.removesuffix('s')} name {name!r} is the connector's own"
+            elif name in SQLITE_FUNCTIONS:
+                reason = f"the {section.removesuffix('s')} name {name!r} is that of a function of SQLite"
+            elif reason:
+                reason = f"the {section.removesuffix('s')} name {name!r} is not free: {reason}"
+            elif section == "views" and name in config.tables:
+                reason = f"the name {name!r} is taken by a table"
+            if reason:
+                yield finding(at, reason, "Choose another name.")
+
+
+def _has(name: str, part: str) -> bool:
+    return name.endswith(part) if part.startswith("_") else name.startswith(part)
+
+
+def columns(at: Location, table: Table) -> Iterator[Located]:
+    """Names of a table's columns, and the columns that indexes and ``requires`` name."""
+    own = STATE_COLUMNS if table.kind == "state" else HISTORY_COLUMNS
+    for section, names in (("key", table.key), ("columns", table.columns)):
+        for column in names:
+            yield from _column((*at, section, column), column, own)
+    for column in sorted(set(table.key) & set(table.columns)):
+        yield finding((*at, "columns", column), f"the column {column!r} exists already", "Rename it.")
+    if (count := len(table.key) + len(table.columns)) > MAX_COLUMNS:
+        what = f"the table has {count} columns, and a row of PostgreSQL surely holds {MAX_COLUMNS}"
+        yield finding((*at, "columns"), what, "Part it into several tables with the same key.")
+    if len(table.key) > MAX_INDEX_COLUMNS:
+        what = f"the key has {len(table.key)} columns, and PostgreSQL takes up to {MAX_INDEX_COLUMNS}"
+        yield finding((*at, "key"), what, "Take fewer.")
+    yield from _indexes(at, table, {*table.key, *table.columns, *own})
+    for column in table.requires:
+        if column not in table.columns:
+            what = f"no column {column!r} to require"
+            yield finding((*at, "requires"), what, nearest(column, table.columns))
+
+
+def _column(at: Location, column: str, own: tuple[str, ...]) -> Iterator[Located]:
+    if column in own or column.endswith(VERSION_SUFFIX):
+        yield finding(at, f"the column {column!r} exists already", "Rename it.")
+    if column in SYSTEM_COLUMNS:
+        what = f"each table of PostgreSQL has a column {column!r} of its own"
+        yield finding(at, what, f"Rename it, as in {column}_value.")
+    if len(column) > MAX_COLUMN_NAME:
+        what = f"the column name {column!r} is longer than {MAX_COLUMN_NAME} letters"
+        yield finding(at, what, "Shorten it.")
+
+
+def _indexes(at: Location, table: Table, known: set[str]) -> Iterator[Located]:
+    for place, index in enumerate(table.indexes):
+        where = (*at, "indexes", place)
+        if not index or index in table.indexes[:place]:
+            what = "an index names columns" if not index else f"the index {list(index)} stands twice"
+            yield finding(where, what, "Remove it.")
+        if len(set(index)) < len(index):
+            yield finding(where, f"the index {list(index)} names a column twice", "Remove one of them.")
+        if len(index) > MAX_INDEX_COLUMNS:
+            what = f"the index has {len(index)} columns, and PostgreSQL takes up to {MAX_INDEX_COLUMNS}"
+            yield finding(where, what, "Take fewer.")
+        for column in index:
+            if column not in known:
+                yield finding(where, f"no column {column!r} to index", nearest(column, known))
+
+
+def topics(config: Config) -> Iterator[Located]:
+    """Topic names that Kafka refuses: by themselves, or one beside the other."""
+    named: list[tuple[Location, str]] = [
+        (("topics", "families", name, "topic"), topic)
+        for name, topic in config.topics.topic_of_family.items()
+    ]
+    named += [
+        (("topics", "unrouted"), config.topics.unrouted_topic),
+        (("topics", "dead_letters"), config.topics.dead_letter_topic),
+    ]
+    taken: dict[str, str] = {}
+    for at, name in named:
+        if len(name) > MAX_TOPIC_NAME:
+            what = f"the topic name {name!r} has {len(name)} letters, and Kafka takes {MAX_TOPIC_NAME}"
+            yield finding(at, what, "Shorten it, or topics.prefix.")
+        if name in (".", "..", *KAFKA_TOPICS):
+            yield finding(at, f"Kafka has no topic {name!r} for others", "Choose another name.")
+        # Kafka names metrics after topics, with _ for each point, and refuses the second of two.
+        other = taken.setdefault(name.replace(".", "_"), name)
+        if other != name:
+            what = f"Kafka takes the topic names {other!r} and {name!r} for one: it reads . as _"
+            yield finding(at, what, "Rename one of them.")
