@@ -8,6 +8,7 @@ sockets and signals.
 """
 
 import asyncio
+import errno
 import ipaddress
 import re
 import socket
@@ -123,10 +124,22 @@ def bind(host: str, port: int, *, setting: str, option: str, reuse_port: bool = 
             door.close()
             raise
     except OSError as error:
-        cure = f"Free the port, or set another with {option} or {setting} in connector.yaml."
-        raise StartupError(f"cannot listen on {host}:{port}: {error.strerror or error}", cure) from None
+        what = f"Cannot listen on {host}:{port}: {error.strerror or error}."
+        raise StartupError(what, _bind_fix(error, setting, option)) from None
     door.setblocking(False)
     return door
+
+
+def _bind_fix(error: OSError, setting: str, option: str) -> str:
+    if isinstance(error, socket.gaierror) or error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+        host = setting.replace("port", "host")
+        return f"set {host} in connector.yaml to an address of this machine (0.0.0.0 is all of them)"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return (
+            f"set a port from 1024 on with {option} or {setting} in connector.yaml, or allow lower ones: "
+            "AmbientCapabilities=CAP_NET_BIND_SERVICE in systemd, sysctl net.ipv4.ip_unprivileged_port_start"
+        )
+    return f"free the port (ss -ltnp shows who has it), or set another with {option} or {setting}"
 
 
 class EmbeddedServer(uvicorn.Server):

@@ -3,20 +3,18 @@
 Errors that reach a person are sentences with a cure; a traceback comes with ``--debug`` alone.
 """
 
-import json
 import os
 import sys
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
-from connector import __version__, errors, logs
-from connector.commands import dead_letters
+from connector import __version__, errors, logs, safe_text
+from connector.commands import dead_letters, failures
 from connector.commands.options import (
     CONFIG_DIR,
     DATA_DIR,
@@ -24,6 +22,7 @@ from connector.commands.options import (
     ConfigDir,
     DatabaseUrl,
     DataDir,
+    Format,
     Kafka,
     load_beside,
     load_process,
@@ -37,8 +36,8 @@ app = typer.Typer(
     help="Receive XTND's signed webhooks, keep them on Kafka, mirror them into SQL tables.",
 )
 app.add_typer(dead_letters.app, name="dead-letters")
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, markup=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 PortOption = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The public port.")]
 AdminPort = Annotated[
@@ -49,7 +48,10 @@ ReusePort = Annotated[
     typer.Option("--reuse-port", help="Share the public port with other gateways of this machine."),
 ]
 SecretFile = Annotated[
-    Path | None, typer.Option("--secret-file", help="File with the hook's secret; else XTND_WEBHOOK_SECRET.")
+    Path | None,
+    typer.Option(
+        "--secret-file", readable=False, help="File with the hook's secret; else XTND_WEBHOOK_SECRET."
+    ),
 ]
 CALLBACK = "http://127.0.0.1:8080/webhooks/xtnd"
 
@@ -60,50 +62,19 @@ class Dialect(StrEnum):
 
 
 def main() -> None:
-    """Run a command; turn the connector's errors into sentences and exit codes."""
+    """Run a command; turn errors into sentences and exit codes."""
+    failures.prepare_standard_streams()
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         app(arguments)
-    except errors.ConfigError as error:
-        count = len(error.findings)
-        err.print(f"The configuration cannot work ({count} finding{'s' * (count > 1)}):", style="bold red")
-        for finding in error.findings:
-            err.print(f"  {finding}", markup=False)
-        sys.exit(2)
-    except errors.ConnectorError as error:
+    except SystemExit as end:
+        code = end.code
+    except Exception as error:
         if debug:
             raise
-        err.print(f"{error}", style="red", markup=False)
-        if cure := _cure(error):
-            err.print(f"  To mend it: {cure}", markup=False)
-        for cause in _causes(error):
-            err.print(f"  because: {cause}", markup=False)
-        err.print("  (more with --debug)", style="dim")
-        sys.exit(1)
-
-
-def _cure(error: errors.ConnectorError) -> str | None:
-    """What a person can do about an error that does not tell it by itself."""
-    if isinstance(error, errors.KafkaOutage):
-        return "start Kafka (make up brings one), or set KAFKA_BOOTSTRAP_SERVERS or --kafka"
-    if isinstance(error, errors.DatabaseOutage):
-        return "start the database, or set DATABASE_URL or --database-url"
-    if "no such table" in str(error) or "does not exist" in str(error):
-        return "a worker makes the tables at its start (connector worker); connector schema shows them"
-    return None
-
-
-def _causes(error: BaseException) -> Iterator[str]:
-    """First lines of what lies behind an error, without what was told already."""
-    told = str(error)
-    cause = error.__cause__
-    while cause is not None:
-        line = (str(cause).strip().splitlines() or [""])[0]
-        if line and line not in told and told not in line:
-            yield f"{type(cause).__name__}: {line}"
-            told += line
-        cause = cause.__cause__
+        code = failures.report(error)
+    sys.exit(failures.flush_output(said=bool(code)) or code)
 
 
 @app.command()
@@ -175,24 +146,24 @@ def topics_command(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Create the topics and set them as topics.yaml says."""
-    from connector.commands import checkup  # noqa: PLC0415
+    from connector.commands import checkup, rows  # noqa: PLC0415
     from connector.kafka import topics  # noqa: PLC0415
 
     settings = load_beside(config_dir, data_dir, unused=("database",), kafka=kafka)
     left = topics.deviations(settings) if check else topics.ensure(settings)
-    table = Table("topic", "partitions", "retention", "state")
     wrong: dict[str, list[str]] = {}
     for deviation in left:
         wrong.setdefault(deviation.topic, []).append(deviation.what)
     hours = settings.topics.retention_hours
-    for plan in topics.plans(settings):
-        retention = "for ever" if hours < 0 else f"{hours} h"
-        table.add_row(
-            plan.name, str(plan.partitions), retention, "; ".join(wrong.get(plan.name, ["as planned"]))
-        )
-    out.print(table)
+    retention = "no limit" if hours < 0 else f"{hours} h"
+    planned = [
+        (plan.name, plan.partitions, retention, "; ".join(wrong.get(plan.name, ["as planned"])))
+        for plan in topics.plans(settings)
+    ]
+    rows.print_rows(("topic", "partitions", "retention", "state"), planned, Format.table)
     for result in checkup.topic_faults(settings):
-        out.print(f"{result.what}: {result.fault}\n  mend it: {result.cure}", markup=False)
+        out.print(safe_text.plain(f"{result.what}: {result.fault}"))
+        out.print(f"  Fix: {safe_text.plain(result.cure)}")
     raise typer.Exit(1 if any(deviation.mended_by_ensure for deviation in left) else 0)
 
 
@@ -215,12 +186,14 @@ def check(
         settings, missing = load_beside(config_dir, data_dir, **options), error.findings
     findings = 0
     for result in checkup.examine(settings, missing, accept_mapping=accept_mapping):
-        bad = "[yellow]warning[/yellow]" if result.warns else "[red]FAULT[/red]"
-        mark = "[green]ok[/green]" if result.fault is None else bad
-        out.print(mark, result.what, "" if result.fault is None else f"- {result.fault}")
-        if result.fault is not None:
-            findings += not result.warns
-            out.print(f"      mend it: {result.cure}", markup=False)
+        if result.fault is None:
+            out.print(Text.assemble(("ok", "green"), f" {safe_text.plain(result.what)}"))
+            continue
+        findings += not result.warns
+        mark = ("warning", "yellow") if result.warns else ("FAULT", "red")
+        found = f" {safe_text.plain(result.what)} - {safe_text.plain(result.fault)}"
+        out.print(Text.assemble(mark, found))
+        out.print(f"      Fix: {safe_text.plain(result.cure)}")
     raise typer.Exit(1 if findings else 0)
 
 
@@ -246,23 +219,21 @@ def query(
     sql: Annotated[str, typer.Argument(help="A SELECT.")],
     config_dir: ConfigDir = CONFIG_DIR,
     database_url: DatabaseUrl = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")] = False,
+    format_: Annotated[
+        Format | None,
+        typer.Option("--format", help="Else a terminal gets a table or records, and a pipe CSV."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As --format json: one object a line.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Ask the mirror; nothing can be changed with it."""
+    from connector.commands.rows import print_rows  # noqa: PLC0415
     from connector.mirror import database  # noqa: PLC0415
     from connector.mirror.query import run  # noqa: PLC0415
 
     settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
     result = run(database.connect(settings.database, access="read"), sql)
-    if as_json:
-        for row in result.rows:
-            print(json.dumps(dict(zip(result.columns, row, strict=True)), default=str))
-        return
-    table = Table(*result.columns)
-    for row in result.rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
-    out.print(table)
+    print_rows(result.columns, result.rows, Format.json if as_json else format_)
 
 
 @app.command()
@@ -280,7 +251,7 @@ def verify(
     settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
     found, events = checkup.verify(settings, journal)
     for difference in found[:20]:
-        err.print(difference, markup=False)
+        err.print(safe_text.plain(difference))
     if found:
         err.print(f"{len(found)} differences.", style="bold red")
         raise typer.Exit(1)
@@ -323,7 +294,7 @@ def simulate(
 
 @app.command()
 def send(
-    files: Annotated[list[Path], typer.Argument(help="Files that hold one body each.")],
+    files: Annotated[list[Path], typer.Argument(readable=False, help="Files that hold one body each.")],
     url: Annotated[str, typer.Option(help="Callback URL.")] = CALLBACK,
     secret_file: SecretFile = None,
     data_dir: DataDir = DATA_DIR,
@@ -336,7 +307,9 @@ def send(
 
 @app.command()
 def sign(
-    body: Annotated[Path, typer.Argument(help="File with the body's exact bytes; - for standard input.")],
+    body: Annotated[
+        Path, typer.Argument(readable=False, help="File with the body's exact bytes; - for standard input.")
+    ],
     header: Annotated[
         str | None, typer.Option("--header", help="The ms-signature header that came with it.")
     ] = None,
@@ -355,11 +328,11 @@ def sign(
     diagnosis = doctor.diagnose(data, header, [secret])
     if as_json:
         told = {"matches": diagnosis.matches, "findings": diagnosis.findings, "expected": diagnosis.expected}
-        print(json.dumps(told))
+        print(safe_text.as_json(told))
     else:
         out.print("The signature matches." if diagnosis.matches else "The signature does not match.")
         for finding in diagnosis.findings:
-            out.print(f"  {finding}", markup=False)
+            out.print(f"  {safe_text.plain(finding)}")
     raise typer.Exit(0 if diagnosis.matches else 1)
 
 

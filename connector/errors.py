@@ -113,7 +113,7 @@ class StartupError(ConnectorError):
     def __init__(self, what: str, cure: str) -> None:
         self.what = what
         self.cure = cure
-        super().__init__(f"{what}\n  To mend it: {cure}")
+        super().__init__(f"{what}\n  Fix: {cure}")
 
 
 class DatabaseDamaged(StartupError):

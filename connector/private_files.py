@@ -3,6 +3,7 @@
 They hold what customers bought and the secret that deliveries are signed with.
 """
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -83,6 +84,12 @@ def own_files(*files: Path) -> None:
 def _take_rights(file: Path) -> bool:
     try:
         found = file.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        what = f"{file} cannot be looked at: {error.strerror}"
+        raise StartupError(what, f"run chmod u+rwx {file.parent}, or name a file elsewhere") from error
+    try:
         theirs = found.st_uid != os.geteuid() or stat.S_ISLNK(found.st_mode)
         if theirs or not found.st_mode & OTHERS:
             return False
@@ -112,7 +119,10 @@ def own_database(file: Path, *, setting: str) -> None:
 
 def _is_shared(folder: Path) -> bool:
     """Whether more than the connector's data may lie in a folder, however it was named."""
-    used = [Path.cwd(), Path.home()]
+    used = []
+    for place in (Path.cwd, Path.home):
+        with contextlib.suppress(OSError, RuntimeError):  # removed meanwhile; a user without a home
+            used.append(place())
     return folder in SYSTEM_FOLDERS or any(folder in (place, *place.parents) for place in used)
 
 

@@ -1,15 +1,57 @@
-"""Bytes and text from outside as a terminal can show them, without control characters."""
+"""Bytes and text from outside as a terminal can show them, without control characters.
+
+Whatever is not printable by Unicode's own account is written out: control characters (C0, C1, DEL), with
+them escape codes and line ends, the overrides of writing direction, marks that have no width, and halves
+of surrogate pairs.
+"""
+
+import json
+from typing import Any
 
 HEX_WIDTH = 16
+SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+class JsonText(str):
+    """A value that is JSON already, as it was written."""
+
+    __slots__ = ()
 
 
 def plain(text: str) -> str:
-    """Text with every control character made visible."""
+    """Text in one line with everything that is not printable made visible."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else _visible(character) for character in text)
 
 
+def plain_lines(text: str) -> str:
+    """As ``plain``, with the text's own line ends."""
+    return "\n".join(map(plain, text.split("\n")))
+
+
 def _visible(character: str) -> str:
-    return f"\\u{ord(character):04x}"
+    return SHORT.get(character) or f"\\u{ord(character):04x}"
+
+
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    """A value as JSON that says the same and can be shown: what is not printable is escaped.
+
+    What JSON has no kind for becomes text.
+    """
+    return escaped(json.dumps(value, ensure_ascii=False, indent=indent, default=str))
+
+
+def escaped(text: str) -> str:
+    """JSON text with JSON's escapes for what is not printable; line ends stay, they stand between values."""
+    return text if text.isprintable() else "".join(map(_escape, text))
+
+
+def _escape(character: str) -> str:
+    if character.isprintable() or character == "\n":
+        return character
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
 def readable(payload: bytes, *, strict: bool) -> str | None:

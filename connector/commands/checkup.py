@@ -10,25 +10,13 @@ from connector.clocks import CURE, LIMIT_SECONDS
 from connector.config import Config
 from connector.errors import ConnectorError, Finding, KafkaOutage, StartupError
 from connector.kafka import topics
-from connector.mirror import database, mapping_change, offsets, schema, schema_trial, steps
+from connector.mirror import database, mapping_change, offsets, remedies, schema, schema_trial, steps
 from connector.mirror import verify as mirror_verify
 from connector.mirror.mapping import Mapping
 from connector.mirror.mapping_change import Rehearsed
 from connector.simulator import verify as journal_verify
 from connector.stream import standing
 from connector.stream.standing import Standing
-
-# What libpq or PostgreSQL says → what mends it.
-TLS_CURES = {
-    "no encryption": "the server takes TLS only: put ?sslmode=verify-full&sslrootcert=FILE in DATABASE_URL",
-    "certificate verify failed": "name the certificate of the CA that signed the server's as sslrootcert "
-    "in DATABASE_URL",
-    "does not match host name": "name the server in DATABASE_URL as its certificate does",
-    "root certificate file": "name the CA's certificate as sslrootcert in DATABASE_URL, "
-    "or write sslrootcert=system",
-    "does not support SSL": "turn TLS on at the server (ssl = on), or take sslmode out of what is "
-    "in DATABASE_URL where the network between is trusted",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +139,7 @@ def _examine_database(config: Config, *, accept_mapping: bool) -> Iterator[Resul
         yield Result(where, error.what, error.cure)
         return
     except ConnectorError as error:
-        yield Result(where, str(error), _database_cure(str(error)))
+        yield Result(where, str(error), remedies.fix(error) or remedies.START_IT)
         return
     yield Result(where)
     if state:
@@ -170,7 +158,7 @@ def _examine_mapping(rehearse: Callable[[], Rehearsed | None], *, accept: bool) 
     try:
         rehearsed = rehearse()
     except ConnectorError as error:
-        yield Result("events and tables.yaml", str(error), _database_cure(str(error)))
+        yield Result("events and tables.yaml", str(error), remedies.fix(error) or remedies.START_IT)
         return
     if rehearsed is None:
         return
@@ -206,12 +194,6 @@ def _examine_clock(ahead: float | None) -> Iterator[Result]:
     else:
         shown = "this host's" if ahead is None else f"within {max(abs(ahead), 0.1):.1f} s of this host's"
         yield Result(f"clock of the database: {shown}")
-
-
-def _database_cure(said: str) -> str:
-    """What mends a database error; libpq tells of TLS in words alone."""
-    cures = (cure for words, cure in TLS_CURES.items() if words in said)
-    return next(cures, "start the database, or set DATABASE_URL or --database-url")
 
 
 def verify(config: Config, journal: Path | None) -> tuple[list[str], int]:

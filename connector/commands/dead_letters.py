@@ -4,7 +4,6 @@ Every command prints tables for people and, with ``--json``, one JSON object. Th
 when everything asked for was done, else 1.
 """
 
-import json
 import re
 import time
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from connector import errors, logs
+from connector import errors, logs, safe_text
 from connector.commands.options import (
     CONFIG_DIR,
     DATA_DIR,
@@ -231,4 +230,4 @@ def _filter(
 
 
 def _json(told: dict[str, Any]) -> None:
-    typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    typer.echo(safe_text.as_json(told, indent=2))

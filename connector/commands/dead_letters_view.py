@@ -149,7 +149,8 @@ def print_letter(stored: Stored) -> None:
     whole = stored.letter.context.get("whole_bytes")
     length = f"the first {len(payload)} of {whole}" if whole else f"{len(payload)}"
     out.print(Text(f"\npayload, {plain(length)} bytes:", style="bold"))
-    out.print(Text(text), soft_wrap=True)
+    # A carriage return would write over what stands before it.
+    out.print(Text(text.replace("\r", "\\r")), soft_wrap=True)
     if len(payload) > SHOWN_BYTES:
         out.print(f"… {len(payload) - SHOWN_BYTES} more bytes; --json has them all", style="dim")
 

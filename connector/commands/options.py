@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,10 @@ from connector.errors import StartupError
 log = structlog.get_logger(__name__)
 
 ConfigDir = Annotated[
-    Path, typer.Option("--config", envvar="XTND_CONFIG_DIR", help="Folder with the three YAML files.")
+    Path,
+    typer.Option(
+        "--config", envvar="XTND_CONFIG_DIR", readable=False, help="Folder with the three YAML files."
+    ),
 ]
 Kafka = Annotated[
     str | None, typer.Option("--kafka", help="HOST:PORT of Kafka, instead of kafka.bootstrap_servers.")
@@ -23,7 +27,9 @@ Kafka = Annotated[
 DatabaseUrl = Annotated[
     str | None, typer.Option("--database-url", help="The mirror, instead of database.url.")
 ]
-DataDir = Annotated[Path, typer.Option("--data-dir", envvar="XTND_DATA_DIR", help="Where data is kept.")]
+DataDir = Annotated[
+    Path, typer.Option("--data-dir", envvar="XTND_DATA_DIR", readable=False, help="Where data is kept.")
+]
 AcceptMapping = Annotated[
     bool,
     typer.Option(
@@ -32,6 +38,17 @@ AcceptMapping = Annotated[
         help="Take a changed tables.yaml although events of the ledger no longer fit it; such are parked.",
     ),
 ]
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    record = "record"
+    csv = "csv"
+    json = "json"
+
+
 CONFIG_DIR = Path("config")
 DATA_DIR = Path("data")
 # What a data folder tells, by section, and the option and the variable that tell it too.
@@ -83,6 +100,11 @@ def load_beside(config_dir: Path, data_dir: Path, *, unused: Collection[str] = (
     if named and needed and not data_dir.is_dir():
         raise StartupError(
             f"There is no folder {data_dir}.", "name the folder of connector up with --data-dir"
+        )
+    if data_dir.exists() and not os.access(data_dir, os.R_OK | os.X_OK):
+        raise StartupError(
+            f"The folder {data_dir} cannot be read by this user (uid {os.geteuid()}).",
+            "run as the user whose folder it is, or name another with --data-dir",
         )
     for variable, value in whereabouts(data_dir, named=named).items():
         os.environ.setdefault(variable, value)

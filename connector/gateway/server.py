@@ -1,7 +1,6 @@
 """One gateway process: public port, admin port and publisher on one event loop."""
 
 import asyncio
-import resource
 import signal
 import socket
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from connector import admin, metrics, private_files
+from connector import admin, metrics, open_files, private_files
 from connector.config import Config
 from connector.disk import Disk
 from connector.errors import StartupError
@@ -198,16 +197,12 @@ async def _until_stopped(stop: asyncio.Event, publisher: Publisher, drainer: "as
 
 
 def _connections(wanted: int) -> int:
-    """As many connections as wanted, or as open files allow; raises the soft limit as needed."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + OTHER_FILES
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        if soft < needed:
-            log.warning("fewer connections than configured: open files are limited", open_files=soft)
-            return max(soft - OTHER_FILES, 16)
-    return wanted
+    """As many connections as wanted, or as open files allow; raises ``StartupError`` for too few."""
+    allowed = open_files.allow(wanted + OTHER_FILES)
+    if allowed >= wanted + OTHER_FILES:
+        return wanted
+    log.warning("fewer connections than configured: open files are limited", open_files=allowed)
+    return max(allowed - OTHER_FILES, 16)
 
 
 def _check_sizes(config: Config) -> None:

@@ -1,5 +1,6 @@
 """What ``connector up`` will run, worked out from its options and the environment before anything starts."""
 
+import errno
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from connector.config.database_url import without_password
 from connector.config.secret_text import without_accidents
 from connector.errors import StartupError
 from connector.local.data_dir import DataDir
-from connector.local.ports import port_is_free
+from connector.local.ports import port_trouble
 
 CALLBACK_PATH = "/webhooks/xtnd"
 SECRET_VARIABLES = ("XTND_WEBHOOK_SECRET", "XTND_WEBHOOK_SECRET_FILE")
@@ -93,8 +94,13 @@ class Plan:
         ]
         seen: set[int] = set()
         for port, host, option in wanted:
-            if port in seen or not port_is_free(port, host):
-                raise StartupError(f"Port {port} is already in use", f"choose another with {option}")
+            if port in seen:
+                raise StartupError(f"Port {port} would be used twice", f"choose another with {option}")
+            if trouble := port_trouble(port, host):
+                is_low = trouble.errno in (errno.EACCES, errno.EPERM)
+                why = "is for the system's services" if is_low else "is already in use"
+                cure = f"choose another{' from 1024 on' * is_low} with {option}"
+                raise StartupError(f"Port {port} {why} ({trouble.strerror})", cure)
             seen.add(port)
 
     def ready_line(self) -> str:

@@ -13,13 +13,18 @@ ATTEMPTS = 200
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
     """Whether a server could listen on the port now (a port in TIME_WAIT counts as free)."""
+    return port_trouble(port, host) is None
+
+
+def port_trouble(port: int, host: str) -> OSError | None:
+    """Why no server can listen on the port now; None when one can."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error
+    return None
 
 
 def free_port() -> int:

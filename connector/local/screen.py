@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
+from connector.safe_text import plain_lines
+
 
 class Screen:
     """Writes to standard output; every line is flushed, so that a pipe sees it at once."""
@@ -28,7 +30,7 @@ class Screen:
 
     def say(self, text: str, *, style: str = "") -> None:
         """Print one line as it is: never wrapped, so that a path or an address can be copied."""
-        self.console.print(Text(text, style=style), soft_wrap=True)
+        self.console.print(Text(plain_lines(text), style=style), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Print a warning."""

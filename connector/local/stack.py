@@ -39,6 +39,10 @@ def run_up(options: UpOptions, *, connector: tuple[str, ...] | None = None) -> i
     except StartupError as error:
         screen.fail(str(error))
         return 1
+    except OSError as error:
+        if error.filename is None:  # a disk that is full says so at a write, without a name
+            error.filename = str(options.data_dir)
+        raise
     return 0
 
 

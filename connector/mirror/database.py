@@ -191,7 +191,7 @@ def _translate_sqlite(error: sqlite3.Error, file: str) -> ConnectorError:
         return Poison("database-refused", f"SQLite refused the value: {error} ({name}).")
     if name == "SQLITE_ERROR" or (not name and isinstance(error, sqlite3.ProgrammingError)):
         return Defect(f"SQLite: {error}")
-    return DatabaseOutage(f"SQLite: {error} ({name or type(error).__name__})")
+    return DatabaseOutage(f"SQLite: {error} ({name or type(error).__name__}), file {file}")
 
 
 def _first_line(error: BaseException) -> str:

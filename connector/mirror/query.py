@@ -4,15 +4,28 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
+from psycopg.types.string import TextLoader
 from sqlalchemy import Engine
 
-from connector.errors import StartupError
+from connector.errors import ConnectorError, StartupError
+from connector.mirror import query_errors
 from connector.mirror.database import transaction
+from connector.safe_text import JsonText
 
 # What gives rows and does nothing else; COPY, ATTACH or VACUUM INTO would write files.
 QUERIES = frozenset(("SELECT", "WITH", "VALUES", "TABLE", "EXPLAIN", "SHOW"))
 COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/|[\s(]", re.DOTALL)
 WORD = re.compile(r"\w+")
+# PostgreSQL has instants that Python has none for (infinity, the year 10,000), and its text is exact.
+AS_TEXT = ("date", "time", "timetz", "timestamp", "timestamptz", "interval", "bytea", "uuid")
+
+
+class JsonTextLoader(TextLoader):
+    """Keeps json as its text: a number in it would lose digits as a float."""
+
+    def load(self, data: Any) -> JsonText:
+        return JsonText(bytes(data).decode("utf-8"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +39,40 @@ class Result:
 def run(engine: Engine, sql: str) -> Result:
     """Run one query on an engine that reads (``database.connect(…, access="read")``).
 
-    Raises ``ConnectorError`` when it cannot be run. The driver is asked itself: colons and per cent
-    signs are SQL's own, and on PostgreSQL a prepared statement is one statement, so that nothing can
-    follow a ``COMMIT`` within the text.
+    Raises ``ConnectorError`` when it cannot be run, a ``StartupError`` with the fix where that lies in the
+    query. The driver is asked itself: colons and per cent signs are SQL's own, and on PostgreSQL a prepared
+    statement is one statement, so that nothing can follow a ``COMMIT`` within the text.
     """
     if _first_word(sql) not in QUERIES:
         raise StartupError("That is no query: it gives no rows.", "ask with SELECT or WITH")
-    with transaction(engine) as connection:
-        cursor: Any = connection.connection.cursor()
-        try:
-            if connection.dialect.name == "postgresql":
-                cursor.execute(sql, prepare=True)
-            else:
-                cursor.execute(sql)
-            columns = [column[0] for column in cursor.description or ()]
-            return Result(columns, [tuple(row) for row in cursor.fetchall()])
-        finally:
-            cursor.close()
+    try:
+        sql.encode()
+    except UnicodeEncodeError:
+        raise StartupError("The query is not UTF-8.", "set a UTF-8 locale: LC_ALL=C.UTF-8") from None
+    try:
+        with transaction(engine) as connection:
+            cursor: Any = connection.connection.cursor()
+            try:
+                return _asked(cursor, sql)
+            finally:
+                cursor.close()
+    except ConnectorError as error:
+        raise query_errors.explain(engine, sql, error) from error.__cause__
+
+
+def _asked(cursor: Any, sql: str) -> Result:
+    if isinstance(cursor, psycopg.Cursor):
+        for name in AS_TEXT:
+            cursor.adapters.register_loader(name, TextLoader)
+        for name in ("json", "jsonb"):
+            cursor.adapters.register_loader(name, JsonTextLoader)
+        cursor.execute(sql.encode(), prepare=True)
+    else:
+        # A text that somebody wrote as other bytes than UTF-8 is shown, not called damage.
+        cursor.connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+        cursor.execute(sql)
+    columns = [column[0] for column in cursor.description or ()]
+    return Result(columns, [tuple(row) for row in cursor.fetchall()])
 
 
 def _first_word(sql: str) -> str:

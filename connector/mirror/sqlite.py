@@ -97,15 +97,35 @@ def _require(file: Path, access: Access) -> None:
             f"This database holds no mirror yet: there is no file {file}.",
             f"start a worker (connector worker), or {NAME_IT}",
         )
+    if access != "read":
+        _require_writable_folder(file.parent)
     if there and not size:
         raise damaged(str(file), "it is empty (0 bytes)")
     needed = os.R_OK if access == "read" else os.R_OK | os.W_OK
     if there and not os.access(file, needed):
         verb = "read" if access == "read" else "written"
         raise StartupError(
-            f"{file} cannot be {verb} by this user (uid {os.geteuid()}).",
+            f"{file} cannot be {verb} by {_user()}.",
             "run as the user whose file it is, give it to this one (chown), or mount its disk for writing",
         )
+
+
+def _require_writable_folder(folder: Path) -> None:
+    # SQLite makes its log beside the database. As an outage this would be waited for without end.
+    if os.access(folder, os.W_OK | os.X_OK):
+        return
+    read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+    raise StartupError(
+        f"The mirror's folder {folder} "
+        + ("is on a disk that is mounted read-only." if read_only else f"is not writable for {_user()}."),
+        "mount the disk for writing, or name a file on another in DATABASE_URL: sqlite:///path/to/mirror.db"
+        if read_only
+        else f"run as the user whose folder it is, or give it to this one (chown {os.geteuid()} {folder})",
+    )
+
+
+def _user() -> str:
+    return f"this user (uid {os.geteuid()})"
 
 
 def damaged(file: str, reason: str) -> DatabaseDamaged:

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 from rich.console import Console
 
 from connector.errors import StartupError
+from connector.safe_text import plain
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 TO_SIGN = "Set XTND_WEBHOOK_SECRET, or give --secret-file FILE (make up keeps it in data/webhook-secret)."
@@ -85,4 +86,4 @@ async def knock(parts: SplitResult) -> None:
 
 def say(console: Console, text: str) -> None:
     """Print a line as it is: nothing in it is markup, and it is not folded."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(plain(text), markup=False, highlight=False, soft_wrap=True)

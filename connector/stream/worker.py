@@ -17,7 +17,7 @@ import uvloop
 from faust import streams
 from faust.types import TP
 
-from connector import admin, failpoints, metrics, private_files
+from connector import admin, failpoints, metrics, open_files, private_files
 from connector.config import Config
 from connector.disk import Disk
 from connector.errors import Defect
@@ -53,6 +53,8 @@ T = TypeVar("T")
 # of topics.yaml can be called so.
 DEAD_LETTERS, FORMER = "dead-letters", "former-topics"
 STOP_SECONDS = 6.0
+# Kafka's brokers, the database's pool, probes and scrapes; Python's own.
+OPEN_FILES = 1024
 
 
 def now() -> int:
@@ -64,6 +66,7 @@ def run_worker(config: Config, *, accept_mapping: bool = False) -> int:
     """Run until SIGTERM or SIGINT (0), or until the process must end itself (not 0)."""
     if getattr(streams, "_CStreamIterator", None) is None:
         raise Defect("Faust's compiled stream iterator is missing: without it stale events are acked.")
+    open_files.allow(OPEN_FILES)
     private_files.keep_new_files_private()
     if file := database.file_of(config.database):
         private_files.own_database(file, setting="database.url")

@@ -619,7 +619,7 @@ def test_two_sockets_share_a_port_only_when_both_ask_for_it() -> None:
         first.listen()
         with admin_port.bind("127.0.0.1", number, reuse_port=True, **names) as second:
             second.listen()
-        with pytest.raises(StartupError, match="cannot listen"):
+        with pytest.raises(StartupError, match="Cannot listen"):
             admin_port.bind("127.0.0.1", number, **names)
 
 
