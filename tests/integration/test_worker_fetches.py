@@ -82,7 +82,7 @@ def test_batches_of_zeros_are_parked_without_being_expanded(kafka_bootstrap: str
             first, count = (many, 1_000_000) if offset > many else (offset, 1)
             assert f"--partition 0 --offset {first} --max-messages {count}" in error
         assert peak_bytes(worker) < MOST_BYTES
-        assert worker.metric("xtnd_records_lost_total") == 0
+        assert worker.metric("xtnd_worker_records_lost_total") == 0
         world.assert_sound()
 
 
@@ -100,5 +100,53 @@ def test_many_large_records_in_one_fetch_are_expanded_a_few_at_a_time(
         send(world, "zstd", [[{"key": one.kafka_key, "value": events.encode(one)}] for one in large])
         world.sent += large
         world.wait_caught_up()
+        assert peak_bytes(worker) < MOST_BYTES
+        world.assert_sound()
+
+
+def test_a_batch_that_was_damaged_on_the_disk_is_parked_and_its_partition_goes_on(
+    kafka: Any, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/mirror.db"
+    with workers.world(tmp_path, kafka.bootstrap_servers, url) as world:
+        world.send(balances(3), partition=0)
+        first = send(world, "lz4", [[{"value": b"damaged" * 20}] * 4])[0]
+        world.send(balances(3), partition=0)
+        (segment,) = (kafka.folder / "log" / f"{world.topic}-0").glob("*.log")
+        with segment.open("r+b") as file:
+            data = file.read()
+            at = data.index(b"damaged")
+            file.seek(at)
+            file.write(b"DAMAGED")
+        worker = world.worker().wait_ready()
+        world.wait_caught_up()
+        until(lambda: bool(parked(world)), 20, what="the letter")
+        ((offset, letter),) = parked(world).items()
+        assert (offset, letter[0], letter[1]) == (first + 3, "batch-unreadable", b"")
+        assert f"offsets {first} to {first + 3} was not read: its checksum is wrong" in letter[2]
+        assert worker.metric("xtnd_worker_records_lost_total") == 0
+        assert worker.metric("xtnd_dead_letters_total", reason="batch-unreadable") == 1
+        world.assert_sound()
+
+
+def test_keys_and_headers_of_any_size_cost_their_own_record_alone(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    with workers.world(tmp_path, kafka_bootstrap, f"sqlite:///{tmp_path}/mirror.db") as world:
+        worker = world.worker().wait_ready()
+        keep_compression(world)
+        good = balances(2)
+        values = [{"key": one.kafka_key, "value": events.encode(one)} for one in good]
+        headers = [[("large", bytes(5 * MIB))], [(f"h{n}", b"v") for n in range(10_000)]]
+        sent = [record | {"headers": some} for record, some in zip(values, headers, strict=True)]
+        send(world, "lz4", [[one] for one in sent])
+        world.sent += good
+        bad = send(world, "lz4", [[{"key": bytes(8 * MIB), "value": None}], [{"key": None, "value": None}]])
+        world.send(balances(3), partition=0)
+        world.wait_caught_up()
+        until(lambda: len(parked(world)) == 2, 20, what="the letters")
+        assert [(offset, row[0]) for offset, row in parked(world).items()] == [
+            (at, "null-record") for at in bad
+        ]
         assert peak_bytes(worker) < MOST_BYTES
         world.assert_sound()
