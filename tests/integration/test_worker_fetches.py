@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiokafka import AIOKafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from connector import events
+from connector.errors import Poison
+from connector.kafka import topics
+from connector.replay import Replay
 from tests import workers
 from tests.workers import WorkerProcess, World, balance, balances, next_number, until
 
@@ -84,6 +88,15 @@ def test_batches_of_zeros_are_parked_without_being_expanded(kafka_bootstrap: str
         assert peak_bytes(worker) < MOST_BYTES
         assert worker.metric("xtnd_worker_records_lost_total") == 0
         world.assert_sound()
+        outcome = Replay(world.config).run(
+            [row[0] for row in world.rows("SELECT dead_letter_id FROM dead_letters")]
+        )
+        assert {(plan.fault.reason, plan.fault.error) for plan in outcome.still_bad} == {
+            ("batch-too-large", row[2]) for row in letters.values()
+        }
+        with pytest.raises(Poison, match="batch-too-large"):
+            topics.record_value(world.config.kafka, world.topic, 0, sent[0])
+        assert topics.record_value(world.config.kafka, world.topic, 0, 0) == events.encode(world.sent[0])
 
 
 def test_many_large_records_in_one_fetch_are_expanded_a_few_at_a_time(
