@@ -55,6 +55,8 @@ GATEWAY_REASONS = (
     "too-many-notifications",
 )
 WORKER_REASONS = (
+    "batch-too-large",
+    "batch-unreadable",
     "database-refused",
     "details-kind",
     "foreign-dead-letter",

@@ -12,11 +12,14 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.consumer import fetcher
 from kafka.errors import InvalidReplicationFactorError, KafkaError, TopicAlreadyExistsError
+from kafka.record import MemoryRecords
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 from connector.config import Config, Kafka
 from connector.errors import KafkaOutage
+from connector.kafka import record_batch
 from connector.kafka.claims import claim
 from connector.kafka.routes import Routes
 
@@ -24,6 +27,8 @@ REGISTRATION_SECONDS = 10.0
 SETTLE_SECONDS = 5.0
 READ_SECONDS = 20.0
 READ_POLL_MS = 500
+# What the batch that holds a record may expand to.
+READ_BYTES = 67_108_864
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +111,16 @@ def admin_client(kafka: Kafka, *, timeout_seconds: float = 10) -> Iterator[Kafka
 
 
 def record_value(kafka: Kafka, topic: str, partition: int, offset: int) -> bytes | None:
-    """The value of one record, or None when it is not there any more; raises ``KafkaOutage``."""
+    """The value of one record, or None when it is not there any more.
+
+    Raises ``KafkaOutage``, and ``Poison`` when its batch is damaged or expands beyond ``READ_BYTES``.
+    """
     tp = TopicPartition(topic, partition)
+    settings = client_settings(kafka, client_id="xtnd-connector-read")
+    # kafka-python has no bound on what it expands. Checksums are verified before that.
+    fetcher.MemoryRecords = _first_batch
     try:
-        consumer = KafkaConsumer(**client_settings(kafka, client_id="xtnd-connector-read"))
+        consumer = KafkaConsumer(**settings, check_crcs=False)
         try:
             if partition not in (consumer.partitions_for_topic(topic) or ()):
                 return None
@@ -122,6 +133,13 @@ def record_value(kafka: Kafka, topic: str, partition: int, offset: int) -> bytes
             consumer.close()
     except (KafkaError, OSError) as error:
         raise KafkaOutage(f"Kafka at {kafka.bootstrap_servers}: {type(error).__name__}: {error}") from error
+
+
+def _first_batch(fetched: bytes | None) -> MemoryRecords:
+    """Only the batch that holds the record that was asked for, expanded within the limit."""
+    whole = bytes(fetched or b"")
+    end = record_batch.batch_end(whole, 0)
+    return MemoryRecords(whole if end is None else record_batch.expanded(whole[:end], READ_BYTES))
 
 
 def _first_value(consumer: KafkaConsumer, offset: int) -> bytes | None:

@@ -6,14 +6,18 @@ from connector.config import Kafka
 from connector.errors import Poison
 from connector.events import DeadLetter
 from connector.kafka import topics
+from connector.kafka.record_batch import TOO_LARGE, UNREADABLE
 from connector.mirror.letters import whole_bytes
 
 
 def completed(letter: DeadLetter, kafka: Kafka) -> DeadLetter:
     """The letter with all of its payload; a letter that was not cut is given back as it is.
 
-    Raises ``Poison`` when Kafka no longer has the record, and ``KafkaOutage``.
+    Raises ``Poison`` when Kafka no longer has the record, or the letter is that of a batch that was not
+    read, and ``KafkaOutage``.
     """
+    if letter.reason in {TOO_LARGE, UNREADABLE} and not letter.payload:
+        raise Poison(letter.reason, letter.error)
     if whole_bytes(letter) is None:
         return letter
     topic, partition, offset = letter.kafka_topic, letter.kafka_partition, letter.kafka_offset

@@ -9,6 +9,7 @@ from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
 from connector.config import Config
+from connector.stream.expansion import BATCH_BYTES
 from connector.stream.fetched import Locator
 from connector.stream.transport import ChunkConsumer, ChunkTransport
 
@@ -16,12 +17,13 @@ from connector.stream.transport import ChunkConsumer, ChunkTransport
 class MirrorApp(faust.App):
     """A Faust app that consumes through the chunk transport.
 
-    Its consumer finds here what it needs: ``locator``, and ``budget``, the records of one topic that
-    may wait for their transaction.
+    Its consumer finds here what it needs: ``locator``, ``budget``, the records of one topic that may
+    wait for their transaction, and ``batch_bytes``, what a compressed batch may expand to.
     """
 
     locator: Locator
     budget: int
+    batch_bytes: int
 
     @property
     def assigned(self) -> frozenset[TP]:
@@ -84,6 +86,7 @@ def build_app(config: Config, locator: Locator) -> MirrorApp:
     )
     app.locator = locator
     app.budget = 2 * worker.max_batch_events
+    app.batch_bytes = max(BATCH_BYTES, 2 * config.topics.max_message_bytes)
     app.finalize()
     logging.getLogger("aiokafka.consumer.group_coordinator").addFilter(_is_news)
     return app

@@ -18,6 +18,7 @@ from connector.mirror.ledger import Placed
 from connector.mirror.mapping import Mapping
 from connector.mirror.rows import Item
 from connector.mirror.sink import Chunk, Letter
+from connector.stream.expansion import Unread
 from connector.stream.fetched import Fetched
 
 log = structlog.get_logger(__name__)
@@ -97,6 +98,10 @@ def dead_letter(record: Any, poison: Poison, event: events.Event | None, now: in
     """The dead letter of a record; every copy of the same event and fault has the same id."""
     # Of two hooks that post one Id, each has its letter.
     origin = " ".join(event.identity) if event else f"{record.topic}/{record.partition}/{record.offset}"
+    context = {"key": record.key.decode("utf-8", "replace") if record.key is not None else None}
+    if isinstance(record.value, Unread):
+        poison = _unread(record)
+        context |= {"first_offset": record.value.first, "last_offset": record.offset}
     digest = hashlib.sha256(f"worker\n{origin}\n{poison.reason}".encode()).hexdigest()[:32]
     return DeadLetter(
         dead_letter_id=digest,
@@ -110,9 +115,21 @@ def dead_letter(record: Any, poison: Poison, event: events.Event | None, now: in
         kafka_partition=record.partition,
         kafka_offset=record.offset,
         parked_at=events.iso(now),
-        context={"key": record.key.decode("utf-8", "replace") if record.key is not None else None},
+        context=context,
         payload=record.value or b"",
     )
+
+
+def _unread(record: Any) -> Poison:
+    """Why records were not read, where they are, and how a person reads them."""
+    first, count = record.value.first, record.offset - record.value.first + 1
+    where = f"--topic {record.topic} --partition {record.partition} --offset {first} --max-messages {count}"
+    error = (
+        f"The batch of records at offsets {first} to {record.offset} was not read: "
+        f"{record.value.poison.error}. Kafka holds it while topics.retention_hours lasts; read it with: "
+        f"kafka-console-consumer.sh --bootstrap-server HOST:PORT {where}"
+    )
+    return Poison(record.value.poison.reason, error)
 
 
 def without(chunk: Chunk, item: Item) -> Chunk:

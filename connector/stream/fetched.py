@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from faust.types import TP
 
+from connector.stream.expansion import first_offset
+
 
 class Log(Protocol):
     """What can be asked of Kafka about its logs."""
@@ -62,7 +64,7 @@ class Fetched:
 
     @property
     def first(self) -> int:
-        return int(self.records[0].offset) if self.records else self.start
+        return first_offset(self.records[0], self.asked) if self.records else self.start
 
     @property
     def next_offset(self) -> int:
@@ -83,10 +85,14 @@ class Locator(Protocol):
 
 
 class Host(Protocol):
-    """What the consumer finds at its app; ``budget`` limits the records of one topic that wait."""
+    """What the consumer finds at its app.
+
+    ``budget`` limits the records of one topic that wait, ``batch_bytes`` what one batch may expand to.
+    """
 
     locator: Locator
     budget: int
+    batch_bytes: int
 
 
 def allowance(waiting: Counter[str], budget: int) -> int:

@@ -25,6 +25,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 
 from connector.errors import KafkaOutage
+from connector.stream.expansion import Expansion, first_offset, size_of
 from connector.stream.fetched import Fetched, Host, Place, Position, ReadOffsets, allowance
 
 log = structlog.get_logger(__name__)
@@ -37,15 +38,20 @@ TURN_SECONDS = 0.05
 PLACE_AGAIN_SECONDS = 1.0
 # How often the logs that are read are held against what they were when they were placed.
 LOOK_SECONDS = 10.0
+# Bytes of one topic's records that may wait beside each other, as ``allowance`` has it.
+WAITING_BYTES = 8_388_608
 
 
 class ChunkThread(driver.AIOKafkaConsumerThread):
-    """The thread of Faust's consumer."""
+    """The thread of Faust's consumer; what its fetches expand to is bounded by ``expansion``."""
+
+    expansion: Expansion
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         # Faust writes 1500 here and offers no setting; versions are pinned, and a test looks.
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001
+        self.expansion.install()
         return consumer
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
@@ -86,13 +92,15 @@ class ChunkConsumer(driver.Consumer):
         self._assigned_once = False
         # Held while records are fetched, so that no seek happens in the middle.
         self._turn = asyncio.Lock()
-        # Records of each message that is not acked; one that Faust drops vanishes by itself.
-        self._waiting: WeakKeyDictionary[Message, int] = WeakKeyDictionary()
+        # Records and bytes of each message that is not acked; one that Faust drops vanishes by itself.
+        self._waiting: WeakKeyDictionary[Message, tuple[int, int]] = WeakKeyDictionary()
         super().__init__(*args, **kwargs)
         self._read_offset = ReadOffsets()  # type: ignore[assignment]  # keeps nothing, whatever it is given
 
     def _new_consumer_thread(self) -> ChunkThread:
-        return ChunkThread(self, loop=self.loop, beacon=self.beacon)
+        thread = ChunkThread(self, loop=self.loop, beacon=self.beacon)
+        thread.expansion = Expansion(cast("Host", self.app).batch_bytes)
+        return thread
 
     # --- Chunks out of fetches ---
 
@@ -114,6 +122,7 @@ class ChunkConsumer(driver.Consumer):
 
     async def _fetch(self, partitions: set[TP]) -> Mapping[TP, list[Any]]:
         if partitions:
+            self._thread.expansion.next_turn()
             records: Mapping[TP, list[Any]] = await self._getmany(partitions, TURN_SECONDS)
             return records
         await self._thread.stay()
@@ -122,13 +131,18 @@ class ChunkConsumer(driver.Consumer):
 
     def _fetchable(self) -> dict[TP, Place]:
         """Placed partitions, without those of a topic of which enough records wait already."""
-        waiting: Counter[str] = Counter()
-        for message, records in self._waiting.items():
-            waiting[message.topic] += records
-        allowed = allowance(waiting, cast("Host", self.app).budget)
+        records: Counter[str] = Counter()
+        size: Counter[str] = Counter()
+        for message, waiting in self._waiting.items():
+            records[message.topic] += waiting[0]
+            size[message.topic] += waiting[1]
+        most_records = allowance(records, cast("Host", self.app).budget)
+        most_bytes = allowance(size, WAITING_BYTES)
         active = self._get_active_partitions() | self._buffered_partitions
         return {
-            tp: place for tp, place in self._places.items() if tp in active and waiting[tp.topic] < allowed
+            tp: place
+            for tp, place in self._places.items()
+            if tp in active and records[tp.topic] < most_records and size[tp.topic] < most_bytes
         }
 
     def _chunk(self, tp: TP, records: list[Any], place: Place) -> ConsumerMessage | None:
@@ -139,7 +153,7 @@ class ChunkConsumer(driver.Consumer):
         """
         if not records and not (place.empty and place.wanted < place.expected):
             return None
-        first = records[0].offset if records else place.expected
+        first = first_offset(records[0], place.expected) if records else place.expected
         if first < place.expected or (first > place.expected and not place.fresh):
             self.place_again([tp], restarted=first < place.expected)
             return None
@@ -161,7 +175,7 @@ class ChunkConsumer(driver.Consumer):
             tp,
             generation_id=self.app.consumer_generation_id,
         )
-        self._waiting[message] = len(records)
+        self._waiting[message] = (len(records), sum(map(size_of, records)))
         return message
 
     def ack(self, message: Message) -> bool:

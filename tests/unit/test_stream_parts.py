@@ -43,7 +43,7 @@ class Clock:
 def fetched(
     first: int, end: int, *, asked: int | None = None, partition: int = 0, topic_id: str | None = None
 ) -> Fetched:
-    records = tuple(SimpleNamespace(offset=offset) for offset in range(first, end))
+    records = tuple(SimpleNamespace(offset=offset, value=b"") for offset in range(first, end))
     return Fetched("t", partition, first if asked is None else asked, records, topic_id)
 
 

@@ -1,0 +1,176 @@
+"""A batch is expanded within a limit, and whatever cannot be read of it is one record that says so."""
+
+from typing import Any
+
+import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connector.errors import Poison
+from connector.kafka import record_batch
+from connector.stream.expansion import Batches, Expansion, Unread, first_offset, size_of
+
+LIMIT = 1_000_000
+NONE, GZIP, SNAPPY, LZ4, ZSTD = CODECS = range(5)
+RECORDS = st.lists(
+    st.tuples(
+        st.none() | st.binary(max_size=50),
+        st.none() | st.binary(max_size=2000),
+        st.lists(st.tuples(st.text(max_size=5), st.none() | st.binary(max_size=5)), max_size=3),
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+Record = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
+
+
+def batch(records: list[Record], codec: int, first: int = 0) -> bytes:
+    """A batch as a broker gives it, at an offset."""
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 1 << 30)
+    for offset, (key, value, headers) in enumerate(records):
+        builder.append(offset, 1000, key, value, headers)
+    return first.to_bytes(8) + bytes(builder.build())[8:]
+
+
+def legacy(records: list[Record], codec: int, magic: int) -> bytes:
+    """A message set of a format that Kafka wrote before version 0.11."""
+    builder = LegacyRecordBatchBuilder(magic, codec, 1 << 30)
+    for offset, (key, value, _) in enumerate(records):
+        builder.append(offset, 1000, key, value)
+    built = bytearray(builder.build())
+    if codec:
+        built[:8] = (len(records) - 1).to_bytes(8)  # the broker names the last offset
+    return bytes(built)
+
+
+def read(fetched: bytes, limit: int = LIMIT) -> list[Any]:
+    """Records as aiokafka's fetcher reads them, a turn for each batch."""
+    expansion = Expansion(limit)
+    batches = Batches(fetched, expansion)
+    found: list[Any] = []
+    while True:
+        expansion.next_turn()
+        if not batches.has_next():
+            return found
+        one = batches.next_batch()
+        assert one.validate_crc()
+        found += one
+
+
+def plain(record: Any) -> tuple[Any, ...]:
+    return (record.offset, record.key, record.value, tuple(record.headers), record.timestamp)
+
+
+def unbounded(fetched: bytes) -> list[Any]:
+    records, found = MemoryRecords(fetched), []
+    while records.has_next():
+        found += list(records.next_batch())
+    return found
+
+
+@given(RECORDS, RECORDS, st.sampled_from(CODECS), st.sampled_from(CODECS))
+def test_what_is_within_the_limit_is_read_as_aiokafka_reads_it(
+    one: list[Record], two: list[Record], codec: int, other: int
+) -> None:
+    fetched = batch(one, codec, 7) + batch(two, other, 7 + len(one)) + b"cut off"
+    assert [*map(plain, read(fetched))] == [*map(plain, unbounded(fetched))]
+
+
+@given(
+    RECORDS, st.sampled_from([(0, NONE), (0, GZIP), (0, SNAPPY), (1, NONE), (1, GZIP), (1, SNAPPY), (1, LZ4)])
+)
+def test_formats_before_version_2_are_read_as_aiokafka_reads_them(
+    records: list[Record], form: tuple[int, int]
+) -> None:
+    fetched = legacy(records, codec=form[1], magic=form[0])
+    assert [*map(plain, read(fetched))] == [*map(plain, unbounded(fetched))]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_batch_beyond_the_limit_is_one_record_at_its_last_offset(codec: int) -> None:
+    large: list[Record] = [(b"k", bytes(LIMIT // 2), [])] * 3
+    small: list[Record] = [(b"k", b"small", [])]
+    found = read(batch(small, codec, 5) + batch(large, codec, 6) + batch(small, codec, 9))
+    assert [record.offset for record in found] == [5, 8, 9]
+    value = found[1].value
+    assert isinstance(value, Unread)
+    assert (value.first, value.poison.reason) == (6, "batch-too-large")
+    assert first_offset(found[1], 7) == 7, "what was read before is not read again"
+
+
+@pytest.mark.parametrize("form", [(0, GZIP), (0, SNAPPY), (1, GZIP), (1, SNAPPY), (1, LZ4)])
+def test_a_large_batch_of_a_format_before_version_2_is_not_expanded(form: tuple[int, int]) -> None:
+    (found,) = read(legacy([(None, bytes(LIMIT + 1), [])], codec=form[1], magic=form[0]))
+    assert found.value.poison.reason == "batch-too-large"
+
+
+@settings(max_examples=300)
+@given(RECORDS, st.sampled_from(CODECS), st.data())
+def test_a_damaged_batch_is_one_record_and_its_neighbours_are_read(
+    records: list[Record], codec: int, data: st.DataObject
+) -> None:
+    good = batch(records, codec, 100)
+    # What stands before the checksum is the broker's own, which it looks at itself.
+    place = data.draw(st.integers(record_batch.CRC_END - 4, len(good) - 1))
+    bad = bytearray(good)
+    bad[place] ^= data.draw(st.integers(1, 255))
+    neighbour: list[Record] = [(b"k", b"good", [])]
+    found = read(batch(neighbour, codec, 99) + bad + batch(neighbour, codec, 100 + len(records)))
+    assert [record.value for record in (found[0], found[-1])] == [b"good", b"good"]
+    (unread,) = found[1:-1]
+    assert unread.value.poison.reason == "batch-unreadable"
+    assert unread.offset <= 99 + len(records), "no record behind it is passed over"
+
+
+@given(RECORDS, st.sampled_from([GZIP, SNAPPY, LZ4, ZSTD, 5, 7]), st.binary(max_size=200))
+def test_what_no_codec_can_expand_is_one_record(records: list[Record], codec: int, noise: bytes) -> None:
+    fields = list(record_batch.HEAD.unpack_from(batch(records, NONE)))
+    fields[1], fields[5] = record_batch.HEAD.size - record_batch.LENGTH_END + len(noise) + 1, codec
+    (found,) = read(with_checksum(record_batch.HEAD.pack(*fields) + b"\xff" + noise))
+    assert found.offset == len(records) - 1
+    assert found.value.poison.reason in {"batch-unreadable", "batch-too-large"}
+
+
+@given(RECORDS, st.integers(0, 60), st.integers(1, 255))
+def test_records_without_a_sound_structure_are_one_record_behind_those_before_them(
+    records: list[Record], place: int, change: int
+) -> None:
+    raw = bytearray(batch(records, NONE))
+    raw[record_batch.HEAD.size + place % (len(raw) - record_batch.HEAD.size)] ^= change
+    found = read(with_checksum(bytes(raw)))
+    assert [type(record.value) for record in found[:-1]].count(Unread) == 0
+    assert found[-1].offset >= 0
+
+
+def test_a_turn_expands_its_share_and_leaves_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    expansion = Expansion(LIMIT)
+    fetched = b"".join(batch([(b"k", bytes(900_000), [])], LZ4, offset) for offset in range(20))
+    batches = Batches(fetched, expansion)
+    expansion.next_turn()
+    count = 0
+    while batches.has_next():
+        count += len(list(batches.next_batch()))
+    assert count == 10, "8 MiB, and the batch that reaches it"
+    expansion.next_turn()
+    assert batches.has_next()
+
+
+def test_the_bytes_of_a_record_are_those_of_key_value_and_headers() -> None:
+    (one,) = read(batch([(bytes(1000), bytes(2000), [("h", bytes(3000))])], LZ4))
+    assert 6000 < size_of(one) < 7000
+
+
+def test_expanding_raises_only_poison_for_any_bytes() -> None:
+    with pytest.raises(Poison, match="checksum"):
+        record_batch.expanded(bytes(61), LIMIT)
+
+
+def with_checksum(raw: bytes) -> bytes:
+    import crc32c  # noqa: PLC0415
+
+    checksum = crc32c.crc32c(raw[record_batch.CRC_END :])
+    return raw[: record_batch.CRC_END - 4] + checksum.to_bytes(4) + raw[record_batch.CRC_END :]
