@@ -14,6 +14,9 @@ from sqlalchemy import Connection, Index, Text, inspect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex
 
+from connector.mirror.statements import quoted
+from connector.mirror.tables import Tables
+
 log = structlog.get_logger(__name__)
 
 PROGRAM_LIMIT_EXCEEDED = "54000"
@@ -31,6 +34,15 @@ def make(connection: Connection, index: Index) -> None:
             raise
         columns = [(column.name, isinstance(column.type, Text)) for column in index.columns]
         _shorten(connection, index.table.name, str(index.name), columns)
+
+
+def drop(connection: Connection, former: Tables, wanted: Tables) -> None:
+    """Drop what a former mapping had indexed and this one has not: it limits texts that are taken now."""
+    for name, table in wanted.metadata.tables.items():
+        if (before := former.metadata.tables.get(name)) is None:
+            continue
+        for index in {one.name for one in before.indexes} - {one.name for one in table.indexes}:
+            connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(str(index))}")
 
 
 def stands(index: Index, held: Sequence[Any], *, by_columns: bool) -> bool:

@@ -34,7 +34,7 @@ from connector.mirror import (
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
 from connector.mirror.mapped import MappedColumn, MappedTable
-from connector.mirror.mapping import Mapping
+from connector.mirror.mapping import Mapping, former_mapping
 from connector.mirror.own_tables import OWN
 from connector.mirror.rules import fingerprint
 from connector.mirror.tables import Tables, state_columns
@@ -86,7 +86,7 @@ def apply(engine: Engine, config: Config, mapping: Mapping) -> Filled:
     """Make and fill tables and views in a store of this connector's layout; part of ``ensure``."""
     tables = Tables(mapping)
     fresh = locks.until_granted(partial(_change, engine, config, mapping, tables))
-    filled = locks.until_granted(partial(_fill, engine, mapping, tables))
+    filled = locks.until_granted(partial(_fill, engine, config, mapping, tables))
     return Filled({} if fresh else filled)
 
 
@@ -181,7 +181,7 @@ def _route(connection: Connection, config: Config) -> None:
         run(connection, "INSERT INTO mirror_routes (family, action, topic)", Batch(columns, wanted), "")
 
 
-def _fill(engine: Engine, mapping: Mapping, tables: Tables) -> dict[str, list[str] | None]:
+def _fill(engine: Engine, config: Config, mapping: Mapping, tables: Tables) -> dict[str, list[str] | None]:
     """Fill what is new or changed from the ledger, and make the indexes that are missing."""
     with transaction(engine) as connection:
         steps.lock_for_change(connection)
@@ -189,6 +189,9 @@ def _fill(engine: Engine, mapping: Mapping, tables: Tables) -> dict[str, list[st
         recorded = rules.recorded(connection)
         filled: dict[str, list[str] | None] = {}
         # First, because their locks may not be granted, and then all is done again.
+        former = former_mapping(config, recorded.get(rules.MAPPING, ""))
+        if former is not None and former.written != mapping.written:
+            indexes.drop(connection, Tables(former), tables)
         for name, found in shape.of(connection, tables).items():
             shape.make_indexes(connection, tables.table(name), found)
         for mapped in mapping.tables:

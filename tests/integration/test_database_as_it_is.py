@@ -19,8 +19,9 @@ from connector.local.ports import free_port
 from connector.local.stopping import wait_until
 from connector.mirror import database, postgresql, schema, verify
 from connector.mirror.mapping import Mapping
+from connector.stream.alarm import Alarm
 from connector.stream.delivery import Batch, Delivery
-from connector.stream.limit import Limit
+from connector.stream.parking import Parking
 from connector.stream.patience import Patience
 from tests import strategies
 from tests.conftest import MakeConfig
@@ -219,8 +220,9 @@ def test_a_batch_that_times_out_is_split_until_it_passes(slow: Mirror) -> None:
 
     async def carry() -> None:
         with ThreadPoolExecutor(1) as executor:
-            limit = Limit(slow.config.worker.dead_letter_limit)
-            delivery = Delivery(slow.sink, executor, never, lambda: NOON, patience=Patience(), limit=limit)
+            patience, alarm = Patience(), Alarm()
+            parking = Parking(never, patience, alarm)
+            delivery = Delivery(slow.sink, executor, parking, lambda: NOON, patience=patience, alarm=alarm)
             chunks = [slow.chunk(said)]
             async with asyncio.timeout(DEADLINE_SECONDS):
                 assert await delivery.write([Batch(chunks, slow.sink.prepare(chunks))]) == {}

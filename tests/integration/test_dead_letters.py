@@ -23,7 +23,7 @@ from connector import config as configuration
 from connector import events, logs, replay
 from connector.commands import dead_letters
 from connector.config import Config
-from connector.config.source import Loader
+from connector.config.scalars import Loader
 from connector.errors import KafkaOutage, StartupError
 from connector.gateway.records import Record
 from connector.kafka import tool, topics

@@ -355,3 +355,18 @@ def test_a_column_that_becomes_a_boolean_is_refused_with_the_table_to_drop(place
     place.open(BOOLEANS.replace("{rule: latest, type: boolean, path: Sure}", other))
     with pytest.raises(StartupError, match="drop the table"):
         place.open(BOOLEANS)
+
+
+def test_an_index_that_was_taken_out_limits_no_text_any_more(place: Place) -> None:
+    with_index = place.open(f"{BASE}    indexes:\n      - [note]\n")
+    assert "ix_readings$note" in index_names(with_index)
+    mirror = place.open(BASE)
+    assert "ix_readings$note" not in index_names(mirror)
+    event = received(mirror, f'{{"ProductNumber":"1","Note":"{noise(1, 9000)}"}}', "a")
+    assert event is not None
+    mirror.write(event)
+    assert sound(mirror)
+
+
+def index_names(mirror: Mirror) -> set[str | None]:
+    return {one["name"] for one in inspect(mirror.engine).get_indexes("readings")}
