@@ -18,7 +18,7 @@ from sqlalchemy.pool import StaticPool
 
 from connector.config import Config
 from connector.mirror import rules, schema, steps
-from connector.mirror.database import UNLOCKED, connect, file_of, translate
+from connector.mirror.database import UNLOCKED, connect, file_of, translate, url_of
 from connector.mirror.mapping import Mapping
 from connector.mirror.own_tables import OWN
 from connector.mirror.statements import quoted
@@ -62,7 +62,8 @@ def run(config: Config, mapping: Mapping) -> str | None:
         _on_postgresql(engine, copy, config, mapping)
     except DBAPIError as error:
         if why := WHY_NOT.get(getattr(error.orig, "sqlstate", None) or ""):
-            return why.format(quoted(engine.url.database or ""), quoted(engine.url.username or ""))
+            url = url_of(config.database)
+            return why.format(quoted(url.database or ""), quoted(url.username or ""))
         raise translate(error) from error
     except SQLAlchemyError as error:
         raise translate(error) from error

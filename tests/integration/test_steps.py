@@ -109,7 +109,7 @@ def test_a_mirror_of_0_1_keeps_every_event_and_equals_the_fold_of_its_ledger(sto
     assert verify.count(store.engine) == EVENTS
     assert verify.differences(store.engine, store.mapping) == []
     assert schema.state(store.engine, store.mapping) is None
-    assert layouts(store) == [steps.NEWEST]
+    assert layouts(store) == [step.version for step in steps.STEPS]
     sources = strategies.select(store.engine, "SELECT DISTINCT hook, source FROM notifications ORDER BY 1")
     assert [(row["hook"], row["source"]) for row in sources] == [
         ("second", "/webhooks/second"),
@@ -261,7 +261,7 @@ def test_a_crash_inside_a_step_leaves_the_former_layout_and_the_next_start_compl
     assert "layout 1" in (schema.state(store.engine, store.mapping) or "")
     store.ensure()
     assert verify.differences(store.engine, store.mapping) == []
-    assert layouts(store) == [steps.NEWEST]
+    assert layouts(store) == [step.version for step in steps.STEPS]
 
 
 def test_of_several_starts_at_once_one_takes_the_step_and_all_end_well(store: Store) -> None:
@@ -282,7 +282,7 @@ def test_of_several_starts_at_once_one_takes_the_step_and_all_end_well(store: St
     for one in starts:
         one.join(60)
     assert errors == []
-    assert layouts(store) == [steps.NEWEST]
+    assert layouts(store) == [step.version for step in steps.STEPS]
     assert verify.differences(store.engine, store.mapping) == []
 
 

@@ -239,7 +239,7 @@ def test_a_letter_is_dated_after_the_replay_that_it_answers(sent_at: bytes | Non
 
 
 def test_control_characters_are_made_visible() -> None:
-    assert safe_text.plain("a\x1b[2Jb\u202e\nå") == "a\\u001b[2Jb\\u202e\\u000aå"
+    assert safe_text.plain("a\x1b[2Jb\u202e\nå") == "a\\u001b[2Jb\\u202e\\nå"
     assert safe_text.readable(b'{\r\n\t"a": 1}', strict=True) == '{\r\n\t"a": 1}'
     assert safe_text.readable(b"\x1b[2J", strict=True) is None
     assert safe_text.readable(b"\xff", strict=False) is None
