@@ -47,8 +47,8 @@ def _make_routes(connection: Connection, _mapped: Collection[str]) -> None:
     postgresql = connection.dialect.name == "postgresql"
     text, strict = ('TEXT COLLATE "C"', "") if postgresql else ("TEXT", " STRICT")
     connection.exec_driver_sql(
-        f"CREATE TABLE mirror_routes (family {text} NOT NULL, action {text} NOT NULL, topic TEXT NOT NULL, "
-        f"PRIMARY KEY (family, action)){strict}"
+        f"CREATE TABLE IF NOT EXISTS mirror_routes (family {text} NOT NULL, action {text} NOT NULL, "
+        f"topic TEXT NOT NULL, PRIMARY KEY (family, action)){strict}"
     )
 
 
