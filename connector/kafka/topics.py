@@ -4,9 +4,10 @@ All topic administration is here (kafka-python). Topics are created before anyon
 the broker on its own: an idempotent producer can lose records on a topic created just now.
 """
 
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,8 @@ READ_SECONDS = 20.0
 READ_POLL_MS = 500
 # What the batch that holds a record may expand to.
 READ_BYTES = 67_108_864
+# Held while kafka-python's fetcher reads one batch only, which other consumers must not do.
+_reading = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +120,9 @@ def record_value(kafka: Kafka, topic: str, partition: int, offset: int) -> bytes
     """
     tp = TopicPartition(topic, partition)
     settings = client_settings(kafka, client_id="xtnd-connector-read")
-    # kafka-python has no bound on what it expands. Checksums are verified before that.
-    fetcher.MemoryRecords = _first_batch
     try:
-        consumer = KafkaConsumer(**settings, check_crcs=False)
-        try:
+        # Checksums are verified before anything is expanded.
+        with _expanding_one_batch(), closing(KafkaConsumer(**settings, check_crcs=False)) as consumer:
             if partition not in (consumer.partitions_for_topic(topic) or ()):
                 return None
             consumer.assign([tp])
@@ -129,10 +130,19 @@ def record_value(kafka: Kafka, topic: str, partition: int, offset: int) -> bytes
                 return None
             consumer.seek(tp, offset)
             return _first_value(consumer, offset)
-        finally:
-            consumer.close()
     except (KafkaError, OSError) as error:
         raise KafkaOutage(f"Kafka at {kafka.bootstrap_servers}: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _expanding_one_batch() -> Iterator[None]:
+    """Bound what kafka-python expands, which has no bound of its own, while one consumer reads."""
+    with _reading:
+        former, fetcher.MemoryRecords = fetcher.MemoryRecords, _first_batch
+        try:
+            yield
+        finally:
+            fetcher.MemoryRecords = former
 
 
 def _first_batch(fetched: bytes | None) -> MemoryRecords:

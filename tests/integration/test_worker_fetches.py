@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.consumer import fetcher
+from kafka.record import MemoryRecords
 
 from connector import events
 from connector.errors import Poison
@@ -97,6 +99,7 @@ def test_batches_of_zeros_are_parked_without_being_expanded(kafka_bootstrap: str
         with pytest.raises(Poison, match="batch-too-large"):
             topics.record_value(world.config.kafka, world.topic, 0, sent[0])
         assert topics.record_value(world.config.kafka, world.topic, 0, 0) == events.encode(world.sent[0])
+        assert fetcher.MemoryRecords is MemoryRecords  # other consumers of this process read every batch
 
 
 def test_many_large_records_in_one_fetch_are_expanded_a_few_at_a_time(
