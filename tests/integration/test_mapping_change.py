@@ -188,10 +188,9 @@ def test_what_only_the_database_refuses_is_found_among_what_it_takes(open_mirror
 def test_a_rehearsal_waits_for_no_lock_on_a_table(open_mirror: Open, configure: Configure) -> None:
     mirror = open_mirror()
     mirror.write(changed(mirror, "odd", 1))
-    if mirror.engine.dialect.name == "sqlite":
-        holder, statement = create_engine(mirror.engine.url), "SELECT * FROM readings"
-    else:
-        holder, statement = create_engine(mirror.engine.url), "LOCK TABLE readings, consumer_offsets"
+    holder, statement = create_engine(database.url_of(mirror.config.database)), "SELECT * FROM readings"
+    if mirror.engine.dialect.name == "postgresql":
+        statement = "LOCK TABLE readings, consumer_offsets"
     try:
         with holder.begin() as connection:
             connection.exec_driver_sql(statement)
