@@ -37,7 +37,9 @@ Command = Callable[..., str]
 def connector(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
     """Runs a command in this process, without any variable; gives what it printed."""
     for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+        # Set first, so that what a command sets in this process is undone as well.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     monkeypatch.setenv("XTND_CONFIG_DIR", str(ROOT / "config"))
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_port()}")
     monkeypatch.chdir(tmp_path)
