@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 PAUSE_SECONDS = 2.0
-# Some rounds and a slow answer; what was measured longer ago says nothing of now.
-FRESH_SECONDS = 8.0
+# A round and a slow answer; what was measured longer ago says nothing of now, and an outage shows soon.
+FRESH_SECONDS = 4.0
 
 
 class Sampler(threading.Thread, Generic[T]):
