@@ -175,7 +175,7 @@ def check(
     data_dir: DataDir = DATA_DIR,
     accept_mapping: AcceptMapping = False,
 ) -> None:
-    """Check the configuration, the broker, the topics and the database; say what mends each finding."""
+    """Check the configuration, the broker, the topics and the database; say what fixes each finding."""
     from connector.commands import checkup  # noqa: PLC0415
 
     options: dict[str, Any] = {"kafka": kafka, "database_url": database_url}
@@ -245,7 +245,7 @@ def verify(
     ] = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Fold the ledger anew and say where the mirror differs from it."""
+    """Fold the ledger again and say where the mirror differs from it."""
     from connector.commands import checkup  # noqa: PLC0415
 
     settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)

@@ -206,7 +206,7 @@ def verify(config: Config, journal: Path | None) -> tuple[list[str], int]:
         # What is known to be lost no worker can bring back; what is not read it can.
         stands = replace(standing.standing(config, offsets.held(engine)), expired={}, lost={})
         results = _standing_results(config, stands)
-        found += [f"{one.what}: {one.fault} (to mend it: {one.cure})" for one in results]
+        found += [f"{one.what}: {one.fault} (fix: {one.cure})" for one in results]
     if journal is not None:
         must = {event.identity for event in journal_verify.must(journal)}
         found += [
