@@ -32,8 +32,7 @@ def make(connection: Connection, index: Index) -> None:
     except DBAPIError as error:
         if _sqlstate(error) != PROGRAM_LIMIT_EXCEEDED or index.table is None:
             raise
-        columns = [(column.name, isinstance(column.type, Text)) for column in index.columns]
-        _shorten(connection, index.table.name, str(index.name), columns)
+        _shorten(connection, index.table.name, str(index.name), [column.name for column in index.columns])
 
 
 def drop(connection: Connection, former: Tables, wanted: Tables) -> None:
@@ -87,20 +86,26 @@ def making_way(connection: Connection, table: str, write: Callable[[], None]) ->
 
 def _shorten_all(connection: Connection, table: str) -> bool:
     """Shorten the indexes of a table that hold whole texts; whether there was one."""
-    inspector = inspect(connection)
-    texts = {one["name"] for one in inspector.get_columns(table) if isinstance(one["type"], Text)}
-    whole = [one for one in inspector.get_indexes(table) if texts.intersection(one["column_names"])]
+    texts = _text_columns(connection, table)
+    whole = [one for one in inspect(connection).get_indexes(table) if texts.intersection(one["column_names"])]
     for index in whole:
-        connection.exec_driver_sql(f'DROP INDEX "{index["name"]}"')
-        columns = [(str(column), column in texts) for column in index["column_names"]]
-        _shorten(connection, table, str(index["name"]), columns)
+        connection.exec_driver_sql(f"DROP INDEX {quoted(str(index['name']))}")
+        _shorten(connection, table, str(index["name"]), [str(column) for column in index["column_names"]])
     return bool(whole)
 
 
-def _shorten(connection: Connection, table: str, name: str, columns: Sequence[tuple[str, bool]]) -> None:
-    letters = LETTERS // sum(is_text for _, is_text in columns)
-    listed = [f'left("{column}", {letters})' if is_text else f'"{column}"' for column, is_text in columns]
-    connection.exec_driver_sql(f'CREATE INDEX "{name}" ON "{table}" ({", ".join(listed)})')
+def _text_columns(connection: Connection, table: str) -> set[str]:
+    """Names of the columns that are text in this database: an instant is text to the mapping only."""
+    return {one["name"] for one in inspect(connection).get_columns(table) if isinstance(one["type"], Text)}
+
+
+def _shorten(connection: Connection, table: str, name: str, columns: Sequence[str]) -> None:
+    texts = _text_columns(connection, table).intersection(columns)
+    letters = LETTERS // len(texts)
+    listed = [
+        f"left({quoted(column)}, {letters})" if column in texts else quoted(column) for column in columns
+    ]
+    connection.exec_driver_sql(f"CREATE INDEX {quoted(name)} ON {quoted(table)} ({', '.join(listed)})")
     log.warning(
         "the table holds texts that are too long for an index, so it is made over their first letters",
         table=table,
