@@ -23,6 +23,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from typing_extensions import override
 
 from connector import metrics
 from connector.bounded import BoundedConnections
@@ -145,6 +146,7 @@ def _bind_fix(error: OSError, setting: str, option: str) -> str:
 class EmbeddedServer(uvicorn.Server):
     """uvicorn inside a running loop; signals are the process's business."""
 
+    @override
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield

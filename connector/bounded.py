@@ -7,6 +7,7 @@ nothing of HTTP. It is for a port whose every connection carries one short reque
 import asyncio
 from typing import Any, cast
 
+from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
@@ -38,6 +39,7 @@ class BoundedConnection(asyncio.Protocol):
         self._received = 0
         self._deadline: asyncio.TimerHandle | None = None
 
+    @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         connection = cast("asyncio.Transport", transport)
         if len(self._bounds.open) >= self._bounds.most:
@@ -47,6 +49,7 @@ class BoundedConnection(asyncio.Protocol):
         self._deadline = loop.call_later(self._bounds.seconds, connection.abort)
         self._inner.connection_made(transport)
 
+    @override
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
         if self._received > self._bounds.most_bytes:
@@ -54,19 +57,23 @@ class BoundedConnection(asyncio.Protocol):
         else:
             self._inner.data_received(data)
 
+    @override
     def eof_received(self) -> bool:
         """Keep the connection open for the answer when a request may have been sent."""
         self._inner.eof_received()
         return self._received > 0
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._bounds.open.pop(self, None)
         if self._deadline is not None:
             self._deadline.cancel()
         self._inner.connection_lost(exc)
 
+    @override
     def pause_writing(self) -> None:
         self._inner.pause_writing()
 
+    @override
     def resume_writing(self) -> None:
         self._inner.resume_writing()

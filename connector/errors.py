@@ -22,6 +22,8 @@ A library's own errors are translated into these in one place per library:
 
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 
 class ConnectorError(Exception):
     """Something went wrong in the connector."""
@@ -39,6 +41,7 @@ class Finding:
     what: str
     cure: str = ""
 
+    @override
     def __str__(self) -> str:
         cure = f" {self.cure}" if self.cure else ""
         return f"{self.where}: {self.what}.{cure}"

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
+from typing_extensions import override
 
 
 class BatchHistogram(Collector):
@@ -59,6 +60,7 @@ class BatchHistogram(Collector):
         """The metric without samples, so that the registry knows its names."""
         yield HistogramMetricFamily(self._name, self._documentation, labels=[self._label])
 
+    @override
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """The metric as it stands."""
         family = HistogramMetricFamily(self._name, self._documentation, labels=[self._label])
@@ -89,6 +91,7 @@ class LoopCounter(Collector):
         """The metric without samples, so that the registry knows its names."""
         yield CounterMetricFamily(self.name, self._documentation, labels=self._labels)
 
+    @override
     def collect(self) -> Iterator[CounterMetricFamily]:
         """The metric as it stands."""
         family = CounterMetricFamily(self.name, self._documentation, labels=self._labels)
@@ -120,6 +123,7 @@ class LoopHistogram(Collector):
         """The metric without samples, so that the registry knows its names."""
         yield HistogramMetricFamily(self._name, self._documentation)
 
+    @override
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """The metric as it stands."""
         ends = [*map(floatToGoString, self._bounds), "+Inf"]

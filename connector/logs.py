@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TextIO
 
 import structlog
+from typing_extensions import override
 
 OWN = "connector"
 LIBRARY_LEVELS = {
@@ -104,6 +105,7 @@ class RepeatFilter(logging.Filter):
         self._kinds: OrderedDict[Kind, GrowingSteps] = OrderedDict()
         self._lock = threading.Lock()
 
+    @override
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.partition(".")[0] == OWN or record.levelno < logging.WARNING:
             return True

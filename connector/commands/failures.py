@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
+from typing_extensions import override
 
 from connector.errors import ConfigError, ConnectorError, DatabaseOutage, KafkaOutage, StartupError
 from connector.safe_text import plain, plain_lines
@@ -95,6 +96,7 @@ def flush_output(*, said: bool = False) -> int:
 class _Output(io.FileIO):
     """Standard output, whose errors say that they are its own."""
 
+    @override
     def write(self, data: "ReadableBuffer", /) -> int:
         try:
             return super().write(data)

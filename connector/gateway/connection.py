@@ -10,6 +10,7 @@ from enum import Enum, auto
 from functools import partial
 
 import structlog
+from typing_extensions import override
 
 from connector.gateway.head import END, NO_HEAD
 from connector.gateway.limits import LINGER_SECONDS, UNREAD_BYTES, Limits
@@ -56,14 +57,17 @@ class LimitedConnection(asyncio.Protocol):
     def go_on(self) -> None:
         """Go on with the next request, behind an answer."""
 
+    @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
         transport.set_write_buffer_limits(UNREAD_BYTES, 0)
         self._limits.admit(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
 
+    @override
     def pause_writing(self) -> None:
         self._unread = True
         self.deadline = min(self.deadline, self._loop.time() + self._limits.request_seconds)

@@ -41,6 +41,7 @@ class HttpConnection(LimitedConnection):
     def serve(self, body: bytes) -> None:
         """Serve a request whose body has come."""
 
+    @override
     def resume_writing(self) -> None:
         self._unread = False
         if self._stage is Stage.HEAD:
@@ -49,12 +50,14 @@ class HttpConnection(LimitedConnection):
         elif self._stage is Stage.ANSWER:
             self.deadline = math.inf
 
+    @override
     def eof_received(self) -> bool:
         """Keep the way back open while an answer is due to a peer that has finished sending."""
         self._ended = True
         self._settle()
         return self._stage is not Stage.END
 
+    @override
     def data_received(self, data: bytes) -> None:
         if self._stage is Stage.END:
             self._ignored += len(data)

@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from string import Template
 
+from typing_extensions import override
+
 from connector.errors import StartupError
 from connector.local import kafka_jars
 from connector.local.ports import remembered_ports
@@ -151,6 +153,7 @@ class KafkaBroker(Broker):
         self.heap = heap or os.environ.get("XTND_KAFKA_HEAP") or DEFAULT_HEAP
         self.settings = settings
 
+    @override
     def _prepare(self) -> list[str]:
         java = kafka_jars.find_java()
         if java is None:
@@ -201,6 +204,7 @@ class NoidaBroker(Broker):
 
     name = "noida-db"
 
+    @override
     def _prepare(self) -> list[str]:
         program = _noida_program()
         program.chmod(program.stat().st_mode | 0o100)

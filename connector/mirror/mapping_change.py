@@ -16,6 +16,7 @@ from itertools import zip_longest
 
 import structlog
 from sqlalchemy import Engine
+from typing_extensions import override
 
 from connector.config import Config
 from connector.errors import ConfigError, DatabaseOutage, Finding, Poison
@@ -52,6 +53,7 @@ class Misfit:
     # How many events of the action were tried and fitted the former mapping.
     tried: int
 
+    @override
     def __str__(self) -> str:
         error = plain(self.error if len(self.error) <= SHOWN else f"{self.error[:SHOWN]}…")
         return (

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, Numeric, Text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine, UserDefinedType
+from typing_extensions import override
 
 # Tables of the connector's own; only a step changes the columns and keys of one that is there (steps.py).
 OWN = ("notifications", "dead_letters", "consumer_offsets", "mirror_rules", "mirror_layout", "mirror_routes")
@@ -18,6 +19,7 @@ class ExactAny(UserDefinedType[Any]):
 
     cache_ok = True
 
+    @override
     def get_col_spec(self, **_kw: Any) -> str:
         return "ANY"
 

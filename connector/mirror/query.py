@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 from psycopg.types.string import TextLoader
 from sqlalchemy import Engine
+from typing_extensions import override
 
 from connector.errors import ConnectorError, StartupError
 from connector.mirror import query_errors
@@ -24,6 +25,7 @@ AS_TEXT = ("date", "time", "timetz", "timestamp", "timestamptz", "interval", "by
 class JsonTextLoader(TextLoader):
     """Keeps json as its text: a number in it would lose digits as a float."""
 
+    @override
     def load(self, data: Any) -> JsonText:
         return JsonText(bytes(data).decode("utf-8"))
 

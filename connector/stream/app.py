@@ -7,6 +7,7 @@ from typing import Any, cast
 import faust
 from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
+from typing_extensions import override
 
 from connector.config import Config
 from connector.stream.expansion import BATCH_BYTES
@@ -39,9 +40,11 @@ class MirrorApp(faust.App):
         consumer = cast("ChunkConsumer | None", self._consumer)
         return bool(self.started and consumer and consumer.settled and not self.rebalancing)
 
+    @override
     def _new_transport(self) -> ChunkTransport:
         return ChunkTransport(self.conf.broker_consumer, self)
 
+    @override
     def _create_directories(self) -> None:
         """Nothing is kept on disk: all state is in Kafka and the database."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from faust.types import TP
+from typing_extensions import override
 
 from connector.stream.expansion import first_offset
 
@@ -110,8 +111,10 @@ class ReadOffsets(dict[TP, None]):
     def __missing__(self, _tp: TP) -> None:
         return None
 
+    @override
     def __setitem__(self, tp: TP, offset: Any) -> None:
         """Keep nothing."""
 
+    @override
     def update(self, *_args: Any, **_kwargs: Any) -> None:
         """Keep nothing."""

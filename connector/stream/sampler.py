@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Generic, TypeVar
 
+from typing_extensions import override
+
 T = TypeVar("T")
 
 PAUSE_SECONDS = 2.0
@@ -51,6 +53,7 @@ class Sampler(threading.Thread, Generic[T]):
             return f"no answer for {age:.0f} s"
         return None if self._newest is not None else "not measured yet"
 
+    @override
     def run(self) -> None:
         while not self._over.is_set():
             try:

@@ -23,6 +23,7 @@ import structlog
 from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
+from typing_extensions import override
 
 from connector.errors import KafkaOutage
 from connector.stream.expansion import Expansion, first_offset, size_of
@@ -47,6 +48,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
 
     expansion: Expansion
 
+    @override
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         # Faust writes 1500 here and offers no setting; versions are pinned, and a test looks.
@@ -54,6 +56,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         self.expansion.install()
         return consumer
 
+    @override
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """Commit to Kafka; a failure is no reason to stop, because the database holds the truth."""
         try:
@@ -97,6 +100,7 @@ class ChunkConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._read_offset = ReadOffsets()  # type: ignore[assignment]  # keeps nothing, whatever it is given
 
+    @override
     def _new_consumer_thread(self) -> ChunkThread:
         thread = ChunkThread(self, loop=self.loop, beacon=self.beacon)
         thread.expansion = Expansion(cast("Host", self.app).batch_bytes)
@@ -104,7 +108,8 @@ class ChunkConsumer(driver.Consumer):
 
     # --- Chunks out of fetches ---
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ARG002, ASYNC109
+    @override
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
         """Yield one message per partition that has records."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
@@ -178,12 +183,14 @@ class ChunkConsumer(driver.Consumer):
         self._waiting[message] = (len(records), sum(map(size_of, records)))
         return message
 
+    @override
     def ack(self, message: Message) -> bool:
         """Note that a chunk is in the mirror; frees its share of the budget."""
         self._waiting.pop(message, None)
         done: bool = super().ack(message)
         return done
 
+    @override
     def _new_offset(self, tp: TP) -> int | None:
         """What may be committed: one past the highest chunk that is in the mirror."""
         acked = self._acked[tp]
@@ -194,21 +201,25 @@ class ChunkConsumer(driver.Consumer):
         self._acked_index[tp].clear()
         return int(highest) + 1
 
+    @override
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Leave standstills to our own watchdog: Faust's look counts messages, not chunks."""
 
     # --- Places ---
 
+    @override
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Give up all places: partitions that stay will be placed again with the others."""
         self._places.clear()
         await super().on_partitions_revoked(revoked)
 
+    @override
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Note that the group has given this worker its share, which may be none."""
         self._assigned_once = True
         await super().on_partitions_assigned(assigned, generation_id)
 
+    @override
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Have every partition placed; called by Faust at every assignment, which must not wait."""
         self._restarted.clear()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 
 import structlog
+from typing_extensions import override
 
 from connector.mirror.sink import Partition
 from connector.stream.standstill import Standstill
@@ -43,6 +44,7 @@ class Watchdog(threading.Thread):
         self._clock = clock
         self._over = threading.Event()
 
+    @override
     def run(self) -> None:
         while not self._over.wait(self._pause):
             if stuck := self._stuck():
