@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import tenacity
-
+from connector import retry
 from connector.local.processes import Child
 
 LONGEST_PAUSE_SECONDS = 30.0
 RAN_WELL_SECONDS = 60.0
 CHECK_EVERY_SECONDS = 0.5
 
-_pause = tenacity.wait_exponential(multiplier=1, min=1, max=LONGEST_PAUSE_SECONDS)
+# Seconds after so many failures in a row: 1, 2, 4 … 30.
+pause_before_restart = retry.growing(1, LONGEST_PAUSE_SECONDS)
 
 
 class StopFlag(Protocol):
@@ -87,13 +87,6 @@ class Supervisor:
             self._plan_restart(watched, f"could not be started ({error.strerror})")
         else:
             self._say(f"{watched.child.name} started again (process {watched.child.pid})")
-
-
-def pause_before_restart(failures: int) -> float:
-    """Give the seconds to wait after so many failures in a row: 1, 2, 4 … 30."""
-    state = tenacity.RetryCallState(tenacity.Retrying(), fn=None, args=(), kwargs={})
-    state.attempt_number = failures
-    return _pause(state)
 
 
 def _ending(exit_code: int | None) -> str:

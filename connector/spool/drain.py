@@ -18,14 +18,13 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import structlog
-from tenacity import RetryCallState, Retrying, wait_random_exponential
-from tenacity.wait import wait_base
 
 from connector import metrics
 from connector.errors import KafkaOutage, Outage, RecordRefused
 from connector.kafka.lanes import Kafka
 from connector.kafka.record import Record
 from connector.logs import Reports
+from connector.retry import Pause, jittered
 from connector.spool.rows import Refusal, Spooled, portions
 from connector.spool.spool import Spool
 
@@ -56,7 +55,7 @@ class Drain:
         kafka: Kafka,
         spool: Spool,
         *,
-        pause: wait_base | None = None,
+        pause: Pause | None = None,
         route: Route = as_stored,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,7 +65,7 @@ class Drain:
         self._rerouted: set[tuple[str, str]] = set()
         self._aside_reports = Reports(monotonic)
         self._spool = spool
-        self._pause = pause or wait_random_exponential(multiplier=0.1, max=5)
+        self._pause = pause or jittered(0.1, 5)
         self._monotonic = monotonic
         self._topics: dict[str, asyncio.Task[None]] = {}
         # Held by the topic whose turn it is to find out whether Kafka is back.
@@ -176,9 +175,7 @@ class Drain:
         """Pause, longer each time in a row."""
         if failures & (failures - 1) == 0:  # the first, and then more and more seldom
             log.warning("deliveries wait in the spool", error=self._error, **what)
-        state = RetryCallState(Retrying(), None, (), {})
-        state.attempt_number = failures
-        await asyncio.sleep(self._pause(state))
+        await asyncio.sleep(self._pause(failures))
 
     # --- A row ---
 

@@ -11,7 +11,6 @@ import pytest
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tenacity import wait_none
 
 from connector.errors import KafkaOutage, RecordRefused
 from connector.gateway.intake import Intake
@@ -97,7 +96,7 @@ def draining(
     async def whole() -> Any:
         spool = Spool(tmp_path / "spool.db", max_bytes=256 * MIB)
         spool.open()
-        drain = Drain(broker, spool, pause=wait_none(), **({"monotonic": monotonic} if monotonic else {}))
+        drain = Drain(broker, spool, pause=lambda _: 0, **({"monotonic": monotonic} if monotonic else {}))
         for records in deliveries:
             await spool.put(records)
         running = asyncio.create_task(drain.run())
@@ -330,7 +329,7 @@ def test_what_was_set_aside_is_reported(tmp_path: Path) -> None:
         spool = Spool(tmp_path / "spool.db", max_bytes=MIB)
         spool.open()
         intake = Intake(broker, spool, spool_timeout_seconds=2)
-        drain = Drain(broker, spool, pause=wait_none())
+        drain = Drain(broker, spool, pause=lambda _: 0)
         assert drain.trouble() is None
         kept: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         intake.submit([record("good"), record("bad")], kept.set_result)
