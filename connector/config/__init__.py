@@ -203,8 +203,3 @@ def _model_inside(annotation: Any) -> Any:
 def _nearest(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"Did you mean {close[0]!r}?" if close else f"Known here: {', '.join(sorted(known))}."
-
-
-def describe_secret(secret: SecretStr | None) -> str:
-    """What may be shown of a secret: whether it is there."""
-    return "set" if secret and secret.get_secret_value() else "not set"

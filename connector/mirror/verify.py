@@ -20,7 +20,6 @@ from connector.mirror.mapped import MappedColumn, MappedTable
 from connector.mirror.mapping import Mapping, reader
 from connector.mirror.statements import STATE, quoted
 
-SHOWN = 20
 Values = dict[str, Any]
 
 
