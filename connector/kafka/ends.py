@@ -44,16 +44,18 @@ def reading(config: Config, names: Collection[str]) -> Iterator[Callable[[], End
     broker takes seconds. Raises ``KafkaOutage`` at the end of the block.
     """
     with topics.admin_client(config.kafka, timeout_seconds=config.kafka.request_timeout_seconds) as client:
-        yield lambda: _read(client, names)
+        yield lambda: _read(client, names, config.topics.former)
 
 
-def _read(client: KafkaAdminClient, names: Collection[str]) -> Ends:
+def _read(client: KafkaAdminClient, names: Collection[str], former: Collection[str]) -> Ends:
     found = Ends()
     led: dict[str, list[TopicPartition]] = {}
     for topic in client.describe_topics(list(names)):
         name = topic["name"]
         leaders = {one["partition_index"]: one["leader_id"] for one in topic["partitions"]}
         leaderless = sorted(number for number, leader in leaders.items() if leader < 0)
+        if not leaders and name in former:
+            continue  # it was drained and deleted
         if not leaders:
             found.trouble[name] = f"Kafka does not have the topic {name}; make it with: connector topics"
         elif leaderless:

@@ -31,10 +31,12 @@ def world(kafka_bootstrap: str, database_url: str, tmp_path: Path) -> Iterator[W
         yield made
 
 
-def health_of(config: Config, world: World) -> WorkerHealth:
-    """The health of a worker that has all partitions."""
+def health_of(config: Config, world: World, *, former: str = "") -> WorkerHealth:
+    """The health of a worker that has all partitions, and reads a former topic if one is named."""
     families = {topic: family for family, topic in world.routes.event_topics().items()}
     families[world.routes.dead_letter_topic] = "dead-letters"
+    if former:
+        families[former] = "former-topics"
     made = WorkerHealth(config, Totals(config.database), Patience(), families, **FAST)
     assigned = frozenset(TP(tp.topic, tp.partition) for tp in world.tps)
     made.app = SimpleNamespace(assigned=assigned, ready=True)  # type: ignore[assignment]
@@ -102,7 +104,9 @@ def test_it_keeps_one_kafka_client_and_a_topic_that_is_gone_hides_no_other(
 
     client_class = topics.KafkaAdminClient
     monkeypatch.setattr(topics, "KafkaAdminClient", counted)
-    health = health_of(world.config, world)
+    # A former topic that was drained and deleted is missed by nobody.
+    topics_read = world.config.topics.model_copy(update={"former_topics": ("drained",)})
+    health = health_of(world.config.model_copy(update={"topics": topics_read}), world, former="drained")
     kafka, progress = health.checks()["kafka"], health.checks()["progress"]
     gone = world.routes.unrouted_topic
 
