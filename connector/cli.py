@@ -198,6 +198,30 @@ def check(
 
 
 @app.command()
+def losses(
+    acknowledge: Annotated[
+        bool, typer.Option("--acknowledge", help="Take note of what is listed: it is no fault any more.")
+    ] = False,
+    config_dir: ConfigDir = CONFIG_DIR,
+    database_url: DatabaseUrl = None,
+    format_: Annotated[Format | None, typer.Option("--format", help="As of connector query.")] = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """List what Kafka no longer held when the mirror wanted it, and when XTND sent that."""
+    from connector.commands.rows import print_rows  # noqa: PLC0415
+    from connector.mirror import database, steps  # noqa: PLC0415
+    from connector.mirror import losses as kept  # noqa: PLC0415
+
+    settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
+    engine = database.connect(settings.database, access="write" if acknowledge else "read")
+    steps.require(engine)
+    found = kept.unacknowledged(engine)
+    print_rows(kept.Found._fields, found, format_)
+    if acknowledge:
+        kept.acknowledge(engine, found)
+
+
+@app.command()
 def schema(
     config_dir: ConfigDir = CONFIG_DIR,
     database_url: DatabaseUrl = None,

@@ -231,7 +231,7 @@ holes = Counter(
 )
 records_lost = Counter(
     "xtnd_worker_records_lost_total",
-    "Offsets that Kafka no longer held when the mirror wanted them. Alert on any increase.",
+    "Offsets that Kafka no longer held when the mirror wanted them.",
     ["topic"],
     registry=WORKER,
 )
@@ -244,7 +244,7 @@ latency = BatchHistogram(
 )
 topics_recreated = Counter(
     "xtnd_worker_topics_recreated_total",
-    "Partitions that were read from their start because their topic was re-created. Alert on any increase.",
+    "Partitions that were read from their start because their topic was re-created.",
     ["topic"],
     registry=WORKER,
 )
@@ -282,6 +282,12 @@ mirror_dead_letters = Gauge(
 mirror_records_lost = Gauge(
     "xtnd_mirror_records_lost",
     "Offsets that Kafka no longer held when the mirror wanted them, of all times.",
+    ["topic"],
+    registry=WORKER,
+)
+mirror_losses = Gauge(
+    "xtnd_mirror_losses",
+    "Losses that nobody has acknowledged: connector losses. Alert on any.",
     ["topic"],
     registry=WORKER,
 )

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from connector.clocks import CURE, LIMIT_SECONDS
 from connector.config import Config
 from connector.errors import ConnectorError, Finding, KafkaOutage, StartupError
 from connector.kafka import topics
-from connector.mirror import database, mapping_change, offsets, remedies, schema, schema_trial, steps
+from connector.mirror import database, losses, mapping_change, offsets, remedies, schema, schema_trial, steps
 from connector.mirror import verify as mirror_verify
 from connector.mirror.mapping import Mapping
 from connector.mirror.mapping_change import Rehearsed
@@ -76,32 +78,53 @@ def _examine_kafka(config: Config) -> Iterator[Result]:
 
 
 def _examine_standing(config: Config) -> Iterator[Result]:
-    found = _standing(config)
+    engine = _store(config)
+    if engine is not None:
+        yield from _losses(engine)
+    found = _standing(config, engine)
     if found is None:
         return  # told already
     yield from _standing_results(config, found)
     for topic, count in found.draining.items():
         state = f"{count} records to read" if count else "empty: take it out of topics.yaml"
         yield Result(f"former topic {topic}: {state}")
-    if not (found.forgotten or found.recreated or found.expired or found.lost):
-        yield Result("records on Kafka: none was lost, none is on a topic that is not read")
+    if not (found.forgotten or found.recreated or found.expired):
+        yield Result(
+            "records on Kafka: none is gone that was not reported, none is on a topic that is not read"
+        )
 
 
 def topic_faults(config: Config) -> list[Result]:
     """What is wrong between Kafka's topics and the mirror, where both are there to be asked."""
-    found = _standing(config)
-    return [] if found is None else list(_standing_results(config, found))
+    engine = _store(config)
+    found = _standing(config, engine)
+    lost = _losses(engine) if engine is not None else ()
+    return [*lost, *(() if found is None else _standing_results(config, found))]
 
 
-def _standing(config: Config) -> Standing | None:
+def _store(config: Config) -> Engine | None:
+    """The mirror's database; None where it is not to be had, which is told elsewhere."""
     if not config.database.url.get_secret_value():
         return None  # connector topics, where it is given none
     try:
         engine = database.connect(config.database, access="read")
         steps.require(engine)
-        return standing.standing(config, offsets.held(engine))
     except ConnectorError:
         return None
+    return engine
+
+
+def _standing(config: Config, engine: Engine | None) -> Standing | None:
+    try:
+        return standing.standing(config, offsets.held(engine)) if engine is not None else None
+    except ConnectorError:
+        return None
+
+
+def _losses(engine: Engine) -> Iterator[Result]:
+    """What was lost and nobody has acknowledged."""
+    for topic, what in losses.sentences(losses.unacknowledged(engine)):
+        yield Result(f"topic {topic}", what, losses.FIX)
 
 
 def _standing_results(config: Config, found: Standing) -> Iterator[Result]:
@@ -119,10 +142,6 @@ def _standing_results(config: Config, found: Standing) -> Iterator[Result]:
         yield Result(
             f"topic {topic}", what, "start a worker (connector worker): its log says from when to when"
         )
-    for topic, count in found.lost.items():
-        what = f"{count} records expired before they were mirrored"
-        fix = "enter again what XTND sent then (a worker's log said when); raise topics.retention_hours"
-        yield Result(f"topic {topic}", what, fix)
 
 
 def _examine_database(config: Config, *, accept_mapping: bool) -> Iterator[Result]:
@@ -204,7 +223,7 @@ def verify(config: Config, journal: Path | None) -> tuple[list[str], int]:
     found = mirror_verify.differences(engine, mapping)
     with suppress(KafkaOutage):
         # What is known to be lost no worker can bring back; what is not read it can.
-        stands = replace(standing.standing(config, offsets.held(engine)), expired={}, lost={})
+        stands = replace(standing.standing(config, offsets.held(engine)), expired={})
         results = _standing_results(config, stands)
         found += [f"{one.what}: {one.fault} (fix: {one.cure})" for one in results]
     if journal is not None:

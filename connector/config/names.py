@@ -17,6 +17,7 @@ OWN_TABLES = (
     "notifications",
     "dead_letters",
     "consumer_offsets",
+    "mirror_losses",
     "mirror_columns",
     "mirror_rules",
     "mirror_layout",

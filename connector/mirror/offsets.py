@@ -5,13 +5,11 @@ So Kafka's id of the topic stands beside the offset and moves with it, in the sa
 null where the broker has no ids, and in a row of connector 0.1 until its topic is next read.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
-from connector import events
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
 
@@ -29,9 +27,6 @@ MOVE = (
     "topic_id = COALESCE(excluded.topic_id, consumer_offsets.topic_id)"
 )
 ADOPT = "DO UPDATE SET topic_id = excluded.topic_id WHERE consumer_offsets.topic_id IS NULL"
-# How far back the last event of a partition is looked for first, in microseconds: the index on
-# received_at makes that quick, where all of a large ledger takes long.
-LOOK_BACK = 90 * 24 * 3_600_000_000
 
 
 class Offset(NamedTuple):
@@ -45,24 +40,8 @@ class Offset(NamedTuple):
         return None in (self.topic_id, topic_id) or self.topic_id == topic_id
 
 
-Held = Mapping[Partition, tuple[Offset, int]]
-"""Offsets of the mirror, each with the records that were lost there."""
-
-
-class Loss(NamedTuple):
-    """Offsets ``first`` up to, not including, ``next`` that Kafka no longer held when they were wanted.
-
-    ``mirrored_until`` is when the last event before them was received, as ISO text; None when there
-    is none.
-    """
-
-    first: int
-    next: int
-    mirrored_until: str | None = None
-
-    @property
-    def records(self) -> int:
-        return self.next - self.first
+Held = Mapping[Partition, Offset]
+"""Offsets of the mirror."""
 
 
 def select(
@@ -79,11 +58,11 @@ def select(
 
 
 def held(engine: Engine) -> Held:
-    """Every offset, and the records that were lost there; raises ``DatabaseOutage``."""
-    query = "SELECT topic, partition, next_offset, topic_id, records_lost FROM consumer_offsets"
+    """Every offset; raises ``DatabaseOutage``."""
+    query = "SELECT topic, partition, next_offset, topic_id FROM consumer_offsets"
     with transaction(engine) as connection:
         rows = connection.exec_driver_sql(query).fetchall()
-    return {(row[0], row[1]): (Offset(row[2], row[3]), row[4]) for row in rows}
+    return {(row[0], row[1]): Offset(row[2], row[3]) for row in rows}
 
 
 def upsert(
@@ -95,33 +74,3 @@ def upsert(
         rows = sorted((*tp, offset.next, offset.topic_id, now, 0) for tp, offset in offsets.items())
         before = f"INSERT INTO consumer_offsets ({', '.join(name for name, _ in columns)})"
         run(connection, before, Batch(columns, rows), f"ON CONFLICT (topic, partition) {conflict}")
-
-
-def add_losses(connection: Connection, losses: Mapping[Partition, Loss]) -> None:
-    """Add to what was lost; the offsets have their rows."""
-    for tp, loss in losses.items():
-        _run(
-            connection,
-            "UPDATE consumer_offsets SET records_lost = records_lost + ? WHERE topic = ? AND partition = ?",
-            (loss.records, *tp),
-        )
-
-
-def mirrored_until(connection: Connection, tp: Partition, offset: int, now: int) -> str | None:
-    """When the newest event that stands before an offset was received, as ISO text."""
-    query = (
-        "SELECT received_at FROM notifications WHERE kafka_topic = ? AND kafka_partition = ? "
-        "AND kafka_offset < ? AND received_at > ? ORDER BY received_at DESC LIMIT 1"
-    )
-    for since in (max(0, now - LOOK_BACK), 0):
-        row = _run(connection, query, (*tp, offset, events.iso(since))).fetchone()
-        if row is not None:
-            found: datetime | str = row[0]
-            return events.iso(events.microseconds(found)) if isinstance(found, datetime) else found
-    return None
-
-
-def _run(connection: Connection, statement: str, parameters: Sequence[Any]) -> Any:
-    if connection.dialect.name == "postgresql":
-        statement = statement.replace("?", "%s")
-    return connection.exec_driver_sql(statement, tuple(parameters))

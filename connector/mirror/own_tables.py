@@ -11,7 +11,10 @@ from sqlalchemy.types import TypeEngine, UserDefinedType
 from typing_extensions import override
 
 # Tables of the connector's own; only a step changes the columns and keys of one that is there (steps.py).
-OWN = ("notifications", "dead_letters", "consumer_offsets", "mirror_rules", "mirror_layout", "mirror_routes")
+OWN = (
+    *("notifications", "dead_letters", "consumer_offsets", "mirror_losses"),
+    *("mirror_rules", "mirror_layout", "mirror_routes"),
+)
 
 
 class ExactAny(UserDefinedType[Any]):
@@ -103,6 +106,22 @@ def offsets() -> list[tuple[str, Column[Any]]]:
         own("records_lost", COUNT, "Offsets that Kafka no longer held when they were wanted."),
         own("updated_at", INSTANT, "When it last moved (UTC)."),
         own("topic_id", Text(), "Kafka's id of the topic, so that one re-created is known.", nullable=True),
+    ]
+
+
+def losses() -> list[tuple[str, Column[Any]]]:
+    """Columns of ``mirror_losses``."""
+    records = "How many are missing; null where nobody can tell, because the topic was re-created."
+    return [
+        own("topic", EXACT_TEXT, "Kafka topic.", primary_key=True),
+        own("partition", Integer(), "Kafka partition.", primary_key=True),
+        own("first_offset", COUNT, "The first offset that may be missing.", primary_key=True),
+        own("next_offset", COUNT, "One past the last; null where nobody can tell.", nullable=True),
+        own("records", COUNT, records, nullable=True),
+        own("sent_after", INSTANT, "When the last event before them was received (UTC).", nullable=True),
+        own("sent_before", INSTANT, "When the next event was received, or they were missed.", nullable=True),
+        own("found_at", INSTANT, "When the worker missed them (UTC).", primary_key=True),
+        own("acknowledged_at", INSTANT, "When somebody took note: connector losses.", nullable=True),
     ]
 
 

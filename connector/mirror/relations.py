@@ -56,7 +56,7 @@ def refuse_foreign(connection: Connection, config: Config, strange: set[str]) ->
     recorded = rules.recorded(connection)
     if "mirror_rules" in existing and not recorded:
         return  # made by hand from the text of ``connector schema``
-    ours = strange & {*config.tables, "mirror_routes"} if recorded else strange
+    ours = strange & {*config.tables, "mirror_losses", "mirror_routes"} if recorded else strange
     known = {table for table, _ in recorded} & {*inspect(connection).get_table_names()}
     if foreign := sorted((ours & existing) - known):
         raise StartupError(

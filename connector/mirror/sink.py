@@ -16,10 +16,11 @@ from sqlalchemy import Connection, Engine
 
 from connector.errors import AlreadyThere, SchemaMoved
 from connector.events import Identity
-from connector.mirror import indexes, ledger, offsets
+from connector.mirror import indexes, ledger, losses, offsets
 from connector.mirror.database import lock_schema, transaction
+from connector.mirror.losses import Loss
 from connector.mirror.mapping import Mapping
-from connector.mirror.offsets import Loss, Offset
+from connector.mirror.offsets import Offset
 from connector.mirror.rows import Item, Rows, refold, rows_of
 
 Partition = offsets.Partition
@@ -112,9 +113,10 @@ class Sink:
         with transaction(self._engine) as connection:
             self._fence_schema(connection)
             locked = self._lock_offsets(connection, chunks)
-            wanted = [chunk for chunk in chunks if self._follows(chunk, locked[chunk.tp], written)]
+            wanted = [
+                chunk for chunk in chunks if self._follows(connection, chunk, locked[chunk.tp], written)
+            ]
             held = {tp: offset.next for tp, offset in locked.items()}
-            self._date_losses(connection, written)
             items = [item for chunk in wanted for item in _above(chunk, held)]
             if items:
                 # Nearly always all of what was prepared is wanted; chunks that come again are cut.
@@ -144,6 +146,14 @@ class Sink:
         with transaction(self._engine) as connection:
             offsets.upsert(connection, {partition: Offset(next_offset, topic_id)}, self._clock())
 
+    def start_over(self, partition: Partition, mirrored: int, start: Offset) -> Loss:
+        """Go on in a topic that was re-created; what its former one held beyond ``mirrored`` is lost."""
+        with transaction(self._engine) as connection:
+            loss = self._loss(connection, partition, mirrored, None)
+            offsets.upsert(connection, {partition: start}, self._clock())
+            losses.add(connection, {partition: loss}, self._clock())
+        return loss
+
     # --- Steps of write, in order ---
 
     def _fence_schema(self, connection: Connection) -> None:
@@ -169,7 +179,7 @@ class Sink:
             held |= offsets.select(connection, unknown, lock)
         return held
 
-    def _follows(self, chunk: Chunk, held: Offset, written: Written) -> bool:
+    def _follows(self, connection: Connection, chunk: Chunk, held: Offset, written: Written) -> bool:
         """Whether the chunk may be written: it overlaps or touches what the mirror holds."""
         if not held.is_of(chunk.topic_id):
             # It was read from a topic that has been re-created since, as another worker has seen.
@@ -182,16 +192,23 @@ class Sink:
             return True
         if chunk.asked <= held.next:
             # Kafka was asked for exactly what is missing and no longer has it.
-            written.lost[chunk.tp] = Loss(held.next, chunk.first)
+            received = chunk.items[0].placed.event.received_at if chunk.items else None
+            written.lost[chunk.tp] = self._loss(connection, chunk.tp, held.next, chunk.first, received)
             return True
         written.holes[chunk.tp] = held.next
         return False
 
-    def _date_losses(self, connection: Connection, written: Written) -> None:
-        """Tell since when a person has to look for what was lost."""
-        for tp, loss in written.lost.items():
-            until = offsets.mirrored_until(connection, tp, loss.first, self._clock())
-            written.lost[tp] = loss._replace(mirrored_until=until)
+    def _loss(
+        self,
+        connection: Connection,
+        tp: Partition,
+        first: int,
+        next_: int | None,
+        received: int | None = None,
+    ) -> Loss:
+        """A loss with the time in which a person has to look for it; ``received`` is the next event."""
+        now = self._clock()
+        return Loss(first, next_, losses.last_received(connection, tp, first, now), received or now)
 
     def _write_events(
         self, connection: Connection, rows: Rows, written: Written, *, new: bool = False
@@ -263,7 +280,7 @@ class Sink:
     def _move_offsets(self, connection: Connection, chunks: Sequence[Chunk], written: Written) -> None:
         moved = {chunk.tp: Offset(chunk.next_offset, chunk.topic_id) for chunk in chunks}
         offsets.upsert(connection, moved, self._clock())
-        offsets.add_losses(connection, written.lost)
+        losses.add(connection, written.lost, self._clock())
         written.positions |= {tp: offset.next for tp, offset in moved.items()}
 
 

@@ -52,9 +52,28 @@ def _make_routes(connection: Connection, _mapped: Collection[str]) -> None:
     )
 
 
+def _make_losses(connection: Connection, _mapped: Collection[str]) -> None:
+    """Make ``mirror_losses``; of what was lost before, only number and partition are known."""
+    postgresql = connection.dialect.name == "postgresql"
+    text, strict = ('TEXT COLLATE "C"', "") if postgresql else ("TEXT", " STRICT")
+    count, instant = ("BIGINT", "TIMESTAMP(6) WITH TIME ZONE") if postgresql else ("INTEGER", "TEXT")
+    connection.exec_driver_sql(
+        f"CREATE TABLE IF NOT EXISTS mirror_losses (topic {text} NOT NULL, partition INTEGER NOT NULL, "
+        f"first_offset {count} NOT NULL, next_offset {count}, records {count}, sent_after {instant}, "
+        f"sent_before {instant}, found_at {instant} NOT NULL, acknowledged_at {instant}, "
+        f"PRIMARY KEY (topic, partition, first_offset, found_at)){strict}"
+    )
+    connection.exec_driver_sql(
+        "INSERT INTO mirror_losses (topic, partition, first_offset, next_offset, records, sent_before, "
+        "found_at) SELECT topic, partition, 0, next_offset, records_lost, updated_at, updated_at "
+        "FROM consumer_offsets WHERE records_lost > 0"
+    )
+
+
 STEPS: tuple[Step, ...] = (
     Step(2, "an event is identified by its source and its id", source_step.act),
     Step(3, "the actions of the families are rows", _make_routes),
+    Step(4, "each loss is a row, with the time in which XTND sent what is missing", _make_losses),
 )
 NEWEST = STEPS[-1].version
 

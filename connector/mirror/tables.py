@@ -68,6 +68,9 @@ class Tables:
             "How far the mirror has come on each Kafka partition; moved with the rows.",
             [],
         )
+        self.losses = self._model(
+            "mirror_losses", own_tables.losses(), "What Kafka no longer held when the mirror wanted it.", []
+        )
         self.rules = self._model(
             "mirror_rules", own_tables.rules(), "Which rule filled which column (connector's own).", []
         )

@@ -18,10 +18,14 @@ Partition = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Offsets:
-    """The mirror's next offset by partition, and the records that Kafka no longer held by topic."""
+    """The mirror's next offset by partition; by topic the records that Kafka no longer held.
+
+    ``losses`` are those losses that nobody has acknowledged.
+    """
 
     next: Mapping[Partition, int]
     records_lost: Mapping[str, int]
+    losses: Mapping[str, int]
 
 
 class Totals:
@@ -39,7 +43,9 @@ class Totals:
         lost: Counter[str] = Counter()
         for topic, _, _, count in rows:
             lost[topic] += count
-        return Offsets({(topic, partition): offset for topic, partition, offset, _ in rows}, lost)
+        query = "SELECT topic, count(*) FROM mirror_losses WHERE acknowledged_at IS NULL GROUP BY topic"
+        losses = {topic: count for topic, count in self._select(query)}
+        return Offsets({(topic, partition): offset for topic, partition, offset, _ in rows}, lost, losses)
 
     def dead_letters(self) -> dict[tuple[str, str], int]:
         """How many dead letters there are by stage and state."""

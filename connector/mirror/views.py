@@ -98,12 +98,10 @@ def routes(config: Config) -> list[tuple[str, str, str]]:
 
 
 def _status(dialect: str) -> str:
-    """One row per family, and one for dead letters that no family claims, while there are any."""
-    lost = (
-        "CAST(COALESCE(SUM(records_lost), 0) AS BIGINT)"
-        if dialect == "postgresql"
-        else "COALESCE(SUM(records_lost), 0)"
-    )
+    """One row per family, and one for dead letters and losses that belong to none, while there are any."""
+    lost = "COALESCE(SUM(records_lost), 0)"
+    if dialect == "postgresql":
+        lost = f"CAST({lost} AS BIGINT)"
     return f"""
 WITH families AS (SELECT family, topic FROM mirror_routes WHERE action = ''),
 actions AS (SELECT action, family FROM mirror_routes WHERE action <> ''),
@@ -128,6 +126,10 @@ LEFT JOIN seen ON seen.family = families.family
 LEFT JOIN parked ON parked.family = families.family
 LEFT JOIN lost ON lost.topic = families.topic
 UNION ALL
-SELECT parked.family, 0, NULL, NULL, NULL, parked.dead_letters, 0
-FROM parked WHERE parked.family = '(unknown)'
+SELECT '(unknown)', 0, NULL, NULL, NULL, dead_letters, records_lost
+FROM (
+  SELECT COALESCE((SELECT dead_letters FROM parked WHERE family = '(unknown)'), 0) AS dead_letters,
+         {lost} AS records_lost
+  FROM lost WHERE topic NOT IN (SELECT topic FROM families)
+) AS rest WHERE dead_letters > 0 OR records_lost > 0
 """

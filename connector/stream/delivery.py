@@ -18,7 +18,7 @@ import structlog
 from connector import events, failpoints, metrics
 from connector.errors import ConnectorError, Poison, StatementTimeout
 from connector.events import DeadLetter
-from connector.mirror.offsets import Loss
+from connector.mirror.losses import Loss
 from connector.mirror.rows import Rows
 from connector.mirror.sink import Chunk, Partition, Sink, Written
 from connector.stream import decode
@@ -176,18 +176,18 @@ class Delivery:
 
     def _tell_loss(self, chunk: Chunk, loss: Loss) -> None:
         """Say what is missing, and between which instants a person finds it in XTND."""
-        metrics.records_lost.labels(topic=chunk.topic).inc(loss.records)
-        resumed = chunk.items[0].placed.event.received_at if chunk.items else self._clock()
+        metrics.records_lost.labels(topic=chunk.topic).inc(loss.records or 0)
         log.error(
             "Records expired before they were mirrored",
             topic=chunk.topic,
             partition=chunk.partition,
             first_offset=loss.first,
-            last_offset=loss.next - 1,
+            last_offset=chunk.first - 1,
             records=loss.records,
-            mirrored_until=loss.mirrored_until,
-            resumed_at=events.iso(resumed),
-            fix="raise topics.retention_hours; enter again what XTND sent between the two instants",
+            sent_after=None if loss.sent_after is None else events.iso(loss.sent_after),
+            sent_before=events.iso(loss.sent_before),
+            fix="raise topics.retention_hours; enter again what XTND sent between the two instants, then run: "
+            "connector losses --acknowledge",
         )
 
 

@@ -90,7 +90,7 @@ class WorkerHealth:
     def _check_kafka(self) -> str | None:
         if trouble := self._patience.trouble("kafka") or self._kafka.trouble():
             return trouble
-        return " ".join(self._kafka.newest.trouble.values()) or None if self._kafka.newest else None
+        return "; ".join(self._kafka.newest.trouble.values()) or None if self._kafka.newest else None
 
     def _check_partitions(self) -> str | None:
         if self.app is None or not self.app.ready:
@@ -138,6 +138,7 @@ class WorkerHealth:
         if mirror := self._database.newest:
             for topic, lost in {**dict.fromkeys(self._families, 0), **mirror.records_lost}.items():
                 metrics.mirror_records_lost.labels(topic).set(lost)
+                metrics.mirror_losses.labels(topic).set(mirror.losses.get(topic, 0))
         if (letters := self._letters.newest) is not None:
             # A stage that is none of ours is in a letter of somebody else's, and may be any text.
             counted = Counter(dict.fromkeys(product((*STAGES, metrics.OTHER), STATES), 0))
@@ -145,6 +146,13 @@ class WorkerHealth:
                 counted[stage if stage in STAGES else metrics.OTHER, state] += count
             for labels, count in counted.items():
                 metrics.mirror_dead_letters.labels(*labels).set(count)
+
+    def losses(self) -> str | None:
+        """Say of which topics something was lost that nobody has acknowledged."""
+        lost = self._database.newest.losses if self._database.newest else {}
+        if not lost:
+            return None
+        return f"records of {', '.join(sorted(lost))} were lost; which and when says: connector losses"
 
     # --- For the watchdog's thread ---
 

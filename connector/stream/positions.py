@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import structlog
 from faust.types import TP
 
-from connector import metrics
+from connector import events, metrics
 from connector.kafka.inventory import Identity
 from connector.mirror.offsets import Offset
 from connector.mirror.sink import Partition, Sink
@@ -29,6 +29,12 @@ END_PAUSE_SECONDS = 1.0
 def note(sink: Sink, starts: Mapping[Partition, Offset]) -> dict[Partition, Offset]:
     """Where the mirror stands in partitions, noted before they are first read; blocking."""
     held = sink.offsets(starts)
+    # A partition that was added to a topic of the mirror is the mirror's from its first record on.
+    known = {(topic, offset.topic_id) for (topic, _), offset in held.items() if offset.topic_id}
+    starts = {
+        tp: Offset(0, start.topic_id) if tp not in held and (tp[0], start.topic_id) in known else start
+        for tp, start in starts.items()
+    }
     new = {tp: start for tp, start in starts.items() if tp not in held}
     if new or any(offset.topic_id is None and starts[tp].topic_id for tp, offset in held.items()):
         sink.record(dict(starts))
@@ -76,6 +82,8 @@ class Positions:
         held = await self._ask_database(lambda: note(self._sink, starts))
         wanted = {tp: held[_plain(tp)] for tp in partitions}
         recreated = {tp for tp in partitions if not wanted[tp].is_of(ids[tp])}
+        # What a re-created topic held from its first offset on was mirrored nowhere.
+        fresh |= {tp: Offset(0, ids[tp]) for tp in recreated}
         other = recreated | (restarted & partitions)
         other |= await self._short(kafka, {tp: wanted[tp].next for tp in partitions - other})
         for tp in other:
@@ -127,24 +135,27 @@ class Positions:
 
         Reading it from there doubles nothing, because the ledger knows every event.
         """
-        if recreated:
-            event = "The topic was re-created; reading it from its start"
-            fix = "what the former topic held beyond the mirrored offset is gone; nothing is doubled"
-            metrics.topics_recreated.labels(topic=tp.topic).inc()
-        else:
-            event = "The log ends before what was mirrored; reading it from its start"
-            fix = "nothing is doubled; look for lost replicas"
+        about = {"topic": tp.topic, "partition": tp.partition, "mirrored": mirrored.next, "start": start.next}
+        if not recreated:
+            log.error(
+                "The log ends before what was mirrored; reading it from its start",
+                **about,
+                fix="nothing is doubled; look for lost replicas",
+            )
+            await self._ask_database(lambda: self._sink.reset_position(_plain(tp), *start))
+            return
+        loss = await self._ask_database(lambda: self._sink.start_over(_plain(tp), mirrored.next, start))
+        metrics.topics_recreated.labels(topic=tp.topic).inc()
         log.error(
-            event,
-            topic=tp.topic,
-            partition=tp.partition,
-            mirrored=mirrored.next,
-            start=start.next,
+            "The topic was re-created; reading it from its start",
+            **about,
             former_topic_id=mirrored.topic_id,
             topic_id=start.topic_id,
-            fix=fix,
+            sent_after=None if loss.sent_after is None else events.iso(loss.sent_after),
+            sent_before=events.iso(loss.sent_before),
+            fix="what the former topic held beyond the mirrored offset is gone; enter again what XTND sent "
+            "between the two instants and is missing, then run: connector losses --acknowledge",
         )
-        await self._ask_database(lambda: self._sink.reset_position(_plain(tp), *start))
 
     async def _ask_database(self, act: Callable[[], T]) -> T:
         result: T = await self._patience.until_done("database", lambda: self._in_thread(act))

@@ -5,7 +5,6 @@ they are looked for: on topics that the mirror has read or noted, and on topics 
 was ever given to this consumer group (``kafka.claims``). Blocking.
 """
 
-from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,8 +30,6 @@ class Standing:
     recreated: dict[str, int] = field(default_factory=dict)
     # Offsets that expired and that the worker has not reported yet.
     expired: dict[str, int] = field(default_factory=dict)
-    # Records that were lost since the mirror was made.
-    lost: dict[str, int] = field(default_factory=dict)
     # Former topics that hold records to be read, and how many.
     draining: dict[str, int] = field(default_factory=dict)
 
@@ -64,7 +61,6 @@ def standing(config: Config, held: Held) -> Standing:
             {name: _recreated(log, name, held) for name, log in found.items() if name in read}
         ),
         expired=_counted({name: _expired(log, name, held) for name, log in found.items() if name in read}),
-        lost=_counted(_lost(held)),
         draining={name: unread[name] for name in config.topics.former if name in unread},
     )
 
@@ -112,7 +108,7 @@ def _counted(found: Mapping[str, int]) -> dict[str, int]:
 
 def _at(log: Log, topic: str, partition: int, held: Held) -> Offset | None:
     """Where the mirror stands in a partition of this very topic."""
-    offset, _ = held.get((topic, partition), (None, 0))
+    offset = held.get((topic, partition))
     return offset if offset is not None and offset.is_of(log.topic_id) else None
 
 
@@ -137,13 +133,6 @@ def _read_by_group(client: Any, group: str) -> set[str]:
     """Topics of which a consumer group has committed offsets."""
     committed = client.list_group_offsets(group).get(group, {})
     return {tp.topic for tp, meta in committed.items() if meta.offset > 0}
-
-
-def _lost(held: Held) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for (topic, _), (_, lost) in held.items():
-        found[topic] += lost
-    return found
 
 
 def _is_ours(config: Config, part: str, name: str, log: Log) -> bool:

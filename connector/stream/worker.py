@@ -146,7 +146,11 @@ class Worker:
 
     def _notes(self) -> dict[str, Check]:
         """What makes the worker degraded."""
-        notes: dict[str, Check] = {"clock": self._database_clock.check, "dead_letters": self._alarm.trouble}
+        notes: dict[str, Check] = {
+            "clock": self._database_clock.check,
+            "dead_letters": self._alarm.trouble,
+            "losses": self._health.losses,
+        }
         if file := database.file_of(self._config.database):
             notes["disk"] = Disk("mirror", file.parent, setting="database.url").check
             look = sqlite.log_watch(file, metrics.sqlite_log_bytes.set)

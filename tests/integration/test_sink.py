@@ -14,7 +14,8 @@ from connector.config import Config
 from connector.errors import DatabaseOutage, Defect, Poison, SchemaMoved
 from connector.events import Event
 from connector.mirror import database, schema, verify
-from connector.mirror.offsets import Loss, Offset
+from connector.mirror.losses import Loss
+from connector.mirror.offsets import Offset
 from connector.mirror.sink import Chunk, Letter, Sink
 from tests import strategies
 from tests.conftest import MakeConfig
@@ -102,19 +103,25 @@ def test_a_hole_is_reported_and_nothing_behind_it_written(mirror: Mirror) -> Non
 def test_records_that_kafka_no_longer_holds_are_counted_as_lost_and_it_goes_on(mirror: Mirror) -> None:
     mirror.write(picked(mirror, "a"))
     written = mirror.sink.write([mirror.chunk([picked(mirror, "b")], asked=1, first=10)])
-    until = events.iso(NOON)
-    assert (written.lost, written.holes) == ({("t", 0): Loss(1, 10, until)}, {})
+    assert (written.lost, written.holes) == ({("t", 0): Loss(1, 10, NOON, NOON)}, {})
     assert offsets(mirror) == [(0, 11, 9)]
     assert mirror.row("mirror_status", family="unrouted")["records_lost"] == 0
     # Lost again, and added up.
     mirror.sink.write([mirror.chunk([picked(mirror, "c")], asked=11, first=12)])
     assert offsets(mirror) == [(0, 13, 10)]
+    assert [
+        (row["first_offset"], row["next_offset"], row["records"]) for row in mirror.rows("mirror_losses")
+    ] == [
+        (1, 10, 9),
+        (11, 12, 1),
+    ]
+    assert mirror.row("mirror_status", family="(unknown)")["records_lost"] == 10  # of no family's topic
 
 
 def test_a_log_of_which_nothing_is_left_moves_the_offset_and_counts_the_loss(mirror: Mirror) -> None:
     mirror.write(picked(mirror, "a"))
     empty = Chunk("t", 0, asked=1, first=10, next_offset=10, topic_id="A")
-    assert mirror.sink.write([empty]).lost == {("t", 0): Loss(1, 10, events.iso(NOON))}
+    assert mirror.sink.write([empty]).lost == {("t", 0): Loss(1, 10, NOON, NOON)}
     assert mirror.sink.write([empty]).lost == {}
     assert offsets(mirror) == [(0, 10, 9)]
 

@@ -17,7 +17,7 @@ from connector.commands import checkup
 from connector.config import Config
 from connector.errors import ConnectorError, Defect, StartupError
 from connector.events import Event
-from connector.mirror import database, ledger, rebuild, rules, schema, source_step, steps, verify
+from connector.mirror import database, ledger, losses, rebuild, rules, schema, source_step, steps, verify
 from connector.mirror.letters import Filter, Letters
 from connector.mirror.mapping import Mapping
 from connector.mirror.rehearsal import Rehearsal
@@ -140,10 +140,17 @@ def test_delivering_everything_again_after_the_step_changes_nothing(store: Store
         assert (mirror.content(), mirror.rows("dead_letters")) == (before, letters)
 
 
-def test_dead_letters_and_offsets_of_0_1_stay_as_they_are(store: Store) -> None:
+def test_dead_letters_offsets_and_losses_of_0_1_stay_as_they_are(store: Store) -> None:
+    store.execute("UPDATE consumer_offsets SET records_lost = 3 WHERE next_offset > 3")
     before = store.everything()
     store.ensure()
     after = store.everything()
+    lost = [row for row in before["consumer_offsets"] if row["records_lost"]]
+    found = losses.unacknowledged(store.engine)
+    assert len(found) == len(lost) > 0
+    assert {(one.topic, one.partition, one.next_offset, one.records) for one in found} == {
+        (row["topic"], row["partition"], row["next_offset"], 3) for row in lost
+    }
     assert after["dead_letters"] == before["dead_letters"]
     assert [{**row, "topic_id": None} for row in before["consumer_offsets"]] == after["consumer_offsets"]
     letters = Letters(store.engine, store.mapping)

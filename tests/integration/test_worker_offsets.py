@@ -1,13 +1,17 @@
 """The database is the truth about how far the mirror has come, whatever Kafka says."""
 
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import TopicPartition
+from kafka import KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
 from connector import events
@@ -72,6 +76,14 @@ def losses(worker: WorkerProcess) -> list[dict[str, Any]]:
     return [event for event in worker.events() if "expired" in event["event"]]
 
 
+def run_losses(world: World, *options: str) -> str:
+    command = [sys.executable, "-m", "connector", "losses", "--config", str(world.config_dir), *options]
+    done = subprocess.run(
+        command, env={**os.environ, **world.environ}, capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout
+
+
 def test_a_group_offset_forced_forward_skips_nothing(world: World) -> None:
     mirror_some(world)
     world.send(balances(100), partition=0)
@@ -110,14 +122,49 @@ def test_an_offset_that_the_database_moved_back_is_read_again(world: World) -> N
 def test_a_topic_recreated_while_the_worker_was_away_is_read_from_its_start_though_it_has_grown(
     world: World,
 ) -> None:
+    """The first of its records have expired already, and are reported like any other loss."""
     mirror_some(world)
     recreate(world)
-    world.send(balances(130), partition=0)
+    gone = world.send(balances(20), partition=0)
+    world.send(balances(110), partition=0)
+    world.admin.delete_records({TopicPartition(world.topic, 0): 20})
     worker = world.worker().wait_ready()
     world.wait_caught_up()
-    world.assert_sound()
+    world.assert_sound(missing=gone)
     assert worker.said_event("topic was re-created")
     assert worker.metric("xtnd_worker_topics_recreated_total", topic=world.topic) == workers.PARTITIONS
+    assert worker.metric("xtnd_worker_records_lost_total", topic=world.topic) == 20
+    until(lambda: worker.metric("xtnd_mirror_losses", topic=world.topic) == 3, 10, what="losses in sight")
+    assert set(worker.warnings()) == {"losses"}
+    expired, recreated = (str(one.fault) for one in checkup.topic_faults(world.config))
+    assert expired.startswith(
+        "20 records expired before they were mirrored (partition 0 from offset 0 to 19)"
+    )
+    last = events.iso(max(event.received_at for event in world.sent[:100]))
+    assert "re-created" in recreated
+    assert f"partition 0 from offset 100 on, partition 1 from offset 0 on); XTND sent it before" in recreated
+    assert world.rows("SELECT sent_after FROM mirror_losses WHERE first_offset = 100") == [(last,)]
+    done = run_losses(world, "--acknowledge")
+    assert len(done.splitlines()) == 4
+    assert run_losses(world).splitlines() == done.splitlines()[:1]
+    assert checkup.topic_faults(world.config) == []
+    until(lambda: worker.warnings() == {}, 10, what="acknowledged")
+    assert worker.metric("xtnd_mirror_losses") == 0
+
+
+def test_a_partition_added_to_a_known_topic_is_the_mirrors_from_its_first_record_on(world: World) -> None:
+    mirror_some(world)
+    added = workers.PARTITIONS
+    world.admin.create_partitions({world.topic: added + 1})
+    tp = TopicPartition(world.topic, added)
+    until(lambda: tp in world.admin.list_partition_offsets({tp: -1}), 20, what="partition made")
+    with closing(KafkaProducer(bootstrap_servers=world.environ["KAFKA_BOOTSTRAP_SERVERS"])) as producer:
+        for event in balances(30):
+            producer.send(world.topic, events.encode(event), event.kafka_key, partition=added).get(20)
+    world.admin.delete_records({tp: 20})
+    worker = world.worker().wait_ready()
+    until(lambda: [loss["records"] for loss in losses(worker)] == [20], 20, what="loss reported")
+    assert len(world.ledger_ids()) == 110
 
 
 def test_what_happens_to_the_logs_under_a_frozen_worker_is_seen(world: World) -> None:
@@ -159,10 +206,13 @@ def test_unread_records_that_all_expired_are_reported_once_and_leave_no_lag(worl
     [loss] = losses(worker)
     assert (loss["topic"], loss["partition"], loss["records"]) == (world.topic, 0, 58)
     assert (loss["first_offset"], loss["last_offset"]) == (100, 157)
-    assert loss["mirrored_until"] == events.iso(max(event.received_at for event in world.sent[:100]))
+    assert loss["sent_after"] == events.iso(max(event.received_at for event in world.sent[:100]))
     assert world.rows("SELECT SUM(records_lost) FROM consumer_offsets") == [(58,)]
-    [fault] = [one.fault for one in checkup.topic_faults(world.config)]
-    assert fault == "58 records expired before they were mirrored"
+    [fault] = [str(one.fault) for one in checkup.topic_faults(world.config)]
+    assert fault == (
+        "58 records expired before they were mirrored (partition 0 from offset 100 to 157); "
+        f"XTND sent it between {loss['sent_after']} and {loss['sent_before']}"
+    )
     until(lambda: worker.metric("xtnd_worker_lag_records") == 0, 10, what="no lag")
     world.send(balances(10), partition=0)
     world.wait_caught_up()

@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 from connector import events, failpoints
 from connector.errors import Poison
 from connector.kafka.inventory import Identity
+from connector.mirror.losses import Loss
 from connector.mirror.offsets import Offset
 from connector.mirror.rows import Item
 from connector.mirror.sink import Chunk
@@ -291,6 +292,10 @@ class Offsets:
     def reset_position(self, _partition: Any, next_offset: int, topic_id: str | None) -> None:
         self.reset = Offset(next_offset, topic_id)
 
+    def start_over(self, _partition: Any, mirrored: int, start: Offset) -> Loss:
+        self.reset = start
+        return Loss(mirrored, None, None, 0)
+
 
 def positions(kafka: Kafka, offsets: Offsets, *, exists: bool = True) -> Positions:
     async def in_thread(act: Any) -> Any:
@@ -356,8 +361,8 @@ def test_a_log_that_began_anew_is_read_from_its_begin_however_long() -> None:
 @pytest.mark.parametrize("end", [30, 40, 100])
 def test_a_topic_with_another_id_is_read_from_its_start_however_long_it_is(end: int) -> None:
     offsets = Offsets(40, "A")
-    assert locate(Kafka(3, end, topic_id="B"), offsets) == Position(3, 3, "B")
-    assert offsets.reset == Offset(3, "B")
+    assert locate(Kafka(3, end, topic_id="B"), offsets) == Position(0, 3, "B")  # 0 to 2 expired
+    assert offsets.reset == Offset(0, "B")
 
 
 def test_an_offset_without_an_id_takes_that_of_the_topic_which_is_there() -> None:
