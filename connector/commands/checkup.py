@@ -1,12 +1,11 @@
 """``connector check`` and ``connector verify``: everything looked at, each fault with its cure."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-
-from sqlalchemy import Engine
+from typing import NamedTuple
 
 from connector.clocks import CURE, LIMIT_SECONDS
 from connector.config import Config
@@ -14,8 +13,10 @@ from connector.errors import ConnectorError, Finding, KafkaOutage, StartupError
 from connector.kafka import topics
 from connector.mirror import database, losses, mapping_change, offsets, remedies, schema, schema_trial, steps
 from connector.mirror import verify as mirror_verify
+from connector.mirror.losses import Found
 from connector.mirror.mapping import Mapping
 from connector.mirror.mapping_change import Rehearsed
+from connector.mirror.offsets import Held
 from connector.simulator import verify as journal_verify
 from connector.stream import standing
 from connector.stream.standing import Standing
@@ -78,10 +79,11 @@ def _examine_kafka(config: Config) -> Iterator[Result]:
 
 
 def _examine_standing(config: Config) -> Iterator[Result]:
-    engine = _store(config)
-    if engine is not None:
-        yield from _losses(engine)
-    found = _standing(config, engine)
+    stored = _stored(config)
+    if stored is None:
+        return  # told already
+    yield from _losses(stored.lost)
+    found = _standing(config, stored)
     if found is None:
         return  # told already
     yield from _standing_results(config, found)
@@ -96,34 +98,42 @@ def _examine_standing(config: Config) -> Iterator[Result]:
 
 def topic_faults(config: Config) -> list[Result]:
     """What is wrong between Kafka's topics and the mirror, where both are there to be asked."""
-    engine = _store(config)
-    found = _standing(config, engine)
-    lost = _losses(engine) if engine is not None else ()
-    return [*lost, *(() if found is None else _standing_results(config, found))]
+    stored = _stored(config)
+    if stored is None:
+        return []
+    found = _standing(config, stored)
+    return [*_losses(stored.lost), *(() if found is None else _standing_results(config, found))]
 
 
-def _store(config: Config) -> Engine | None:
-    """The mirror's database; None where it is not to be had, which is told elsewhere."""
+class _Stored(NamedTuple):
+    """What the mirror knows of Kafka's topics."""
+
+    held: Held
+    lost: list[Found]
+
+
+def _stored(config: Config) -> _Stored | None:
+    """Ask the database; None where it is not to be had, which is told elsewhere."""
     if not config.database.url.get_secret_value():
         return None  # connector topics, where it is given none
     try:
         engine = database.connect(config.database, access="read")
         steps.require(engine)
+        return _Stored(offsets.held(engine), losses.unacknowledged(engine))
     except ConnectorError:
         return None
-    return engine
 
 
-def _standing(config: Config, engine: Engine | None) -> Standing | None:
+def _standing(config: Config, stored: _Stored) -> Standing | None:
     try:
-        return standing.standing(config, offsets.held(engine)) if engine is not None else None
+        return standing.standing(config, stored.held)
     except ConnectorError:
         return None
 
 
-def _losses(engine: Engine) -> Iterator[Result]:
+def _losses(found: Iterable[Found]) -> Iterator[Result]:
     """What was lost and nobody has acknowledged."""
-    for topic, what in losses.sentences(losses.unacknowledged(engine)):
+    for topic, what in losses.sentences(found):
         yield Result(f"topic {topic}", what, losses.FIX)
 
 
@@ -185,6 +195,8 @@ def _examine_mapping(rehearse: Callable[[], Rehearsed | None], *, accept: bool) 
     for misfit in rehearsed.misfits:
         warns = accept or misfit.action not in rehearsed.refused
         yield Result("tables.yaml", str(misfit), mapping_change.CURE, warns=warns)
+    for what in rehearsed.emptied:
+        yield Result("tables.yaml", what, "compare the column's path with what XTND sends", warns=True)
     for action in rehearsed.unrouted:
         what = "no family claims the action any more; its events go to unrouted"
         yield Result(f"action {action}", what, "list it in topics.yaml if it is still wanted", warns=True)

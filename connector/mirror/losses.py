@@ -81,7 +81,8 @@ def add(connection: Connection, losses: Mapping[Partition, Loss], now: int) -> N
         if loss.records:
             _run(
                 connection,
-                "UPDATE consumer_offsets SET records_lost = records_lost + ? WHERE topic = ? AND partition = ?",
+                "UPDATE consumer_offsets SET records_lost = records_lost + ? "
+                "WHERE topic = ? AND partition = ?",
                 (loss.records, *tp),
             )
 

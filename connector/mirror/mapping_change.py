@@ -72,6 +72,8 @@ class Rehearsed:
     refused: set[str] = field(default_factory=set)
     # Actions that were in a family and are in none.
     unrouted: list[str] = field(default_factory=list)
+    # Sentences about columns that were given values and get none.
+    emptied: list[str] = field(default_factory=list)
 
     def findings(self) -> list[Finding]:
         """What keeps a worker from starting."""
@@ -93,6 +95,8 @@ def require_fit(engine: Engine, config: Config, mapping: Mapping, *, accept: boo
     log.info("the mapping changed: rehearsed on the newest events", events=rehearsed.events)
     for action in rehearsed.unrouted:
         log.warning("no family claims the action any more; its events go to unrouted", action=action)
+    for what in rehearsed.emptied:
+        log.warning("a column loses its values", what=what)
     if not accept and (findings := rehearsed.findings()):
         raise ConfigError(findings)
     for misfit in rehearsed.misfits:
@@ -111,12 +115,14 @@ def rehearse(engine: Engine, config: Config, mapping: Mapping) -> Rehearsed | No
     deadline = time.monotonic() + MOST_SECONDS
     former = former_mapping(config, recorded.get(rules.MAPPING, ""))
     newest = _newest(engine, mapping.actions, config.worker.rehearsal.events_per_action, deadline)
-    trial = _try(engine, mapping, _rounds(newest), deadline)
+    mapped_before = None if former is None else Trial(None, former, deadline)
+    trial = _try(engine, mapping, _rounds(newest), deadline, beside=mapped_before)
     # What the former mapping would refuse as well, such as events that came before it, does not count.
     before = _refused_before(engine, former, trial.refused)
     found = Rehearsed(sum(trial.tried.values()))
-    if former is not None:
+    if former is not None and mapped_before is not None:
         found.unrouted = sorted(former.routed - mapping.routed)
+        found.emptied = list(_emptied(mapping, mapped_before, trial))
     for action, count in trial.tried.items():
         refused = {
             identity: poison
@@ -154,7 +160,31 @@ def _refused_before(
     return set(_try(engine, former, pages, time.monotonic() + MOST_SECONDS).refused)
 
 
-def _try(engine: Engine, mapping: Mapping, rounds: Sequence[Sequence[Identity]], deadline: float) -> Trial:
+def _emptied(mapping: Mapping, before: Trial, now: Trial) -> Iterator[str]:
+    """Columns that an action gave values and gives none any more: a path with a typing error fits all."""
+    columns = {
+        (action, table.name, column.name)
+        for table in mapping.tables
+        for action in table.wanted
+        for column in table.columns
+    }
+    for key in sorted(columns & before.filled.keys() - now.filled.keys()):
+        action, table, column = key
+        yield (
+            f"{table}.{column} gets no value of {plain(action)} any more; {before.filled[key]} of the newest "
+            "events gave it one"
+        )
+
+
+def _try(
+    engine: Engine,
+    mapping: Mapping,
+    rounds: Sequence[Sequence[Identity]],
+    deadline: float,
+    *,
+    beside: Trial | None = None,
+) -> Trial:
+    """Try events; ``beside`` tries the same ones."""
     with scratch.empty_copies(engine, mapping) as copies:
         if copies is None:
             log.warning("the database's role may make no temporary tables: only the mapping is rehearsed")
@@ -164,7 +194,10 @@ def _try(engine: Engine, mapping: Mapping, rounds: Sequence[Sequence[Identity]],
                 break
             with transaction(engine) as connection:
                 events = ledger.held(connection, identities)
-            trial.run([events[identity] for identity in identities if identity in events])
+            here = [events[identity] for identity in identities if identity in events]
+            trial.run(here)
+            if beside is not None:
+                beside.run(here)
     return trial
 
 

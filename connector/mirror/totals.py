@@ -44,8 +44,11 @@ class Totals:
         for topic, _, _, count in rows:
             lost[topic] += count
         query = "SELECT topic, count(*) FROM mirror_losses WHERE acknowledged_at IS NULL GROUP BY topic"
-        losses = {topic: count for topic, count in self._select(query)}
-        return Offsets({(topic, partition): offset for topic, partition, offset, _ in rows}, lost, losses)
+        return Offsets(
+            {(topic, partition): offset for topic, partition, offset, _ in rows},
+            lost,
+            dict(self._select(query)),
+        )
 
     def dead_letters(self) -> dict[tuple[str, str], int]:
         """How many dead letters there are by stage and state."""

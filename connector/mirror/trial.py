@@ -29,6 +29,8 @@ class Trial:
         # Events that were tried, by action, and those that were refused, in the order of trying.
         self.tried: Counter[str] = Counter()
         self.refused: dict[Identity, tuple[str, Poison]] = {}
+        # Values that they gave, by action, table and column.
+        self.filled: Counter[tuple[str, str, str]] = Counter()
 
     @property
     def over(self) -> bool:
@@ -45,6 +47,12 @@ class Trial:
                 self._refuse(event, poison)
             else:
                 items.append(Item(Placed(event, "", -1, -1), contributions))
+                self.filled.update(
+                    (event.action, one.table.name, column.name)
+                    for one in contributions
+                    for column, cell in zip(one.table.columns, one.cells, strict=True)
+                    if cell is not None
+                )
         if items and self._copies is not None:
             self._write(self._copies, items)
         else:

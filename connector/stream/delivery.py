@@ -186,8 +186,8 @@ class Delivery:
             records=loss.records,
             sent_after=None if loss.sent_after is None else events.iso(loss.sent_after),
             sent_before=events.iso(loss.sent_before),
-            fix="raise topics.retention_hours; enter again what XTND sent between the two instants, then run: "
-            "connector losses --acknowledge",
+            fix="raise topics.retention_hours; enter again what XTND sent between the two instants, then "
+            "run: connector losses --acknowledge",
         )
 
 

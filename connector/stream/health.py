@@ -20,6 +20,7 @@ from connector.kafka.ends import Ends
 from connector.mirror.letters import STATES
 from connector.mirror.sink import Partition
 from connector.mirror.totals import Offsets, Totals
+from connector.stream import standing
 from connector.stream.app import MirrorApp
 from connector.stream.patience import Patience
 from connector.stream.sampler import PAUSE_SECONDS, Sampler
@@ -29,6 +30,8 @@ from connector.stream.standstill import Standstill
 STANDSTILL_SECONDS = 15.0
 # Dead letters are counted, which takes the longer the more there are.
 LETTERS_SECONDS = 30.0
+# A gateway that still has the former configuration is seen by what it publishes.
+TOPICS_SECONDS = 60.0
 STAGES = ("gateway", "worker")
 
 
@@ -60,12 +63,15 @@ class WorkerHealth:
         self._letters: Sampler[Any] = Sampler(
             "dead-letters", _calls(totals.dead_letters), pause_seconds=LETTERS_SECONDS
         )
+        self._forgotten: Sampler[str | None] = Sampler(
+            "topics", _calls(partial(standing.forgotten_now, config)), pause_seconds=TOPICS_SECONDS
+        )
         self.app: MirrorApp | None = None
 
     @asynccontextmanager
     async def measuring(self) -> AsyncIterator[None]:
         """Measure in threads until the block ends; a call under way is not waited for."""
-        samplers: tuple[Sampler[Any], ...] = (self._kafka, self._database, self._letters)
+        samplers: tuple[Sampler[Any], ...] = (self._kafka, self._database, self._letters, self._forgotten)
         for sampler in samplers:
             sampler.start()
         try:
@@ -146,6 +152,10 @@ class WorkerHealth:
                 counted[stage if stage in STAGES else metrics.OTHER, state] += count
             for labels, count in counted.items():
                 metrics.mirror_dead_letters.labels(*labels).set(count)
+
+    def forgotten(self) -> str | None:
+        """Say what was published to topics that are not read, since the worker started."""
+        return self._forgotten.newest
 
     def losses(self) -> str | None:
         """Say of which topics something was lost that nobody has acknowledged."""

@@ -15,6 +15,7 @@ from connector.errors import KafkaOutage, Poison, StartupError
 from connector.kafka import inventory, topics
 from connector.kafka.claims import owned
 from connector.kafka.inventory import Log
+from connector.mirror import database, offsets, steps
 from connector.mirror.offsets import Held, Offset
 
 SHOWN = 5
@@ -72,6 +73,20 @@ def refuse(config: Config, held: Held) -> None:
         raise StartupError(forgotten_sentence(forgotten), forgotten_fix(config, forgotten))
 
 
+def forgotten_now(config: Config) -> str | None:
+    """What is on Kafka and would not be read, with the fix.
+
+    Raises ``KafkaOutage``, ``DatabaseOutage``, and ``StartupError`` where there is no mirror yet.
+    """
+    engine = database.connect(config.database, access="read")
+    try:
+        steps.require(engine)
+        forgotten = standing(config, offsets.held(engine)).forgotten
+    finally:
+        engine.dispose()
+    return f"{forgotten_sentence(forgotten)} {forgotten_fix(config, forgotten)}" if forgotten else None
+
+
 def forgotten_sentence(forgotten: Mapping[str, int]) -> str:
     """What is on Kafka and would not be read."""
     shown = ", ".join(f"{name} ({count})" for name, count in sorted(forgotten.items())[:SHOWN])
@@ -125,8 +140,8 @@ def _recreated(log: Log, topic: str, held: Held) -> int:
 
 
 def _expired(log: Log, topic: str, held: Held) -> int:
-    offsets_here = ((start, _at(log, topic, number, held)) for number, (start, _) in log.ends.items())
-    return sum(max(0, start - offset.next) for start, offset in offsets_here if offset)
+    here = ((start, _at(log, topic, number, held)) for number, (start, _) in log.ends.items())
+    return sum(max(0, start - offset.next) for start, offset in here if offset)
 
 
 def _read_by_group(client: Any, group: str) -> set[str]:

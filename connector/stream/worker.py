@@ -150,6 +150,7 @@ class Worker:
             "clock": self._database_clock.check,
             "dead_letters": self._alarm.trouble,
             "losses": self._health.losses,
+            "topics": self._health.forgotten,
         }
         if file := database.file_of(self._config.database):
             notes["disk"] = Disk("mirror", file.parent, setting="database.url").check

@@ -82,6 +82,18 @@ def test_a_mapping_that_no_longer_fits_is_refused_with_action_column_value_and_c
     mirror.write(changed(mirror, "still", 100))  # a worker with the former mapping goes on
 
 
+def test_a_column_that_loses_all_its_values_is_named_though_every_event_fits(
+    open_mirror: Open, configure: Configure
+) -> None:
+    mirror = open_mirror()
+    mirror.write(*(changed(mirror, "word", number) for number in range(4)))
+    found = rehearse(mirror, configure(TABLES.replace("path: Word", "path: Wrod")))
+    assert found.misfits == []
+    assert found.emptied == [
+        "readings.word gets no value of ProductChanged any more; 4 of the newest events gave it one"
+    ]
+
+
 def test_a_rare_action_is_tried_however_many_newer_events_others_have(open_mirror: Open) -> None:
     mirror = open_mirror()
     mirror.write(changed(mirror, "no number", 0, "ProductCreated"))

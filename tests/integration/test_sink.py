@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from connector import events
 from connector.config import Config
 from connector.errors import DatabaseOutage, Defect, Poison, SchemaMoved
 from connector.events import Event
@@ -17,6 +16,7 @@ from connector.mirror import database, schema, verify
 from connector.mirror.losses import Loss
 from connector.mirror.offsets import Offset
 from connector.mirror.sink import Chunk, Letter, Sink
+from connector.stream import positions
 from tests import strategies
 from tests.conftest import MakeConfig
 from tests.strategies import MINUTE, NOON, Mirror
@@ -151,6 +151,19 @@ def test_a_partition_is_noted_once_and_an_unknown_id_with_it(mirror: Mirror) -> 
     mirror.sink.record({("t", 0): Offset(0, "A"), ("t", 1): Offset(7, None)})
     mirror.sink.record({("t", 0): Offset(0, "B"), ("t", 1): Offset(9, "A")})
     assert mirror.sink.offsets([("t", 0), ("t", 1)]) == {("t", 0): Offset(1, "A"), ("t", 1): Offset(7, "A")}
+
+
+def test_a_partition_that_was_added_to_a_known_topic_is_the_mirrors_from_its_first_record_on(
+    mirror: Mirror,
+) -> None:
+    """Of a topic that is new to the mirror, what was there before is no loss."""
+    mirror.sink.record({("t", 0): Offset(7, "A")})
+    starts = {("t", 0): Offset(9, "A"), ("t", 1): Offset(20, "A"), ("u", 0): Offset(5, "B")}
+    assert positions.note(mirror.sink, starts) == {
+        ("t", 0): Offset(7, "A"),
+        ("t", 1): Offset(0, "A"),
+        ("u", 0): Offset(5, "B"),
+    }
 
 
 def test_a_partition_that_is_new_starts_where_it_was_asked_from(mirror: Mirror) -> None:

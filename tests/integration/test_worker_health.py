@@ -14,6 +14,7 @@ from connector.config import Config
 from connector.kafka import topics
 from connector.mirror import schema
 from connector.mirror.mapping import Mapping
+from connector.mirror.offsets import Offset
 from connector.mirror.sink import Chunk, Letter, Sink
 from connector.mirror.totals import Totals
 from connector.stream.health import WorkerHealth
@@ -89,6 +90,21 @@ def test_a_family_that_stands_still_is_named_although_another_moves(world: World
     asyncio.run(run())
 
 
+def test_records_on_a_topic_that_is_no_longer_read_are_seen_while_a_worker_runs(world: World) -> None:
+    """A gateway that is deployed after the worker still publishes under the former prefix."""
+    world.send(balances(3), partition=0)
+    sink_of(world).record({(world.topic, 0): Offset(1)})
+    renamed = world.config.topics.model_copy(update={"prefix": f"{world.prefix}two."})
+    health = health_of(world.config.model_copy(update={"topics": renamed}), world)
+
+    async def run() -> None:
+        async with health.measuring():
+            await soon(lambda: f"{world.topic} (2)" in str(health.forgotten()))
+            assert f"topics.former_prefixes: [{world.prefix}]" in str(health.forgotten())
+
+    asyncio.run(run())
+
+
 def sample_lag(topic: str) -> float | None:
     return sample("xtnd_worker_lag_records", topic=topic, partition="0")
 
@@ -120,7 +136,7 @@ def test_it_keeps_one_kafka_client_and_a_topic_that_is_gone_hides_no_other(
             assert sample_lag(gone) is None
 
     asyncio.run(run())
-    assert len(made) == 1
+    assert len(made) == 2  # one that stays open, and that of the minute's look at all topics
 
 
 def test_totals_of_the_database_are_gauges_that_any_worker_shows(world: World) -> None:

@@ -6,12 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaProducer, TopicPartition
+from kafka import TopicPartition
 from kafka.structs import OffsetAndMetadata
 
 from connector import events
@@ -142,7 +141,7 @@ def test_a_topic_recreated_while_the_worker_was_away_is_read_from_its_start_thou
     )
     last = events.iso(max(event.received_at for event in world.sent[:100]))
     assert "re-created" in recreated
-    assert f"partition 0 from offset 100 on, partition 1 from offset 0 on); XTND sent it before" in recreated
+    assert "partition 0 from offset 100 on, partition 1 from offset 0 on); XTND sent it before" in recreated
     assert world.rows("SELECT sent_after FROM mirror_losses WHERE first_offset = 100") == [(last,)]
     done = run_losses(world, "--acknowledge")
     assert len(done.splitlines()) == 4
@@ -150,21 +149,6 @@ def test_a_topic_recreated_while_the_worker_was_away_is_read_from_its_start_thou
     assert checkup.topic_faults(world.config) == []
     until(lambda: worker.warnings() == {}, 10, what="acknowledged")
     assert worker.metric("xtnd_mirror_losses") == 0
-
-
-def test_a_partition_added_to_a_known_topic_is_the_mirrors_from_its_first_record_on(world: World) -> None:
-    mirror_some(world)
-    added = workers.PARTITIONS
-    world.admin.create_partitions({world.topic: added + 1})
-    tp = TopicPartition(world.topic, added)
-    until(lambda: tp in world.admin.list_partition_offsets({tp: -1}), 20, what="partition made")
-    with closing(KafkaProducer(bootstrap_servers=world.environ["KAFKA_BOOTSTRAP_SERVERS"])) as producer:
-        for event in balances(30):
-            producer.send(world.topic, events.encode(event), event.kafka_key, partition=added).get(20)
-    world.admin.delete_records({tp: 20})
-    worker = world.worker().wait_ready()
-    until(lambda: [loss["records"] for loss in losses(worker)] == [20], 20, what="loss reported")
-    assert len(world.ledger_ids()) == 110
 
 
 def test_what_happens_to_the_logs_under_a_frozen_worker_is_seen(world: World) -> None:
