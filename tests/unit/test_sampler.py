@@ -13,7 +13,7 @@ Started = Callable[..., Sampler[int]]
 
 
 def soon(condition: Callable[[], bool]) -> None:
-    assert wait_until(condition, timeout_seconds=10, pause_seconds=0.005)
+    assert wait_until(condition, timeout_seconds=60, pause_seconds=0.005)
 
 
 class Source:
