@@ -24,6 +24,8 @@ Check = Callable[[], Awaitable[str | None] | str | None]
 """What is wrong with one part, as a sentence, or None; one that is not async must not block."""
 
 INTERVAL_SECONDS = 2.0
+# A part that was never well is measured more often: a process is ready as soon as its parts are.
+START_SECONDS = 0.2
 TIMEOUT_SECONDS = 5.0
 # A measurement that is older than the longest that one may take, and a few intervals, is stale.
 STALE_INTERVALS = 3
@@ -114,6 +116,7 @@ class Health:
 
     async def _watch(self, part: str, check: Check) -> None:
         """Measure one part again and again; a run that is late is trouble until it ends."""
+        pause = min(START_SECONDS, self._interval)
         while True:
             run = asyncio.ensure_future(_result(check))
             try:
@@ -122,7 +125,9 @@ class Health:
                 self._note(part, run.result())
             finally:
                 run.cancel()
-            await asyncio.sleep(self._interval)
+            if run.result() is None:
+                pause = self._interval
+            await asyncio.sleep(pause)
 
     def _note(self, part: str, trouble: str | None) -> None:
         before = self._newest.get(part)

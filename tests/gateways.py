@@ -22,7 +22,7 @@ from connector.gateway.server import make_publisher, now_microseconds, serving
 from connector.gateway.signature import sign
 from connector.kafka.routes import Routes
 
-DEADLINE_SECONDS = 15.0
+DEADLINE_SECONDS = 60.0
 PATH = "/webhooks/xtnd"
 JSON_TYPE = "application/json; charset=utf-8"
 

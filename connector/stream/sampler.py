@@ -15,6 +15,8 @@ from typing_extensions import override
 T = TypeVar("T")
 
 PAUSE_SECONDS = 2.0
+# After the first failure; it doubles. At the start there are no tables yet, and soon there are.
+FIRST_PAUSE_SECONDS = 0.1
 # A round and a slow answer; what was measured longer ago says nothing of now, and an outage shows soon.
 FRESH_SECONDS = 4.0
 
@@ -55,13 +57,14 @@ class Sampler(threading.Thread, Generic[T]):
 
     @override
     def run(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
         while not self._over.is_set():
             try:
                 self._measure()
             except Exception as error:  # noqa: BLE001 - whatever it trips over is what is wrong
                 self._error = str(error) or type(error).__name__
-            # What is measured seldom is tried often until it works: at the start there are no tables yet.
-            self._over.wait(min(self._pause, PAUSE_SECONDS))
+            self._over.wait(min(pause, self._pause))
+            pause = min(2 * pause, PAUSE_SECONDS)  # also for what is measured seldom
 
     def stop(self) -> None:
         """Measure no more; a call under way is not waited for."""

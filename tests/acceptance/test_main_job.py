@@ -170,7 +170,7 @@ def stack(database_url: str, tmp_path: Path) -> Iterator[Stack]:
     finally:
         started = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        process.wait(timeout=60)
         _, alive = psutil.wait_procs(started, timeout=1)
         assert not alive, f"left behind: {alive}"
 

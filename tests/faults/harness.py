@@ -28,6 +28,7 @@ from connector.mirror import database, verify
 from connector.mirror.mapping import Mapping
 from tests.conftest import SECRET
 from tests.faults.report import Line
+from tests.pauses import awake
 from tests.workers import Sections, World, until
 
 DRAIN_SECONDS = 90.0
@@ -125,9 +126,9 @@ class Load:
         delivery_id = uuid.uuid4().hex
         body = self._body(number, delivery_id)
         secret = self._secrets[number % len(self._secrets)]
-        began = time.monotonic()
+        began, began_awake = time.monotonic(), awake()
         status = await answer(session, self._stack.url, body, secret)
-        self.outcomes.append(Outcome(delivery_id, body, began, time.monotonic() - began, status))
+        self.outcomes.append(Outcome(delivery_id, body, began, awake() - began_awake, status))
 
 
 async def answer(session: aiohttp.ClientSession, url: str, body: bytes, secret: str) -> int:
@@ -169,12 +170,12 @@ class GatewayProcess:
         return float(lines[0].split(" ")[1]) if lines else -1.0
 
     def wait_up(self) -> "GatewayProcess":
-        until(lambda: bool(self.page("healthz")), 30, what=f"the gateway lives: {self.log}")
+        until(lambda: bool(self.page("healthz")), what=f"the gateway lives: {self.log}")
         return self
 
     def wait_kafka(self) -> "GatewayProcess":
         """Wait until it is ready and reaches Kafka."""
-        until(lambda: '"failures":{}}' in self.page("readyz").replace(" ", ""), 60, what="gateway has Kafka")
+        until(lambda: '"failures":{}}' in self.page("readyz").replace(" ", ""), what="gateway has Kafka")
         return self
 
     def pids(self) -> list[int]:

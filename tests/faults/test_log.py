@@ -22,7 +22,7 @@ def test_a_log_recreated_under_a_running_worker_is_read_from_its_begin(
     stack.send(balances(100), partition=0)
     stack.wait_caught_up()
     stack.admin.delete_topics([stack.topic])
-    until(lambda: stack.topic not in stack.admin.list_topics(), 20, what="topic deleted")
+    until(lambda: stack.topic not in stack.admin.list_topics(), what="topic deleted")
     topics.ensure(stack.config)
     stack.send(balances(130), partition=0)
     began = time.monotonic()

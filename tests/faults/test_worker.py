@@ -30,7 +30,7 @@ LOCKED = {"sqlite": ("the database", "database is locked"), "postgresql": ("a ta
 
 def recovered(stack: Stack, worker: WorkerProcess, since: float) -> None:
     """Wait until the worker is ready and at the end of every log; notes how long it took."""
-    until(lambda: worker.failures() == {}, 60, what=f"readiness green: {worker.log}")
+    until(lambda: worker.failures() == {}, what=f"readiness green: {worker.log}")
     stack.line.recovery = time.monotonic() - since
 
 
@@ -40,10 +40,10 @@ def stop_database(
     stack.begin()
     worker = stack.workers[-1]
     with stack.load() as load:
-        until(lambda: len(stack.ledger_ids()) > 100, 20, what="some rows")
+        until(lambda: len(stack.ledger_ids()) > 100, what="some rows")
         postgres.stop()
         try:
-            until(lambda: "database" in (worker.failures() or {}), 20, what="readiness red")
+            until(lambda: "database" in (worker.failures() or {}), what="readiness red")
             hold(COMMIT_SECONDS)  # what the database had is committed to Kafka a little later
             committed = stack.committed()
             hold(duration)
@@ -88,7 +88,7 @@ def test_a_locked_table_holds_offsets_and_goes_on(make_stack: MakeStack, mirror:
     stack.begin()
     worker = stack.workers[-1]
     with stack.load() as load:
-        until(lambda: len(stack.ledger_ids()) > 100, 20, what="some rows")
+        until(lambda: len(stack.ledger_ids()) > 100, what="some rows")
         with stack.locked():
             began, held = time.monotonic(), stack.held()
             until(lambda: "database" in (worker.failures() or {}), duration, what="readiness red")
@@ -97,7 +97,7 @@ def test_a_locked_table_holds_offsets_and_goes_on(make_stack: MakeStack, mirror:
             assert stack.held() == held
             assert {tp for tp, at in stack.committed().items() if at > held.get(tp, 0)} == set()
         healed = time.monotonic()
-        until(lambda: stack.held() != held, 60, what="offsets move again")
+        until(lambda: stack.held() != held, what="offsets move again")
         recovered(stack, worker, healed)
     what, timeout = LOCKED[mirror]
     line.fault = f"{what} locked for {duration:.0f} s under load"
@@ -119,12 +119,12 @@ def kill_worker(stack: Stack, line: Line, count: int, failpoints: str, words: st
                 assert worker.exit_code() == -signal.SIGKILL
             else:
                 mirrored, more = len(stack.ledger_ids()), chance.randrange(1, 200)
-                until(lambda goal=mirrored + more: len(stack.ledger_ids()) >= goal, 30, what="rows")
+                until(lambda goal=mirrored + more: len(stack.ledger_ids()) >= goal, what="rows")
                 worker.kill()
             died = time.monotonic()
             mirrored = len(stack.ledger_ids())
             stack.worker(failpoints)
-            until(lambda was=mirrored: len(stack.ledger_ids()) > was, 40, what="rows again")
+            until(lambda was=mirrored: len(stack.ledger_ids()) > was, what="rows again")
             slowest = max(slowest, time.monotonic() - died)
     stack.workers[-1].kill()
     stack.worker().wait_ready()
@@ -154,7 +154,7 @@ def test_sigterm_with_the_database_away_ends_soon_and_acks_nothing(
     stack.begin()
     worker = stack.workers[-1]
     with stack.load():
-        until(lambda: len(stack.ledger_ids()) > 100, 20, what="some rows")
+        until(lambda: len(stack.ledger_ids()) > 100, what="some rows")
         fault_postgres.pause()
         try:
             hold(2)
@@ -212,15 +212,15 @@ def test_a_zombies_late_write_is_refused_and_doubles_nothing(make_stack: MakeSta
     zombie, duration = stack.workers[0], seconds(30, least=6)
     with stack.load():
         heir = stack.worker().wait_ready()
-        until(lambda: zombie.failures() == {}, 20, what="the share of the first")
+        until(lambda: zombie.failures() == {}, what="the share of the first")
         mirrored = partial(zombie.metric, "xtnd_worker_events_mirrored_total")
         before, refused = mirrored(), zombie.refused()
-        until(lambda: mirrored() > before, 20, what="rows by the first")
+        until(lambda: mirrored() > before, what="rows by the first")
         zombie.signal(signal.SIGSTOP)
         hold(duration)
         zombie.signal(signal.SIGCONT)
         recovered(stack, zombie, time.monotonic())
-        until(lambda: zombie.refused() > refused, 20, what="the zombie's late write is refused")
+        until(lambda: zombie.refused() > refused, what="the zombie's late write is refused")
     stack.settle()
     line.fault = f"one of two workers SIGSTOPped for {duration:.0f} s"
     line.notes.append(f"{zombie.refused():.0f} events of its late write refused")
@@ -292,10 +292,10 @@ def test_a_group_offset_forced_forward_is_read_again(make_stack: MakeStack, line
     stack = make_stack()
     stack.begin()
     with stack.load() as load:
-        until(lambda: len(stack.ledger_ids()) > 100, 20, what="some rows")
+        until(lambda: len(stack.ledger_ids()) > 100, what="some rows")
         assert stack.workers[-1].stop() == 0
         mirrored = load.count(202)
-        until(lambda: load.count(202) > mirrored + 300, 20, what="records that nobody has read")
+        until(lambda: load.count(202) > mirrored + 300, what="records that nobody has read")
         ends = {tp: OffsetAndMetadata(end, "", -1) for tp, end in stack.ends().items() if end}
         forced: dict[TopicPartition, OffsetAndMetadata] = dict(ends)
         stack.admin.alter_group_offsets(stack.config.worker.group, forced)
@@ -327,7 +327,7 @@ def test_the_same_stream_gives_equal_tables_in_sqlite_and_postgresql(
     stack.settle()
     wanted = stack.dump()
     began = time.monotonic()
-    until(partial(equal, stack, url, wanted), 60, what="equal tables")
+    until(partial(equal, stack, url, wanted), what="equal tables")
     line.recovery = time.monotonic() - began
     line.fault = "the same stream into SQLite and PostgreSQL: equal tables"
     stack.judge()

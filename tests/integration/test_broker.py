@@ -42,7 +42,7 @@ def create_topic(broker: Broker, name: str) -> None:
         return False
 
     with contextlib.closing(KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)) as admin:
-        assert wait_until(made, timeout_seconds=20)
+        assert wait_until(made, timeout_seconds=60)
 
 
 def produce(broker: Broker, topic: str, count: int) -> None:
@@ -52,7 +52,7 @@ def produce(broker: Broker, topic: str, count: int) -> None:
         KafkaProducer(bootstrap_servers=broker.bootstrap_servers, **settings)
     ) as producer:
         for sent in [producer.send(topic, key=b"k", value=b"%d" % n) for n in range(count)]:
-            sent.get(timeout=30)
+            sent.get(timeout=60)
 
 
 def stored(broker: Broker, topic: str) -> int:
@@ -126,8 +126,8 @@ def test_the_broker_dies_with_a_killed_parent(tmp_path: Path) -> None:
     broker_pid = int(parent.stdout.readline())
     assert psutil.pid_exists(broker_pid)
     parent.kill()
-    parent.communicate(timeout=10)
-    assert wait_until(lambda: not running(broker_pid), timeout_seconds=10)
+    parent.communicate(timeout=60)
+    assert wait_until(lambda: not running(broker_pid), timeout_seconds=60)
 
 
 def running(pid: int) -> bool:

@@ -113,7 +113,7 @@ def test_a_tables_yaml_that_no_longer_fits_stops_a_worker_and_check_unless_it_is
     assert "warning tables.yaml - 1 of the 1 newest OrderCreated" in accepted.stdout
     with started("worker", "--admin-port", str(free_port()), XTND_ACCEPT_MAPPING="1", **variables) as worker:
         assert wait_until(
-            lambda: columns_of(tmp_path / "mirror.db", "orders") >= {"number"}, timeout_seconds=40
+            lambda: columns_of(tmp_path / "mirror.db", "orders") >= {"number"}, timeout_seconds=60
         )
         assert worker.poll() is None
 

@@ -81,9 +81,9 @@ def test_deliveries_before_any_worker_ran_are_refused_and_drained_after_a_change
     assert any(fix in one for one in checkup.verify(changed, None)[0])
     change(world, former_prefixes=[world.prefix])
     worker = world.worker().wait_ready()
-    until(lambda: len(world.ledger_ids()) == 2, 30, what="the former topic drained")
+    until(lambda: len(world.ledger_ids()) == 2, what="the former topic drained")
     assert world.ledger_ids() == sorted(event.event_id for event in sent)
-    until(lambda: world.rows("SELECT reason FROM dead_letters") == [("not-json",)], 10, what="its letters")
+    until(lambda: world.rows("SELECT reason FROM dead_letters") == [("not-json",)], what="its letters")
     assert worker.stop() == 0
     # What came later is not forgotten either, when nobody names that prefix any more.
     world.send(balances(1))

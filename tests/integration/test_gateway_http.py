@@ -31,6 +31,7 @@ from connector.local.ports import free_port
 from tests import gateways
 from tests.gateways import PATH, Wire, delivery, head, notification, post, request, signed, until
 from tests.integration.test_gateway_process import admin
+from tests.pauses import awake
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a secret of these tests"
@@ -139,11 +140,12 @@ def statuses(data: bytes) -> list[int]:
 
 def test_an_idle_connection_ends_without_an_answer_after_its_time(hasty: int) -> None:
     with Wire(hasty) as wire:
-        started = time.monotonic()
+        started, started_awake = time.monotonic(), awake()
         for _ in range(3):
             assert wire.send(POST).answer().status == 202
         assert wire.rest() == b""
-        assert KEEP_ALIVE_SECONDS * 0.9 < time.monotonic() - started < KEEP_ALIVE_SECONDS + 2
+        assert time.monotonic() - started > KEEP_ALIVE_SECONDS * 0.9
+        assert awake() - started_awake < KEEP_ALIVE_SECONDS + 2
 
 
 def test_connection_close_ends_the_connection_after_its_answer(port: int) -> None:
@@ -357,9 +359,9 @@ def test_a_stop_takes_no_longer_than_promised_whatever_peers_do(
         intake.hold()
         stuck = stack.enter_context(Wire(public)).send(POST)
         intake.holds(1)
-        started = time.monotonic()
+        started = awake()
         gateway.close()
-        assert time.monotonic() - started < 4
+        assert awake() - started < 4
         assert deaf.socket.fileno() > 0
         assert stuck.rest() == b""
 
@@ -560,7 +562,7 @@ def test_curl_delivers_in_any_version(port: int, option: str, tmp_path: Path) ->
     found = subprocess.run(
         ["curl", "-sS", option, "-X", "POST", "--noproxy", "*", "-w", " %{http_code}", *headers,
          "--data-binary", f"@{tmp_path / 'body'}", f"http://127.0.0.1:{port}{PATH}"],
-        capture_output=True, timeout=20, check=True,
+        capture_output=True, timeout=60, check=True,
     )  # fmt: skip
     assert found.stdout == b'{"accepted": 1, "parked": 0} 202'
 
@@ -640,7 +642,7 @@ def test_several_processes_serve_one_port(tmp_path: Path, count: int) -> None:
             stack.callback(started.wait)
             stack.callback(started.kill)
         for number in admins:
-            until(lambda number=number: admin(number, "/healthz")[0] == 200, "each lives", seconds=60)
+            until(lambda number=number: admin(number, "/healthz")[0] == 200, "each lives")
         for _ in range(40 * count):
             assert post(public, delivery(), SECRET).status == 202
         assert all(served(number) > 0 for number in admins)

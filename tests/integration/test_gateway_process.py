@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.error
 import urllib.request
 import uuid
@@ -28,6 +27,7 @@ from connector.kafka import topics
 from connector.local.ports import free_port
 from tests import gateways
 from tests.gateways import KafkaLog, Wire, delivery, head, notification, post, signed, until
+from tests.pauses import awake
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a secret of these tests"
@@ -106,7 +106,7 @@ def ready(port: int) -> None:
         status, told = admin(port, "/readyz")
         return status == 200 and "warnings" not in json.loads(told)
 
-    until(is_ready, "the gateway is ready and reaches Kafka", seconds=30)
+    until(is_ready, "the gateway is ready and reaches Kafka")
 
 
 def test_sigterm_answers_what_is_under_way_and_ends(config: Config, overrides: dict[str, Any]) -> None:
@@ -118,12 +118,12 @@ def test_sigterm_answers_what_is_under_way_and_ends(config: Config, overrides: d
             slow.send(head("POST", gateways.PATH, signed(body, SECRET)) + body[:5])
             answers = [pool.submit(post, port, body, SECRET) for _ in range(20)]
             answers[0].result()
-            began = time.monotonic()
+            began = awake()
             gateway.send_signal(signal.SIGTERM)
-            _, errors = gateway.communicate(timeout=10)
+            _, errors = gateway.communicate(timeout=60)
             assert idle.closed()
             assert slow.answer().status == 503
-        assert time.monotonic() - began < 10
+        assert awake() - began < 10
         accepted = sum(1 for answer in answers if not answer.exception() and answer.result().status == 202)
     assert gateway.returncode == 0
     told = [json.loads(line)["event"] for line in errors.splitlines()]
@@ -145,7 +145,7 @@ def test_a_port_in_use_is_named_with_its_cure(overrides: dict[str, Any], tmp_pat
             chosen |= {"gateway.spool_path": str(tmp_path / "spool.db")}
             second = subprocess.run(
                 [sys.executable, "-c", PROGRAM, json.dumps(chosen | {"gateway.host": "127.0.0.1"})],
-                cwd=ROOT, capture_output=True, text=True, timeout=20, check=False,
+                cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
             )  # fmt: skip
             assert second.returncode != 0
             assert setting in second.stderr
@@ -179,13 +179,13 @@ def test_metrics_say_that_kafka_is_away_although_nobody_asks_for_readiness(
         assert re.search(r'^xtnd_up\{part="intake"\} [01]', page, re.MULTILINE)
         assert re.search(r'^xtnd_up\{part="kafka"\} [01]', page, re.MULTILINE)
         well, away = ('xtnd_up{part="kafka"} 1.0', 'xtnd_up{part="kafka"} 0.0')
-        until(lambda: well in admin(admin_port, "/metrics")[1], "Kafka is measured", seconds=30)
+        until(lambda: well in admin(admin_port, "/metrics")[1], "Kafka is measured")
         os.kill(kafka.pid, signal.SIGSTOP)
         try:
-            until(lambda: away in admin(admin_port, "/metrics")[1], "Kafka is found away", seconds=20)
+            until(lambda: away in admin(admin_port, "/metrics")[1], "Kafka is found away")
         finally:
             os.kill(kafka.pid, signal.SIGCONT)
-        until(lambda: well in admin(admin_port, "/metrics")[1], "Kafka is found again", seconds=30)
+        until(lambda: well in admin(admin_port, "/metrics")[1], "Kafka is found again")
 
 
 def test_a_gateway_starts_with_its_own_counters_at_0_and_no_workers_metrics(
@@ -237,10 +237,10 @@ def test_it_starts_without_kafka_takes_deliveries_and_drains_them(
     try:
         with process(overrides) as (_, port, admin_port):
             up(admin_port)
-            began = time.monotonic()
+            began = awake()
             for number in range(20):
                 assert post(port, delivery(notification(str(number))), SECRET).status == 202
-            assert time.monotonic() - began < 3
+            assert awake() - began < 3
 
             def degraded_by_kafka() -> bool:
                 status, body = admin(admin_port, "/readyz")
@@ -253,7 +253,7 @@ def test_it_starts_without_kafka_takes_deliveries_and_drains_them(
             assert "xtnd_gateway_spool_deliveries 20.0" in admin(admin_port, "/metrics")[1]
             os.kill(kafka.pid, signal.SIGCONT)
             drained = "xtnd_gateway_spool_deliveries 0.0"
-            until(lambda: drained in admin(admin_port, "/metrics")[1], "the spool is drained", seconds=30)
+            until(lambda: drained in admin(admin_port, "/metrics")[1], "the spool is drained")
             keys = {record.key for record in log.since()}
             assert {str(number).encode() for number in range(20)} <= keys
     finally:
@@ -277,7 +277,7 @@ def test_what_was_spooled_is_drained_by_the_next_process_after_kill_9(
         with process(overrides | spool) as (_, port, admin_port):
             up(admin_port)
             drained = "xtnd_gateway_spool_drained_total 20.0"
-            until(lambda: drained in admin(admin_port, "/metrics")[1], "the spool is drained", seconds=30)
+            until(lambda: drained in admin(admin_port, "/metrics")[1], "the spool is drained")
             assert {f"k{number}".encode() for number in range(20)} <= {record.key for record in log.since()}
     finally:
         os.kill(kafka.pid, signal.SIGCONT)
@@ -304,7 +304,7 @@ def test_what_was_spooled_follows_a_changed_prefix_and_a_renamed_topic(
     with process(changed | spool) as (_, port, admin_port):
         up(admin_port)
         empty = "xtnd_gateway_spool_deliveries 0.0"
-        until(lambda: empty in admin(admin_port, "/metrics")[1], "the spool is drained", seconds=30)
+        until(lambda: empty in admin(admin_port, "/metrics")[1], "the spool is drained")
     landed = sorted(record.topic.removeprefix(today.topics.prefix) for record in log.since())
     assert landed == ["dead-letters", "dead-letters", "sales-orders", "sales-orders", "unrouted", "unrouted"]
     assert former.since() == []
@@ -331,9 +331,9 @@ def hammer(port: int, stop: threading.Event) -> tuple[list[str], list[float]]:
     accepted, seconds = [], []
     while not stop.is_set():
         delivery_id = uuid.uuid4().hex
-        began = time.monotonic()
+        began = awake()
         answer = post(port, delivery(notification(delivery_id[:4]), delivery_id=delivery_id), SECRET)
-        seconds.append(time.monotonic() - began)
+        seconds.append(awake() - began)
         assert answer.status in (202, 503)
         if answer.status == 202:
             accepted.append(delivery_id)

@@ -41,7 +41,7 @@ def gateway_of(made: World) -> Iterator[tuple[int, Path]]:
             return False
 
     try:
-        until(reaches_kafka, f"the gateway reaches Kafka: {log}", seconds=40)
+        until(reaches_kafka, f"the gateway reaches Kafka: {log}")
         yield port, log
     finally:
         process.kill()
@@ -83,4 +83,4 @@ def test_an_outage_of_kafka_is_logged_in_a_few_lines(kafka: Any, tmp_path: Path)
             print(*(f"{count:4} {what}" for what, count in loud_lines(text).most_common()), sep="\n")
         found = sum(map(loud_lines, told), Counter())
         assert 0 < found.total() <= MOST_LINES, found
-        until(lambda: worker.failures() == {}, "the worker goes on", seconds=60)
+        until(lambda: worker.failures() == {}, "the worker goes on")

@@ -32,6 +32,7 @@ from connector.local.ports import free_port
 from tests import servers
 from tests.conftest import MakeConfig
 from tests.gateways import until
+from tests.pauses import awake
 from tests.proxy import Proxy
 
 pytestmark = pytest.mark.timeout(180)
@@ -46,6 +47,14 @@ auto.create.topics.enable=true
 """
 NEVER_LOGGED = ("Unclosed", "was destroyed but it is pending", "never retrieved")
 PRODUCE, METADATA = 0, 3
+# Long enough for a pause of the machine, where it is not the timeout that is looked at.
+PATIENT: dict[str, object] = {"gateway.ack_timeout_seconds": 20.0}
+# The same where deliveries to a broken topic take that long to fail.
+UNHURRIED_SECONDS = 6.0
+UNHURRIED: dict[str, object] = {"gateway.ack_timeout_seconds": UNHURRIED_SECONDS}
+# What one topic's trouble may cost another, pauses of the machine not counted; a request that Kafka holds
+# back for the sake of one costs all of them the whole timeout.
+MOST_GAP_SECONDS = 1.5
 
 
 @dataclass
@@ -63,7 +72,7 @@ class Site:
     @contextmanager
     def admin(self) -> Iterator[Any]:
         near = self.make_config(KAFKA_BOOTSTRAP_SERVERS=self.broker.bootstrap_servers)
-        with admin_client(near.kafka, timeout_seconds=30) as client:
+        with admin_client(near.kafka, timeout_seconds=60) as client:
             yield client
 
     def create(
@@ -111,7 +120,7 @@ class Site:
             ends = consumer.end_offsets(places)
             consumer.seek_to_beginning()
             found: Counter[bytes] = Counter()
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while any(consumer.position(place) < ends[place] for place in places):
                 assert time.monotonic() < deadline, f"{topic} cannot be read"
                 for records in consumer.poll(200).values():
@@ -148,14 +157,14 @@ class Load:
     keys: int = 200
     size: int = 400
     acknowledged: dict[str, set[bytes]] = field(default_factory=dict)
-    # Instants (monotonic) at which each topic's deliveries were acknowledged, and how long they took.
+    # Instants (``awake``) at which each topic's deliveries were acknowledged, and how long they took.
     instants: dict[str, list[float]] = field(default_factory=dict)
     took: list[float] = field(default_factory=list)
     failed: list[tuple[float, str, ConnectorError]] = field(default_factory=list)
     most_held: int = 0
     sent: int = 0
 
-    async def run(self, over: Callable[[], bool], *, seconds: float = 60) -> "Load":
+    async def run(self, over: Callable[[], bool], *, seconds: float = 150) -> "Load":
         """Send until the condition holds, then wait for every answer."""
         loop = asyncio.get_running_loop()
         begin = loop.time()
@@ -173,10 +182,10 @@ class Load:
         value = b"%s-%d-" % (topic.encode(), self.sent)
         record = Record(topic, b"%d" % (self.sent % self.keys), value.ljust(self.size, b"x"), [], "orders")
         self.sent += 1
-        begin = time.monotonic()
+        begin = awake()
 
         def done(error: ConnectorError | None) -> None:
-            now = time.monotonic()
+            now = awake()
             self.took.append(now - begin)
             if error is None:
                 self.acknowledged.setdefault(topic, set()).add(record.value)
@@ -201,7 +210,7 @@ class Load:
         return sorted(self.took)[int(len(self.took) * share)]
 
 
-async def wait_for(condition: Callable[[], Any], what: str, *, seconds: float = 30) -> None:
+async def wait_for(condition: Callable[[], Any], what: str, *, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
@@ -220,9 +229,9 @@ def play(
         try:
             await act(publisher)
         finally:
-            begin = time.monotonic()
+            begin = awake()
             await publisher.close(close_seconds)
-            assert time.monotonic() - begin < close_seconds + 0.5
+            assert awake() - begin < close_seconds + 1
         assert not publisher.died.is_set()
         await wait_for(lambda: asyncio.all_tasks() == {mine}, "no task is left")
 
@@ -230,8 +239,8 @@ def play(
         runner.run(both())
 
 
-async def up(publisher: Publisher, *, seconds: float = 30) -> None:
-    await wait_for(lambda: publisher.trouble() is None, "there is a producer", seconds=seconds)
+async def up(publisher: Publisher) -> None:
+    await wait_for(lambda: publisher.trouble() is None, "there is a producer")
 
 
 def sent_for(load: Load, count: int) -> Callable[[], bool]:
@@ -257,6 +266,7 @@ def test_a_far_kafka_acknowledges_everything_once_within_the_ack_timeout(
     topics = [f"far-{round_trip}-{number}" for number in range(3)]
     site.create(*topics)
     site.proxy.round_trip_seconds = round_trip
+    shipped = site.config().gateway.ack_timeout_seconds
 
     async def act(publisher: Publisher) -> None:
         begin = time.monotonic()
@@ -264,28 +274,31 @@ def test_a_far_kafka_acknowledges_everything_once_within_the_ack_timeout(
         came_up = time.monotonic() - begin
         load = Load(publisher, topics, rate=500)
         await load.run(sent_for(load, 1500))
-        print(f"round trip {round_trip}: up after {came_up:.2f} s, p50 {load.percentile(0.5):.3f}", end=", ")
+        print(f"round trip {round_trip}: up after {came_up:.2f} s, p90 {load.percentile(0.9):.3f}", end=", ")
         print(f"p99 {load.percentile(0.99):.3f} s, {load.most_held} bytes held")
         assert load.failed == []
+        assert load.percentile(0.9) < shipped
         assert load.most_held < 4_000_000
         for topic in topics:
             assert site.values(topic) == dict.fromkeys(load.acknowledged[topic], 1)
 
-    play(site.config(), topics, act)
+    play(site.config(**PATIENT), topics, act)
 
 
 def test_a_far_kafka_keeps_the_rate_of_a_single_partition(site: Site) -> None:
     site.create("far-single", partitions=1)
     site.proxy.round_trip_seconds = 0.3
+    shipped = site.config().gateway.ack_timeout_seconds
 
     async def act(publisher: Publisher) -> None:
         await up(publisher)
         load = Load(publisher, ["far-single"], rate=500, size=800)
         await load.run(sent_for(load, 2000))
-        print(f"single partition: p99 {load.percentile(0.99):.3f} s")
+        print(f"single partition: p90 {load.percentile(0.9):.3f}, p99 {load.percentile(0.99):.3f} s")
         assert load.failed == []
+        assert load.percentile(0.9) < shipped
 
-    play(site.config(), ["far-single"], act)
+    play(site.config(**PATIENT), ["far-single"], act)
 
 
 def test_a_first_answer_that_takes_seconds_is_waited_for(site: Site) -> None:
@@ -300,7 +313,7 @@ def test_a_first_answer_that_takes_seconds_is_waited_for(site: Site) -> None:
         await load.run(sent_for(load, 200))
         assert load.failed == []
 
-    play(site.config(), ["slow-start"], act)
+    play(site.config(**PATIENT), ["slow-start"], act)
 
 
 def test_a_kafka_whose_first_answers_take_seconds_is_found_to_answer(site: Site) -> None:
@@ -330,7 +343,7 @@ def test_a_kafka_whose_first_answers_take_seconds_is_found_to_answer(site: Site)
 
 
 async def wait_until_answers(publisher: Publisher, seconds: float) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await publisher.answers(seconds):  # noqa: ASYNC110 - only asking tells
             await asyncio.sleep(0.05)
 
@@ -350,7 +363,7 @@ def test_servers_that_refuse_or_swallow_do_not_keep_the_one_that_answers(site: S
             await load.run(sent_for(load, 100))
             assert load.failed == []
 
-        play(site.config(servers=servers), ["bootstrap"], act)
+        play(site.config(servers=servers, **PATIENT), ["bootstrap"], act)
 
 
 def test_a_server_that_appears_later_is_found(site: Site) -> None:
@@ -362,7 +375,7 @@ def test_a_server_that_appears_later_is_found(site: Site) -> None:
         with pytest.raises(KafkaOutage, match="does not answer"):
             await publisher.publish([Record("appears", b"1", b"1", [], "orders")])
         await asyncio.to_thread(site.proxy.listen)
-        await up(publisher, seconds=10)
+        await up(publisher)
         await publisher.publish([Record("appears", b"1", b"1", [], "orders")])
 
     play(site.config(), ["appears"], act)
@@ -391,10 +404,10 @@ def test_a_topic_that_was_never_created_is_named_and_found_by_itself(site: Site)
         assert publisher.troubles() == []
         assert {topic for _, topic, _ in load.failed} == {"never"}
         print(f"a topic that never was: the other's longest gap {load.longest_gap('there'):.3f} s")
-        assert load.longest_gap("there") < 1.0
+        assert load.longest_gap("there") < MOST_GAP_SECONDS
         assert site.values("there") == dict.fromkeys(load.acknowledged["there"], 1)
 
-    play(site.config(), ["there", "never"], act)
+    play(site.config(**UNHURRIED), ["there", "never"], act)
 
 
 @pytest.mark.parametrize("partitions", [PARTITIONS, 2 * PARTITIONS, 2])
@@ -417,7 +430,7 @@ def test_a_topic_that_is_deleted_under_load_stops_alone_until_it_is_created_agai
         await wait_for(lambda: any("no topic" in str(error) for *_, error in load.failed), "it is refused")
         assert goes not in await asyncio.to_thread(site.topics)
         await asyncio.to_thread(site.create, goes, partitions=partitions)
-        created, created_at = True, time.monotonic()
+        created, created_at = True, awake()
         await running
         print(
             f"deleted, {partitions} partitions: the other's longest gap {load.longest_gap(stays):.3f} s, ",
@@ -425,12 +438,12 @@ def test_a_topic_that_is_deleted_under_load_stops_alone_until_it_is_created_agai
         )
         print(f"recovered after {load.instants[goes][-1] - created_at:.1f} s")
         assert {topic for _, topic, _ in load.failed} == {goes}
-        assert load.longest_gap(stays) < 1.0
+        assert load.longest_gap(stays) < MOST_GAP_SECONDS
         found = site.values(stays)
         assert load.acknowledged[stays] <= found.keys()
         assert max(found.values()) == 1
 
-    play(site.config(), [stays, goes], act)
+    play(site.config(**UNHURRIED), [stays, goes], act)
 
 
 def test_a_topic_created_again_at_once_is_written_to(site: Site) -> None:
@@ -444,13 +457,13 @@ def test_a_topic_created_again_at_once_is_written_to(site: Site) -> None:
         await wait_for(lambda: "again" in load.instants, "it is acknowledged")
         await asyncio.to_thread(site.delete, "again")
         await asyncio.to_thread(site.create, "again", partitions=2)
-        moved = time.monotonic()
+        moved = awake()
         await running
         assert "beside" not in {topic for _, topic, _ in load.failed}
-        assert load.longest_gap("beside") < 1.0
+        assert load.longest_gap("beside") < MOST_GAP_SECONDS
         print(f"created again at once: {len(load.failed)} of {load.sent} failed")
 
-    play(site.config(), ["again", "beside"], act)
+    play(site.config(**UNHURRIED), ["again", "beside"], act)
 
 
 def test_a_record_above_the_brokers_limit_is_refused_and_its_neighbours_are_acknowledged(site: Site) -> None:
@@ -472,7 +485,7 @@ def test_a_record_above_the_brokers_limit_is_refused_and_its_neighbours_are_ackn
         found = site.values("small")
         assert all(found[record.value] == 1 for number, record in enumerate(records) if number not in large)
 
-    play(site.config(), ["small"], act)
+    play(site.config(**PATIENT), ["small"], act)
 
 
 SECOND = """
@@ -517,7 +530,7 @@ def test_too_few_replicas_in_sync_stop_their_topic_alone(
     site.create("copied", replicas=both, min_insync_replicas="2")
     second.kill()
     # Until then Kafka holds the whole request back for as long as it hopes for the other copy.
-    until(lambda: site.in_sync("copied") == {1}, "the copies are known to be out of sync", seconds=60)
+    until(lambda: site.in_sync("copied") == {1}, "the copies are known to be out of sync")
 
     async def act(publisher: Publisher) -> None:
         await up(publisher)
@@ -530,24 +543,24 @@ def test_too_few_replicas_in_sync_stop_their_topic_alone(
         await wait_for(lambda: load.sent > named + 6 * load.rate, "time passes, it rests and is tried again")
         assert not any("well" in trouble for trouble in publisher.troubles())
         # From here on the first broker waits for the second again, with the whole request.
-        starts = time.monotonic()
+        starts = awake()
         await asyncio.to_thread(second.start)
         await asyncio.to_thread(second.wait_ready, 60)
-        back = time.monotonic()
+        back = awake()
         await running
         assert {topic for _, topic, _ in load.failed} == {"copied"}
         gap = load.longest_gap("well", before=starts)
         again = next(at for at in load.instants["copied"] if at > starts) - starts
         print(f"too few replicas: the other's longest gap {gap:.3f} s, recovered after {again:.1f} s", end="")
         print(f", {len(load.failed)} of {load.sent} failed, longest answer {max(load.took):.2f} s")
-        assert gap < 1.0
-        assert max(load.took) < 2.5
+        assert gap < MOST_GAP_SECONDS
+        assert max(load.took) < UNHURRIED_SECONDS + 1
         found = site.values("well")
         assert load.acknowledged["well"] == found.keys()
         assert max(found.values()) == 1
         assert load.acknowledged["copied"] <= site.values("copied").keys()
 
-    play(site.config(), ["well", "copied"], act)
+    play(site.config(**UNHURRIED), ["well", "copied"], act)
 
 
 # --- Away ----------------------------------------------------------------------------------------
@@ -563,6 +576,7 @@ def restart(broker: KafkaBroker) -> None:
 def test_what_was_acknowledged_is_there_after_the_broker_was_away(site: Site, fault: str) -> None:
     topic = f"away-{fault}"
     site.create(topic)
+    ack_timeout = site.config().gateway.ack_timeout_seconds
 
     async def act(publisher: Publisher) -> None:
         await up(publisher)
@@ -579,7 +593,7 @@ def test_what_was_acknowledged_is_there_after_the_broker_was_away(site: Site, fa
             await asyncio.to_thread(restart, site.broker)
         else:
             await asyncio.to_thread(site.proxy.cut)
-        over = time.monotonic()
+        over = awake()
         await running
         found = await asyncio.to_thread(site.values, topic)
         recovered = next(instant for instant in load.instants[topic] if instant > over) - over
@@ -587,8 +601,8 @@ def test_what_was_acknowledged_is_there_after_the_broker_was_away(site: Site, fa
         print(f"{len(load.failed)} of {load.sent} failed, ", end="")
         print(f"{sum(found.values()) - len(found)} doubled, longest answer {max(load.took):.2f} s")
         assert load.acknowledged[topic] <= found.keys()
-        assert max(load.took) < 2.5
-        assert recovered < 10
+        assert max(load.took) < ack_timeout + 1
+        assert recovered < 30
         assert publisher.troubles() == []
         assert load.most_held < publishing.MAX_HELD_BYTES
 
@@ -665,12 +679,12 @@ def test_a_producer_is_abandoned_within_two_requests_time_and_leaves_no_task(sit
         site.proxy.frozen = True
         publisher.submit([Record("abandoned", b"1", b"1", [], "orders")], lambda _error: None)
         await wait_for(lambda: publisher._batches.under_way, "it is under way")
-        begin = time.monotonic()
+        begin = awake()
         publisher._keeper.replace(producer, "the test wants another", at_once=True)
         [task] = publisher._keeper._abandoned
         await asyncio.wait([task])
-        print(f"abandoned in {time.monotonic() - begin:.2f} s with requests of 1 s")
-        assert time.monotonic() - begin < 2.5
+        print(f"abandoned in {awake() - begin:.2f} s with requests of 1 s")
+        assert awake() - begin < 2.5
 
     play(site.config(), ["abandoned"], act)
 

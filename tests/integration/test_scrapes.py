@@ -47,7 +47,7 @@ def test_every_metric_and_label_of_an_alert_is_in_a_scrape(kafka_bootstrap: str,
     ):
         worker = world.worker().wait_ready()
         measured = ("xtnd_worker_lag_records{", "xtnd_mirror_dead_letters{")
-        until(lambda: page(admin) != "", 30, what="the gateway's metrics")
+        until(lambda: page(admin) != "", what="the gateway's metrics")
         until(
             lambda: all(name in worker.page("metrics").decode() for name in measured),
             15,

@@ -50,7 +50,7 @@ def test_a_paused_postgres_does_not_answer_until_it_goes_on(postgres: PostgresSe
         assert not select.select([session.pgconn.socket], [], [], 1)[0]
         postgres.resume()
         assert select.select([session.pgconn.socket], [], [], 10)[0]
-    assert wait_until(lambda: not connect(postgres.url).close(), timeout_seconds=10)
+    assert wait_until(lambda: not connect(postgres.url).close(), timeout_seconds=60)
 
 
 def test_postgres_comes_back_after_a_clean_stop(postgres: PostgresServer) -> None:

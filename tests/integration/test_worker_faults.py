@@ -77,7 +77,7 @@ def test_killed_at_random_it_mirrors_every_event_once(world: World) -> None:
         for _ in range(2):
             worker = world.worker("slow-database=0.05").wait_ready()
             goal = len(world.ledger_ids()) + chance.randrange(1, 400)
-            until(lambda goal=goal: len(world.ledger_ids()) >= goal, 30, what="some rows")
+            until(lambda goal=goal: len(world.ledger_ids()) >= goal, what="some rows")
             worker.kill()
         world.worker().wait_ready()
     world.wait_caught_up()
@@ -88,7 +88,7 @@ def test_killed_between_commit_and_ack_it_mirrors_every_event_once(world: World)
     worker = world.worker("exit-after-commit@2").wait_ready()
     for _ in range(2):
         world.send(balances(20), partition=0)
-        until(lambda: len(world.ledger_ids()) == len(world.sent), 10, what="rows")
+        until(lambda: len(world.ledger_ids()) == len(world.sent), what="rows")
     assert worker.exit_code() == -signal.SIGKILL
     assert world.committed().get((world.topic, 0), 0) < world.held()[world.topic, 0]
     again = world.worker().wait_ready()
@@ -101,15 +101,15 @@ def test_killed_between_commit_and_ack_it_mirrors_every_event_once(world: World)
 def test_a_database_outage_pauses_and_goes_on_by_itself(world: World, own_postgres: PostgresServer) -> None:
     worker = world.worker().wait_ready()
     with load(world, 200):
-        until(lambda: len(world.ledger_ids()) > 0, 20, what="some rows")
+        until(lambda: len(world.ledger_ids()) > 0, what="some rows")
         own_postgres.stop()
         try:
-            until(lambda: "database" in (worker.failures() or {}), 20, what="readiness red")
+            until(lambda: "database" in (worker.failures() or {}), what="readiness red")
             lag = worker.metric("xtnd_worker_lag_records")
-            until(lambda: worker.metric("xtnd_worker_lag_records") >= lag + 300, 20, what="lag is measured")
+            until(lambda: worker.metric("xtnd_worker_lag_records") >= lag + 300, what="lag is measured")
         finally:
             own_postgres.start()
-        until(lambda: worker.failures() == {}, 30, what="readiness green again")
+        until(lambda: worker.failures() == {}, what="readiness green again")
     world.wait_caught_up()
     assert not worker.ended()
     assert world.rows("SELECT * FROM dead_letters") == []
@@ -132,13 +132,13 @@ def test_a_locked_table_holds_up_its_family_alone_and_no_success_of_others_hides
         with world.plain_engine.begin() as connection:
             connection.exec_driver_sql("LOCK TABLE stock_balances IN ACCESS EXCLUSIVE MODE")
             world.send(balances(100))
-            until(lambda: _names(worker, world.topic), 30, what="readiness names the topic")
+            until(lambda: _names(worker, world.topic), what="readiness names the topic")
             for number in range(1, 21):
                 world.send([unrouted()])
-                until(lambda number=number: len(world.ledger_ids()) == 10 + number, 10, what="others go on")
+                until(lambda number=number: len(world.ledger_ids()) == 10 + number, what="others go on")
                 assert _names(worker, world.topic)
-            until(lambda: worker.metric("xtnd_worker_lag_records", topic=world.topic) == 100, 10, what="lag")
-        until(lambda: worker.failures() == {}, 30, what="readiness green again")
+            until(lambda: worker.metric("xtnd_worker_lag_records", topic=world.topic) == 100, what="lag")
+        until(lambda: worker.failures() == {}, what="readiness green again")
         world.wait_caught_up()
         assert not worker.ended()
         assert world.rows("SELECT * FROM dead_letters") == []
@@ -153,9 +153,9 @@ def test_a_worker_joins_and_leaves_and_nothing_is_lost(world: World) -> None:
     first = world.worker("slow-database=0.05").wait_ready()
     with load(world, 200):
         second = world.worker("slow-database=0.05").wait_ready()
-        until(lambda: second.metric("xtnd_worker_events_mirrored_total") > 50, 20, what="both work")
+        until(lambda: second.metric("xtnd_worker_events_mirrored_total") > 50, what="both work")
         assert second.stop() == 0
-        until(lambda: first.failures() == {}, 20, what="the first has all again")
+        until(lambda: first.failures() == {}, what="the first has all again")
     world.wait_caught_up()
     world.assert_sound()
 
@@ -164,19 +164,19 @@ def test_a_zombies_late_write_is_refused(world: World) -> None:
     """A worker frozen for longer than its session wakes up with a chunk that another has written."""
     zombie = world.worker("slow-database@1=10").wait_ready()
     world.send(balances(100), partition=0)
-    until(lambda: zombie.metric("xtnd_worker_lag_records", partition="0") == 100, 10, what="has the chunk")
+    until(lambda: zombie.metric("xtnd_worker_lag_records", partition="0") == 100, what="has the chunk")
     zombie.signal(signal.SIGSTOP)
     heir = world.worker().wait_ready()
     world.wait_caught_up()
     world.send(balances(100), partition=0)
     world.wait_caught_up()
     zombie.signal(signal.SIGCONT)
-    until(lambda: zombie.failures() == {}, 30, what="the zombie is a member again")
+    until(lambda: zombie.failures() == {}, what="the zombie is a member again")
     assert world.held()[world.topic, 0] == 200  # not moved back to where the zombie's chunk ends
     world.send(balances(100))
     world.wait_caught_up()
     # How many depends on what had been fetched by the freeze and before it knew that it was replaced.
-    until(lambda: zombie.refused() > 0, 20, what="its late write is refused")
+    until(lambda: zombie.refused() > 0, what="its late write is refused")
     both = (zombie, heir)
     assert sum(worker.metric("xtnd_worker_events_known_total") for worker in both) == 0
     until(

@@ -80,7 +80,7 @@ def test_batches_of_zeros_are_parked_without_being_expanded(kafka_bootstrap: str
         many = send(world, "zstd", [[{"value": b"one of many"}] * 1_000_000])[0]
         world.send(balances(3), partition=0)
         world.wait_caught_up()
-        until(lambda: len(parked(world)) == len(ZEROS) + 1, 20, what="the letters")
+        until(lambda: len(parked(world)) == len(ZEROS) + 1, what="the letters")
         letters = parked(world)
         assert list(letters) == [*sent, many + 999_999]
         for offset, (reason, payload, error, topic, partition) in letters.items():
@@ -136,7 +136,7 @@ def test_a_batch_that_was_damaged_on_the_disk_is_parked_and_its_partition_goes_o
             file.write(b"DAMAGED")
         worker = world.worker().wait_ready()
         world.wait_caught_up()
-        until(lambda: bool(parked(world)), 20, what="the letter")
+        until(lambda: bool(parked(world)), what="the letter")
         ((offset, letter),) = parked(world).items()
         assert (offset, letter[0], letter[1]) == (first + 3, "batch-unreadable", b"")
         assert f"offsets {first} to {first + 3} was not read: its checksum is wrong" in letter[2]
@@ -160,7 +160,7 @@ def test_keys_and_headers_of_any_size_cost_their_own_record_alone(
         bad = send(world, "lz4", [[{"key": bytes(8 * MIB), "value": None}], [{"key": None, "value": None}]])
         world.send(balances(3), partition=0)
         world.wait_caught_up()
-        until(lambda: len(parked(world)) == 2, 20, what="the letters")
+        until(lambda: len(parked(world)) == 2, what="the letters")
         assert [(offset, row[0]) for offset, row in parked(world).items()] == [
             (at, "null-record") for at in bad
         ]

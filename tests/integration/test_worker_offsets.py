@@ -45,7 +45,7 @@ def force_offset(world: World, offset: int) -> None:
 
 def recreate(world: World) -> None:
     world.admin.delete_topics([world.topic])
-    until(lambda: world.topic not in world.admin.list_topics(), 20, what="topic deleted")
+    until(lambda: world.topic not in world.admin.list_topics(), what="topic deleted")
     topics.ensure(world.config)
 
 
@@ -68,7 +68,7 @@ def freeze(worker: WorkerProcess) -> None:
     """Stop a worker, and let the broker answer the fetch that was under way: it waits for records."""
     worker.signal(signal.SIGSTOP)
     answered = time.monotonic() + 4 * FETCH_WAIT_MS / 1000
-    until(lambda: time.monotonic() > answered, 5, what="no fetch under way")
+    until(lambda: time.monotonic() > answered, what="no fetch under way")
 
 
 def losses(worker: WorkerProcess) -> list[dict[str, Any]]:
@@ -89,7 +89,7 @@ def test_a_group_offset_forced_forward_skips_nothing(world: World) -> None:
     force_offset(world, 180)
     world.worker().wait_ready()
     world.wait_caught_up()
-    until(lambda: world.committed()[world.topic, 0] == 200, 10, what="Kafka's offset mended")
+    until(lambda: world.committed()[world.topic, 0] == 200, what="Kafka's offset mended")
     world.assert_sound()
 
 
@@ -162,9 +162,9 @@ def test_what_happens_to_the_logs_under_a_frozen_worker_is_seen(world: World) ->
     world.send(balances(130), partition=0)
     gone = expire(world, offers(40))
     worker.signal(signal.SIGCONT)
-    until(lambda: len(world.ledger_ids()) == 250, 40, what="both logs of the one topic mirrored")
+    until(lambda: len(world.ledger_ids()) == 250, what="both logs of the one topic mirrored")
     world.wait_caught_up()
-    until(lambda: [loss["records"] for loss in losses(worker)] == [40], 5, what="loss reported")
+    until(lambda: [loss["records"] for loss in losses(worker)] == [40], what="loss reported")
     world.assert_sound(missing=gone)
 
 
@@ -175,7 +175,7 @@ def test_records_that_retention_took_are_counted_and_told(world: World) -> None:
     world.send(balances(20), partition=0)
     worker = world.worker().wait_ready()
     world.wait_caught_up()
-    until(lambda: worker.metric("xtnd_worker_records_lost_total") == 50, 5, what="lost records counted")
+    until(lambda: worker.metric("xtnd_worker_records_lost_total") == 50, what="lost records counted")
     assert worker.said_event("Records expired before they were mirrored")
     assert world.rows("SELECT SUM(records_lost) FROM consumer_offsets") == [(50,)]
     world.assert_sound(missing=gone)
@@ -186,7 +186,7 @@ def test_unread_records_that_all_expired_are_reported_once_and_leave_no_lag(worl
     gone = expire(world, balances(58))
     worker = world.worker().wait_ready()
     world.wait_caught_up()
-    until(lambda: worker.metric("xtnd_worker_records_lost_total") == 58, 5, what="lost records counted")
+    until(lambda: worker.metric("xtnd_worker_records_lost_total") == 58, what="lost records counted")
     [loss] = losses(worker)
     assert (loss["topic"], loss["partition"], loss["records"]) == (world.topic, 0, 58)
     assert (loss["first_offset"], loss["last_offset"]) == (100, 157)
@@ -197,7 +197,7 @@ def test_unread_records_that_all_expired_are_reported_once_and_leave_no_lag(worl
         "58 records expired before they were mirrored (partition 0 from offset 100 to 157); "
         f"XTND sent it between {loss['sent_after']} and {loss['sent_before']}"
     )
-    until(lambda: worker.metric("xtnd_worker_lag_records") == 0, 10, what="no lag")
+    until(lambda: worker.metric("xtnd_worker_lag_records") == 0, what="no lag")
     world.send(balances(10), partition=0)
     world.wait_caught_up()
     world.assert_sound(missing=gone)

@@ -44,7 +44,7 @@ def test_only_the_offenders_are_parked_with_their_origin(
         put = poison(world)
         worker = world.worker().wait_ready()
         world.wait_caught_up()
-        until(lambda: len(parked(world)) == len(put), 20, what="dead letters in the mirror")
+        until(lambda: len(parked(world)) == len(put), what="dead letters in the mirror")
         for offset, reason, payload, topic, partition, error in parked(world):
             wanted, value = put[offset]
             assert reason == wanted or (reason and not wanted)
@@ -70,7 +70,7 @@ def test_what_only_the_database_refuses_is_parked_alone(
             offsets.append(world.send_raw(events.encode(balance(next_number(), details=REFUSED))))
             world.send(balances(50), partition=0)
         world.wait_caught_up()
-        until(lambda: [row[0] for row in parked(world)] == offsets, 20, what="the offenders parked")
+        until(lambda: [row[0] for row in parked(world)] == offsets, what="the offenders parked")
         assert {row[1] for row in parked(world)} == {"database-refused"}
         assert worker.metric("xtnd_dead_letters_total", reason="database-refused") == 2
         world.assert_sound()
@@ -85,9 +85,9 @@ def test_no_number_of_bad_events_stops_a_worker(kafka_bootstrap: str, tmp_path: 
             world.deliver(bad_delivery(number))
         worker = world.worker().wait_ready()
         world.wait_caught_up()
-        until(lambda: len(parked(world)) == REQUESTS * NOTIFICATIONS, 20, what="dead letters in the mirror")
+        until(lambda: len(parked(world)) == REQUESTS * NOTIFICATIONS, what="dead letters in the mirror")
         assert {row[1] for row in parked(world)} == {"not-a-number"}
-        until(lambda: "dead_letters" in worker.warnings(), 10, what="degraded")
+        until(lambda: "dead_letters" in worker.warnings(), what="degraded")
         assert worker.metric("xtnd_degraded", part="dead_letters") == 1
         assert worker.metric("xtnd_worker_dead_letter_share") > 0.9
         assert worker.said_event("many events cannot be mirrored")
@@ -110,7 +110,7 @@ def test_a_dead_letter_topic_that_takes_nothing_stops_no_worker(kafka_bootstrap:
             60,
             what="kept",
         )
-        until(lambda: len(world.ledger_ids()) == 20, 20, what="the events behind it")
+        until(lambda: len(world.ledger_ids()) == 20, what="the events behind it")
         assert not worker.ended()
 
 

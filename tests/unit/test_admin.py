@@ -15,8 +15,9 @@ from connector import admin, metrics
 from connector.bounded import BoundedConnections
 from connector.health import Health
 from connector.local.stopping import wait_until
+from tests.pauses import awake
 
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 @contextlib.contextmanager
@@ -134,22 +135,23 @@ def test_a_sender_that_half_closes_has_its_answer(port: int) -> None:
 @pytest.mark.parametrize("sent", [b"", b"GET /heal", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"])
 def test_a_connection_that_says_nothing_or_half_a_head_is_cut(sent: bytes) -> None:
     with admin_port(seconds=0.5) as port:
-        began = time.monotonic()
+        began, began_awake = time.monotonic(), awake()
         assert exchange(port, sent) == b""
-        assert 0.4 < time.monotonic() - began < 5
+        assert time.monotonic() - began > 0.4
+        assert awake() - began_awake < 5
 
 
 def test_a_head_that_trickles_in_is_cut_at_the_same_deadline() -> None:
     with admin_port(seconds=0.5) as port, connect(port) as wire:
-        began = time.monotonic()
+        began = awake()
         wire.settimeout(0.05)
         with contextlib.suppress(ConnectionError):
-            while time.monotonic() - began < 5:
+            while awake() - began < 5:
                 wire.sendall(b"G")
                 with contextlib.suppress(TimeoutError):
                     if wire.recv(1) == b"":
                         break
-        assert time.monotonic() - began < 5
+        assert awake() - began < 5
 
 
 def test_a_head_without_end_is_cut_at_a_size(port: int) -> None:
@@ -175,19 +177,19 @@ def test_readiness_answers_at_once_while_a_check_hangs() -> None:
     async def hangs() -> None:
         await asyncio.to_thread(release.wait)
 
-    health = Health({"hangs": hangs}, interval_seconds=0.01, timeout_seconds=0.2)
+    health = Health({"hangs": hangs}, interval_seconds=0.01, timeout_seconds=1)
     try:
         with admin_port(health) as port:
-            began = time.monotonic()
+            began = awake()
             answer = exchange(port, get("/readyz", "localhost"))
-            assert time.monotonic() - began < 0.2
+            assert awake() - began < 1
             assert status(answer) == 503
 
             def late() -> bool:
                 body = exchange(port, get("/readyz", "localhost")).partition(b"\r\n\r\n")[2]
-                return json.loads(body)["failures"] == {"hangs": "no answer within 0.2 s"}
+                return json.loads(body)["failures"] == {"hangs": "no answer within 1 s"}
 
-            assert wait_until(late, timeout_seconds=5)
+            assert wait_until(late, timeout_seconds=60)
             release.set()
     finally:
         release.set()

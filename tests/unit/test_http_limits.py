@@ -154,7 +154,7 @@ async def test_a_connection_that_comes_during_a_stop_is_ended_too() -> None:
     await drain
     assert late.gone
     assert not transport.aborted
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 20  # and not the 30 of a whole drain
 
 
 # --- Connections ---------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ Started = Callable[..., Sampler[int]]
 
 
 def soon(condition: Callable[[], bool]) -> None:
-    assert wait_until(condition, timeout_seconds=10, pause_seconds=0.005)
+    assert wait_until(condition, timeout_seconds=60, pause_seconds=0.005)
 
 
 class Source:
@@ -94,3 +94,15 @@ def test_a_call_that_hangs_is_trouble_by_its_age(sampler: Sampler[int], source: 
     soon(lambda: sampler.trouble() == f"no answer for {FRESH_SECONDS + 1:.0f} s" or source.holds.is_set())
     source.holds.set()
     soon(lambda: sampler.trouble() is None)
+
+
+def test_what_is_measured_seldom_is_tried_often_until_it_works(source: Source) -> None:
+    source.error = OSError("no tables yet")
+    sampler = Sampler("seldom", source.open, pause_seconds=3600)
+    sampler.start()
+    try:
+        soon(lambda: source.opened == 2)
+        source.error = None
+        soon(lambda: sampler.newest == 1)
+    finally:
+        sampler.stop()

@@ -92,12 +92,12 @@ def test_a_json_number_is_kept_exactly_to_six_decimals(json: str, canonical: str
 
 @pytest.mark.parametrize("json", ["1e60", "1e400", "-1e999999999", "9" * 61, "9" * 60 + ".9999999"])
 def test_a_number_beyond_sixty_digits_is_poison_at_once(json: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for reader in (values.numeric, values.text):
         if reader is values.numeric or "." not in json:
             assert reason(reader, number(json)) == "number-range"
     assert reason(values.numeric, "9" * 100_000) == "number-range"
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize("value", [True, False, {}, [], ["1"], {"a": 1}])
