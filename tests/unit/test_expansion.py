@@ -2,10 +2,12 @@
 
 from bisect import bisect_right
 from itertools import accumulate, pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import READ_UNCOMMITTED, PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from connector.errors import Poison
 from connector.kafka import record_batch
-from connector.stream.expansion import Batches, Expansion, Unread, first_offset, size_of
+from connector.stream.expansion import FETCH_BYTES, Batches, Expansion, Unread, first_offset, size_of
 
 LIMIT = 1_000_000
 NONE, GZIP, SNAPPY, LZ4, ZSTD = CODECS = range(5)
@@ -190,6 +192,14 @@ def test_a_damaged_offset_length_or_format_costs_no_record(
     assert found == wanted if asked == FIRST else {one[1] for one in found} >= {one[1] for one in wanted}
 
 
+@pytest.mark.parametrize("wrong", [FIRST - 1, FIRST - 2, FIRST + 1])
+def test_a_first_batch_whose_offset_is_slightly_wrong_is_rather_read_twice(wrong: int) -> None:
+    batches, starts = log_of([(4, NONE), (1, NONE)])
+    batches[0] = wrong.to_bytes(8) + batches[0][8:]
+    values = {record.value for record in consume(batches, starts, FIRST + 2)}
+    assert values >= {b"%d" % offset for offset in range(FIRST + 2, FIRST + 5)}
+
+
 @given(LOGS, st.data())
 def test_every_offset_of_damaged_batches_is_read_or_named(
     shape: list[tuple[int, int]], data: st.DataObject
@@ -259,6 +269,27 @@ def test_a_turn_expands_its_share_and_leaves_the_rest(monkeypatch: pytest.Monkey
     assert count == 10, "8 MiB, and the batch that reaches it"
     expansion.next_turn()
     assert batches.has_next()
+
+
+def test_what_was_fetched_of_another_partition_waits_when_a_turn_has_had_its_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("FetchResult", "MemoryRecords", "PartitionRecords"):
+        monkeypatch.setattr(fetcher, name, getattr(fetcher, name))  # so that they come back
+    expansion = Expansion(2 * FETCH_BYTES)
+    expansion.install()
+    results = []
+    for number in range(3):
+        state = SimpleNamespace(paused=False, position=0, consumed_to=lambda _offset: None)
+        assignment = SimpleNamespace(active=True, state_value=lambda _tp, state=state: state)
+        tp = TopicPartition("t", number)
+        fetched = fetcher.MemoryRecords(batch([(None, bytes(FETCH_BYTES), [])], LZ4))
+        records = fetcher.PartitionRecords(tp, fetched, None, 0, None, None, True, READ_UNCOMMITTED)
+        results.append(fetcher.FetchResult(tp, assignment=assignment, partition_records=records, backoff=0))
+    while results:
+        expansion.next_turn()
+        assert [len(one.getall(10)) for one in results] == [1, 0, 0][: len(results)]
+        results = [one for one in results if one.has_more()]
 
 
 def test_the_bytes_of_a_record_are_those_of_key_value_and_headers() -> None:

@@ -178,7 +178,7 @@ def test_prometheus_reaches_the_admin_ports_inside_of_compose_alone(compose: dic
     for name in ("gateway", "worker"):
         service = compose["services"][name]
         inside = config.load(ROOT / "config", _variables(service), with_secrets=name == "gateway")
-        assert getattr(inside, name).admin_host == "0.0.0.0"  # noqa: S104 - the inner network's
+        assert getattr(inside, name).admin_host == "0.0.0.0"
         assert "inside" in service["networks"]
         elsewhere = config.load(ROOT / "config", {}, with_secrets=False)
         assert getattr(elsewhere, name).admin_host == "127.0.0.1"
