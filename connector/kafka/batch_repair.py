@@ -12,6 +12,8 @@ from connector.kafka.record_batch import CRC_END, HEAD, LENGTH_END, START, batch
 
 FORMAT, FORMAT_AT = 2, CRC_END - 5
 MOST_RECORDS = 1 << 31
+# How often, at most, the bytes of a fetch go into a checksum while a batch is looked for.
+MOST_LOOKS = 8
 
 
 class Found(NamedTuple):
@@ -81,11 +83,15 @@ def has_first_offset(batch: bytes) -> bool:
 
 
 def _sound(fetched: bytes, start: int) -> Iterator[int]:
-    """Where sound batches of today's format start."""
+    """Where sound batches of today's format start, among as many as are looked at in linear time."""
+    left = MOST_LOOKS * len(fetched)
     at = fetched.find(FORMAT, start + FORMAT_AT)
-    while at >= 0:
-        if _is_sound(fetched, at - FORMAT_AT):
-            yield at - FORMAT_AT
+    while at >= 0 and left > 0:
+        first = at - FORMAT_AT
+        if end := batch_end(fetched, first):
+            left -= end - first
+            if _is_sound(fetched, first):
+                yield first
         at = fetched.find(FORMAT, at + 1)
 
 

@@ -1,5 +1,6 @@
 """A batch is expanded within a limit, and whatever cannot be read of it is one record that says so."""
 
+import time
 from bisect import bisect_right
 from itertools import accumulate, pairwise
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.errors import Poison
-from connector.kafka import record_batch
+from connector.kafka import batch_repair, record_batch
 from connector.stream.expansion import FETCH_BYTES, Batches, Expansion, Unread, first_offset, size_of
 
 LIMIT = 1_000_000
@@ -221,6 +222,14 @@ def test_a_batch_that_the_fetch_cuts_off_is_left_to_the_next_fetch(
     records, behind = fetch(b"".join(batches[:-1]) + cut, FIRST)
     assert [record.offset for record in records] == list(range(FIRST, starts[-2]))
     assert behind == starts[-2]
+
+
+def test_looking_for_the_next_batch_is_linear_work() -> None:
+    size = 2 << 20
+    heads = b"".join(record_batch.START.pack(1, size - at - 20, 0, 2) for at in range(0, size, 17))
+    since = time.process_time()
+    batch_repair.find(heads, 17)
+    assert time.process_time() - since < 1
 
 
 def test_offsets_that_a_fetch_lacks_are_named() -> None:
