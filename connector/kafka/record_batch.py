@@ -61,7 +61,7 @@ def head(batch: bytes) -> Head:
     if magic < LEGACY_BELOW or len(batch) < HEAD.size:
         return Head(0, offset, -1)
     fields = HEAD.unpack_from(batch)
-    more = min(fields[6], fields[12] - 1) if _damaged(batch) else fields[6]
+    more = min(fields[6], fields[12] - 1) if damaged(batch) else fields[6]
     return Head(offset, offset + max(0, more), fields[8])
 
 
@@ -72,7 +72,7 @@ def expanded(batch: bytes, most_bytes: int) -> bytes:
     longer right when the batch was compressed. A compressed batch of a format before version 2 is only
     measured, and given back as it is.
     """
-    if _damaged(batch):
+    if damaged(batch):
         raise Poison(UNREADABLE, "its checksum is wrong, so it was damaged on a disk or on the way")
     magic = batch[LEGACY_CRC_END]
     attributes = batch[LEGACY_CRC_END + 1] if magic < LEGACY_BELOW else HEAD.unpack_from(batch)[5]
@@ -99,7 +99,8 @@ def expanded(batch: bytes, most_bytes: int) -> bytes:
     return HEAD.pack(*fields) + records
 
 
-def _damaged(batch: bytes) -> bool:
+def damaged(batch: bytes) -> bool:
+    """Whether the checksum is wrong of what it covers: all but offset, length and format."""
     view = memoryview(batch)
     if batch[LEGACY_CRC_END] < LEGACY_BELOW:
         return zlib.crc32(view[LEGACY_CRC_END:]) != int.from_bytes(batch[LENGTH_END:LEGACY_CRC_END])

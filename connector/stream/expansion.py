@@ -2,22 +2,27 @@
 
 Without it one record of 200 MB of zeros, or two thousand of 1 MiB, is a few kilobytes on Kafka and
 gigabytes here. aiokafka has no setting for that, so the names under which its fetcher finds the reader
-of records and its result are ours. Versions are pinned, and tests look.
+of records, what reads them and its result are ours: public ones, but there is no other way in (a consumer
+makes its fetcher itself). Versions are pinned, and tests look.
+
+A batch that a disk has damaged is put right here too where that is possible (``batch_repair``).
 """
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from aiokafka.consumer import fetcher
+from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.record.memory_records import MemoryRecords
 
 from connector.errors import Poison
-from connector.kafka import record_batch
+from connector.kafka import batch_repair, record_batch
 
 # Bytes that one turn of fetching may expand; the batch that reaches it is still read.
 FETCH_BYTES = 8_388_608
 # A batch of our own gateway has 512 KiB or one record; other producers may send larger ones.
 BATCH_BYTES = 16_777_216
+MISSING = Poison(record_batch.UNREADABLE, "Kafka holds no records of these offsets")
 
 
 class Unread(bytes):
@@ -63,8 +68,12 @@ class Expansion:
                 records: list[Any] = super().getall(max_records) if expansion.left > 0 else []
                 return records
 
+        def records_of(tp: Any, batches: Batches, aborted: Any, offset: int, *more: Any) -> Any:
+            return PartitionRecords(tp, batches.start_at(offset), aborted, offset, *more)
+
         fetcher.FetchResult = Result
         fetcher.MemoryRecords = lambda fetched: Batches(fetched, expansion)
+        fetcher.PartitionRecords = records_of
 
 
 class Batches:
@@ -73,65 +82,90 @@ class Batches:
     def __init__(self, fetched: bytes, expansion: Expansion) -> None:
         self._fetched = fetched
         self._expansion = expansion
-        self._start = 0
-        self._end = record_batch.batch_end(fetched, 0)
+        self._found = batch_repair.find(fetched, 0)
+        self._expected: int | None = None
         self._turn: int | None = None
 
     def size_in_bytes(self) -> int:
         return len(self._fetched)
 
+    def start_at(self, offset: int) -> "Batches":
+        """Take this for the offset that the fetch asked for."""
+        self._expected = offset
+        return self
+
     def has_next(self) -> bool:
         """Whether a batch follows that this turn may expand; others are fetched again."""
         expansion = self._expansion
-        return self._end is not None and (self._turn != expansion.turn or expansion.left > 0)
+        return self._found is not None and (self._turn != expansion.turn or expansion.left > 0)
 
     def next_batch(self) -> "Batch":
-        batch = self._fetched[self._start : self._end]
-        self._start, self._turn = self._end or 0, self._expansion.turn
-        self._end = record_batch.batch_end(self._fetched, self._start)
+        expansion, is_first = self._expansion, self._turn is None
+        if self._found is None:
+            raise EOFError("no whole batch follows")
+        batch, end = self._found
+        expected = record_batch.head(batch).first_offset if self._expected is None else self._expected
+        following = self._fetched[end : end + record_batch.START.size]
+        first, behind = batch_repair.offsets(batch, expected, following, exact=not is_first)
+        self._found = batch_repair.find(self._fetched, end)
+        self._expected, self._turn = behind, expansion.turn
+        batch = first.to_bytes(8) + batch[8:] if batch_repair.has_first_offset(batch) else batch
+        # Of what lies before the first batch the mirror sees that Kafka lacks it.
+        begin = first if is_first else min(first, expected)
         try:
-            raw = record_batch.expanded(batch, self._expansion.most_bytes)
+            raw = record_batch.expanded(batch, expansion.most_bytes)
         except Poison as poison:
-            self._expansion.left -= self._expansion.most_bytes
-            return Batch(batch, None, poison)
-        self._expansion.left -= len(raw)
-        return Batch(batch, MemoryRecords(raw).next_batch())
+            expansion.left -= expansion.most_bytes
+            return Batch(batch, begin, behind, poison=poison)
+        expansion.left -= len(raw)
+        return Batch(batch, begin, behind, records=MemoryRecords(raw).next_batch())
 
 
 class Batch:
-    """A batch as aiokafka's fetcher reads it; what cannot be read of it is one record with ``Unread``."""
+    """A batch as aiokafka's fetcher reads it; what cannot be read of it is one record with ``Unread``.
 
-    def __init__(self, batch: bytes, records: Any, poison: Poison | None = None) -> None:
-        self._batch = batch
+    ``begin`` is the offset at which it should start; behind its records it goes on at ``next_offset``.
+    """
+
+    def __init__(
+        self, batch: bytes, begin: int, next_offset: int, *, records: Any = None, poison: Poison | None = None
+    ) -> None:
+        self._timestamp = record_batch.head(batch).timestamp
+        self._is_old = not batch_repair.has_first_offset(batch)
+        self._begin = begin
         self._records = records
         self._poison = poison
         self.is_control_batch = records is not None and records.is_control_batch
-        self.next_offset = records.next_offset if records else record_batch.head(batch).last_offset + 1
+        self.next_offset = next_offset
 
     def validate_crc(self) -> bool:
         """True: it was verified before the batch was expanded."""
         return True
 
     def __iter__(self) -> Iterator[Any]:
-        if self._poison:
-            yield self._unread(0, self._poison)
-            return
-        record = None
+        at, poison = self._begin, self._poison
         try:
-            for record in self._records:
+            for record in self._records or ():
+                if not at <= record.offset < self.next_offset:
+                    poison = Poison(record_batch.UNREADABLE, f"one of them claims the offset {record.offset}")
+                    break
+                if at < record.offset and not self._is_old:
+                    yield self._unread(at, record.offset, MISSING)
                 yield record
+                at = record.offset + 1
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the reader trips over, the partition goes on
             what = f"its records have no sound structure: {type(error).__name__}: {error}"
-            yield self._unread(record.offset + 1 if record else 0, Poison(record_batch.UNREADABLE, what))
+            poison = Poison(record_batch.UNREADABLE, what)
+        if at < self.next_offset:
+            yield self._unread(at, self.next_offset, poison or MISSING)
 
-    def _unread(self, first: int, poison: Poison) -> Marker:
-        """The record that stands for those from ``first``, or from the first of the batch."""
-        head = record_batch.head(self._batch)
+    def _unread(self, first: int, behind: int, poison: Poison) -> Marker:
+        """The record that stands for those from ``first`` on, up to the one before ``behind``."""
         value = Unread()
-        value.first, value.poison = max(first, head.first_offset), poison
-        return Marker(self.next_offset - 1, head.timestamp, value)
+        value.first, value.poison = first, poison
+        return Marker(behind - 1, self._timestamp, value)
 
 
 def first_offset(record: Any, expected: int) -> int:

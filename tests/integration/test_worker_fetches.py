@@ -1,6 +1,7 @@
 """What a fetch expands to is bounded: large batches are parked unread, and a worker stays small."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,41 @@ def test_a_batch_that_was_damaged_on_the_disk_is_parked_and_its_partition_goes_o
         assert f"offsets {first} to {first + 3} was not read: its checksum is wrong" in letter[2]
         assert worker.metric("xtnd_worker_records_lost_total") == 0
         assert worker.metric("xtnd_dead_letters_total", reason="batch-unreadable") == 1
+        world.assert_sound()
+
+
+def test_an_offset_length_or_format_that_a_disk_damaged_costs_no_event(kafka: Any, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/mirror.db"
+    with workers.world(tmp_path, kafka.bootstrap_servers, url) as world:
+        firsts = []
+        for _ in range(8):  # each larger than what the broker's index leaves out
+            noise = os.urandom(6000).hex().encode()
+            details = b'{"ProductNumber": "P", "Warehouse": "1", "Balance": 1, "Noise": "%s"}' % noise
+            some = [balance(next_number(), details=details) for _ in range(3)]
+            records = [{"key": one.kafka_key, "value": events.encode(one)} for one in some]
+            firsts += send(world, "lz4", [records])
+            world.sent += some
+        (segment,) = (kafka.folder / "log" / f"{world.topic}-0").glob("*.log")
+        damages = {
+            firsts[1]: (0, b"\0\0\1"),
+            firsts[3]: (9, b"\3"),
+            firsts[5]: (16, b"\0"),
+            firsts[6]: (5, b"\0\0\0"),
+        }
+        with segment.open("r+b") as file:
+            starts, data, at = {}, file.read(), 0
+            while at < len(data):
+                starts[int.from_bytes(data[at : at + 8])] = at
+                at += 12 + int.from_bytes(data[at + 8 : at + 12])
+            for first, (place, bad) in damages.items():
+                file.seek(starts[first] + place)
+                file.write(bad)
+        worker = world.worker().wait_ready()
+        world.wait_caught_up()
+        world.send(balances(3), partition=0)
+        world.wait_caught_up()
+        assert parked(world) == {}
+        assert worker.metric("xtnd_worker_records_lost_total") == 0
         world.assert_sound()
 
 

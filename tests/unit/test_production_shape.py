@@ -174,6 +174,16 @@ def test_each_process_starts_with_the_variables_that_it_gets(compose: dict[str, 
         assert ("postgres" in settings.database.url.get_secret_value()) == (name == "worker")
 
 
+def test_prometheus_reaches_the_admin_ports_inside_of_compose_alone(compose: dict[str, Any]) -> None:
+    for name in ("gateway", "worker"):
+        service = compose["services"][name]
+        inside = config.load(ROOT / "config", _variables(service), with_secrets=name == "gateway")
+        assert getattr(inside, name).admin_host == "0.0.0.0"
+        assert "inside" in service["networks"]
+        elsewhere = config.load(ROOT / "config", {}, with_secrets=False)
+        assert getattr(elsewhere, name).admin_host == "127.0.0.1"
+
+
 def test_the_database_of_compose_makes_a_role_that_is_no_superuser(compose: dict[str, Any]) -> None:
     postgres = compose["services"]["postgres"]
     assert "POSTGRES_USER" not in postgres["environment"]  # the image's superuser is not the connector

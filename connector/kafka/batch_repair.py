@@ -1,0 +1,100 @@
+"""Where the batches of a fetch start and which offsets they have, also when a disk has damaged that.
+
+No checksum covers a batch's offset, length and format. A wrong offset hides the records behind it from
+every client in silence, a wrong length all that follows. What is right is seen from the batches beside:
+offsets leave no gap, for our topics are not compacted, and a checksum holds for one length alone.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from connector.kafka.record_batch import CRC_END, HEAD, LENGTH_END, START, batch_end, damaged, head
+
+FORMAT, FORMAT_AT = 2, CRC_END - 5
+MOST_RECORDS = 1 << 31
+# How often, at most, the bytes of a fetch go into a checksum while a batch is looked for.
+MOST_LOOKS = 8
+
+
+class Found(NamedTuple):
+    """A batch, and where in the fetch the next one starts."""
+
+    batch: bytes
+    end: int
+
+
+def find(fetched: bytes, start: int) -> Found | None:
+    """The batch that starts there; None when the rest of it is not in the fetch.
+
+    One that is not sound ends where a sound one follows, and is given with length and format set right
+    if that makes it sound.
+    """
+    end = batch_end(fetched, start)
+    if end is not None and _is_sound(fetched, start):
+        return Found(fetched[start:end], end)
+    behind = end or len(fetched)
+    if end is None or not _is_sound(fetched, end):
+        behind = next(_sound(fetched, start + 1), behind)
+    if behind - start < HEAD.size:
+        return None
+    fields = list(HEAD.unpack_from(fetched, start))
+    fields[1], fields[3] = behind - start - LENGTH_END, FORMAT
+    whole = HEAD.pack(*fields) + fetched[start + HEAD.size : behind]
+    if not damaged(whole):
+        return Found(whole, behind)
+    if end is None and start:
+        return None  # cut off where the fetch ends; it comes again, as the first
+    return Found(fetched[start:behind], behind)
+
+
+def offsets(batch: bytes, expected: int, following: bytes, *, exact: bool) -> tuple[int, int]:
+    """The offset of a batch's first record, and the one behind its last.
+
+    ``expected`` is the next one that is wanted; the first batch of a fetch may start before it, any other
+    starts there (``exact``). ``following`` is what stands behind the batch.
+    """
+    own, last, _ = head(batch)
+    if not has_first_offset(batch):
+        return own, last + 1
+    count = last - own + 1
+    after = int(START.unpack_from(following)[0]) if len(following) >= START.size else None
+    if damaged(batch):
+        # The records that a damaged batch names are as many as stand there twice.
+        is_near = after is not None and expected < after < expected + MOST_RECORDS
+        return expected, after if after is not None and is_near else expected + count
+    before = own if after is None else after - count
+    fitting = [
+        first
+        for first in (own, before)
+        if (first == expected if exact else first <= expected < first + count)
+    ]
+    if fitting:
+        first = max(fitting)  # what is read twice is dropped, what is passed over is lost
+    elif after is not None and (before == own or 0 <= before < expected):
+        first = before
+    else:
+        first = expected
+    return first, first + count
+
+
+def has_first_offset(batch: bytes) -> bool:
+    """Whether a batch names its first offset; formats before today's name the last one."""
+    return batch[FORMAT_AT] >= FORMAT and len(batch) >= HEAD.size
+
+
+def _sound(fetched: bytes, start: int) -> Iterator[int]:
+    """Where sound batches of today's format start, among as many as are looked at in linear time."""
+    left = MOST_LOOKS * len(fetched)
+    at = fetched.find(FORMAT, start + FORMAT_AT)
+    while at >= 0 and left > 0:
+        first = at - FORMAT_AT
+        if end := batch_end(fetched, first):
+            left -= end - first
+            if _is_sound(fetched, first):
+                yield first
+        at = fetched.find(FORMAT, at + 1)
+
+
+def _is_sound(fetched: bytes, start: int) -> bool:
+    end = batch_end(fetched, start)
+    return end is not None and fetched[start + FORMAT_AT] <= FORMAT and not damaged(fetched[start:end])
