@@ -28,7 +28,7 @@ Clear = Callable[[Connection], None]
 # Kind, name, table, definition, whether it may refuse values on purpose, and what takes it away.
 ON_POSTGRESQL = """
     SELECT 'index', one.relname, class.relname, pg_get_indexdef(one.oid), indisunique,
-           format('DROP INDEX %%I', one.relname)
+           format('DROP INDEX IF EXISTS %%I', one.relname)
     FROM pg_index JOIN pg_class AS one ON one.oid = indexrelid JOIN pg_class AS class ON class.oid = indrelid
     WHERE class.relnamespace = current_schema()::regnamespace AND class.relname = ANY(%s)
       AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
@@ -48,7 +48,7 @@ ON_POSTGRESQL = """
 """
 ON_SQLITE = """
     SELECT type, name, tbl_name, sql, type = 'trigger' OR sql LIKE 'CREATE UNIQUE%',
-           'DROP ' || type || ' "' || replace(name, '"', '""') || '"'
+           'DROP ' || type || ' IF EXISTS "' || replace(name, '"', '""') || '"'
     FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL
 """
 FIXES = {

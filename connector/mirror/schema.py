@@ -77,7 +77,8 @@ def ensure(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping: 
     ``StartupError`` for what cannot be changed in place and for tables of a newer connector.
     """
     with locks.watching(engine):
-        steps.bring_up(engine, [table.name for table in mapping.tables])
+        step = partial(steps.bring_up, engine, [table.name for table in mapping.tables])
+        obstacles.overcome(engine, mapping, step)
         mapping_change.require_fit(engine, config, mapping, accept=accept_mapping)
         filled = apply(engine, config, mapping)
     for table, columns in filled.columns.items():
