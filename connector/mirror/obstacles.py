@@ -78,7 +78,7 @@ def overcome(engine: Engine, mapping: Mapping, act: Callable[[Clear], T], *, alo
     try:
         return act(lambda _: None)
     except (Defect, Poison) as error:
-        if isinstance(error, SchemaMoved) or (isinstance(error, Poison) and not alone):
+        if isinstance(error, SchemaMoved) or (isinstance(error, Poison) and not (alone and _of_index(error))):
             raise
         failure = error
     found = [one for one in _found(engine, mapping) if isinstance(failure, Defect) or not one.refuses]
@@ -99,6 +99,12 @@ def overcome(engine: Engine, mapping: Mapping, act: Callable[[Clear], T], *, alo
             )
         return done
     raise failure
+
+
+def _of_index(error: Poison) -> bool:
+    """Whether an index may be what refused a value: it is too large, or cannot be computed with."""
+    state = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) or ""
+    return state[:2] in ("22", "54")
 
 
 def _tries(found: Sequence[Obstacle]) -> Iterator[Sequence[Obstacle]]:
