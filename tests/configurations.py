@@ -1,6 +1,8 @@
 """Hypothesis draws configurations, and changes from one to the next, from names that are trouble."""
 
 import json
+import random
+import string
 from collections.abc import Callable
 from typing import Any
 
@@ -66,7 +68,9 @@ WORDS = [
     ),
 ]
 DESCRIPTIONS = ["", "Plain.", "it's 100 % \\ of %(s)s :x", "ä\U0001f600", "--", "/*", "$$"]
-PATHS = ["V", "W", "X.Y", "N", "Rows.V", "Rows.W"]
+PATHS = ["V", "W", "X.Y", "N", "Rows.V", "Rows.W", "'Q. q'.V", '"Q. q"."its"', "Rows.'In.ner'.V"]
+# Text that no database can make shorter, and that no index takes.
+NOISE = "".join(random.Random(1).choices(string.ascii_letters, k=9000))
 
 
 def _mostly(usual: list[str], odd: list[str]) -> st.SearchStrategy[str]:
@@ -110,7 +114,7 @@ def tables(draw: Draw, actions: list[str], *, kind: str) -> dict[str, Any]:
     table: dict[str, Any] = {"kind": kind, "actions": fed, "description": draw(few(DESCRIPTIONS))}
     names = draw(st.lists(_mostly(COLUMNS, ODD_COLUMNS), max_size=6, unique=True))
     if draw(st.booleans()):
-        table["each"] = "Rows"
+        table["each"] = draw(few(["Rows", "Rows", "Rows.'In.ner'"]))
     table["columns"] = {name: draw(columns(fed, kind=kind)) for name in names}
     if kind == "state":
         key = draw(st.lists(_mostly(COLUMNS, ODD_COLUMNS), min_size=1, max_size=2, unique=True))
@@ -118,11 +122,16 @@ def tables(draw: Draw, actions: list[str], *, kind: str) -> dict[str, Any]:
         table["key"] = {name: {"path": draw(few(["N", "W"]))} for name in key}
     else:
         table["columns"] |= {"q": {"type": "numeric", "path": "V"}, "at": {"event": "occurred_at"}}
-    known = [*table["columns"], *table.get("key", {})]
-    table["indexes"] = draw(indexes(known))
+    table["indexes"] = draw(indexes(_known(table)))
     if table["columns"] and draw(few([False, False, True])):
         table["requires"] = [draw(few(list(table["columns"])))]
     return table
+
+
+def _known(table: dict[str, Any]) -> list[str]:
+    """Columns that an index may have."""
+    own = ["as_of", "last_action"] if table["kind"] == "state" else ["event_id", "row_index"]
+    return [*table["columns"], *table.get("key", {}), *own]
 
 
 @st.composite
@@ -169,12 +178,13 @@ def _change(draw: Draw, new: dict[str, Any]) -> None:
     actions = list(new["topics"]["families"]["things"]["actions"])
     of, shown = new["tables"], new["views"]
     name = draw(few(list(of)))
-    what = draw(few(["columns", "columns", "indexes", "table", "swap", "actions", "views", "each"]))
+    what = draw(
+        few(["columns", "columns", "indexes", "table", "swap", "actions", "views", "each", "places", "key"])
+    )
     if what == "columns":
         _change_columns(draw, of[name])
     elif what == "indexes":
-        known = [*of[name]["columns"], *of[name].get("key", {}), "as_of"]
-        of[name]["indexes"] = draw(indexes(known))
+        of[name]["indexes"] = draw(indexes(_known(of[name])))
     elif what == "table":
         of[draw(_mostly(TABLES, ODD_TABLES))] = draw(tables(actions, kind=draw(few(["state", "history"]))))
     elif what == "swap" and shown:
@@ -183,6 +193,12 @@ def _change(draw: Draw, new: dict[str, Any]) -> None:
         if settings["movements_of"] == name:
             settings["movements_of"] = view
         of[view], shown[name] = of.pop(name), settings
+    elif what == "places":
+        other = draw(few(list(of)))
+        of[name], of[other] = of[other], of[name]
+    elif what == "key" and "key" in of[name]:
+        key = of[name]["key"]
+        key[draw(_mostly(COLUMNS, ODD_COLUMNS))] = key.pop(draw(few(list(key))))
     elif what == "actions":
         of[name]["actions"] = draw(st.lists(few(actions), min_size=1, unique=True))
     elif what == "views":
@@ -208,17 +224,25 @@ def _change_columns(draw: Draw, table: dict[str, Any]) -> None:
 values = few(
     [
         *(None, 1, -3, 0, 2**70, "5", "1 234,5", True, "2024-01-31T10:00:00Z", "2024-01-31t10:00:00+02:00"),
-        *("007", "it's", "100 %s", "", "ä", "\U0001f600", "z" * 900, {}, [], {"Y": 1}),
+        *("007", "it's", "100 %s", "", "ä", "\U0001f600", "z" * 900, {}, [], {"Y": 1}, NOISE),
     ]
 )
 objects = st.fixed_dictionaries(
     {"N": few(["1", 2, "it's", "ä|b"])},
-    optional={"V": values, "W": values, "X": st.fixed_dictionaries({"Y": values})},
+    optional={
+        "V": values,
+        "W": values,
+        "X": st.fixed_dictionaries({"Y": values}),
+        "Q. q": st.dictionaries(few(["V", "its"]), values),
+        "In.ner": st.lists(st.dictionaries(few(["V", "W", "N"]), values), max_size=2),
+    },
 )
 details = st.one_of(
     objects,
     objects.flatmap(
-        lambda one: st.fixed_dictionaries({"Rows": st.lists(objects, max_size=2)}).map(one.__or__)
+        lambda one: st.fixed_dictionaries(
+            {"Rows": st.lists(objects | st.lists(objects, max_size=2), max_size=2)}
+        ).map(one.__or__)
     ),
 )
 

@@ -170,7 +170,9 @@ def _translate_postgresql(error: psycopg.Error) -> ConnectorError:
             f" in {error.diag.context.splitlines()[0]}" if state[:2] == "P0" and error.diag.context else ""
         )
         return Poison("database-refused", f"PostgreSQL refused the value: {message}{where}.")
-    if (state[:2] in DEFECT_CLASSES and state not in DEFECT_EXCEPTIONS) or (
+    # With a context it is a function of somebody's, in a trigger, that may not do something.
+    outside = state in DEFECT_EXCEPTIONS and not error.diag.context
+    if (state[:2] in DEFECT_CLASSES and not outside) or (
         not state and isinstance(error, psycopg.ProgrammingError | psycopg.NotSupportedError)
     ):
         return Defect(f"PostgreSQL: {message}.")

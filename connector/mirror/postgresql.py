@@ -31,10 +31,20 @@ REQUIRED = (
     "extra_float_digits=1",
     "standard_conforming_strings=on",
     "array_nulls=on",
+    "quote_all_identifiers=off",
+    "row_security={row_security}",
     "default_transaction_deferrable=off",
     "default_transaction_isolation={isolation}",
     "default_transaction_read_only={read_only}",
 )
+# The session's schemas, that of the mirror before others: a schema that somebody made later, such as one
+# with the role's own name, may stand before it, empty or with tables of the same names.
+SCHEMAS = """
+    SELECT string_agg(quote_ident(schema), ', ' ORDER BY NOT EXISTS (
+        SELECT FROM pg_class WHERE relnamespace = quote_ident(schema)::regnamespace
+        AND relname IN ('mirror_layout', 'mirror_columns') AND has_table_privilege(oid, 'SELECT')
+    ), place) FROM unnest(current_schemas(false)) WITH ORDINALITY AS listed(schema, place)
+"""
 # No setting of PostgreSQL's: what shows that a session has the options that were asked for.
 MARK = "xtnd.direct"
 TRANSACTION_TIMEOUT_SINCE = 170_000  # PostgreSQL 17
@@ -67,6 +77,8 @@ def session(
         # A backslash, because a blank ends an option.
         "isolation": r"repeatable\ read" if read_only else r"read\ committed",
         "read_only": "on" if read_only else "off",
+        # A policy has a writer's statements fail, instead of hiding rows from the mirror.
+        "row_security": "on" if read_only else "off",
     }
     theirs = given.get("options") or os.environ.get("PGOPTIONS", "")
     options = [*_options(DEFAULTS, values), theirs, *_options((*REQUIRED, f"{MARK}=on"), values)]
@@ -112,14 +124,16 @@ def _check(connection: psycopg.Connection[Any]) -> None:
     # Older versions do not know it, so it cannot stand among the options.
     timeout = connection.info.server_version >= TRANSACTION_TIMEOUT_SINCE
     unlimited = "set_config('transaction_timeout', '0', false)" if timeout else "NULL"
-    asked = f"current_setting('{MARK}', true), current_schema(), current_setting('search_path'), {unlimited}"
+    asked = f"current_setting('{MARK}', true), ({SCHEMAS}), current_setting('search_path'), {unlimited}"
     connection.autocommit = True
     row = connection.execute(f"SELECT {asked}").fetchone()
+    mark, schemas, path, _ = row or (None, None, None, None)
+    if mark == "on" and schemas != path:
+        connection.execute("SELECT set_config('search_path', %s, false)", (schemas,))
     connection.autocommit = False
-    mark, schema, path, _ = row or (None, None, None, None)
     if mark != "on":
         raise _pooled()
-    if schema is None:
+    if schemas is None:
         raise StartupError(
             f"The database {connection.info.dbname} has none of the schemas that search_path names: {path}.",
             "make it with: CREATE SCHEMA …, or change search_path in DATABASE_URL "

@@ -101,8 +101,10 @@ def _make_again(
     connection: Connection, table: str, column: str, value: str, nullable: Collection[str]
 ) -> None:
     columns = connection.exec_driver_sql(f"PRAGMA table_info({quoted(table)})").fetchall()
-    query = f"SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = {literal(connection, table)}"
-    indexes = [row[0] for row in connection.exec_driver_sql(f"{query} AND sql IS NOT NULL").fetchall()]
+    # Triggers are somebody's, and would go with the table as indexes do.
+    query = f"SELECT sql FROM sqlite_master WHERE tbl_name = {literal(connection, table)} AND sql IS NOT NULL"
+    kept = f"{query} AND type IN ('index', 'trigger')"
+    built = [row[0] for row in connection.exec_driver_sql(kept).fetchall()]
     names = [quoted(one.name) for one in columns]
     key = [quoted(one.name) for one in sorted(columns, key=lambda one: one.pk) if one.pk]
     listed = [_declared(one, nullable) for one in columns]
@@ -112,11 +114,11 @@ def _make_again(
     insert = f"INSERT INTO {quoted(made)} ({', '.join((*names, quoted(column)))})"
     select = f"SELECT {', '.join((*names, value))} FROM {quoted(table)}"
     _copy(connection, table, made, f"{insert} {select}", ", ".join(key))
-    with _views_left_alone(connection):
+    with _views_left_alone(connection), dependents_named(f"The key of the table {table} cannot be changed"):
         connection.exec_driver_sql(f"DROP TABLE {quoted(table)}")
         connection.exec_driver_sql(f"ALTER TABLE {quoted(made)} RENAME TO {quoted(table)}")
-    for index in indexes:
-        connection.exec_driver_sql(index)
+    for statement in built:
+        connection.exec_driver_sql(statement)
 
 
 def _declared(column: Any, nullable: Collection[str]) -> str:

@@ -18,7 +18,7 @@ ON_POSTGRESQL = """
     SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace
     UNION SELECT typname FROM pg_type WHERE typnamespace = current_schema()::regnamespace
 """
-ON_SQLITE = "SELECT name FROM sqlite_master"
+ON_SQLITE = "SELECT lower(name) FROM sqlite_master WHERE type <> 'trigger'"
 
 
 def free(connection: Connection, config: Config) -> None:

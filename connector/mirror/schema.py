@@ -7,10 +7,10 @@ stops (``Sink``).
 """
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Dialect, Engine, Table, inspect
@@ -24,6 +24,7 @@ from connector.mirror import (
     indexes,
     locks,
     mapping_change,
+    obstacles,
     relations,
     rules,
     shape,
@@ -42,6 +43,8 @@ from connector.mirror.tables import Tables, state_columns
 __all__ = ["Filled", "ddl", "ensure", "fingerprint", "state"]
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,8 @@ def ensure(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping: 
     ``StartupError`` for what cannot be changed in place and for tables of a newer connector.
     """
     with locks.watching(engine):
-        steps.bring_up(engine, [table.name for table in mapping.tables])
+        step = partial(steps.bring_up, engine, [table.name for table in mapping.tables])
+        obstacles.overcome(engine, mapping, step)
         mapping_change.require_fit(engine, config, mapping, accept=accept_mapping)
         filled = apply(engine, config, mapping)
     for table, columns in filled.columns.items():
@@ -85,9 +89,14 @@ def ensure(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping: 
 def apply(engine: Engine, config: Config, mapping: Mapping) -> Filled:
     """Make and fill tables and views in a store of this connector's layout; part of ``ensure``."""
     tables = Tables(mapping)
-    fresh = locks.until_granted(partial(_change, engine, config, mapping, tables))
-    filled = locks.until_granted(partial(_fill, engine, config, mapping, tables))
+    fresh = _made_way(engine, mapping, partial(_change, engine, config, mapping, tables))
+    filled = _made_way(engine, mapping, partial(_fill, engine, config, mapping, tables))
     return Filled({} if fresh else filled)
+
+
+def _made_way(engine: Engine, mapping: Mapping, act: Callable[[obstacles.Clear], T]) -> T:
+    """Do it, whatever others lock or have built."""
+    return obstacles.overcome(engine, mapping, lambda clear: locks.until_granted(partial(act, clear)))
 
 
 def state(engine: Engine, mapping: Mapping) -> str | None:
@@ -113,10 +122,11 @@ def state(engine: Engine, mapping: Mapping) -> str | None:
         return "; ".join([*faults, *view_schema.faults(connection)]) or None
 
 
-def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables) -> bool:
+def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables, clear: obstacles.Clear) -> bool:
     """Make tables, columns and views as they should be; whether there were no tables before."""
     with transaction(engine) as connection:
         steps.lock_for_change(connection)
+        clear(connection)
         steps.refuse_newer(connection)
         relations.free(connection, config)
         existing, recorded = set(inspect(connection).get_table_names()), rules.recorded(connection)
@@ -128,13 +138,14 @@ def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables) ->
         relations.refuse_other_types(connection, config, rules.of_mapping(mapping), new)
         for table in tables.metadata.sorted_tables:
             found = shapes.get(table.name)
-            if found and found.missing:
+            made = found is not None and found.missing
+            if made:
                 _make(connection, table, recorded)
             elif found:
                 changed = _changed_rules(table.name, recorded, mapping)
                 unfilled = shape.restore(connection, table, found, changed=changed, config=config)
                 _forget(connection, table, unfilled)
-            if not rules.stands(connection, mapping):
+            if made or not rules.stands(connection, mapping):
                 _comment(connection, table)
         if "mirror_layout" not in existing:
             steps.record(connection, steps.NEWEST)
@@ -148,7 +159,8 @@ def _make(connection: Connection, table: Table, recorded: rules.Rules) -> None:
         raise StartupError("The ledger, the table notifications, is gone.", shape.RESTORE)
     if recorded and table.name in ("dead_letters", "consumer_offsets"):
         log.warning("a table was gone and is made again, empty", table=table.name)
-    table.create(connection)
+    # Its indexes come last, as those that are missing: a table that was renamed has kept their names.
+    connection.execute(CreateTable(table))
     if recorded:
         _forget(connection, table, None)
 
@@ -181,10 +193,13 @@ def _route(connection: Connection, config: Config) -> None:
         run(connection, "INSERT INTO mirror_routes (family, action, topic)", Batch(columns, wanted), "")
 
 
-def _fill(engine: Engine, config: Config, mapping: Mapping, tables: Tables) -> dict[str, list[str] | None]:
+def _fill(
+    engine: Engine, config: Config, mapping: Mapping, tables: Tables, clear: obstacles.Clear
+) -> dict[str, list[str] | None]:
     """Fill what is new or changed from the ledger, and make the indexes that are missing."""
     with transaction(engine) as connection:
         steps.lock_for_change(connection)
+        clear(connection)
         steps.refuse_newer(connection)
         recorded = rules.recorded(connection)
         filled: dict[str, list[str] | None] = {}

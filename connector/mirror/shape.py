@@ -6,6 +6,7 @@ again; what it cannot is refused with the way back.
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -41,6 +42,7 @@ class Shape:
     types: dict[str, tuple[str, str]] = field(default_factory=dict)  # as it is, as it should be
     loose: list[str] = field(default_factory=list)  # lost their NOT NULL
     tight: list[str] = field(default_factory=list)  # refuse a row that the connector writes
+    computed: list[str] = field(default_factory=list)  # take no value, because the database gives it
     key: tuple[list[str], list[str]] | None = None  # as it is, as it should be
     indexes: list[str] = field(default_factory=list)  # missing
     # PostgreSQL's rewrite rules, with which there is no ON CONFLICT: their definitions by name.
@@ -58,6 +60,9 @@ class Shape:
             )
         yield from (f"the column {name} of the table {table} takes nulls" for name in self.loose)
         yield from (f"the column {name} of the table {table} refuses rows without it" for name in self.tight)
+        yield from (
+            f"the column {name} of the table {table} is computed by the database" for name in self.computed
+        )
         if self.key:
             key, wanted_key = self.key
             yield f"the key of the table {table} is {key} in the database and {wanted_key} by tables.yaml"
@@ -75,6 +80,8 @@ def of(connection: Connection, tables: Tables) -> dict[str, Shape]:
     columns = inspector.get_multi_columns(filter_names=names)
     keys = inspector.get_multi_pk_constraint(filter_names=names)
     indexes = inspector.get_multi_indexes(filter_names=names)
+    if connection.dialect.name == "sqlite":
+        _ignore_case(columns, keys, indexes)
     by_hand = _rules(connection)
     found = {}
     for table in tables.metadata.sorted_tables:
@@ -86,6 +93,15 @@ def of(connection: Connection, tables: Tables) -> dict[str, Shape]:
         if shape != Shape():
             found[table.name] = shape
     return found
+
+
+def _ignore_case(columns: Any, keys: Any, indexes: Any) -> None:
+    """Names that differ in their case are one to SQLite."""
+    for column in chain.from_iterable(columns.values()):
+        column["name"] = column["name"].lower()
+    for one in chain(keys.values(), chain.from_iterable(indexes.values())):
+        listed = "constrained_columns" if "constrained_columns" in one else "column_names"
+        one[listed] = [name and name.lower() for name in one[listed]]
 
 
 def _rules(connection: Connection) -> dict[str, dict[str, str]]:
@@ -112,6 +128,8 @@ def _compare(
             shape.loose.append(column.name)
         if column.nullable and not held[column.name]["nullable"]:
             shape.tight.append(column.name)
+        if held[column.name].get("computed"):
+            shape.computed.append(column.name)
     shape.tight += [name for name, one in held.items() if name not in table.columns and _refuses(one)]
     wanted_key = [column.name for column in table.primary_key]
     if set(key) != set(wanted_key):
@@ -197,6 +215,13 @@ def _refuse(
         at = ("columns", next(iter(refused.types))) if refused.types else ("key",)
         where = config.where("tables", table.name, *at)
         raise StartupError(f"{where}: {fault}.", relations.drop_fix(connection, table.name))
+    if shape.computed:
+        raise StartupError(
+            f"The column {shape.computed[0]} of the table {table.name} is computed by the database, "
+            "and it is the connector's to write.",
+            f"run: ALTER TABLE {quoted(table.name)} DROP COLUMN {quoted(shape.computed[0])}; "
+            "the next start makes it again and fills it from the ledger",
+        )
     if on_sqlite and shape.tight:
         raise StartupError(
             f"The column {shape.tight[0]} of the table {table.name} is not the connector's, "
@@ -217,6 +242,8 @@ def _change_type(connection: Connection, table: Table, name: str) -> None:
     column = table.columns[name]
     type_ = column.type.compile(dialect=connection.dialect)
     value = "NULL" if column.nullable else _neutral(connection, column)
+    if column.primary_key:  # else all rows would have one key until they are filled
+        value = f"{quoted(name)}::text::{type_}".partition(" COLLATE ")[0]
     change = f"ALTER COLUMN {quoted(name)}"
     default = (
         f", {change} SET DEFAULT {_neutral(connection, column)}" if column.server_default is not None else ""
@@ -235,8 +262,8 @@ def _set_key(connection: Connection, table: Table, key: list[str]) -> None:
     if held:
         with dependents_named(f"The key of the table {table.name} cannot be made {key} again"):
             connection.exec_driver_sql(f"ALTER TABLE {name} DROP CONSTRAINT {quoted(held)}")
-    constraint = quoted(f"{table.name}_pkey")
-    connection.exec_driver_sql(f"ALTER TABLE {name} ADD CONSTRAINT {constraint} PRIMARY KEY ({columns})")
+    # Without a name, because the usual one may be taken.
+    connection.exec_driver_sql(f"ALTER TABLE {name} ADD PRIMARY KEY ({columns})")
 
 
 def _neutral(connection: Connection, column: Any) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 
 from connector.errors import AlreadyThere, SchemaMoved
 from connector.events import Identity
-from connector.mirror import indexes, ledger, losses, offsets
+from connector.mirror import indexes, ledger, losses, obstacles, offsets
 from connector.mirror.database import lock_schema, transaction
 from connector.mirror.losses import Loss
 from connector.mirror.mapping import Mapping
@@ -102,16 +102,26 @@ class Sink:
         Raises ``DatabaseOutage`` (nothing happened, or it may have: do it again), ``Poison`` (some
         event here cannot be stored: split), ``Defect`` or ``SchemaMoved`` (stop the process).
         """
+        alone = sum(len(chunk.items) for chunk in chunks) == 1
+        act = partial(self._write_or_merge, chunks, prepared)
+        return obstacles.overcome(self._engine, self._mapping, act, alone=alone)
+
+    def _write_or_merge(
+        self, chunks: Sequence[Chunk], prepared: Rows | None, clear: obstacles.Clear
+    ) -> Written:
         try:
-            return self._write(chunks, prepared, new=True)
+            return self._write(chunks, prepared, clear, new=True)
         except AlreadyThere:
             # History of events that the ledger does not hold: somebody cut it, or restored it alone.
-            return self._write(chunks, prepared, new=False)
+            return self._write(chunks, prepared, clear, new=False)
 
-    def _write(self, chunks: Sequence[Chunk], prepared: Rows | None, *, new: bool) -> Written:
+    def _write(
+        self, chunks: Sequence[Chunk], prepared: Rows | None, clear: obstacles.Clear, *, new: bool
+    ) -> Written:
         written = Written()
         with transaction(self._engine) as connection:
             self._fence_schema(connection)
+            clear(connection)
             locked = self._lock_offsets(connection, chunks)
             wanted = [
                 chunk for chunk in chunks if self._follows(connection, chunk, locked[chunk.tp], written)

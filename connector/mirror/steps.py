@@ -78,17 +78,20 @@ STEPS: tuple[Step, ...] = (
 NEWEST = STEPS[-1].version
 
 
-def bring_up(engine: Engine, mapped: Collection[str]) -> None:
+def bring_up(
+    engine: Engine, mapped: Collection[str], clear: Callable[[Connection], None] = lambda _: None
+) -> None:
     """Take every step that the store does not have yet; nothing to do for an empty database.
 
-    Of several processes that start at once, one takes a step and the others wait for it. Raises
-    ``DatabaseOutage``, and ``StartupError`` for a store that is newer than this connector.
+    Each transaction begins with ``clear`` (``obstacles.py``). Of several processes that start at once, one
+    takes a step and the others wait for it. Raises ``DatabaseOutage``, and ``StartupError`` for a store that
+    is newer than this connector.
     """
-    while locks.until_granted(partial(_take_next, engine, mapped)):
+    while locks.until_granted(partial(_take_next, engine, mapped, clear)):
         pass
 
 
-def _take_next(engine: Engine, mapped: Collection[str]) -> bool:
+def _take_next(engine: Engine, mapped: Collection[str], clear: Callable[[Connection], None]) -> bool:
     """Take one step, in one transaction; whether there was one to take."""
     with transaction(engine) as connection:
         lock_for_change(connection)
@@ -96,6 +99,7 @@ def _take_next(engine: Engine, mapped: Collection[str]) -> bool:
         step = next((step for step in STEPS if version is not None and step.version > version), None)
         if step is None:
             return False
+        clear(connection)
         started = time.monotonic()
         log.info("changing the layout of the store", version=step.version, why=step.what)
         _lock(connection, {"notifications", "dead_letters", "consumer_offsets", *mapped})

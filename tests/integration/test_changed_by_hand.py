@@ -157,6 +157,39 @@ def test_a_table_that_somebody_dropped_or_emptied_is_filled_again(hand: Hand) ->
     assert hand.is_right()
 
 
+@pytest.mark.parametrize("table", ["orders", "stock_balance_history"])
+def test_a_table_that_somebody_renamed_with_its_indexes_is_made_again_beside_it(
+    hand: Hand, table: str
+) -> None:
+    hand.does(f"ALTER TABLE {table} RENAME TO theirs")
+    assert f"the table {table} is missing" in str(hand.state)
+    hand.start()
+    assert hand.is_right()
+    assert hand.mirror.rows("theirs", "1") != []
+
+
+def test_names_in_another_case_are_the_same_to_sqlite(hand: Hand) -> None:
+    if hand.on_postgresql:
+        hand.does('ALTER TABLE orders RENAME COLUMN status TO "Status"')
+        assert hand.start().columns == {"orders": ["status"]}
+    else:
+        hand.does("ALTER TABLE orders RENAME COLUMN status TO Status")
+    hand.start()
+    assert hand.is_right()
+
+
+def test_a_column_that_the_database_computes_is_refused_with_the_fix(hand: Hand) -> None:
+    dropped(hand, "order_type")
+    stored = "STORED" if hand.on_postgresql else "VIRTUAL"
+    hand.does(f"ALTER TABLE orders ADD COLUMN order_type text GENERATED ALWAYS AS ('x') {stored}")
+    assert "order_type of the table orders is computed by the database" in str(hand.state)
+    with pytest.raises(StartupError, match=r'(?s)ALTER TABLE "orders" DROP COLUMN "order_type"'):
+        hand.start()
+    hand.does('ALTER TABLE "orders" DROP COLUMN "order_type"')
+    hand.start()
+    assert hand.is_right()
+
+
 def test_an_index_that_somebody_dropped_or_made_of_other_columns_is_made_right(hand: Hand) -> None:
     hand.does(
         "DROP INDEX ix_notifications_entity_key",
@@ -243,6 +276,10 @@ HINDRANCES = [
     ("ALTER TABLE orders ALTER COLUMN last_version DROP NOT NULL", "last_version of the table orders takes"),
     ("ALTER TABLE orders ALTER COLUMN reserved_at SET NOT NULL", "reserved_at of the table orders refuses"),
     ("ALTER TABLE orders ADD COLUMN theirs int NOT NULL", "theirs of the table orders refuses rows"),
+    (
+        "ALTER TABLE orders ALTER COLUMN order_number TYPE varchar(9)",
+        "order_number of the table orders is VARCH",
+    ),
     ("ALTER TABLE orders DROP CONSTRAINT orders_pkey", "the key of the table orders is []"),
     ("ALTER TABLE orders DROP COLUMN order_number CASCADE", "order_number of the table orders is missing"),
     ("ALTER TABLE notifications DROP CONSTRAINT notifications_pkey", "the key of the table notifications"),

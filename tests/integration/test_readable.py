@@ -160,6 +160,11 @@ details = st.fixed_dictionaries(
 def test_whatever_was_accepted_survives_verify_refill_restate_and_rebuild(
     place: Place, drawn: list[tuple[int, str]]
 ) -> None:
+    with ExitStack() as stack:
+        survives(Place(place.url, stack), drawn)
+
+
+def survives(place: Place, drawn: list[tuple[int, str]]) -> None:
     mirror = place.open(BASE)
     mirror.empty()
     made = [

@@ -110,6 +110,11 @@ def test_a_quoted_path_names_keys_with_dots_blanks_and_quotes() -> None:
     assert bad.error.startswith("Details.'Key.with dot'.Inner (column inner): Key.with dot is an array")
 
 
+def test_a_count_beside_a_constant_that_is_true_is_a_number_and_the_constant_is_not() -> None:
+    ((_, *cells),) = rows("things", NUMBER)
+    assert [(cell, type(cell)) for cell in cells if cell == 1] == [(True, bool), (1, int)]
+
+
 @given(st.lists(st.text(max_size=5), min_size=1, max_size=4).map(tuple))
 def test_every_key_can_be_written_in_a_path(keys: tuple[str, ...]) -> None:
     assert paths.keys(paths.text(keys)) == keys
