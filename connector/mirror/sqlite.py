@@ -132,9 +132,10 @@ def damaged(file: str, reason: str) -> DatabaseDamaged:
     """The error for a file that SQLite cannot use, with the way back."""
     return DatabaseDamaged(
         f"The mirror's file {file} is damaged: {reason}. It is left as it is, and no offset moved.",
-        "stop everything that uses it and restore a backup; or move it away with its -wal and -shm "
-        f"(mv {file} {file}.damaged) and start connector worker, which makes it again from what Kafka holds "
-        f'(topics.retention_hours). What is older may still be read: sqlite3 {file}.damaged ".recover"',
+        "stop everything that uses it and restore a backup; or move it away with its log "
+        f"(mv {file} {file}.damaged; mv {file}-wal {file}.damaged-wal) and start connector worker, which "
+        "makes it again from what Kafka holds (topics.retention_hours). What is older may still be read: "
+        f'sqlite3 {file}.damaged ".recover"',
     )
 
 
