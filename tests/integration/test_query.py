@@ -248,7 +248,10 @@ def test_ctrl_c_ends_a_query_of_sqlite_at_once(tmp_path: Path) -> None:
             timeout_seconds=DEADLINE_SECONDS,
         )
         process.send_signal(signal.SIGINT)
-        assert process.wait(DEADLINE_SECONDS) == 130
+        try:
+            assert process.wait(DEADLINE_SECONDS) == 130
+        finally:
+            process.kill()
         assert b"Traceback" not in process.stderr.read()
 
 

@@ -334,6 +334,8 @@ CHANGES = (
     "SELECT 1; COMMIT; DROP TABLE orders; SELECT 1",
     "WITH a AS (SELECT 1) SELECT 1; COMMIT; BEGIN; DELETE FROM orders; COMMIT; SELECT 1",
     "COMMIT; DROP TABLE orders",
+    # A session that only reads would not keep this one out: it has to be one statement.
+    "SELECT set_config('default_transaction_read_only', 'off', false); COMMIT; DROP TABLE orders; SELECT 1",
     "DELETE FROM orders",
     "WITH a AS (SELECT 1) DELETE FROM orders RETURNING *",
     "-- only a SELECT\nDELETE FROM orders RETURNING *",
