@@ -13,6 +13,7 @@ import pytest
 from connector.config import Config
 from connector.errors import DatabaseDamaged, DatabaseOutage, StartupError
 from connector.mirror import database, remedies, sqlite, verify
+from connector.mirror.totals import Totals
 from tests import strategies
 from tests.conftest import ROOT, MakeConfig
 from tests.strategies import NOON, Maker, Mirror
@@ -115,6 +116,25 @@ def test_a_worker_ends_at_a_damaged_file_with_a_sentence_and_does_not_wait_for_i
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert f"mv {file}" in done.stderr
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_batch_stops_when_the_file_was_taken_away_under_the_worker(
+    config: Config, file: Path, *, replaced: bool
+) -> None:
+    with strategies.mirror(config) as mirror:
+        write(mirror, 0, 1)
+        totals = Totals(config.database)
+        totals.offsets()
+        away = file.rename(file.with_name("away.db"))
+        if replaced:
+            shutil.copy(away, file)
+        with pytest.raises(DatabaseDamaged) as caught:
+            write(mirror, 1, 2)
+        with pytest.raises(DatabaseDamaged):  # the health of a worker that has nothing to write
+            totals.offsets()
+    assert f"{file} was moved, deleted or replaced" in caught.value.what
+    assert "start this again" in caught.value.cure
 
 
 def test_a_new_mirror_takes_the_place_of_a_damaged_one_that_was_moved_away(
