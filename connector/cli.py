@@ -24,6 +24,7 @@ from connector.commands.options import (
     DataDir,
     Format,
     Kafka,
+    behind_options,
     load_beside,
     load_process,
 )
@@ -67,7 +68,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        app(arguments)
+        app(behind_options(arguments))
     except SystemExit as end:
         code = end.code
     except Exception as error:

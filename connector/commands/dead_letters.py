@@ -152,11 +152,11 @@ def replay(
             "give ids, or filters such as --reason key-missing, or --all (see: connector dead-letters list)",
         )
     settings = _settings(config_dir, data_dir, kafka=kafka, database_url=database_url)
-    letters = _letters(settings)
+    letters = _letters(settings, access="read" if dry_run else "write")
     wanted = _filter(stage, reason, action, hook, since, limit, state=State.parked)
     chosen = letters.resolve(ids) if ids else letters.ids(wanted)
     if dry_run:
-        outcome, rehearsed = Replay(settings).rehearse(chosen)
+        outcome, rehearsed = Replay(settings, dry_run=True).rehearse(chosen)
         told = view.rehearsal(outcome, rehearsed)
     else:
         outcome, rehearsed = Replay(settings).run(chosen), None

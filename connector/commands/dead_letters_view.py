@@ -26,6 +26,7 @@ FACTS = (
     *("kafka_topic", "kafka_partition", "kafka_offset", "parked_at"),
 )
 SHORT = 12  # letters of an id that are shown; enough for replay and show
+NARROWEST = 60
 SHOWN_BYTES = 8192
 SHOWN_CHANGES = 200
 TABLE: Any = {"box": None, "pad_edge": False, "header_style": "bold", "padding": (0, 2, 0, 0)}
@@ -236,4 +237,7 @@ def _cell(value: Any) -> str:
 
 
 def _console() -> Console:
-    return Console(highlight=False, markup=False)
+    out = Console(highlight=False, markup=False)
+    # Narrower, columns would be left out; a terminal breaks the lines instead.
+    out.width = max(out.width, NARROWEST)
+    return out

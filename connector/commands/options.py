@@ -1,6 +1,7 @@
 """Options that several commands share, and the configuration that they give."""
 
 import os
+import re
 from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
@@ -49,6 +50,7 @@ class Format(StrEnum):
     json = "json"
 
 
+OPTION = re.compile(r"--([\w-]+(=.*)?)?", re.DOTALL)
 CONFIG_DIR = Path("config")
 DATA_DIR = Path("data")
 # What a data folder tells, by section, and the option and the variable that tell it too.
@@ -56,6 +58,14 @@ FOUND_BESIDE = (
     ("kafka", "kafka", "KAFKA_BOOTSTRAP_SERVERS"),
     ("database", "database_url", "DATABASE_URL"),
 )
+
+
+def behind_options(arguments: list[str]) -> list[str]:
+    """The arguments with those behind the options that start with a comment of SQL, and look like one."""
+    comments = [one for one in arguments if one.startswith("--") and not OPTION.fullmatch(one)]
+    if not comments or "--" in arguments:
+        return arguments
+    return [*(one for one in arguments if one not in comments), "--", *comments]
 
 
 def load(

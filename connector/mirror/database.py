@@ -43,6 +43,8 @@ SQLITE_POISON = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")
 SQLITE_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR_CORRUPTFS", "SQLITE_IOERR_DATA")
 # Python's own words, without a code, about bytes that were never written as text.
 SQLITE_NO_TEXT = "Could not decode to UTF-8"
+# A header that is none, which SQLite gives the code of any error.
+SQLITE_NO_FORMAT = "unsupported file format"
 
 
 def url_of(database: Database) -> URL:
@@ -184,7 +186,7 @@ def _translate_postgresql(error: psycopg.Error) -> ConnectorError:
 
 def _translate_sqlite(error: sqlite3.Error, file: str) -> ConnectorError:
     name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith(SQLITE_DAMAGED) or str(error).startswith(SQLITE_NO_TEXT):
+    if name.startswith(SQLITE_DAMAGED) or str(error).startswith((SQLITE_NO_TEXT, SQLITE_NO_FORMAT)):
         # What could not be decoded is somebody's data, and no part of a report.
         return sqlite.damaged(file, f"{error} ({name})" if name else "it holds text that is not UTF-8")
     if name in SQLITE_UNIQUE:

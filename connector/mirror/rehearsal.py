@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -15,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from connector import events
 from connector.errors import Poison
 from connector.events import Event, Identity
-from connector.mirror import ledger
+from connector.mirror import ledger, touched
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import translate
 from connector.mirror.fold import Key
@@ -67,19 +68,26 @@ class Rehearsal(Sink):
     def rehearse(self, said: Sequence[Event]) -> Rehearsed:
         """Write events and read the touched rows before and after.
 
-        The rows stay locked meanwhile. Raises ``DatabaseOutage``, ``SchemaMoved``.
+        On PostgreSQL the rows stay locked meanwhile; on SQLite all this is done beside the mirror. Raises
+        ``DatabaseOutage``, ``SchemaMoved``.
         """
-        rehearsed = Rehearsed()
-        with _undone(self._engine) as connection:
+        rehearsed, identities = Rehearsed(), [event.identity for event in said]
+        touches = partial(self._touched, said)
+        copies = self._dialect == "sqlite"
+        with (
+            touched.copied(self._engine, identities, touches)
+            if copies
+            else _undone(self._engine) as connection
+        ):
             self._fence_schema(connection)
-            held = ledger.held(connection, [event.identity for event in said])
+            held = ledger.held(connection, identities)
             rehearsed.known = set(held)
-            touched = self._touched(said, held.values())
-            before = {table.name: _rows(connection, table, keys) for table, keys in touched}
+            rows = touches(held.values())
+            before = {table.name: _rows(connection, table, keys) for table, keys in rows}
             for event in said:
                 self._try(connection, event, rehearsed)
             rehearsed.changes += _ledger_changes(connection, said, held)
-            for table, keys in touched:
+            for table, keys in rows:
                 after = _rows(connection, table, keys)
                 rehearsed.changes += _changes(table, before[table.name], after)
         return rehearsed

@@ -46,7 +46,8 @@ SQLSTATES = {
     "42501": "as the owner: GRANT SELECT ON ALL TABLES IN SCHEMA … TO … (a worker: its own schema, with "
     "CREATE), or name another user in DATABASE_URL",
     "25006": "name the primary in DATABASE_URL: this server, or this role, only reads",
-    "57014": "ask for less at a time, or allow more: ALTER ROLE … SET statement_timeout",
+    "57014": "ask for less at a time, or allow more: ALTER ROLE … SET statement_timeout; if somebody "
+    "cancelled it, try again",
     "55P03": "end the transaction that holds the lock (pg_stat_activity), then try again",
     "40P01": "try again",
     "40001": "try again",
@@ -58,6 +59,8 @@ SQLITE_CODES = {
     "SQLITE_BUSY": "another program holds the file for writing: end its transaction (fuser -v FILE lists who "
     "has the file open), then try again",
     "SQLITE_LOCKED": "another program holds the table: end its transaction, then try again",
+    "SQLITE_READONLY_ROLLBACK": "its -journal holds a write that was cut off: keep it beside the file, "
+    "and have a worker undo it (connector worker)",
     "SQLITE_READONLY": BESIDE,
     "SQLITE_CANTOPEN": BESIDE,
     "SQLITE_FULL": "free space on the disk that the file is on",
@@ -65,6 +68,7 @@ SQLITE_CODES = {
     "SQLITE_PERM": "run as the user whose file it is, or give it to this one (chown)",
     "SQLITE_AUTH": "run as the user whose file it is, or give it to this one (chown)",
     "SQLITE_NOMEM": "give this process more memory, or ask for less at a time",
+    "SQLITE_MISMATCH": "correct the query there",
     "SQLITE_TOOBIG": "ask for shorter values: SQLite holds at most 1,000,000,000 bytes in one",
     "SQLITE_INTERRUPT": "try again",
 }

@@ -90,7 +90,7 @@ def refold(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]
     cleared = statements.clear(table, table.columns, events=True)
     statements.on_keys(connection, f"UPDATE {name} SET {cleared}", names, keys)
     read, said = reader(table), []
-    for event in _events_of(connection, table, keys):
+    for event in events_of(connection, table, keys):
         contributions = [one for one in read(event) if one.key in keys]
         if contributions:
             said.append((event, contributions))
@@ -109,7 +109,7 @@ def _refold_history(connection: Connection, table: MappedTable, identities: set[
         statements.write_history(connection.dialect.name, table, rows).run(connection)
 
 
-def _events_of(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]]) -> Iterable[Any]:
+def events_of(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]]) -> Iterable[Any]:
     """Events that may touch these rows; all of the table's where keys do not tell."""
     if table.entities is not None:
         entity_keys = {entity_key for key in keys for entity_key in table.entity_keys(key)}

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -24,7 +25,7 @@ def empty_copies(engine: Engine, mapping: Mapping) -> Iterator[Connection | None
     """
     postgresql = engine.dialect.name == "postgresql"
     try:
-        with (engine if postgresql else _in_memory()).connect() as connection:
+        with (engine if postgresql else in_memory()).connect() as connection:
             connection.begin()  # closing the connection rolls it back
             if postgresql and not _may_make_temporary(connection):
                 yield None
@@ -43,12 +44,16 @@ def _may_make_temporary(connection: Connection) -> bool:
     return bool(connection.exec_driver_sql(query).scalar_one())
 
 
-def _in_memory() -> Engine:
-    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+def in_memory(*, beside: Path | None = None) -> Engine:
+    """An engine on an empty SQLite in memory; the file ``beside`` is read as the schema ``live``."""
+    arguments = {"check_same_thread": False, "uri": True}
+    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args=arguments)
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # transactions are begun by _on_begin, explicitly
+        if beside:
+            connection.execute("ATTACH ? AS live", (f"{beside.absolute().as_uri()}?mode=ro",))
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:

@@ -32,6 +32,7 @@ READING_PRAGMAS = PRAGMAS[-2:]
 Access = Literal["create", "write", "read"]
 """Make the database where there is none; change one that is there; look at one that is there."""
 
+OPENED = "opened"  # in a connection's info: which file it is on
 MODES: dict[Access, str] = {"create": "rwc", "write": "rw", "read": "ro"}
 NAME_IT = "name the mirror with --database-url or DATABASE_URL, or the folder of connector up with --data-dir"
 
@@ -51,6 +52,16 @@ def engine(file: Path, *, lock_timeout_seconds: float, access: Access) -> Engine
         max_overflow=1,
         creator=lambda: _open(file, access, lock_timeout_seconds),
     )
+
+    @event.listens_for(made, "connect")
+    def _on_connect(_connection: sqlite3.Connection, record: Any) -> None:
+        record.info[OPENED] = _identity(file)
+
+    @event.listens_for(made, "checkout")
+    def _on_checkout(_connection: sqlite3.Connection, record: Any, _proxy: object) -> None:
+        # What is written into a file without a name nobody ever reads, and no error says so.
+        if access != "read" and record.info[OPENED] != _identity(file):
+            raise _taken_away(file)
 
     @event.listens_for(made, "begin")
     def _on_begin(connection: Connection) -> None:
@@ -76,6 +87,23 @@ def _open(file: Path, access: Access, timeout_seconds: float) -> sqlite3.Connect
         connection.close()
         raise
     return connection
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Which file stands under this name; None for none, and where that cannot be seen."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _taken_away(file: Path) -> DatabaseDamaged:
+    return DatabaseDamaged(
+        f"The mirror's file {file} was moved, deleted or replaced while this process had it open.",
+        "start this again: it goes on with the file that is there then, or makes one from what Kafka holds "
+        "(topics.retention_hours). Stop every worker before a mirror is moved or restored",
+    )
 
 
 def _require(file: Path, access: Access) -> None:
@@ -132,9 +160,10 @@ def damaged(file: str, reason: str) -> DatabaseDamaged:
     """The error for a file that SQLite cannot use, with the way back."""
     return DatabaseDamaged(
         f"The mirror's file {file} is damaged: {reason}. It is left as it is, and no offset moved.",
-        "stop everything that uses it and restore a backup; or move it away with its -wal and -shm "
-        f"(mv {file} {file}.damaged) and start connector worker, which makes it again from what Kafka holds "
-        f'(topics.retention_hours). What is older may still be read: sqlite3 {file}.damaged ".recover"',
+        "stop everything that uses it and restore a backup; or move it away with its log "
+        f"(mv {file} {file}.damaged; mv {file}-wal {file}.damaged-wal) and start connector worker, which "
+        "makes it again from what Kafka holds (topics.retention_hours). What is older may still be read: "
+        f'sqlite3 {file}.damaged ".recover"',
     )
 
 

@@ -50,10 +50,14 @@ class Outcome:
 class Replay:
     """Replays dead letters of one mirror; blocking."""
 
-    def __init__(self, config: Config) -> None:
-        """Raises ``StartupError`` when the mirror was made with another configuration."""
+    def __init__(self, config: Config, *, dry_run: bool = False) -> None:
+        """Raises ``StartupError`` when the mirror was made with another configuration.
+
+        With ``dry_run`` it rehearses alone, and only reads a mirror in SQLite.
+        """
         self._config = config
-        self._engine = database.connect(config.database, access="write")
+        reads = dry_run and database.file_of(config.database) is not None
+        self._engine = database.connect(config.database, access="read" if reads else "write")
         self._mapping = Mapping(config)
         self._planner = Planner(config, self._mapping)
         self._letters = Letters(self._engine, self._mapping)

@@ -611,6 +611,9 @@ def test_the_list_is_filtered_and_fits_the_terminal(offline: Shop) -> None:
         assert max(map(len, lines)) <= columns
         assert all(sum(line.startswith(letter_id[:12]) for line in lines) == 1 for letter_id in ids[1:])
         assert "3 of 3. Next: connector dead-letters show ID" in lines[-1]
+    # A terminal of 20 breaks the lines; no column is left out.
+    narrow = offline.command("list", columns=20).stdout
+    assert "not-json" in narrow
 
 
 def test_a_letter_is_shown_as_received_and_never_paints_the_terminal(offline: Shop) -> None:

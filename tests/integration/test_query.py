@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import signal
 import struct
 import subprocess
 import sys
@@ -16,10 +17,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from connector.commands.options import Format
+from connector.commands.options import Format, behind_options
 from connector.commands.rows import lines
 from connector.config import Database
 from connector.errors import ConnectorError, DatabaseOutage, StartupError
+from connector.local.stopping import wait_until
 from connector.mirror import database, remedies
 from connector.mirror.query import run
 from tests.conftest import ROOT
@@ -60,7 +62,11 @@ def reader(database_url: str) -> Iterator[Engine]:
         ("SELECT ordernumber FROM orders", "no column ordernumber", "write order_number (of"),
         ("SELECT o.statuss FROM orders o", "no column statuss", "write status (of"),
         ("SELECT * FROM orders WHERE status = [zzzz]", "", ""),
-        ("SELECT upperr(status) FROM orders", "upperr", "upper"),
+        ("SELECT upperr(status) FROM orders", "no function upperr", "write upper"),
+        ("SELECT * FROM nope.orders", "no table or view nope.orders", "write orders"),
+        ("SELECT amount FROM purchases", "no column amount", "write amount (of"),
+        ("SELECT status FROM orders LIMIT 'x'", "", "correct the query there"),
+        ("SELECT * FROM orders WHERE status = $1", "", "write the value itself"),
         ("SELECT 1 + FROM orders", "cannot be read near FROM", "correct it there"),
         ("SELECT status FORM orders", "cannot be read near orders", "correct it there"),
         ("SELECT (1", "ends too early", "correct it there"),
@@ -76,9 +82,34 @@ def test_an_error_of_a_query_names_its_own_fix(reader: Engine, sql: str, what: s
     with pytest.raises(StartupError) as found:
         run(reader, sql)
     assert what in found.value.what
-    if fix != "upper" or reader.dialect.name == "sqlite":
-        assert fix in found.value.cure
+    assert fix in found.value.cure
     assert "worker" not in found.value.cure
+
+
+@pytest.mark.parametrize(
+    ("sql", "what", "fix"),
+    [
+        ("SELECT (SELECT i FROM generate_series(1, 2) i)", "more than one row", "LIMIT 1"),
+        ("SELECT repeat('x', 2000000000)", "54000", "correct the query there"),
+        ("SELECT xmlparse(DOCUMENT 'x')", "0A000", "correct the query there"),
+        ("SELECT x.status FROM orders o", "No table of FROM has the name x", "that it has there"),
+        ("SELECT setval('orderz', 1)", "no table or view orderz", "write orders"),
+        ("SELECT lower(1)", "lower(integer)", "type casts"),
+        ("SELECT status > 1 FROM orders", "text > integer", "type casts"),
+    ],
+)
+def test_an_error_of_postgresql_about_the_query_sends_nobody_to_the_server(
+    postgres: Any, sql: str, what: str, fix: str
+) -> None:
+    url = postgres.new_database()
+    writer = database.connect(settings(url))
+    with writer.begin() as connection:
+        connection.exec_driver_sql(TABLES[0])
+    writer.dispose()
+    with pytest.raises(StartupError) as found:
+        run(database.connect(settings(url), access="read"), sql)
+    assert what in found.value.what
+    assert fix in found.value.cure
 
 
 def test_a_database_without_tables_is_sent_to_a_worker(database_url: str) -> None:
@@ -191,6 +222,56 @@ def test_a_pipe_gets_csv_and_may_end_early(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(DEADLINE_SECONDS) == 1
+    read_end, write_end = os.pipe()
+    os.close(read_end)  # what is short is written at the very end
+    line, environment = command("version", folder=tmp_path)
+    done = subprocess.run(line, env=environment, stdout=write_end, stderr=subprocess.PIPE, check=False)
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_a_query_may_start_with_a_comment(tmp_path: Path) -> None:
+    database.connect(settings(f"sqlite:///{tmp_path / 'mirror.db'}")).connect().close()
+    line, environment = command("query", "-- the first\nSELECT 1 AS a", "--format", "json", folder=tmp_path)
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (b'{"a": 1}\n', b"")
+    for comment in ("--the first\nSELECT 1", "--\r\nSELECT 1"):
+        assert behind_options(["query", comment, "--json"]) == ["query", "--json", "--", comment]
+    for usual in (["query", "--formt", "x"], ["query", "--config=a b"], ["query", "--", "-- a\nSELECT 1"]):
+        assert behind_options(usual) == usual
+
+
+def test_ctrl_c_ends_a_query_of_sqlite_at_once(tmp_path: Path) -> None:
+    database.connect(settings(f"sqlite:///{tmp_path / 'mirror.db'}")).connect().close()
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n"
+    line, environment = command("query", endless, folder=tmp_path)
+    with subprocess.Popen(line, cwd=tmp_path, env=environment, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        threads = Path(f"/proc/{process.pid}/task")
+        asked = wait_until(lambda: len([*threads.iterdir()]) > 1, timeout_seconds=DEADLINE_SECONDS)
+        assert asked  # beside the thread that waits for it
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(DEADLINE_SECONDS) == 130
+        finally:
+            process.kill()
+        assert b"Traceback" not in process.stderr.read()
+
+
+def test_ctrl_c_while_the_program_loads_leaves_no_traceback() -> None:
+    loading = """
+import os, signal, sys
+from connector import __main__
+class Interrupts:
+    def find_spec(self, name, *_):
+        if name == "connector.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupts())
+__main__.main()
+"""
+    done = subprocess.run([sys.executable, "-c", loading], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGINT
+    assert done.stderr == b""
 
 
 def test_json_lines_hold_every_digit(reader: Engine) -> None:

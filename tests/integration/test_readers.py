@@ -1,8 +1,10 @@
 """Commands that only read: they wait for nobody, change nothing, make no file, need no secret of others."""
 
+import contextlib
 import json
 import queue
 import shutil
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +19,8 @@ from connector import cli, logs
 from connector.config import Config
 from connector.errors import ConnectorError, StartupError
 from connector.local.data_dir import DataDir
-from connector.mirror import database, query, verify
+from connector.mirror import database, query, schema, verify
+from connector.mirror.rehearsal import Rehearsal
 from tests import strategies
 from tests.conftest import ROOT, MakeConfig
 from tests.servers import free_port
@@ -90,13 +93,64 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
 READING = [("query", "SELECT * FROM orders"), ("verify",), ("dead-letters", "list"), ("schema",)]
 
 
-@pytest.mark.parametrize("arguments", READING, ids=" ".join)
-def test_a_command_that_reads_changes_no_file_and_makes_none(
+DRY_RUN = ("dead-letters", "replay", "--all", "--dry-run")
+
+
+@pytest.mark.parametrize("arguments", [*READING, DRY_RUN], ids=" ".join)
+def test_a_command_that_reads_waits_for_no_writer_changes_no_file_and_makes_none(
     connector: Command, lite: Config, file: Path, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     before = contents(tmp_path)
-    connector(*arguments, "--database-url", f"sqlite:///{file}")
+    with writing(file):
+        connector(*arguments, "--database-url", f"sqlite:///{file}")
     assert contents(tmp_path) == before
+
+
+@contextlib.contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Somebody has begun to write into a mirror in SQLite."""
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def test_a_dry_run_says_what_a_write_does_and_takes_no_lock_of_sqlite(configured: Config) -> None:
+    file = database.file_of(configured.database)
+    with strategies.mirror(configured) as mirror, contextlib.ExitStack() as held:
+        engine = database.connect(configured.database, access="read" if file else "write")
+        details = {"Order": {"OrderNumber": "1", "Warehouse": "N"}}
+        retried = {"delivery": "a", "attempt": 3, "received": NOON + 600_000_000}
+        mirror.write(
+            mirror.event("OrderCreated", {"OrderNumber": "1", "OrderType": "late"}, **retried),
+            mirror.event("OrderReserved", {"OrderNumber": "1"}, delivery="b", at=NOON + 1),
+            mirror.event("PickingStarted", details, delivery="c", at=NOON + 2),
+        )
+        said = [
+            mirror.event("OrderCreated", {"OrderNumber": "1", "OrderType": "first"}, delivery="a"),
+            mirror.event("OrderPicked", {"OrderNumber": "1"}, delivery="d", at=NOON + 3),
+            mirror.event("OrderPicked", {"OrderNumber": "2"}, delivery="e", at=NOON + 4),
+        ]
+        sink = Rehearsal(engine, mirror.mapping, schema.fingerprint(mirror.mapping), lambda: NOON)
+        before = mirror.rows("orders"), mirror.rows("notifications")
+        if file:
+            held.enter_context(writing(file))
+        rehearsed = sink.rehearse(said)
+        held.close()
+        assert (mirror.rows("orders"), mirror.rows("notifications")) == before
+        mirror.write(*said)
+        assert sink.rehearse(said).changes == []
+        after = {row["order_number"]: row for row in mirror.rows("orders")}
+    assert {identity[0] for identity in rehearsed.known} == {"a:0"}
+    assert not rehearsed.refused
+    first, second = (change for change in rehearsed.changes if change.table == "orders")
+    assert first.columns["order_type"] == ("late", "first")
+    assert first.columns["status"] == ("picking", "picked")
+    for change in (first, second):
+        row = after[change.key["order_number"]]
+        assert change.after is not None
+        for name in ("order_type", "status", "reserved_count", "event_count", "last_event_id"):
+            assert change.after[name] == row[name], name
+    engine.dispose()
 
 
 @pytest.mark.parametrize("arguments", READING[:-1], ids=" ".join)
@@ -280,6 +334,8 @@ CHANGES = (
     "SELECT 1; COMMIT; DROP TABLE orders; SELECT 1",
     "WITH a AS (SELECT 1) SELECT 1; COMMIT; BEGIN; DELETE FROM orders; COMMIT; SELECT 1",
     "COMMIT; DROP TABLE orders",
+    # A session that only reads would not keep this one out: it has to be one statement.
+    "SELECT set_config('default_transaction_read_only', 'off', false); COMMIT; DROP TABLE orders; SELECT 1",
     "DELETE FROM orders",
     "WITH a AS (SELECT 1) DELETE FROM orders RETURNING *",
     "-- only a SELECT\nDELETE FROM orders RETURNING *",
@@ -294,6 +350,10 @@ FILES = (
     "PRAGMA journal_mode = DELETE",
     "COPY (SELECT 1) TO '{folder}/made'",
     "COPY (SELECT 1) TO PROGRAM 'cat > {folder}/made'",
+    # Comments that end elsewhere for PostgreSQL or SQLite than they seem to.
+    "/* /* */ SELECT */ COPY (SELECT 1) TO '{folder}/made'",
+    "--\rCOPY (SELECT 1) TO '{folder}/made' /*\nSELECT*/",
+    "--\rSELECT\nVACUUM INTO 'made.db'",
 )
 TEXTS = ("SELECT '50%' AS a, ':b' AS b, '?' AS c", "VALUES ('50%', ':b', '?')", "(SELECT '50%', ':b', '?')")
 
@@ -304,11 +364,23 @@ def test_a_query_changes_nothing_and_makes_no_file_whatever_follows_it(
     monkeypatch.chdir(tmp_path)
     tmp_path.chmod(0o777)
     rows, files = query.run(reading, "SELECT * FROM orders").rows, names(tmp_path)
-    for sql in (*CHANGES, *(one.format(folder=tmp_path) for one in FILES)):
+    for sql in CHANGES:
         with pytest.raises(ConnectorError):
             query.run(reading, sql)
         assert query.run(reading, "SELECT * FROM orders").rows == rows, sql
+    for sql in [one.format(folder=tmp_path) for one in FILES]:
+        with pytest.raises(StartupError, match="no query"):  # the database is not asked
+            query.run(reading, sql)
+        assert query.run(reading, "SELECT * FROM orders").rows == rows, sql
         assert names(tmp_path) == files, sql
+
+
+def test_a_table_that_explain_makes_on_its_way_is_undone(reading: Engine) -> None:
+    making = "CREATE TABLE made AS SELECT 1"
+    explained = "EXPLAIN ANALYZE" if reading.dialect.name == "postgresql" else "EXPLAIN"
+    assert query.run(reading, f"{explained} {making}").rows
+    with pytest.raises(StartupError, match="no table or view made"):
+        query.run(reading, "SELECT * FROM made")
 
 
 def names(folder: Path) -> set[str]:

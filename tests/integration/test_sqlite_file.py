@@ -1,5 +1,6 @@
 """A mirror's SQLite file that is damaged, missing a part, or kept from being emptied by a reader."""
 
+import contextlib
 import shutil
 import sqlite3
 import subprocess
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from connector.config import Config
-from connector.errors import DatabaseDamaged, StartupError
-from connector.mirror import database, sqlite, verify
+from connector.errors import DatabaseDamaged, DatabaseOutage, StartupError
+from connector.mirror import database, remedies, sqlite, verify
+from connector.mirror.totals import Totals
 from tests import strategies
 from tests.conftest import ROOT, MakeConfig
 from tests.strategies import NOON, Maker, Mirror
@@ -63,13 +65,19 @@ def something_else(file: Path) -> None:
     file.write_bytes(b"It was the best of times, it was the worst of times. " * 1000)
 
 
+def of_another_format(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[44:48] = b"\0\0\0\x09"  # the schema's format, which goes to 4
+    file.write_bytes(data)
+
+
 def not_text(file: Path) -> None:
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE notifications SET hook = CAST(x'ff00fe' AS TEXT)")
     connection.close()
 
 
-DAMAGE = [noise_in_the_middle, cut, emptied, something_else, not_text]
+DAMAGE = [noise_in_the_middle, cut, emptied, something_else, of_another_format, not_text]
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -82,7 +90,7 @@ def test_a_damaged_file_is_named_with_the_way_back_and_left_as_it_is(
     with pytest.raises(DatabaseDamaged) as caught:
         verify.differences(database.connect(config.database, access="read"), Maker(config).mapping)
     assert str(file) in caught.value.what
-    assert f"mv {file}" in caught.value.cure
+    assert f"mv {file} {file}.damaged; mv {file}-wal {file}.damaged-wal" in caught.value.cure
     assert "topics.retention_hours" in caught.value.cure
     assert file.read_bytes() == before
 
@@ -108,6 +116,25 @@ def test_a_worker_ends_at_a_damaged_file_with_a_sentence_and_does_not_wait_for_i
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert f"mv {file}" in done.stderr
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_batch_stops_when_the_file_was_taken_away_under_the_worker(
+    config: Config, file: Path, *, replaced: bool
+) -> None:
+    with strategies.mirror(config) as mirror:
+        write(mirror, 0, 1)
+        totals = Totals(config.database)
+        totals.offsets()
+        away = file.rename(file.with_name("away.db"))
+        if replaced:
+            shutil.copy(away, file)
+        with pytest.raises(DatabaseDamaged) as caught:
+            write(mirror, 1, 2)
+        with pytest.raises(DatabaseDamaged):  # the health of a worker that has nothing to write
+            totals.offsets()
+    assert f"{file} was moved, deleted or replaced" in caught.value.what
+    assert "start this again" in caught.value.cure
 
 
 def test_a_new_mirror_takes_the_place_of_a_damaged_one_that_was_moved_away(
@@ -136,6 +163,25 @@ def test_a_file_whose_log_is_missing_says_what_it_said_before(
     assert verify.count(engine) == 200
     [offset] = strategies.select(engine, "SELECT next_offset FROM consumer_offsets")
     assert offset["next_offset"] == 200  # so what was in the log is read from Kafka again
+
+
+def test_a_write_that_was_cut_off_is_left_to_a_worker_to_undo(
+    config: Config, file: Path, tmp_path: Path
+) -> None:
+    fill(config)
+    (tmp_path / "copy").mkdir()
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as writer:
+        for statement in ("journal_mode=DELETE", "cache_size=1", "cache_spill=1"):
+            writer.execute(f"PRAGMA {statement}")
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("UPDATE notifications SET details = json_object('x', hex(randomblob(2000)))")
+        copy = Path(shutil.copy(file, tmp_path / "copy"))
+        shutil.copy(f"{file}-journal", tmp_path / "copy")
+    settings = config.database.model_copy(update={"url": config.database.url.__class__(f"sqlite:///{copy}")})
+    with pytest.raises(DatabaseOutage) as caught:
+        verify.count(database.connect(settings, access="read"))
+    assert "-journal" in (remedies.fix(caught.value) or "")
+    assert verify.count(database.connect(settings)) == 200  # as a worker opens it
 
 
 def test_a_folder_and_a_file_that_cannot_be_used_are_named(make_config: MakeConfig, tmp_path: Path) -> None:

@@ -59,6 +59,13 @@ def test_what_piles_up_is_written_in_batches(calm: Calm) -> None:
     world.assert_sound()
 
 
+def test_the_log_beside_a_mirror_in_sqlite_is_watched(calm: Calm) -> None:
+    world, worker = calm
+    if world.engine.dialect.name == "sqlite":
+        world.send(balances(100))
+        until(lambda: worker.metric("xtnd_worker_sqlite_wal_bytes") > 0, 15, what="its log is measured")
+
+
 def test_the_time_from_receipt_to_commit_is_counted_once_for_each_event(calm: Calm) -> None:
     world, worker = calm
     name, labels = "xtnd_worker_latency_seconds", {"family": "balances"}
