@@ -6,17 +6,18 @@ Transfer-Encoding but ``chunked``. The header fields themselves are read by llht
 """
 
 import re
-from typing import NamedTuple
 
 import httptools
+import msgspec
 
 END = b"\r\n\r\n"
 Fields = dict[bytes, list[bytes]]
 """Values by lower-case name, in the order of the head."""
 
-# Every byte can be taken in one way only, so the time is linear; its groups are those of the first line.
+# Every byte can be taken in one way only, so the time is linear, and possessive is the same in half of it.
 _SOUND = re.compile(
-    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!\"$-~]+) HTTP/1\.([01])\r\n((?:[^ \t\r\n\0][^\r\n\0]*\r\n)*)\r\n"
+    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++) ([!\"$-~]++) HTTP/1\.([01])\r\n"
+    rb"((?:[^ \t\r\n\0][^\r\n\0]*+\r\n)*+)\r\n"
 )
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 # In the place of the sender's own line: only the fields are read, whatever the method.
@@ -27,7 +28,7 @@ class Malformed(ValueError):
     """What makes a request unfit to be served, as the object of "The request has …"."""
 
 
-class Head(NamedTuple):
+class Head(msgspec.Struct, frozen=True):
     """A sound head. ``length`` is that of the body in bytes, None when it comes in chunks."""
 
     method: bytes
@@ -91,7 +92,7 @@ def read(head: bytes) -> Head:
         raise Malformed("a request line that is not HTTP/1.1")
     method, target, minor_version, lines = sound.groups()
     reader = _FieldReader()
-    if b" \r" in lines or b"\t\r" in lines:  # llhttp knows "chunked" with blanks, but not with a tab
+    if b"\t" in lines:  # llhttp knows "chunked" with blanks, but not with a tab
         lines = b"\r\n".join(one.rstrip(b" \t") for one in lines.split(b"\r\n"))
     try:
         httptools.HttpRequestParser(reader).feed_data(_NEUTRAL_LINE + lines + END[:2])
