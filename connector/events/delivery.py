@@ -117,13 +117,15 @@ def parse_delivery(body: bytes, *, max_depth: int = 32, max_notifications: int =
             body.decode()
         except UnicodeDecodeError as error:
             raise Poison("not-utf8", f"The body is not UTF-8: byte {error.start} cannot be read.") from None
-    if body.count(b",") > FEW_COMMAS or structure.nests_deeper(body, max_depth):
+    many = len(body) > FEW_COMMAS and body.count(b",") > FEW_COMMAS
+    if many or structure.nests_deeper(body, max_depth):
         return _parse_unusual(body, max_depth, max_notifications)
     try:
         read = _envelope.decode(body)
     except JSON_ERRORS:
         return _parse_unusual(body, max_depth, max_notifications)
-    _check_count(len(read.Notifications), max_notifications)
+    if len(read.Notifications) > max_notifications:
+        raise _too_many(max_notifications)
     if not DELIVERY_ID.match(read.Id):
         raise _unusable_id()
     properties, fault = _properties(bytes(read.Properties))
@@ -131,7 +133,7 @@ def parse_delivery(body: bytes, *, max_depth: int = 32, max_notifications: int =
         delivery_id=read.Id,
         attempt=read.Attempt if 1 <= read.Attempt <= MAX_ATTEMPT else 1,
         properties=properties,
-        notifications=tuple([bytes(item) for item in read.Notifications]),
+        notifications=tuple(map(bytes, read.Notifications)),
         fault=fault,
         shallow=True,
     )
@@ -155,7 +157,8 @@ def _parse_unusual(body: bytes, max_depth: int, max_notifications: int) -> Deliv
     delivery_id = _decoded(_text, envelope.Id)
     if delivery_id is None or not DELIVERY_ID.match(delivery_id):
         raise _unusable_id()
-    _check_count(structure.items(array, max_notifications), max_notifications)
+    if structure.items(array, max_notifications) > max_notifications:
+        raise _too_many(max_notifications)
     attempt = _decoded(_whole_number, envelope.Attempt) or 1
     properties, fault = _properties(shown(bytes(envelope.Properties)))
     return Delivery(
@@ -175,10 +178,9 @@ def _decoded(decoder: msgspec.json.Decoder[T], raw: msgspec.Raw) -> T | None:
         return None
 
 
-def _check_count(count: int, most: int) -> None:
-    if count > most:
-        what = f"One delivery may have {most} notifications (gateway.max_notifications); this one has more."
-        raise OversizedDelivery("too-many-notifications", f"{what} Raise it if that is real, then replay.")
+def _too_many(most: int) -> OversizedDelivery:
+    what = f"One delivery may have {most} notifications (gateway.max_notifications); this one has more."
+    return OversizedDelivery("too-many-notifications", f"{what} Raise it if that is real, then replay.")
 
 
 def _unusable_id() -> Poison:

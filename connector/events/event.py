@@ -121,8 +121,8 @@ def encode(event: Event) -> bytes:
     return _encoder.encode(
         CloudEvent(
             specversion="1.0",
-            id=event.event_id,
-            source=event.source,
+            id=f"{event.delivery_id}:{event.index}",
+            source=source_of(event.hook),
             type=TYPE_PREFIX + event.action,
             subject=event.entity_key if event.entity_key is not None else msgspec.UNSET,
             time=received_at if event.occurred_at == event.received_at else iso(event.occurred_at),

@@ -34,6 +34,8 @@ FILE_NAME = "clock"
 LIMIT = int(LIMIT_SECONDS * 1_000_000_000)
 # The broker's time comes in whole milliseconds.
 GRANULARITY = 1_000_000
+# All batches of one answer tell the same, and a busy gateway gets hundreds of answers a second.
+OBSERVE_MICROSECONDS = 10_000
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -67,6 +69,8 @@ class Clock:
         self._distance = ClockDistance("broker", monotonic=lambda: steady() / 1e9)
         # Where the broker's time lies above the steady clock, in nanoseconds, and how wide that is.
         self._broker: tuple[int, int] | None = None
+        # When it was last looked at, in microseconds of the steady clock.
+        self._observed_at = -OBSERVE_MICROSECONDS
         # The wall clock's offset that is not followed, or None while it is.
         self._refused: int | None = None
         self._offset = self._first_offset()
@@ -128,8 +132,9 @@ class Clock:
         between; ``broker_ms`` is the acknowledgement's LogAppendTime in milliseconds since the epoch,
         None or negative where the broker gave none.
         """
-        if broker_ms is None or broker_ms < 0:
+        if broker_ms is None or broker_ms < 0 or acknowledged_at - self._observed_at < OBSERVE_MICROSECONDS:
             return
+        self._observed_at = acknowledged_at
         broker = broker_ms * 1_000_000
         low = broker - GRANULARITY - acknowledged_at * 1000
         high = broker + 2 * GRANULARITY - sent_at * 1000

@@ -6,17 +6,18 @@ Transfer-Encoding but ``chunked``. The header fields themselves are read by llht
 """
 
 import re
-from typing import NamedTuple
 
 import httptools
+import msgspec
 
 END = b"\r\n\r\n"
 Fields = dict[bytes, list[bytes]]
 """Values by lower-case name, in the order of the head."""
 
-# Every byte can be taken in one way only, so the time is linear; its groups are those of the first line.
+# Every byte can be taken in one way only, so the time is linear, and possessive is the same in half of it.
 _SOUND = re.compile(
-    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!\"$-~]+) HTTP/1\.([01])\r\n((?:[^ \t\r\n\0][^\r\n\0]*\r\n)*)\r\n"
+    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++) ([!\"$-~]++) HTTP/1\.([01])\r\n"
+    rb"((?:[^ \t\r\n\0][^\r\n\0]*+\r\n)*+)\r\n"
 )
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 # In the place of the sender's own line: only the fields are read, whatever the method.
@@ -27,7 +28,7 @@ class Malformed(ValueError):
     """What makes a request unfit to be served, as the object of "The request has …"."""
 
 
-class Head(NamedTuple):
+class Head(msgspec.Struct, frozen=True):
     """A sound head. ``length`` is that of the body in bytes, None when it comes in chunks."""
 
     method: bytes
@@ -55,14 +56,11 @@ class Head(NamedTuple):
 NO_HEAD = Head(b"", b"", b"1", {}, 0)
 
 
-class _FieldReader:
-    """What llhttp calls back; blanks around a value are no part of it (RFC 9110, 5.5)."""
-
-    def __init__(self) -> None:
-        self.fields: Fields = {}
+class _FieldReader(Fields):
+    """Header fields as llhttp calls back; blanks around a value are no part of it (RFC 9110, 5.5)."""
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.fields.setdefault(name.lower(), []).append(value.strip(b" \t"))
+        self.setdefault(name.lower(), []).append(value.strip(b" \t"))
 
 
 def check_part(part: bytes, before: bytes = b"") -> None:
@@ -90,19 +88,19 @@ def read(head: bytes) -> Head:
         check_part(head)
         raise Malformed("a request line that is not HTTP/1.1")
     method, target, minor_version, lines = sound.groups()
-    reader = _FieldReader()
-    if b" \r" in lines or b"\t\r" in lines:  # llhttp knows "chunked" with blanks, but not with a tab
+    fields = _FieldReader()
+    if b"\t" in lines:  # llhttp knows "chunked" with blanks, but not with a tab
         lines = b"\r\n".join(one.rstrip(b" \t") for one in lines.split(b"\r\n"))
     try:
-        httptools.HttpRequestParser(reader).feed_data(_NEUTRAL_LINE + lines + END[:2])
+        httptools.HttpRequestParser(fields).feed_data(_NEUTRAL_LINE + lines + END[:2])
     except httptools.HttpParserUpgrade:
         pass  # An offer that is not taken up (RFC 9110, 7.8); the fields are complete by then.
     except httptools.HttpParserError:
         raise Malformed("header fields that are not well-formed") from None
-    hosts = len(reader.fields.get(b"host", ()))
+    hosts = len(fields.get(b"host", ()))
     if hosts > 1 or (not hosts and minor_version == b"1"):
         raise Malformed("no Host, or several")
-    return Head(method, target, minor_version, reader.fields, _body_length(reader.fields, minor_version))
+    return Head(method, target, minor_version, fields, _body_length(fields, minor_version))
 
 
 def _body_length(fields: Fields, minor_version: bytes) -> int | None:

@@ -74,8 +74,10 @@ class HttpConnection(LimitedConnection):
         try:
             if self._stage is Stage.HEAD and not self._unread:
                 self._take_head()
-            if self._stage is Stage.BODY:
-                self._take_body()
+            if self._stage is Stage.BODY and (body := self._reader.take_body()) is not None:
+                self._stage, self.deadline = Stage.ANSWER, math.inf
+                self._limits.waiting.pop(self, None)
+                self.serve(body)
         except Problem as problem:
             self.refuse(problem)
         except Malformed as fault:
@@ -104,14 +106,6 @@ class HttpConnection(LimitedConnection):
         reader.expect_body()
         if head.length != 0 and not reader.ahead and head.expects_continue:
             self._transport.write(CONTINUE)
-
-    def _take_body(self) -> None:
-        """Serve the request when it is whole."""
-        body = self._reader.take_body()
-        if body is not None:
-            self._stage, self.deadline = Stage.ANSWER, math.inf
-            self._limits.waiting.pop(self, None)
-            self.serve(body)
 
     def _settle(self) -> None:
         """Read no further while something waits that cannot be served yet, and hold little of it."""

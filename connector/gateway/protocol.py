@@ -26,7 +26,7 @@ from connector.gateway.http import HttpConnection
 from connector.gateway.limits import Limits
 from connector.gateway.problems import Problem, accepted, answer
 from connector.gateway.records import STAGE, Translator
-from connector.gateway.signature import Keys, SignatureRefused, VerifiedBody
+from connector.gateway.signature import Keys, SignatureRefused
 from connector.kafka.lanes import Done
 from connector.kafka.record import Record
 
@@ -70,15 +70,11 @@ class Gateway:
         self._refusal_logged = -math.inf
         metrics.requests_in_flight.set_function(lambda: self.in_flight)
 
-    def verify(self, values: Sequence[bytes], body: bytes, keys: Keys) -> VerifiedBody:
-        """Return the body as verified; raises ``Problem`` 401."""
-        try:
-            return signature.verify(values, body, keys)
-        except SignatureRefused as refused:
-            if time.monotonic() - self._refusal_logged > REFUSAL_LOG_SECONDS:
-                self._refusal_logged = time.monotonic()
-                log.warning("signature refused", hook=keys.hook, reason=refused.reason)
-            raise Problem(401, refused.error) from None
+    def log_refusal(self, hook: str, reason: str) -> None:
+        """Log why a signature was refused, once in a while."""
+        if time.monotonic() - self._refusal_logged > REFUSAL_LOG_SECONDS:
+            self._refusal_logged = time.monotonic()
+            log.warning("signature refused", hook=hook, reason=reason)
 
 
 class Connection(HttpConnection):
@@ -133,8 +129,13 @@ class Connection(HttpConnection):
         gateway, hook = self._gateway, self._hook
         assert hook is not None  # noqa: S101 - the head was refused without one
         since, received_at = self._loop.time(), gateway.clock()
-        verified = gateway.verify(self.head.fields.get(signature.HEADER, ()), body, hook)
-        check_content(self.head.fields)
+        fields = self.head.fields
+        try:
+            verified = signature.verify(fields.get(signature.HEADER, ()), body, hook)
+        except SignatureRefused as refused:
+            gateway.log_refusal(hook.hook, refused.reason)
+            raise Problem(401, refused.error) from None
+        check_content(fields)
         if gateway.in_flight >= gateway.max_in_flight:
             raise Problem(429, TOO_MUCH)
         self._hold(len(body))

@@ -73,10 +73,15 @@ class Translator:
             return (self.parked_body(verified, received_at, oversized),)
         schedule = self._hooks[verified.hook].retry_schedule_seconds
         occurred_at = events.occurred_at(received_at, delivery.attempt, schedule)
-        count = len(delivery.notifications)
-        if count == 1:  # as nearly always
+        if len(delivery.notifications) == 1:  # as nearly always
             return (self.record(verified, delivery, 0, received_at, occurred_at),)
-        return (self.record(verified, delivery, index, received_at, occurred_at) for index in range(count))
+        return self._several(verified, delivery, received_at, occurred_at)
+
+    def _several(
+        self, verified: VerifiedBody, delivery: Delivery, received_at: int, occurred_at: int
+    ) -> Iterator[Record]:
+        for index in range(len(delivery.notifications)):
+            yield self.record(verified, delivery, index, received_at, occurred_at)
 
     def delivery(self, verified: VerifiedBody) -> Delivery:
         """Read the envelope.

@@ -4,8 +4,10 @@ HMAC-SHA256 over the exact body bytes; the key is the UTF-8 bytes of the secret 
 is compared as bytes: comparing text that is not ASCII raises.
 """
 
+import hashlib
 import hmac
 import re
+from binascii import unhexlify
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -17,6 +19,8 @@ HEADER = b"ms-signature"
 # Taken before any hex parser sees the text, because those accept blanks between digits.
 _SIGNATURE = re.compile(rb"(?i:sha256)[ \t]*=[ \t]*([0-9a-fA-F]{64})")
 _SEAL = object()
+# What SHA-256 takes in at a time.
+_BLOCK_BYTES = 64
 
 
 class SignatureRefused(ConnectorError):
@@ -30,21 +34,35 @@ class SignatureRefused(ConnectorError):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What proves a hook's deliveries: any one of its secrets, unless verification is off.
-
-    The secrets are kept as keyed HMACs to be copied: the one-shot ``hmac.digest`` takes longer, because
-    it makes its key ready for each body.
-    """
+    """What proves a hook's deliveries: any one of its secrets, unless verification is off."""
 
     hook: str
-    keyed: tuple[hmac.HMAC, ...]
+    keyed: tuple["KeyedHash", ...]
     required: bool = True
 
     @classmethod
     def of(cls, name: str, hook: Hook) -> Self:
         secrets = [secret.get_secret_value().encode() for secret in hook.secrets]
-        keyed = tuple(hmac.new(secret, digestmod="sha256") for secret in secrets)
-        return cls(hook=name, keyed=keyed, required=hook.verify != "off")
+        return cls(hook=name, keyed=tuple(map(KeyedHash, secrets)), required=hook.verify != "off")
+
+
+class KeyedHash:
+    """HMAC-SHA256 under one key (RFC 2104), for many bodies: its two hashes have taken the key in already.
+
+    ``hmac.digest`` does that again for each body, and a copy of ``hmac.HMAC`` costs as much.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        block = (key if len(key) <= _BLOCK_BYTES else hashlib.sha256(key).digest()).ljust(_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def digest(self, body: bytes) -> bytes:
+        """The 32 bytes of the body's HMAC."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(body)
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 class VerifiedBody:
@@ -73,16 +91,14 @@ def verify(values: Sequence[bytes], body: bytes, keys: Keys) -> VerifiedBody:
     return VerifiedBody(body, keys.hook, seal=_SEAL)
 
 
-def matches(given: bytes, body: bytes, keyed: Sequence[hmac.HMAC]) -> bool:
+def matches(given: bytes, body: bytes, keyed: Sequence[KeyedHash]) -> bool:
     """Whether the 32 bytes ``given`` are the body's HMAC under one of the secrets.
 
     Every secret is tried, in constant time, so that the time tells nothing about which came near.
     """
     found = False
-    for template in keyed:
-        computed = template.copy()
-        computed.update(body)
-        found |= hmac.compare_digest(computed.digest(), given)
+    for secret in keyed:
+        found |= hmac.compare_digest(secret.digest(body), given)
     return found
 
 
@@ -98,7 +114,7 @@ def read(values: Sequence[bytes]) -> bytes:
     found = _SIGNATURE.fullmatch(values[0].strip(b" \t"))
     if found is None:
         raise SignatureRefused("malformed", "The ms-signature header must be sha256=<64 hex digits>.")
-    return bytes.fromhex(found[1].decode("ascii"))
+    return unhexlify(found[1])
 
 
 def sign(body: bytes, secret: str) -> str:

@@ -121,12 +121,12 @@ class Publisher:
             raise KafkaOutage("Too much already waits for Kafka.")
         if self._keeper.producer is None:
             raise KafkaOutage(self._keeper.trouble)
-        placed = [(self._open_lane(record, now), record) for record in records]
+        lanes = self._open_lanes(records, now)
         batches.held_bytes += delivery.size
         while self._pending and self._pending[0].concluded:
             self._pending.popleft()
         self._pending.append(delivery)
-        for lane, record in placed:
+        for lane, record in zip(lanes, records, strict=True):
             batches.enqueue(lane, record, delivery)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._ack_timeout, self._expire)
@@ -139,15 +139,18 @@ class Publisher:
             # A new one: with its traceback the one that is kept would hold the frames of all who wait.
             raise type(error)(*error.args)
 
-    def _open_lane(self, record: Record, now: float) -> Lane:
-        """The lane of a record; raises ``KafkaOutage`` where it is known not to move at this moment."""
-        topic = self._partitions.topic(record.topic)
-        if not topic.lanes:
-            raise KafkaOutage(topic.missing)
-        lane = topic.lane_of(record.key)
-        if trouble := lane.stands(now, self._ack_timeout):
-            raise KafkaOutage(trouble)
-        return lane
+    def _open_lanes(self, records: Iterable[Record], now: float) -> list[Lane]:
+        """The lane of each record; raises ``KafkaOutage`` where one is known not to move at this moment."""
+        lanes = []
+        for record in records:
+            topic = self._partitions.topic(record.topic)
+            if not topic.lanes:
+                raise KafkaOutage(topic.missing)
+            lane = topic.lane_of(record.key)
+            if trouble := lane.stands(now, self._ack_timeout):
+                raise KafkaOutage(trouble)
+            lanes.append(lane)
+        return lanes
 
     def _expire(self) -> None:
         """Fail what is overdue. All have the same timeout, so the oldest stand first."""

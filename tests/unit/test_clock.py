@@ -223,6 +223,17 @@ def test_a_broker_that_tells_no_time_confirms_nothing(machine: Machine) -> None:
     assert abs(machine.late(clock.now())) < 0.001
 
 
+def test_the_batches_of_one_answer_are_looked_at_once(machine: Machine) -> None:
+    clock = machine.clock()
+    machine.acknowledge(clock)
+    for _ in range(12):
+        clock.observe(machine.uptime // 1000, machine.uptime // 1000, (machine.truth - HOUR) // 1_000_000)
+    assert distance(clock) == 0
+    machine.wait(0.01)
+    machine.acknowledge(clock, seconds=0, broker_ahead=-3600)
+    assert distance(clock) == pytest.approx(3600, abs=0.01)
+
+
 def test_no_distance_is_told_while_the_brokers_time_lies_between(machine: Machine) -> None:
     clock = machine.clock()
     machine.acknowledge(clock, seconds=0.3, broker_ahead=0.1)

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from connector.config import Hook
-from connector.gateway.signature import Keys, SignatureRefused, VerifiedBody, sign, verify
+from connector.gateway.signature import KeyedHash, Keys, SignatureRefused, VerifiedBody, sign, verify
 
 DATA = Path(__file__).parents[1] / "data"
 MANIFEST = json.loads((DATA / "manifest.json").read_text())
@@ -43,6 +43,17 @@ def test_xtnds_own_check_value_is_made_and_taken():
     assert sign(CHECK_BODY, CHECK_SECRET) == CHECK_HEADER
     verified = verify(signed(CHECK_HEADER), CHECK_BODY, keys(CHECK_SECRET))
     assert (verified.raw, verified.hook) == (CHECK_BODY, "xtnd")
+
+
+@given(secret=st.text(min_size=1, max_size=150), body=st.binary(max_size=300))
+@example(secret="k" * 64, body=BODY)
+@example(secret="k" * 65, body=BODY)
+def test_a_secret_of_any_length_proves_what_hmac_signs_with_it(secret: str, body: bytes) -> None:
+    digest = hmac.digest(secret.encode(), body, "sha256")
+    keyed = KeyedHash(secret.encode())
+    assert keyed.digest(body) == digest
+    assert keyed.digest(body + b"\0") != digest
+    assert keyed.digest(body) == digest  # what is kept of the secret stays as it was
 
 
 @pytest.mark.parametrize("entry", MANIFEST["deliveries"], ids=lambda entry: Path(entry["file"]).stem)
