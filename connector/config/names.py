@@ -22,6 +22,7 @@ OWN_TABLES = (
     "mirror_rules",
     "mirror_layout",
     "mirror_routes",
+    "mirror_counters",
     "mirror_status",
 )
 # What each table of PostgreSQL has by itself (its manual, 5.6).

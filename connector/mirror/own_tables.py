@@ -13,7 +13,7 @@ from typing_extensions import override
 # Tables of the connector's own; only a step changes the columns and keys of one that is there (steps.py).
 OWN = (
     *("notifications", "dead_letters", "consumer_offsets", "mirror_losses"),
-    *("mirror_rules", "mirror_layout", "mirror_routes"),
+    *("mirror_rules", "mirror_layout", "mirror_routes", "mirror_counters"),
 )
 
 
@@ -149,4 +149,17 @@ def routes() -> list[tuple[str, Column[Any]]]:
         own("family", EXACT_TEXT, "Family of topics.yaml, or unrouted.", primary_key=True),
         own("action", EXACT_TEXT, "XTND's Action; empty for the family itself.", primary_key=True),
         own("topic", Text(), "Kafka topic of the family."),
+    ]
+
+
+def counters() -> list[tuple[str, Column[Any]]]:
+    """Columns of ``mirror_counters``."""
+    return [
+        own("topic", EXACT_TEXT, "Kafka topic that the events were read from.", primary_key=True),
+        own("partition", Integer(), "Kafka partition.", primary_key=True),
+        own("family", EXACT_TEXT, "Family of the events, as in notifications.", primary_key=True),
+        own("events", COUNT, "How many events of notifications they are."),
+        own("first_received_at", INSTANT, "When the first of them was received (UTC)."),
+        own("last_received_at", INSTANT, "When the last of them was received (UTC)."),
+        own("last_mirrored_at", INSTANT, "When one of them was last committed here (UTC)."),
     ]

@@ -56,7 +56,8 @@ def refuse_foreign(connection: Connection, config: Config, strange: set[str]) ->
     recorded = rules.recorded(connection)
     if "mirror_rules" in existing and not recorded:
         return  # made by hand from the text of ``connector schema``
-    ours = strange & {*config.tables, "mirror_losses", "mirror_routes"} if recorded else strange
+    own = {"mirror_losses", "mirror_routes", "mirror_counters"}
+    ours = strange & {*config.tables, *own} if recorded else strange
     known = {table for table, _ in recorded} & {*inspect(connection).get_table_names()}
     if foreign := sorted((ours & existing) - known):
         raise StartupError(

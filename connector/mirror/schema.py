@@ -20,6 +20,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnCom
 from connector.config import Config
 from connector.errors import StartupError
 from connector.mirror import (
+    counters,
     filling,
     indexes,
     locks,
@@ -147,6 +148,8 @@ def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables, cl
                 _forget(connection, table, unfilled)
             if made or not rules.stands(connection, mapping):
                 _comment(connection, table)
+        if (found := shapes.get("mirror_counters")) and found.missing:
+            counters.fill(connection)
         if "mirror_layout" not in existing:
             steps.record(connection, steps.NEWEST)
         _route(connection, config)

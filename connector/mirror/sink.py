@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 
 from connector.errors import AlreadyThere, SchemaMoved
 from connector.events import Identity
-from connector.mirror import indexes, ledger, losses, obstacles, offsets
+from connector.mirror import counters, indexes, ledger, losses, obstacles, offsets
 from connector.mirror.database import lock_schema, transaction
 from connector.mirror.losses import Loss
 from connector.mirror.mapping import Mapping
@@ -227,8 +227,11 @@ class Sink:
         known = ledger.known(connection, rows.identities)
         fresh = self._without(rows, known) if known else rows
         if fresh is not None:
+            received = counters.received(item.placed for item in fresh.distinct.values())
             self._write_fresh(connection, fresh, now, new=new)
-            written.received = _received(fresh.distinct.values())
+            counters.add(connection, received, now)
+            for (_, _, family), instants in received.items():
+                written.received.setdefault(family, []).extend(instants)
         if known:
             self._restate(connection, [rows.distinct[identity] for identity in sorted(known)], now)
         written.known = _by_family(rows.items) - written.new
@@ -256,7 +259,10 @@ class Sink:
         if not better:
             return
         former = [held[item.placed.event.identity] for item in better]
-        ledger.restate(connection, [item.placed for item in better], now)
+        placed = [item.placed for item in better]
+        counted = counters.held(connection, [one.event.identity for one in placed])
+        ledger.restate(connection, placed, now)
+        counters.replace(connection, counted, counters.received(placed), now)
         contributions = [one for item in better for one in item.contributions]
         contributions += [one for event in former for one in self._mapping.stored_contributions(event)]
         touched: dict[str, set[tuple[Any, ...]]] = {}
@@ -296,14 +302,6 @@ class Sink:
 
 def _by_family(items: Iterable[Item]) -> Counter[str]:
     return Counter([item.placed.event.family for item in items])
-
-
-def _received(items: Iterable[Item]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for item in items:
-        event = item.placed.event
-        found.setdefault(event.family, []).append(event.received_at)
-    return found
 
 
 def _above(chunk: Chunk, held: dict[Partition, int]) -> Iterable[Item]:

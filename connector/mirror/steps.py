@@ -70,10 +70,35 @@ def _make_losses(connection: Connection, _mapped: Collection[str]) -> None:
     )
 
 
+def _make_counters(connection: Connection, _mapped: Collection[str]) -> None:
+    """Make ``mirror_counters`` and count the ledger once; the sink goes on from there."""
+    if inspect(connection).has_table("mirror_counters"):
+        raise StartupError(
+            "The database holds a table or view mirror_counters that is not the connector's.",
+            "rename it (ALTER TABLE mirror_counters RENAME TO another_name), and start the worker",
+        )
+    postgresql = connection.dialect.name == "postgresql"
+    text, strict = ('TEXT COLLATE "C"', "") if postgresql else ("TEXT", " STRICT")
+    count, instant = ("BIGINT", "TIMESTAMP(6) WITH TIME ZONE") if postgresql else ("INTEGER", "TEXT")
+    instants = ("first_received_at", "last_received_at", "last_mirrored_at")
+    connection.exec_driver_sql(
+        f"CREATE TABLE mirror_counters (topic {text} NOT NULL, partition INTEGER NOT NULL, "
+        f"family {text} NOT NULL, events {count} NOT NULL, "
+        f"{', '.join(f'{name} {instant} NOT NULL' for name in instants)}, "
+        f"PRIMARY KEY (topic, partition, family)){strict}"
+    )
+    connection.exec_driver_sql(
+        f"INSERT INTO mirror_counters (topic, partition, family, events, {', '.join(instants)}) "
+        "SELECT kafka_topic, kafka_partition, family, COUNT(*), MIN(received_at), MAX(received_at), "
+        "MAX(mirrored_at) FROM notifications GROUP BY kafka_topic, kafka_partition, family"
+    )
+
+
 STEPS: tuple[Step, ...] = (
     Step(2, "an event is identified by its source and its id", source_step.act),
     Step(3, "the actions of the families are rows", _make_routes),
     Step(4, "each loss is a row, with the time in which XTND sent what is missing", _make_losses),
+    Step(5, "the events of each partition and family are counted", _make_counters),
 )
 NEWEST = STEPS[-1].version
 

@@ -80,6 +80,12 @@ class Tables:
         self.routes = self._model(
             "mirror_routes", own_tables.routes(), "Which action belongs to which family and topic.", []
         )
+        self.counters = self._model(
+            "mirror_counters",
+            own_tables.counters(),
+            "How many events came of which partition and family (connector's own).",
+            [],
+        )
         self.mapped = {
             table.name: self._model(
                 table.name,

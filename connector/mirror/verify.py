@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 
 from connector import events
 from connector.events import Identity
-from connector.mirror import ledger
+from connector.mirror import counters, ledger
 from connector.mirror.database import transaction
 from connector.mirror.fold import Folded, Key, StateRow, fold
 from connector.mirror.mapped import MappedColumn, MappedTable
@@ -34,6 +34,7 @@ def differences(engine: Engine, mapping: Mapping) -> list[str]:
             found += _compare(
                 table, expected(table, ledger.of_actions(connection, table.actions)), connection
             )
+        found += counters.differences(connection)
     return found
 
 

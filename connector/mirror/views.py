@@ -98,17 +98,19 @@ def routes(config: Config) -> list[tuple[str, str, str]]:
 
 
 def _status(dialect: str) -> str:
-    """One row per family, and one for dead letters and losses that belong to none, while there are any."""
-    lost = "COALESCE(SUM(records_lost), 0)"
-    if dialect == "postgresql":
-        lost = f"CAST({lost} AS BIGINT)"
+    """One row per family, and one for dead letters and losses that belong to none, while there are any.
+
+    Events are counted where the sink counts them (``counters.py``), so that the ledger is not read.
+    """
+    total = "CAST(COALESCE(SUM({0}), 0) AS BIGINT)" if dialect == "postgresql" else "COALESCE(SUM({0}), 0)"
+    lost = total.format("records_lost")
     return f"""
 WITH families AS (SELECT family, topic FROM mirror_routes WHERE action = ''),
 actions AS (SELECT action, family FROM mirror_routes WHERE action <> ''),
 seen AS (
-  SELECT family, COUNT(*) AS events, MIN(received_at) AS first_received_at,
-         MAX(received_at) AS last_received_at, MAX(mirrored_at) AS last_mirrored_at
-  FROM notifications GROUP BY family
+  SELECT family, {total.format("events")} AS events, MIN(first_received_at) AS first_received_at,
+         MAX(last_received_at) AS last_received_at, MAX(last_mirrored_at) AS last_mirrored_at
+  FROM mirror_counters GROUP BY family
 ),
 parked AS (
   SELECT COALESCE(actions.family, families.family, '(unknown)') AS family, COUNT(*) AS dead_letters

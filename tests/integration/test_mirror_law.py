@@ -101,6 +101,7 @@ def test_writing_everything_again_from_other_partitions_changes_nothing(
     before = mirrored(mirror, strategies.arrival(mirror, said, first))
     mirror.sink.write([mirror.chunk(said, topic="again")])
     assert mirror.content() == before
+    assert verify.differences(mirror.engine, mirror.mapping) == []
 
 
 @pytest.fixture
