@@ -154,12 +154,15 @@ def views(draw: Draw, of: dict[str, Any]) -> dict[str, Any]:
     for name in [name for name in names if name not in of]:
         history = draw(few(histories))
         per = draw(st.lists(few(list(of[history]["columns"])), min_size=1, max_size=2, unique=True))
+        kind = "movements" if {"q", "at"} & {*per} else draw(few(["movements", "intervals", "daily"]))
         found[name] = {
-            "movements_of": history,
+            **({"movements_of": history} if kind == "movements" else {"kind": kind, "of": history}),
             "value": "q",
             "per": per,
             "description": draw(few(DESCRIPTIONS)),
         }
+        if kind == "daily":
+            of[history].setdefault("indexes", []).append([*per, "at"])
     return found
 
 
@@ -190,8 +193,9 @@ def _change(draw: Draw, new: dict[str, Any]) -> None:
     elif what == "swap" and shown:
         view = draw(few(list(shown)))
         settings = shown.pop(view)
-        if settings["movements_of"] == name:
-            settings["movements_of"] = view
+        of_ = "of" if "of" in settings else "movements_of"
+        if settings[of_] == name:
+            settings[of_] = view
         of[view], shown[name] = of.pop(name), settings
     elif what == "places":
         other = draw(few(list(of)))

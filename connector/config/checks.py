@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from connector.config import database_url, names
+from connector.config import database_url, names, view_checks
 from connector.config.findings import Located
 from connector.config.findings import finding as _finding
 from connector.config.findings import nearest as _nearest
@@ -29,7 +29,7 @@ def check(config: Config, *, with_secrets: bool = True, absent: Collection[str] 
     yield from names.tables_and_views(config)
     for name, table in config.tables.items():
         yield from _table(config, name, table)
-    yield from _views(config)
+    yield from view_checks.check(config)
 
 
 def _hooks(config: Config) -> Iterator[Located]:
@@ -203,26 +203,3 @@ def _column(at: Location, table: Table, column: Column) -> Iterator[Located]:
         wanted = constant_type(constant)
         if (column.type or wanted) != wanted:
             yield _finding(at, f"{constant!r} is {wanted}, not {column.type}", f"Write type: {wanted}.")
-
-
-def _views(config: Config) -> Iterator[Located]:
-    histories = {name: table for name, table in config.tables.items() if table.kind == "history"}
-    for name, view in config.views.items():
-        at = ("views", name)
-        if view.movements_of not in histories:
-            what = f"{view.movements_of!r} is no history table"
-            yield _finding((*at, "movements_of"), what, _nearest(view.movements_of, histories))
-            continue
-        history = histories[view.movements_of]
-        if all(column.event != "occurred_at" for column in history.columns.values()):
-            what = f"{view.movements_of} has no column with event: occurred_at to order it by"
-            yield _finding((*at, "movements_of"), what, "Add one.")
-        for column in sorted({"previous_quantity", "delta"} & set(history.columns)):
-            what = f"{view.movements_of} has a column {column!r}, as the view has"
-            yield _finding((*at, "movements_of"), what, "Rename it.")
-        for column in [view.value, *view.per]:
-            if column not in history.columns:
-                what = f"{view.movements_of} has no column {column!r}"
-                yield _finding(at, what, _nearest(column, history.columns))
-        if view.value in history.columns and history.columns[view.value].type != "numeric":
-            yield _finding((*at, "value"), f"{view.value!r} is no number", "Name a numeric column.")

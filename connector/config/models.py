@@ -4,9 +4,10 @@ Option names are nouns with their unit (``_seconds``, ``_bytes``, ``_hours``).
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from connector.config import paths
 from connector.errors import Finding
@@ -249,12 +250,35 @@ class Table(Model):
 
 
 class View(Model):
-    """A history table with the value before and the change, per ``per``, in event order."""
+    """A view: of a ``kind``, made from a table (``view_kinds.py``), or a ``select`` of one's own.
+
+    ``movements``, ``intervals`` and ``daily`` read the column ``value`` of a history table, per ``per`` and
+    in event order. ``lead_times`` gives the seconds between the instants ``steps`` of a state table.
+    """
 
     description: str = ""
-    movements_of: Name
-    value: Name
-    per: tuple[Name, ...] = Field(min_length=1)
+    kind: Literal["movements", "intervals", "daily", "lead_times"] = "movements"
+    # It was written as ``movements_of`` before there were kinds.
+    of: Name | None = Field(None, validation_alias=AliasChoices("of", "movements_of"))
+    value: Name | None = None
+    per: tuple[Name, ...] = ()
+    steps: tuple[Name, ...] = ()
+    # One text, or one for each database.
+    select: str | dict[str, str] | None = None
+
+    @property
+    def durations(self) -> list[tuple[str, str, str]]:
+        """(from, to, column of the seconds between): each step to the next, and the first to the last."""
+        pairs = [*pairwise(self.steps), (self.steps[0], self.steps[-1])]
+        return [
+            (start, end, f"{start.removesuffix('_at')}_to_{end.removesuffix('_at')}_seconds")
+            for start, end in dict.fromkeys(pairs)
+        ]
+
+    def text(self, dialect: str) -> str | None:
+        """The SQL of ``select`` for a database; None for a view of a kind."""
+        text = self.select[dialect] if isinstance(self.select, dict) else self.select
+        return text and text.strip().removesuffix(";")
 
 
 class Config(Model):

@@ -8,6 +8,7 @@ so that nobody who reads it is waited for.
 
 import hashlib
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -62,13 +63,30 @@ def ensure(connection: Connection, config: Config, mapping: Mapping) -> None:
             continue
         text, noted = _digest(select), _digest(comment)
         if here is None or made.get(name) != f"{text} {noted} {here.definition}":
-            _make(connection, name, select, replace=here is not None)
+            with _own_select(config, name):
+                if dialect == "sqlite":
+                    _columns(connection, select)  # there a view's text is read when it is asked
+                _make(connection, name, select, replace=here is not None)
             if comment and dialect == "postgresql" and (here is None or noted not in made.get(name, "")):
                 _execute(connection, comment_statement(name, comment))
             here = _found(connection, [name])[name]
         new[name] = f"{text} {noted} {here.definition}"
     if new != made:
         rules.record_views(connection, new)
+
+
+@contextmanager
+def _own_select(config: Config, name: str) -> Iterator[None]:
+    """Say where a select of the user's own stands that the database does not take."""
+    try:
+        yield
+    except DBAPIError as error:
+        if name not in config.views or config.views[name].select is None:
+            raise
+        reason = str(error.orig).strip().partition("\n")[0]
+        where = config.where("views", name, "select")
+        fix = "correct the select in tables.yaml; connector check tries it without a start"
+        raise StartupError(f"{where}: the view {name} cannot be made: {reason}.", fix) from error
 
 
 def faults(connection: Connection) -> Iterator[str]:
@@ -173,11 +191,13 @@ def _in_place(connection: Connection, name: str, select: str) -> str:
     if new[: len(held)] == held or not set(held) <= set(new):
         return select
     ordered = [*held, *(column for column in new if column not in held)]
-    return f"SELECT {', '.join(map(quoted, ordered))} FROM ({select}) AS made"
+    return f"SELECT {', '.join(map(quoted, ordered))} FROM ({select}\n) AS made"
 
 
 def _columns(connection: Connection, select: str) -> list[str]:
-    query = f"SELECT * FROM ({select}) AS made LIMIT 0".replace("%", "%%")
+    query = f"SELECT * FROM ({select}\n) AS made LIMIT 0"
+    if connection.dialect.name == "postgresql":
+        query = query.replace("%", "%%")
     return list(connection.exec_driver_sql(query).keys())
 
 

@@ -1,11 +1,11 @@
-"""The mirror's views: movements of a history table, and how fresh the mirror is."""
+"""The mirror's views: those of ``tables.yaml``, and how fresh the mirror is."""
 
 from collections.abc import Iterator
 
 from connector import events
-from connector.config import Config, View
+from connector.config import Config
+from connector.mirror import view_kinds
 from connector.mirror.mapping import Mapping
-from connector.mirror.statements import quoted
 
 STATUS = "mirror_status"
 STATUS_COMMENT = "How fresh the mirror is, per family; records_lost must be 0."
@@ -14,77 +14,12 @@ STATUS_COMMENT = "How fresh the mirror is, per family; records_lost must be 0."
 def statements(config: Config, mapping: Mapping, dialect: str) -> Iterator[tuple[str, str, str]]:
     """(name, SELECT, comment) of every view."""
     for name, view in config.views.items():
-        yield name, _movements(config, view, mapping, dialect), view.description
+        text = view.text(dialect)
+        if text is None:
+            settings, table = config.tables[str(view.of)], mapping.table(str(view.of))
+            text = view_kinds.select(view, settings, table, dialect)
+        yield name, text, view.description
     yield STATUS, _status(dialect), STATUS_COMMENT
-
-
-def _movements(config: Config, view: View, mapping: Mapping, dialect: str) -> str:
-    history = mapping.table(view.movements_of)
-    *key, source = (column.name for column in history.key)
-    names = [*key, *(column.name for column in history.columns)]
-    columns = ", ".join(map(quoted, names))
-    value = quoted(view.value)
-    instant = next(
-        name
-        for name, column in config.tables[view.movements_of].columns.items()
-        if column.event == "occurred_at"
-    )
-    order = ", ".join((quoted(instant), *_event_order(dialect)))
-    window = f"PARTITION BY {', '.join(map(quoted, view.per))} ORDER BY {order}"
-    previous = f"LAG({value}) OVER ({window})"
-    moved = f"(SELECT *, {previous} AS previous_quantity FROM {quoted(history.name)}) AS history"
-    delta = f"({value} - previous_quantity)"
-    if dialect == "sqlite":
-        moved = f"(SELECT *, {_millionths(value, 'previous_quantity')} AS millionths FROM {moved}) AS moved"
-        delta = _SQLITE_DELTA
-    return f"SELECT {columns}, previous_quantity, {delta} AS delta, {quoted(source)} FROM {moved}"
-
-
-def _event_order(dialect: str) -> Iterator[str]:
-    """What follows occurred_at in event order (mirror.md, 1), and then the row object's place."""
-    if dialect == "postgresql":
-        yield "split_part(event_id, ':', 1) COLLATE \"C\""
-        yield "split_part(event_id, ':', 2)::bigint"
-        yield 'source COLLATE "C"'
-    else:
-        yield "substr(event_id, 1, instr(event_id, ':') - 1)"
-        yield "CAST(substr(event_id, instr(event_id, ':') + 1) AS INTEGER)"
-        yield "source"
-    yield "row_index"
-
-
-# An INTEGER where the difference is whole and fits, else a REAL.
-_SQLITE_DELTA = (
-    "CASE WHEN typeof(millionths) = 'integer' AND millionths % 1000000 = 0 "
-    "THEN millionths / 1000000 ELSE millionths / 1000000.0 END"
-)
-_PART_DIGITS = 15
-# A number of 60 digits before the point and six after it.
-_PARTS = 5
-
-
-def _millionths(value: str, previous: str) -> str:
-    """SQLite's ``value - previous`` in millionths: exact where it fits into INTEGER, else REAL.
-
-    A fraction is stored as decimal text, and to subtract two binary floats would leave few digits where
-    they are nearly equal. So both are cut into parts of 15 digits, and the differences of the parts, which
-    are exact, are added from the greatest on. SQLite goes over to REAL by itself when INTEGER ends; what
-    is added from there on is below the last digits, so that 15 remain right.
-    """
-    total = "0"
-    for part in range(_PARTS):
-        total = f"({total} * {10**_PART_DIGITS} + ({_part(value, part)} - {_part(previous, part)}))"
-    return total
-
-
-def _part(number: str, part: int) -> str:
-    text = f"ltrim(CAST({number} AS TEXT), '-')"
-    point = f"instr({text} || '.', '.')"
-    digits = f"substr({text}, 1, {point} - 1) || substr(substr({text}, {point} + 1) || '000000', 1, 6)"
-    width = _PARTS * _PART_DIGITS
-    padded = f"substr('{'0' * width}' || {digits}, -{width})"
-    sign = f"CASE WHEN substr({number}, 1, 1) = '-' THEN -1 ELSE 1 END"
-    return f"(CAST(substr({padded}, {1 + part * _PART_DIGITS}, {_PART_DIGITS}) AS INTEGER) * ({sign}))"
 
 
 def routes(config: Config) -> list[tuple[str, str, str]]:

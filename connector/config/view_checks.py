@@ -1,0 +1,120 @@
+"""Views of ``tables.yaml``: what cannot be made from the tables that they name."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from connector.config.findings import Located, finding, nearest
+from connector.config.models import Config, Table, View
+from connector.config.names import HISTORY_COLUMNS
+from connector.config.source import Location
+
+DIALECTS = ("postgresql", "sqlite")
+# Settings of each kind, beside ``of``.
+SETTINGS = {
+    "movements": ("value", "per"),
+    "intervals": ("value", "per"),
+    "daily": ("value", "per"),
+    "lead_times": ("steps",),
+}
+MOST_BYTES = 63  # of a name, on PostgreSQL
+
+
+def check(config: Config) -> Iterator[Located]:
+    """Yield everything that cannot work."""
+    for name, view in config.views.items():
+        at: Location = ("views", name)
+        if view.select is not None:
+            yield from _select(at, view)
+        else:
+            yield from _kind(at, config, view)
+
+
+def _select(at: Location, view: View) -> Iterator[Located]:
+    for setting in ("of", "value", "per", "steps"):
+        if getattr(view, setting):
+            what = f"a view with a select of its own has no {setting}"
+            yield finding((*at, setting), what, "Remove one of them.")
+    texts = view.select if isinstance(view.select, dict) else dict.fromkeys(DIALECTS, view.select)
+    for dialect in texts.keys() - set(DIALECTS):
+        yield finding((*at, "select", dialect), f"unknown key {dialect!r}", nearest(dialect, DIALECTS))
+    for dialect in DIALECTS:
+        if not (texts.get(dialect) or "").strip():
+            cure = "Write one SELECT for both databases, or one below postgresql and one below sqlite."
+            yield finding((*at, "select"), f"there is no SELECT for {dialect}", cure)
+
+
+def _kind(at: Location, config: Config, view: View) -> Iterator[Located]:
+    kind = "state" if view.kind == "lead_times" else "history"
+    tables = {name: table for name, table in config.tables.items() if table.kind == kind}
+    if view.of not in tables:
+        what = f"{view.of!r} is no {kind} table" if view.of else "the view has neither of nor select"
+        cure = nearest(view.of, tables) if view.of else "Name a table with of, or write a select."
+        yield finding((*at, "of"), what, cure)
+        return
+    for setting in ("value", "per", "steps"):
+        wanted = setting in SETTINGS[view.kind]
+        if wanted and not getattr(view, setting):
+            yield finding(at, f"{view.kind} needs {setting}", f"Name columns of {view.of} with {setting}.")
+        elif getattr(view, setting) and not wanted:
+            yield finding((*at, setting), f"{view.kind} has no {setting}", "Remove it.")
+    table = tables[view.of]
+    named = (*([view.value] if view.value else []), *view.per, *view.steps)
+    known = {*table.key, *table.columns, *(("first_seen_at", "as_of") if kind == "state" else ())}
+    for column in named:
+        if column not in known:
+            yield finding(at, f"{view.of} has no column {column!r}", nearest(column, known))
+    if not known.issuperset(named) or not all(getattr(view, one) for one in SETTINGS[view.kind]):
+        return
+    yield from _lead_times(at, view, table) if kind == "state" else _of_history(at, view, table)
+    yield from _names(at, view, table)
+
+
+def _lead_times(at: Location, view: View, table: Table) -> Iterator[Located]:
+    if len(view.steps) == 1:
+        yield finding((*at, "steps"), "there is no time between one step", "Name two columns or more.")
+    for column in view.steps:
+        settings = table.columns.get(column)
+        if column in table.key or (settings and "timestamp" not in (settings.type, _type(settings.event))):
+            yield finding((*at, "steps"), f"{column!r} is no instant", "Name columns of instants.")
+
+
+def _type(event: str | None) -> str:
+    return "timestamp" if event == "occurred_at" else ""
+
+
+def _of_history(at: Location, view: View, table: Table) -> Iterator[Located]:
+    instant = next((name for name, one in table.columns.items() if one.event == "occurred_at"), None)
+    if instant is None:
+        what = f"{view.of} has no column with event: occurred_at to order it by"
+        yield finding((*at, "of"), what, "Add one.")
+    elif view.kind == "daily" and (*view.per, instant) not in table.indexes:
+        # Without it each day would read the whole history.
+        index = ", ".join((*view.per, instant))
+        what = f"{view.of} has no index [{index}], in which a day is looked up"
+        yield finding((*at, "per"), what, f"Add - [{index}] to the indexes of {view.of}.")
+    if view.kind == "movements" and view.value and table.columns[view.value].type != "numeric":
+        yield finding((*at, "value"), f"{view.value!r} is no number", "Name a numeric column.")
+
+
+def columns(view: View, table: Table) -> list[str]:
+    """Names of a view's columns, in their order."""
+    if view.kind == "lead_times":
+        return [*table.key, *view.steps, *(name for _, _, name in view.durations)]
+    if view.kind == "movements":
+        *key, source = HISTORY_COLUMNS
+        return [*key, *table.columns, "previous_quantity", "delta", source]
+    series = [*view.per, str(view.value)]
+    return ["day", *series] if view.kind == "daily" else [*series, "valid_from", "valid_to"]
+
+
+def _names(at: Location, view: View, table: Table) -> Iterator[Located]:
+    """Columns of a view that have the same name, or one that a database cuts."""
+    if len(view.steps) == 1:
+        return
+    for column, count in Counter(columns(view, table)).items():
+        if count > 1:
+            what = f"the view would have two columns {column!r}"
+            yield finding(at, what, f"Rename that of {view.of}, or name it once.")
+        if len(column) > MOST_BYTES:
+            what = f"the view's column {column!r} would be longer than {MOST_BYTES} letters"
+            yield finding(at, what, f"Shorten the names of {view.of}.")
