@@ -5,7 +5,6 @@ Errors that reach a person are sentences with a cure; a traceback comes with ``-
 
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from connector import __version__, errors, logs, safe_text
-from connector.commands import dead_letters, failures
+from connector.commands import dead_letters, failures, schema
 from connector.commands.options import (
     CONFIG_DIR,
     DATA_DIR,
@@ -37,6 +36,7 @@ app = typer.Typer(
     help="Receive XTND's signed webhooks, keep them on Kafka, mirror them into SQL tables.",
 )
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(schema.app, name="schema")
 out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
@@ -55,11 +55,6 @@ SecretFile = Annotated[
     ),
 ]
 CALLBACK = "http://127.0.0.1:8080/webhooks/xtnd"
-
-
-class Dialect(StrEnum):
-    postgresql = "postgresql"
-    sqlite = "sqlite"
 
 
 def main() -> None:
@@ -220,23 +215,6 @@ def losses(
     print_rows(kept.Found._fields, found, format_)
     if acknowledge:
         kept.acknowledge(engine, found)
-
-
-@app.command()
-def schema(
-    config_dir: ConfigDir = CONFIG_DIR,
-    database_url: DatabaseUrl = None,
-    dialect: Annotated[Dialect | None, typer.Option(help="Instead of that of database.url.")] = None,
-    data_dir: DataDir = DATA_DIR,
-) -> None:
-    """Print the mirror's schema as SQL."""
-    from connector.config.database_url import backend  # noqa: PLC0415
-    from connector.mirror.schema import ddl  # noqa: PLC0415
-
-    unused = ("kafka", "database") if dialect else ("kafka",)
-    settings = load_beside(config_dir, data_dir, unused=unused, database_url=database_url)
-    for statement in ddl(settings, dialect or backend(settings.database.url.get_secret_value())):
-        print(f"{statement};\n")
 
 
 @app.command()

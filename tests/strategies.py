@@ -16,6 +16,7 @@ from connector.events import Event
 from connector.kafka.routes import Routes
 from connector.mirror import database, schema
 from connector.mirror.ledger import Placed
+from connector.mirror.mapped import stored
 from connector.mirror.mapping import Mapping
 from connector.mirror.rows import Item
 from connector.mirror.sink import Chunk, Sink
@@ -119,18 +120,18 @@ class Mirror(Maker):
         return found[0]
 
     def rows(self, table: str, order: str = "1, 2") -> list[dict[str, Any]]:
-        """All rows of a table or view."""
+        """All rows of a view, as people read them, or of a table of the store."""
         return select(self.engine, f"SELECT * FROM {quoted(table)} ORDER BY {order}")
 
     def empty(self) -> None:
         """Take all rows away, keep the schema."""
         with database.transaction(self.engine) as connection:
             for name in inspect(connection).get_table_names():
-                if name not in ("mirror_rules", "mirror_layout", "mirror_routes"):
+                if name not in ("_mirror_rules", "_mirror_layout", "_mirror_routes"):
                     connection.exec_driver_sql(f"DELETE FROM {quoted(name)}")
 
     def content(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every mapped table and the ledger, row by row, in a form equal on both databases."""
+        """Every mapped table of the store and the ledger, row by row, in a form equal on both databases."""
         return {
             name: self._content(name)
             for name in ("notifications", *(one.name for one in self.mapping.tables))
@@ -140,8 +141,8 @@ class Mirror(Maker):
         ledger = table == "notifications"
         # As text: the driver would read the numbers in jsonb as binary floats.
         casts = ", CAST(details AS TEXT) AS details, CAST(properties AS TEXT) AS properties"
-        rows = select(self.engine, f"SELECT *{casts if ledger else ''} FROM {quoted(table)}")
-        left_out = OWN_OF_LEDGER if ledger else set()
+        rows = select(self.engine, f"SELECT *{casts if ledger else ''} FROM {quoted(stored(table))}")
+        left_out = OWN_OF_LEDGER if ledger else {"mirrored_at"}
         return sorted(
             (
                 tuple((name, plain(name, value)) for name, value in row.items() if name not in left_out)

@@ -161,7 +161,11 @@ class World:
         self.engine: Engine = database.connect(self.config.database, connections=2)
         # For looking and for locking: without the timeouts of the product's engine, and reading SQLite
         # without its write lock.
-        self.plain_engine: Engine = create_engine(database.url_of(self.config.database), poolclass=NullPool)
+        # Somebody beside the connector, who finds the store as it does.
+        plain = database.url_of(self.config.database)
+        on_postgresql = plain.get_backend_name() == "postgresql"
+        paths = {"options": "-csearch_path=public_store,public"} if on_postgresql else {}
+        self.plain_engine: Engine = create_engine(plain, poolclass=NullPool, connect_args=paths)
         self.producer = KafkaProducer(
             bootstrap_servers=bootstrap, acks="all", linger_ms=5, compression_type="lz4"
         )

@@ -187,7 +187,9 @@ def _keys_at(location: Location) -> list[str]:
         field = model.model_fields.get(str(part))
         annotation = field.annotation if field else None
         model = _model_inside(annotation) if field else model
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return []
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _model_inside(annotation: Any) -> Any:

@@ -14,7 +14,9 @@ from connector.errors import Finding
 
 # Names of tables and columns: what both databases take without quoting.
 NamePattern = r"^[a-z][a-z0-9_]{0,58}$"
+SchemaPattern = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 Name = Annotated[str, Field(pattern=NamePattern)]
+SchemaName = Annotated[str, Field(pattern=SchemaPattern)]
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 TopicPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")]
 # A dotted way into a notification's Details, as in ``Order.Row.Position`` (``paths``).
@@ -26,6 +28,7 @@ HookName = Annotated[str, Field(pattern=HookPattern)]
 # What to write where a name does not match.
 PATTERN_CURES = {
     NamePattern: "Write 1 to 59 of the letters a-z, digits and _, a letter first.",
+    SchemaPattern: "Write 1 to 63 of the letters A-Z and a-z, digits and _, no digit first.",
     TopicPattern: "Write 1 to 200 letters, digits, points, _ and -.",
     HookPattern: "Write 1 to 64 letters, digits, _ and -, none of the last two first.",
 }
@@ -94,6 +97,10 @@ class Database(Model):
     url: SecretStr
     connect_timeout_seconds: Seconds = 5
     lock_timeout_seconds: Seconds = 20
+    # On PostgreSQL: where people read (by default the first of the search path), and where the connector's
+    # own tables stand (by default the same name with _store; it may be the same schema).
+    schema_name: SchemaName | None = Field(None, alias="schema")
+    store_schema: SchemaName | None = None
 
 
 class Gateway(Model):

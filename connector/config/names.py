@@ -10,7 +10,15 @@ from connector.config.models import Config, Table
 from connector.config.source import Location
 
 # Columns that every state table has by itself (mirror.md, part 4) and what keeps late events late.
-STATE_COLUMNS = ("first_seen_at", "as_of", "last_action", "last_event_id", "event_count", "last_version")
+STATE_COLUMNS = (
+    "first_seen_at",
+    "as_of",
+    "last_action",
+    "last_event_id",
+    "event_count",
+    "last_version",
+    "mirrored_at",
+)
 HISTORY_COLUMNS = ("event_id", "row_index", "source")
 VERSION_SUFFIX = "__version"
 OWN_TABLES = (

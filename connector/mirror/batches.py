@@ -61,22 +61,25 @@ class Statement:
     """One statement over a batch: ``before SELECT … FROM <batch> AS batch after``.
 
     ``adds``: its rows are new whenever the events are, and ``after`` is for those that are there.
+    ``stamped``: the last column that ``before`` names is when it runs.
     """
 
     before: str
     batch: Encoded
     after: str
     adds: bool = False
+    stamped: bool = False
 
-    def run(self, connection: Connection, *, new: bool = False) -> None:
+    def run(self, connection: Connection, now: int, *, new: bool = False) -> None:
         """Run it where no rows come back; ``new`` are rows of new events, which costs less.
 
         Then a row that is there all the same raises what becomes ``AlreadyThere``.
         """
+        late = [("timestamp", now)] if self.stamped else []
         if new and self.adds:
-            add(connection, self.before, self.batch)
+            add(connection, self.before, self.batch, late)
         else:
-            run(connection, self.before, self.batch, self.after)
+            run(connection, self.before, self.batch, self.after, late)
 
 
 def encode(dialect: str, columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
@@ -211,7 +214,7 @@ def _in_temporary(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
 
 def _temporary(width: int) -> str:
     """A name that no table of ``tables.yaml`` can have, of which a temporary one would stand before it."""
-    return f"_batch_{width}"
+    return f"__batch_{width}"
 
 
 def _fill_temporary(connection: Connection, encoded: Encoded) -> None:

@@ -24,7 +24,7 @@ KEY = (("topic", "text"), ("partition", "integer"), ("family", "text"))
 INSTANTS = ("first_received_at", "last_received_at", "last_mirrored_at")
 COLUMNS = (*KEY, ("events", "integer"), *((name, "timestamp") for name in INSTANTS))
 NAMES = ", ".join(name for name, _ in COLUMNS)
-INSERT = f"INSERT INTO mirror_counters AS held ({NAMES})"
+INSERT = f"INSERT INTO _mirror_counters AS held ({NAMES})"
 MERGE = (
     "ON CONFLICT (topic, partition, family) DO UPDATE SET events = held.events + excluded.events, "
     + ", ".join(
@@ -34,7 +34,7 @@ MERGE = (
 )
 LEDGER = (
     "SELECT kafka_topic, kafka_partition, family, COUNT(*), MIN(received_at), MAX(received_at), "
-    "MAX(mirrored_at) FROM notifications GROUP BY kafka_topic, kafka_partition, family"
+    "MAX(mirrored_at) FROM _notifications GROUP BY kafka_topic, kafka_partition, family"
 )
 # How far beside a lost extreme the next one is looked for first, in microseconds: the index on received_at
 # makes that quick.
@@ -66,7 +66,7 @@ def add(connection: Connection, new: Received, mirrored_at: int) -> None:
 def held(connection: Connection, identities: Iterable[Identity]) -> dict[Group, list[int]]:
     """When the ledger's copies of these events were received, by group."""
     before = (
-        "SELECT kafka_topic, kafka_partition, family, received_at FROM notifications "
+        "SELECT kafka_topic, kafka_partition, family, received_at FROM _notifications "
         "WHERE (event_id, source) IN ("
     )
     found: dict[Group, list[int]] = {}
@@ -88,9 +88,9 @@ def replace(connection: Connection, former: Received, new: Received, mirrored_at
         (*key, -len(instants), min(instants), max(instants), 0) for key, instants in sorted(former.items())
     ]
     run(connection, INSERT, Batch(COLUMNS, gone), MERGE)
-    connection.exec_driver_sql("DELETE FROM mirror_counters WHERE events = 0")
+    connection.exec_driver_sql("DELETE FROM _mirror_counters WHERE events = 0")
     condition = "(topic, partition, family) IN ("
-    query = f"SELECT {NAMES} FROM mirror_counters WHERE {condition}"
+    query = f"SELECT {NAMES} FROM _mirror_counters WHERE {condition}"
     for row in run(connection, query, Batch(KEY, sorted(former)), ")"):
         key: Group = (row[0], row[1], row[2])
         for name, value in (("first_received_at", row[4]), ("last_received_at", row[5])):
@@ -102,24 +102,24 @@ def _search(connection: Connection, key: Group, name: str, lost: int) -> None:
     """Set an extreme by the ledger, of which all events lie on one side of the former one."""
     sign, order, bound = (">", "DESC", lost - NEAR) if name.startswith("last") else ("<", "ASC", lost + NEAR)
     query = (
-        "SELECT received_at FROM notifications WHERE kafka_topic = ? AND kafka_partition = ? AND family = ?"
+        "SELECT received_at FROM _notifications WHERE kafka_topic = ? AND kafka_partition = ? AND family = ?"
     )
     for near in (f"AND received_at {sign} '{events.iso(bound)}'", ""):
         row = _execute(connection, f"{query} {near} ORDER BY received_at {order} LIMIT 1", key).fetchone()
         if row is not None:
             where = "topic = ? AND partition = ? AND family = ?"
-            _execute(connection, f"UPDATE mirror_counters SET {name} = ? WHERE {where}", (row[0], *key))
+            _execute(connection, f"UPDATE _mirror_counters SET {name} = ? WHERE {where}", (row[0], *key))
             return
 
 
 def fill(connection: Connection) -> None:
     """Count the whole ledger, into a table that is empty."""
-    connection.exec_driver_sql(f"INSERT INTO mirror_counters ({NAMES}) {LEDGER}")
+    connection.exec_driver_sql(f"INSERT INTO _mirror_counters ({NAMES}) {LEDGER}")
 
 
 def differences(connection: Connection) -> Iterator[str]:
     """A sentence for each group that is not counted as the ledger has it."""
-    counted, wanted = _rows(connection, f"SELECT {NAMES} FROM mirror_counters"), _rows(connection, LEDGER)
+    counted, wanted = _rows(connection, f"SELECT {NAMES} FROM _mirror_counters"), _rows(connection, LEDGER)
     for key in sorted(counted.keys() | wanted.keys()):
         is_, should = counted.get(key), wanted.get(key)
         # Of an event whose copy was replaced by a host with a slow clock, the later instant stays.

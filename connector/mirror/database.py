@@ -93,7 +93,7 @@ def connect(database: Database, *, connections: int = 1, access: Access = "creat
     @event.listens_for(engine, "do_connect")
     def _on_connect(*_: object) -> psycopg.Connection[tuple[object, ...]]:
         # Before SQLAlchemy asks anything: in a database of another encoding it gets bytes for text.
-        return postgresql.connect(parameters)
+        return postgresql.connect(parameters, schema=database.schema_name, store_schema=database.store_schema)
 
     return engine
 
@@ -160,7 +160,7 @@ def _translate_postgresql(error: psycopg.Error) -> ConnectorError:
     state = error.sqlstate or ""
     message = f"{_first_line(error)} ({state or type(error).__name__})"
     if state == UNIQUE_VIOLATION:
-        if error.diag.constraint_name == "notifications_pkey":
+        if error.diag.constraint_name == "_notifications_pkey":
             # Between the look into the ledger and the insert; the next look finds it.
             return DatabaseOutage("Another worker wrote one of these events meanwhile.")
         return AlreadyThere(f"PostgreSQL refused the value: {message}.")

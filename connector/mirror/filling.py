@@ -1,10 +1,13 @@
 """Columns and tables that are new, or whose rule changed, are filled from the ledger."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import structlog
 from sqlalchemy import Connection
 
+from connector import events
 from connector.errors import Poison
 from connector.events import Event
 from connector.mirror import ledger, statements
@@ -17,11 +20,42 @@ from connector.mirror.statements import quoted
 log = structlog.get_logger(__name__)
 
 FILL_BATCH = 20_000
+FORMER = "__former"  # no table of tables.yaml has this name in the store
 
 
 def fill(connection: Connection, table: MappedTable, columns: Sequence[MappedColumn] | None) -> None:
     """Fill columns (or all rows, when None) of a table from the ledger, in batches."""
-    name = quoted(table.name)
+    with _stamped(connection, table):
+        _fill(connection, table, columns)
+
+
+@contextmanager
+def _stamped(connection: Connection, table: MappedTable) -> Iterator[None]:
+    """Set ``mirrored_at`` of the rows, of those that were there, whose cells are other ones afterwards."""
+    name = quoted(table.store)
+    if table.kind != "state" or connection.exec_driver_sql(f"SELECT 1 FROM {name} LIMIT 1").first() is None:
+        yield
+        return
+    key = [quoted(column.name) for column in table.key]
+    cells = [quoted(column.name) for column in table.columns] + [
+        column for column, _ in statements.STATE if column != "last_version"
+    ]
+    listed = ", ".join((*key, *cells))
+    connection.exec_driver_sql(f"CREATE TABLE {FORMER} AS SELECT {listed} FROM {name}")
+    yield
+    differs = "IS DISTINCT FROM" if connection.dialect.name == "postgresql" else "IS NOT"
+    changed = " OR ".join(f"held.{one} {differs} former.{one}" for one in cells)
+    same = " AND ".join(f"held.{one} = former.{one}" for one in key)
+    connection.exec_driver_sql(
+        f"UPDATE {name} AS held SET mirrored_at = '{events.iso(time.time_ns() // 1000)}' "
+        # What somebody dropped and got back empty was never set.
+        f"FROM {FORMER} AS former WHERE {same} AND ({changed} OR held.mirrored_at <= '{events.iso(0)}')"
+    )
+    connection.exec_driver_sql(f"DROP TABLE {FORMER}")
+
+
+def _fill(connection: Connection, table: MappedTable, columns: Sequence[MappedColumn] | None) -> None:
+    name = quoted(table.store)
     if columns is None and table.kind == "history":
         connection.exec_driver_sql(f"DELETE FROM {name}")
     elif cleared := statements.clear(table, columns or table.columns, events=columns is None):
@@ -55,9 +89,11 @@ def fill(connection: Connection, table: MappedTable, columns: Sequence[MappedCol
 def _merge(
     connection: Connection, table: MappedTable, folded: Folded, columns: Sequence[MappedColumn] | None
 ) -> None:
-    dialect = connection.dialect.name
+    dialect, now = connection.dialect.name, time.time_ns() // 1000
     if states := folded.states.get(table.name):
-        merge = statements.join_states(dialect, table, states, columns=columns, joins_events=columns is None)
-        merge.run(connection)
+        merge = statements.join_states(
+            dialect, table, states, columns=columns, joins_events=columns is None, stamps=False
+        )
+        merge.run(connection, now)
     if history := folded.histories.get(table.name):
-        statements.write_history(dialect, table, history, columns=columns).run(connection)
+        statements.write_history(dialect, table, history, columns=columns).run(connection, now)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Index, Text, inspect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex
 
+from connector.mirror.mapped import logical
 from connector.mirror.statements import quoted
 from connector.mirror.tables import Tables
 
@@ -108,7 +109,7 @@ def _shorten(connection: Connection, table: str, name: str, columns: Sequence[st
     connection.exec_driver_sql(f"CREATE INDEX {quoted(name)} ON {quoted(table)} ({', '.join(listed)})")
     log.warning(
         "the table holds texts that are too long for an index, so it is made over their first letters",
-        table=table,
+        table=logical(table),
         index=name,
         letters=letters,
         fix=f"ask with left(column, {letters}) = left(value, {letters}) too, or remove it from tables.yaml",

@@ -15,7 +15,7 @@ from connector.mirror.statements import LEDGER
 PAGE = 5000
 PROGRESS_STEPS = 10_000  # of SQLite's machine, between two looks at the clock
 IDENTITY = (("event_id", "text"), ("source", "text"))
-INSERT = f"INSERT INTO notifications ({', '.join(name for name, _ in LEDGER)}, mirrored_at)"
+INSERT = f"INSERT INTO _notifications ({', '.join(name for name, _ in LEDGER)}, mirrored_at)"
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False):
@@ -62,7 +62,7 @@ def known(connection: Connection, identities: Encoded) -> set[Identity]:
     Each is looked up by itself, so that no planner may choose to read the whole ledger instead.
     """
     same = "event_id = asked.id AND source = asked.origin"
-    held = f"(SELECT event_id FROM notifications WHERE {same})"
+    held = f"(SELECT event_id FROM _notifications WHERE {same})"
     found = f"SELECT {held} AS held, origin FROM asked"
     after = f") SELECT held, origin FROM ({found}) AS found WHERE held IS NOT NULL"
     return {(row[0], row[1]) for row in run(connection, "WITH asked(id, origin) AS (", identities, after)}
@@ -73,7 +73,7 @@ def identities_of(connection: Connection, event_ids: Iterable[str]) -> set[Ident
     batch = Batch(IDENTITY[:1], [(event_id,) for event_id in sorted(set(event_ids))])
     if not batch.rows:
         return set()
-    before = "SELECT event_id, source FROM notifications WHERE event_id IN ("
+    before = "SELECT event_id, source FROM _notifications WHERE event_id IN ("
     return {(row[0], row[1]) for row in run(connection, before, batch, ")")}
 
 
@@ -120,7 +120,7 @@ def newest(
     order = "PARTITION BY action ORDER BY received_at DESC, event_id DESC, source DESC"
     query = (
         f"SELECT action, event_id, source FROM (SELECT action, event_id, source, ROW_NUMBER() OVER ({order}) "
-        f"AS place FROM notifications WHERE {' AND '.join(conditions)}) AS ranked "
+        f"AS place FROM _notifications WHERE {' AND '.join(conditions)}) AS ranked "
         f"WHERE place <= {max(wanted.values())} ORDER BY action, place"
     )
     with _until(connection, deadline):
@@ -210,7 +210,7 @@ def _query(connection: Connection) -> str:
     return (
         "SELECT event_id, delivery_id, notification_index, hook, attempt, family, action, entity_key, "
         f"{json.format('details')}, {json.format('properties')}, "
-        f"{instants.format('received_at')}, {instants.format('occurred_at')} FROM notifications"
+        f"{instants.format('received_at')}, {instants.format('occurred_at')} FROM _notifications"
     )
 
 

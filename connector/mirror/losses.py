@@ -74,14 +74,14 @@ def add(connection: Connection, losses: Mapping[Partition, Loss], now: int) -> N
         row = (*tp, loss.first, loss.next, loss.records, loss.sent_after, loss.sent_before, now)
         run(
             connection,
-            f"INSERT INTO mirror_losses ({NAMES})",
+            f"INSERT INTO _mirror_losses ({NAMES})",
             Batch(COLUMNS, [row]),
             "ON CONFLICT DO NOTHING",
         )
         if loss.records:
             _run(
                 connection,
-                "UPDATE consumer_offsets SET records_lost = records_lost + ? "
+                "UPDATE _consumer_offsets SET records_lost = records_lost + ? "
                 "WHERE topic = ? AND partition = ?",
                 (loss.records, *tp),
             )
@@ -90,7 +90,7 @@ def add(connection: Connection, losses: Mapping[Partition, Loss], now: int) -> N
 def last_received(connection: Connection, tp: Partition, offset: int, now: int) -> int | None:
     """When the newest event that stands before an offset was received, in microseconds since the epoch."""
     query = (
-        "SELECT received_at FROM notifications WHERE kafka_topic = ? AND kafka_partition = ? "
+        "SELECT received_at FROM _notifications WHERE kafka_topic = ? AND kafka_partition = ? "
         "AND kafka_offset < ? AND received_at > ? ORDER BY received_at DESC LIMIT 1"
     )
     for since in (max(0, now - LOOK_BACK), 0):
@@ -102,9 +102,8 @@ def last_received(connection: Connection, tp: Partition, offset: int, now: int) 
 
 def unacknowledged(engine: Engine) -> list[Found]:
     """Losses that nobody has acknowledged, the oldest first; raises ``DatabaseOutage``."""
-    query = (
-        f"SELECT {NAMES} FROM mirror_losses WHERE acknowledged_at IS NULL ORDER BY found_at, topic, partition"
-    )
+    where = "WHERE acknowledged_at IS NULL ORDER BY found_at, topic, partition"
+    query = f"SELECT {NAMES} FROM _mirror_losses {where}"
     with transaction(engine) as connection:
         rows = connection.exec_driver_sql(query).fetchall()
     return [Found(*row[:5], *map(_iso, row[5:])) for row in rows]
@@ -117,7 +116,7 @@ def acknowledge(engine: Engine, found: Sequence[Found]) -> None:
         for one in found:
             _run(
                 connection,
-                "UPDATE mirror_losses SET acknowledged_at = ? "
+                "UPDATE _mirror_losses SET acknowledged_at = ? "
                 "WHERE topic = ? AND partition = ? AND first_offset = ? AND found_at = ?",
                 (now, one.topic, one.partition, one.first_offset, one.found_at),
             )

@@ -17,6 +17,16 @@ Cells = tuple[Any, ...]
 Taking = Callable[[Sequence[Any]], Cells]
 
 
+def stored(name: str) -> str:
+    """The store's name of a table; its own name is that of the view which readers see."""
+    return f"_{name}"
+
+
+def logical(store: str) -> str:
+    """The name of a table without what ``stored`` puts before it."""
+    return store.removeprefix("_")
+
+
 @dataclass(frozen=True, slots=True)
 class Path:
     """The first of these paths in Details that carries a value, as ``reader`` gives it.
@@ -98,6 +108,11 @@ class MappedTable:
     entities: frozenset[tuple[int, ...]] | None = None
     # What decides which rows exist, as written.
     written: str = ""
+
+    @property
+    def store(self) -> str:
+        """Its name in the store; readers see a view of its own name."""
+        return stored(self.name)
 
     @property
     def actions(self) -> frozenset[str]:

@@ -15,8 +15,9 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from connector.errors import Defect, Poison, SchemaMoved
-from connector.mirror import locks
+from connector.mirror import locks, namespaces
 from connector.mirror.database import transaction
+from connector.mirror.mapped import logical
 from connector.mirror.mapping import Mapping
 from connector.mirror.tables import Tables
 
@@ -26,24 +27,24 @@ T = TypeVar("T")
 Clear = Callable[[Connection], None]
 
 # Kind, name, table, definition, whether it may refuse values on purpose, and what takes it away.
-ON_POSTGRESQL = """
+ON_POSTGRESQL = f"""
     SELECT 'index', one.relname, class.relname, pg_get_indexdef(one.oid), indisunique,
            format('DROP INDEX IF EXISTS %%I', one.relname)
     FROM pg_index JOIN pg_class AS one ON one.oid = indexrelid JOIN pg_class AS class ON class.oid = indrelid
-    WHERE class.relnamespace = current_schema()::regnamespace AND class.relname = ANY(%s)
+    WHERE class.relnamespace IN ({namespaces.BOTH}) AND class.relname = ANY(%s)
       AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
     UNION ALL
     SELECT 'trigger', tgname, relname, pg_get_triggerdef(one.oid), true,
            format('ALTER TABLE %%I DISABLE TRIGGER %%I', relname, tgname)
     FROM pg_trigger AS one JOIN pg_class AS class ON class.oid = tgrelid
-    WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(%s)
+    WHERE relnamespace IN ({namespaces.BOTH}) AND relname = ANY(%s)
       AND NOT tgisinternal AND tgenabled <> 'D'
     UNION ALL
     SELECT 'publication', pubname, relname, 'of some columns or rows', true,
            format('ALTER PUBLICATION %%I DROP TABLE %%I', pubname, relname)
     FROM pg_publication_rel JOIN pg_publication AS one ON one.oid = prpubid
     JOIN pg_class AS class ON class.oid = prrelid
-    WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(%s)
+    WHERE relnamespace IN ({namespaces.BOTH}) AND relname = ANY(%s)
       AND (prqual IS NOT NULL OR prattrs IS NOT NULL)
 """
 ON_SQLITE = """
@@ -92,7 +93,7 @@ def overcome(engine: Engine, mapping: Mapping, act: Callable[[Clear], T], *, alo
                 "somebody's object was taken away: with it nothing could be written",
                 kind=one.kind,
                 name=one.name,
-                table=one.table,
+                table=logical(one.table),
                 definition=one.definition,
                 error=str(failure),
                 fix=FIXES[one.kind],
@@ -116,15 +117,16 @@ def _tries(found: Sequence[Obstacle]) -> Iterator[Sequence[Obstacle]]:
 
 def _found(engine: Engine, mapping: Mapping) -> list[Obstacle]:
     tables = Tables(mapping).metadata.tables
+    names = {*tables, *map(logical, tables)}  # as steps have them, until tables stand apart
     ours = {str(index.name) for table in tables.values() for index in table.indexes}
     with transaction(engine) as connection:
         if connection.dialect.name == "postgresql":
-            rows = connection.exec_driver_sql(ON_POSTGRESQL, (list(tables),) * 3).fetchall()
+            rows = connection.exec_driver_sql(ON_POSTGRESQL, (list(names),) * 3).fetchall()
         else:
             rows = connection.exec_driver_sql(ON_SQLITE).fetchall()
     found = [Obstacle(*row) for row in rows]
     return [
-        one for one in found if one.table.lower() in tables and not (one.kind == "index" and one.name in ours)
+        one for one in found if one.table.lower() in names and not (one.kind == "index" and one.name in ours)
     ]
 
 

@@ -24,9 +24,9 @@ COLUMNS = (
 )
 MOVE = (
     "DO UPDATE SET next_offset = excluded.next_offset, updated_at = excluded.updated_at, "
-    "topic_id = COALESCE(excluded.topic_id, consumer_offsets.topic_id)"
+    "topic_id = COALESCE(excluded.topic_id, _consumer_offsets.topic_id)"
 )
-ADOPT = "DO UPDATE SET topic_id = excluded.topic_id WHERE consumer_offsets.topic_id IS NULL"
+ADOPT = "DO UPDATE SET topic_id = excluded.topic_id WHERE _consumer_offsets.topic_id IS NULL"
 
 
 class Offset(NamedTuple):
@@ -52,14 +52,14 @@ def select(
     if not batch.rows:
         return {}
     before = (
-        "SELECT topic, partition, next_offset, topic_id FROM consumer_offsets WHERE (topic, partition) IN ("
+        "SELECT topic, partition, next_offset, topic_id FROM _consumer_offsets WHERE (topic, partition) IN ("
     )
     return {(row[0], row[1]): Offset(row[2], row[3]) for row in run(connection, before, batch, f") {after}")}
 
 
 def held(engine: Engine) -> Held:
     """Every offset; raises ``DatabaseOutage``."""
-    query = "SELECT topic, partition, next_offset, topic_id FROM consumer_offsets"
+    query = "SELECT topic, partition, next_offset, topic_id FROM _consumer_offsets"
     with transaction(engine) as connection:
         rows = connection.exec_driver_sql(query).fetchall()
     return {(row[0], row[1]): Offset(row[2], row[3]) for row in rows}
@@ -72,5 +72,5 @@ def upsert(
     if offsets:
         columns = (*COLUMNS, ("records_lost", "integer"))
         rows = sorted((*tp, offset.next, offset.topic_id, now, 0) for tp, offset in offsets.items())
-        before = f"INSERT INTO consumer_offsets ({', '.join(name for name, _ in columns)})"
+        before = f"INSERT INTO _consumer_offsets ({', '.join(name for name, _ in columns)})"
         run(connection, before, Batch(columns, rows), f"ON CONFLICT (topic, partition) {conflict}")

@@ -11,9 +11,10 @@ from sqlalchemy.types import TypeEngine, UserDefinedType
 from typing_extensions import override
 
 # Tables of the connector's own; only a step changes the columns and keys of one that is there (steps.py).
+# By their names in the store (``mapped.stored``).
 OWN = (
-    *("notifications", "dead_letters", "consumer_offsets", "mirror_losses"),
-    *("mirror_rules", "mirror_layout", "mirror_routes", "mirror_counters"),
+    *("_notifications", "_dead_letters", "_consumer_offsets", "_mirror_losses"),
+    *("_mirror_rules", "_mirror_layout", "_mirror_routes", "_mirror_counters"),
 )
 
 

@@ -37,16 +37,34 @@ REQUIRED = (
     "default_transaction_isolation={isolation}",
     "default_transaction_read_only={read_only}",
 )
-# The session's schemas, that of the mirror before others: a schema that somebody made later, such as one
-# with the role's own name, may stand before it, empty or with tables of the same names.
-SCHEMAS = """
-    SELECT string_agg(quote_ident(schema), ', ' ORDER BY NOT EXISTS (
-        SELECT FROM pg_class WHERE relnamespace = quote_ident(schema)::regnamespace
-        AND relname IN ('mirror_layout', 'mirror_columns') AND has_table_privilege(oid, 'SELECT')
-    ), place) FROM unnest(current_schemas(false)) WITH ORDINALITY AS listed(schema, place)
-"""
 # No setting of PostgreSQL's: what shows that a session has the options that were asked for.
 MARK = "xtnd.direct"
+MOST_BYTES = 63  # of a name in PostgreSQL
+# Where the connector's tables stand comes first, then where people read, then what the session was given.
+# People read where the mirror is: a schema that somebody made later, such as one with the role's own name,
+# may stand before it, empty or with tables of the same names.
+SET_PATH = f"""
+    WITH given AS MATERIALIZED (
+        SELECT (
+            SELECT schema::text
+            FROM unnest(current_schemas(false) || %(given)s::name) WITH ORDINALITY AS listed(schema, place)
+            JOIN pg_namespace AS space ON nspname = schema AND has_schema_privilege(space.oid, 'USAGE')
+            WHERE schema = COALESCE(%(given)s, schema)
+            ORDER BY NOT EXISTS (
+                SELECT FROM pg_class
+                WHERE (relnamespace = space.oid
+                    AND relname IN ('mirror_status', 'mirror_layout', 'mirror_columns')
+                    OR relnamespace = to_regnamespace(quote_ident(COALESCE(%(store)s, schema || '_store')))
+                    AND relname = '_mirror_layout') AND has_table_privilege(oid, 'SELECT')
+            ), place LIMIT 1
+        ) AS schema, current_setting('search_path') AS path
+    ), found AS MATERIALIZED (
+        SELECT schema, path, COALESCE(%(store)s::text, schema || '_store') AS store FROM given
+    )
+    SELECT current_setting('{MARK}', true), schema, store, path,
+        set_config('xtnd.schema', schema, false), set_config('xtnd.store', store, false),
+        set_config('search_path', concat_ws(', ', quote_ident(store), quote_ident(schema), path), false)
+"""
 TRANSACTION_TIMEOUT_SINCE = 170_000  # PostgreSQL 17
 # Who stands between and takes no options: PgBouncer, Amazon's RDS Proxy.
 REFUSED_OPTIONS = ("unsupported startup parameter", "command-line options")
@@ -93,8 +111,13 @@ def _options(settings: Sequence[str], values: Mapping[str, object]) -> list[str]
     return [f"-c {setting.format_map(values)}" for setting in settings]
 
 
-def connect(parameters: dict[str, Any]) -> psycopg.Connection[Any]:
-    """A session with these parameters.
+def connect(
+    parameters: dict[str, Any], *, schema: str | None = None, store_schema: str | None = None
+) -> psycopg.Connection[Any]:
+    """A session with these parameters, which finds the store first and then what people read.
+
+    ``schema`` is where people read, by default the first of the search path, and ``store_schema`` where
+    the connector's tables stand, by default named after that one.
 
     Raises ``StartupError`` for a database that cannot hold the mirror and for a pooler in between,
     and psycopg's errors for the rest.
@@ -106,14 +129,14 @@ def connect(parameters: dict[str, Any]) -> psycopg.Connection[Any]:
             raise _pooled() from error
         raise
     try:
-        _check(connection)
+        _check(connection, schema, store_schema)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _check(connection: psycopg.Connection[Any]) -> None:
+def _check(connection: psycopg.Connection[Any], given: str | None, store: str | None) -> None:
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise StartupError(
@@ -124,20 +147,28 @@ def _check(connection: psycopg.Connection[Any]) -> None:
     # Older versions do not know it, so it cannot stand among the options.
     timeout = connection.info.server_version >= TRANSACTION_TIMEOUT_SINCE
     unlimited = "set_config('transaction_timeout', '0', false)" if timeout else "NULL"
-    asked = f"current_setting('{MARK}', true), ({SCHEMAS}), current_setting('search_path'), {unlimited}"
     connection.autocommit = True
-    row = connection.execute(f"SELECT {asked}").fetchone()
-    mark, schemas, path, _ = row or (None, None, None, None)
-    if mark == "on" and schemas != path:
-        connection.execute("SELECT set_config('search_path', %s, false)", (schemas,))
+    asked = {"given": given, "store": store}
+    row = connection.execute(SET_PATH + f", {unlimited} FROM found", asked).fetchone()
     connection.autocommit = False
+    mark, schema, store, path, *_ = row or (None,) * 4
     if mark != "on":
         raise _pooled()
-    if schemas is None:
+    if schema is None and given:
+        raise StartupError(
+            f"The database {connection.info.dbname} has no schema {given}, or this role may not use it.",
+            f'make it with: CREATE SCHEMA "{given}", or change database.schema',
+        )
+    if schema is None:
         raise StartupError(
             f"The database {connection.info.dbname} has none of the schemas that search_path names: {path}.",
             "make it with: CREATE SCHEMA …, or change search_path in DATABASE_URL "
             "(?options=-csearch_path%3Dmirror)",
+        )
+    if len(str(store).encode()) > MOST_BYTES:
+        raise StartupError(
+            f"The name of the schema {store}, for the connector's tables, is longer than PostgreSQL takes.",
+            "name another as database.store_schema",
         )
 
 

@@ -150,7 +150,8 @@ def _names(engine: Engine, kind: str) -> dict[str, str]:
     """Names of tables and views, or of their columns with whose they are."""
     try:
         looked = inspect(engine)
-        tables = [*looked.get_table_names(), *looked.get_view_names()]
+        names = (*looked.get_table_names(), *looked.get_view_names())
+        tables = [name for name in names if not name.startswith("_")]  # the store's are not for people
         if kind == "table":
             return dict.fromkeys(tables, "")
         found: dict[str, list[str]] = {}

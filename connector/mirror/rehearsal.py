@@ -134,7 +134,7 @@ def _rows(connection: Connection, table: MappedTable, keys: set[Key]) -> dict[Ke
     width = len(table.key)
     batch = Batch(tuple((column.name, column.type) for column in table.key), sorted(keys))
     names = ", ".join(quoted(column.name) for column in table.key)
-    query = f"SELECT {listed} FROM {quoted(table.name)} WHERE ({names}) IN ("
+    query = f"SELECT {listed} FROM {quoted(table.store)} WHERE ({names}) IN ("
     found: dict[Key, Values] = {}
     for row in run(connection, query, batch, ")"):
         cells = {name: _shown(type_, value) for (name, type_), value in zip(columns, row, strict=True)}

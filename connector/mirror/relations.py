@@ -1,68 +1,46 @@
-"""Names of tables and views that a change of ``tables.yaml`` takes, frees, or finds in other hands."""
+"""Names of tables and views that a change of ``tables.yaml`` takes, or finds in other hands."""
 
 from collections.abc import Collection
 
-import structlog
 from sqlalchemy import Connection, inspect
 
 from connector.config import Config
 from connector.errors import StartupError
-from connector.mirror import rules
-from connector.mirror.rebuild import dependents_named
+from connector.mirror import namespaces, rules, shown
+from connector.mirror.mapped import logical, stored
 from connector.mirror.statements import quoted
 
-log = structlog.get_logger(__name__)
-
-# Everything that shares its names with tables: views, indexes, sequences, and types on PostgreSQL.
-ON_POSTGRESQL = """
-    SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace
-    UNION SELECT typname FROM pg_type WHERE typnamespace = current_schema()::regnamespace
+# Everything that shares its names with tables: views, indexes, sequences, and types on PostgreSQL, where
+# those of arrays make way.
+ON_POSTGRESQL = f"""
+    SELECT relname FROM pg_class JOIN pg_namespace AS space ON space.oid = relnamespace
+    WHERE nspname IN ({namespaces.STORE}, {namespaces.PUBLIC})
+    UNION SELECT typname FROM pg_type JOIN pg_namespace AS space ON space.oid = typnamespace
+    WHERE nspname IN ({namespaces.STORE}, {namespaces.PUBLIC}) AND typcategory <> 'A'
 """
 ON_SQLITE = "SELECT lower(name) FROM sqlite_master WHERE type <> 'trigger'"
 
 
-def free(connection: Connection, config: Config) -> None:
-    """Drop a view whose name a table has now, and a former table whose name a view has now.
-
-    The table's rows are in the ledger. Raises ``StartupError`` where others built on either.
-    """
-    recorded, views = rules.recorded(connection), rules.views(connection)
-    tables = set(inspect(connection).get_table_names()) if recorded else set()
-    for name in sorted(views.keys() & config.tables.keys() - tables):
-        refusal = f"{config.where('tables', name)}: the view {name} cannot make way for the table {name}"
-        _drop(connection, "VIEW", name, refusal)
-        rules.record_views(connection, {one: rule for one, rule in views.items() if one != name})
-    for name in sorted(
-        {table for table, _ in recorded} & tables & config.views.keys() - config.tables.keys()
-    ):
-        refusal = f"{config.where('views', name)}: the table {name} cannot make way for the view {name}"
-        _drop(connection, "TABLE", name, refusal)
-        rules.erase(connection, name)
-
-
-def _drop(connection: Connection, kind: str, name: str, refusal: str) -> None:
-    with dependents_named(refusal):
-        connection.exec_driver_sql(f"DROP {kind} IF EXISTS {quoted(name)}")
-    log.warning("dropped, because tables.yaml gives its name to another", kind=kind.lower(), name=name)
-
-
 def refuse_foreign(connection: Connection, config: Config, strange: set[str]) -> None:
-    """Never touch what has the name of a table and is another program's or a reader's.
+    """Never touch what has the name of a table, or of its view, and is another program's or a reader's.
 
-    ``strange`` are tables that are not there, or not as the connector makes them. Raises ``StartupError``.
+    ``strange`` are tables, by their names in the store, that are not there, or not as the connector makes
+    them. Raises ``StartupError``.
     """
     on_postgresql = connection.dialect.name == "postgresql"
     existing = set(connection.exec_driver_sql(ON_POSTGRESQL if on_postgresql else ON_SQLITE).scalars())
     recorded = rules.recorded(connection)
-    if "mirror_rules" in existing and not recorded:
+    if stored("mirror_rules") in existing and not recorded:
         return  # made by hand from the text of ``connector schema``
-    own = {"mirror_losses", "mirror_routes", "mirror_counters"}
-    ours = strange & {*config.tables, *own} if recorded else strange
-    known = {table for table, _ in recorded} & {*inspect(connection).get_table_names()}
-    if foreign := sorted((ours & existing) - known):
+    own = ("mirror_losses", "mirror_routes", "mirror_counters")
+    ours = strange & {*map(stored, (*config.tables, *own))} if recorded else strange
+    known = {stored(table) for table, _ in recorded} & {*inspect(connection).get_table_names()}
+    foreign = (ours & existing) - known
+    views = {logical(name) for name in ours} & {*config.tables, *shown.OWN} - rules.views(connection).keys()
+    if found := sorted(foreign | views & existing):
         raise StartupError(
-            f"{config.where('tables', foreign[0])}: the database holds tables or views of these names that "
-            f"are not the connector's: {', '.join(foreign)}.",
+            f"{config.where('tables', logical(found[0]))}: the database holds tables or views of these "
+            f"names that are not the connector's: {', '.join(found)}.",
             "give the mirror a database of its own, or rename these tables in tables.yaml",
         )
 
@@ -78,7 +56,12 @@ def refuse_other_types(
     tables = set(inspect(connection).get_table_names())
     for (table, column), rule in wanted.items():
         former = recorded.get((table, column), rules.REMOVED)
-        if not column or former == rules.REMOVED or table not in tables or (table, column) in new:
+        if (
+            not column
+            or former == rules.REMOVED
+            or stored(table) not in tables
+            or (stored(table), column) in new
+        ):
             continue
         held, type_ = (one.partition(" ")[0] for one in (former, rule))
         if held != type_:
@@ -86,14 +69,13 @@ def refuse_other_types(
             raise StartupError(
                 f"{where}: the column {column} of the table {table} is {held} in the database "
                 f"and {type_} by tables.yaml.",
-                drop_fix(connection, table),
+                drop_fix(connection, stored(table)),
             )
 
 
 def drop_fix(connection: Connection, table: str) -> str:
-    """How a table makes way for one of another key or type."""
+    """How a table, by its name in the store, makes way for one of another key or type."""
     # Without CASCADE PostgreSQL refuses while a view stands on the table, the connector's own too.
     cascade = " CASCADE, which drops views on it too," if connection.dialect.name == "postgresql" else ""
-    return (
-        f"drop the table (DROP TABLE {quoted(table)}{cascade}) and start again: it is filled from the ledger"
-    )
+    name = namespaces.store(connection) + quoted(table)
+    return f"drop the table (DROP TABLE {name}{cascade}) and start again: it is filled from the ledger"

@@ -80,13 +80,13 @@ def _joins(dialect: str, mapping: Mapping, items: Iterable[Item]) -> list[Statem
     return found
 
 
-def refold(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]]) -> None:
-    """Fold these rows of a table anew from the ledger."""
+def refold(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]], now: int) -> None:
+    """Fold these rows of a table again from the ledger; ``now`` in microseconds since the epoch."""
     names = [column.name for column in table.key]
     if table.kind == "history":
-        _refold_history(connection, table, {(event_id, source) for event_id, _, source in keys})
+        _refold_history(connection, table, {(event_id, source) for event_id, _, source in keys}, now)
         return
-    name = quoted(table.name)
+    name = quoted(table.store)
     cleared = statements.clear(table, table.columns, events=True)
     statements.on_keys(connection, f"UPDATE {name} SET {cleared}", names, keys)
     read, said = reader(table), []
@@ -95,18 +95,18 @@ def refold(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]
         if contributions:
             said.append((event, contributions))
     if rows := fold(said).states.get(table.name):
-        statements.join_states(connection.dialect.name, table, rows).run(connection)
+        statements.join_states(connection.dialect.name, table, rows).run(connection, now)
     statements.on_keys(connection, f"DELETE FROM {name}", names, keys, "AND event_count = 0")
 
 
-def _refold_history(connection: Connection, table: MappedTable, identities: set[Identity]) -> None:
-    delete = f"DELETE FROM {quoted(table.name)}"
+def _refold_history(connection: Connection, table: MappedTable, identities: set[Identity], now: int) -> None:
+    delete = f"DELETE FROM {quoted(table.store)}"
     statements.on_keys(connection, delete, ["event_id", "source"], identities)
     read = reader(table)
     events = ledger.held(connection, identities).values()
     rows = fold((event, read(event)) for event in events).histories.get(table.name)
     if rows:
-        statements.write_history(connection.dialect.name, table, rows).run(connection)
+        statements.write_history(connection.dialect.name, table, rows).run(connection, now)
 
 
 def events_of(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]]) -> Iterable[Any]:

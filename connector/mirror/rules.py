@@ -49,9 +49,9 @@ def of_mapping(mapping: Mapping) -> Rules:
 
 def recorded(connection: Connection) -> Rules:
     """The rules that filled what stands in the database; empty where no worker was yet."""
-    if "mirror_rules" not in inspect(connection).get_table_names():
+    if "_mirror_rules" not in inspect(connection).get_table_names():
         return {}
-    rows = connection.exec_driver_sql("SELECT table_name, column_name, rule FROM mirror_rules").fetchall()
+    rows = connection.exec_driver_sql("SELECT table_name, column_name, rule FROM _mirror_rules").fetchall()
     return {(row[0], row[1]): row[2] for row in rows}
 
 
@@ -69,14 +69,14 @@ def record(connection: Connection, mapping: Mapping) -> None:
     removed = {
         (table, ""): REMOVED for table, _ in recorded(connection) if table and (table, "") not in rules
     }
-    connection.exec_driver_sql("DELETE FROM mirror_rules WHERE table_name <> '' OR column_name = ''")
+    connection.exec_driver_sql("DELETE FROM _mirror_rules WHERE table_name <> '' OR column_name = ''")
     _insert(connection, {**rules, **removed})
 
 
 def forget(connection: Connection, table: str, columns: Collection[str] | None) -> None:
     """Note that columns, or all rows where None, are not filled, whatever happens until they are."""
     mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    update = f"UPDATE mirror_rules SET rule = '{REMOVED}' WHERE table_name = {mark} AND column_name = {mark}"
+    update = f"UPDATE _mirror_rules SET rule = '{REMOVED}' WHERE table_name = {mark} AND column_name = {mark}"
     for column in [""] if columns is None else sorted(columns):
         connection.exec_driver_sql(update, (table, column))
 
@@ -88,16 +88,16 @@ def views(connection: Connection) -> dict[str, str]:
 
 def record_views(connection: Connection, views: dict[str, str]) -> None:
     """Note the rules of the views that were made."""
-    connection.exec_driver_sql("DELETE FROM mirror_rules WHERE table_name = '' AND column_name <> ''")
+    connection.exec_driver_sql("DELETE FROM _mirror_rules WHERE table_name = '' AND column_name <> ''")
     _insert(connection, {("", name): rule for name, rule in views.items()})
 
 
 def erase(connection: Connection, table: str) -> None:
     """Note nothing more of a table that was dropped."""
     mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    connection.exec_driver_sql(f"DELETE FROM mirror_rules WHERE table_name = {mark}", (table,))
+    connection.exec_driver_sql(f"DELETE FROM _mirror_rules WHERE table_name = {mark}", (table,))
 
 
 def _insert(connection: Connection, rules: Rules) -> None:
     rows = [(table, column, rule) for (table, column), rule in rules.items()]
-    run(connection, "INSERT INTO mirror_rules (table_name, column_name, rule)", Batch(COLUMNS, rows), "")
+    run(connection, "INSERT INTO _mirror_rules (table_name, column_name, rule)", Batch(COLUMNS, rows), "")

@@ -25,17 +25,19 @@ from connector.mirror import (
     indexes,
     locks,
     mapping_change,
+    namespaces,
     obstacles,
     relations,
     rules,
     shape,
+    shown,
     steps,
     view_schema,
     views,
 )
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
-from connector.mirror.mapped import MappedColumn, MappedTable
+from connector.mirror.mapped import MappedColumn, MappedTable, logical, stored
 from connector.mirror.mapping import Mapping, former_mapping
 from connector.mirror.own_tables import OWN
 from connector.mirror.rules import fingerprint
@@ -59,14 +61,22 @@ def ddl(config: Config, dialect_name: str) -> Iterator[str]:
     """Every statement that makes the schema from nothing; ``dialect_name`` is postgresql or sqlite."""
     dialect: Dialect = postgresql.dialect() if dialect_name == "postgresql" else sqlite.dialect()  # type: ignore[no-untyped-call]
     mapping = Mapping(config)
-    for table in Tables(mapping).metadata.sorted_tables:
+    tables, schema = Tables(mapping), ""
+    if dialect_name == "postgresql":
+        public = config.database.schema_name or "public"
+        store = config.database.store_schema or f"{public}_store"
+        yield f'CREATE SCHEMA IF NOT EXISTS "{store}"'
+        yield f'SET search_path = "{store}", "{public}"'
+        schema = f'"{public}".'
+    for table in tables.metadata.sorted_tables:
         yield _text(CreateTable(table), dialect)
         yield from (_text(CreateIndex(index), dialect) for index in sorted(table.indexes, key=_index_name))
         for comment in _comments(table, dialect):
             yield _text(comment, dialect).replace("%%", "%")
     yield steps.record_statement(time.time_ns() // 1000)
-    for view in views.statements(config, mapping, dialect_name):
-        yield from view_schema.statements(*view, dialect_name)
+    of_tables = shown.of_tables(tables, dialect_name, {})
+    for view in (*of_tables, *views.statements(config, mapping, dialect_name)):
+        yield from view_schema.statements(schema, view, dialect_name)
 
 
 def ensure(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping: bool = False) -> Filled:
@@ -115,7 +125,7 @@ def state(engine: Engine, mapping: Mapping) -> str | None:
         if recorded.get(("", "")) != fingerprint(mapping):
             return "the tables were made by another tables.yaml"
         shapes = shape.of(connection, Tables(mapping))
-        faults = [fault for table, one in shapes.items() for fault in one.faults(table)]
+        faults = [fault for table, one in shapes.items() for fault in one.faults(logical(table))]
         unfilled = [key for key, rule in rules.of_mapping(mapping).items() if recorded.get(key) != rule]
         faults += [
             f"{column or 'every row'} of the table {table} is not filled yet" for table, column in unfilled
@@ -129,7 +139,7 @@ def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables, cl
         steps.lock_for_change(connection)
         clear(connection)
         steps.refuse_newer(connection)
-        relations.free(connection, config)
+        namespaces.make_store(connection)
         existing, recorded = set(inspect(connection).get_table_names()), rules.recorded(connection)
         shapes = shape.of(connection, tables)
         # A table of another shape of which nothing is recorded is another program's.
@@ -143,25 +153,25 @@ def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables, cl
             if made:
                 _make(connection, table, recorded)
             elif found:
-                changed = _changed_rules(table.name, recorded, mapping)
+                changed = _changed_rules(logical(table.name), recorded, mapping)
                 unfilled = shape.restore(connection, table, found, changed=changed, config=config)
                 _forget(connection, table, unfilled)
             if made or not rules.stands(connection, mapping):
                 _comment(connection, table)
-        if (found := shapes.get("mirror_counters")) and found.missing:
+        if (found := shapes.get(stored("mirror_counters"))) and found.missing:
             counters.fill(connection)
-        if "mirror_layout" not in existing:
+        if stored("mirror_layout") not in existing:
             steps.record(connection, steps.NEWEST)
         _route(connection, config)
-        view_schema.ensure(connection, config, mapping)
+        view_schema.ensure(connection, config, mapping, tables)
         return not existing & set(tables.metadata.tables)
 
 
 def _make(connection: Connection, table: Table, recorded: rules.Rules) -> None:
-    if recorded and table.name == "notifications":
-        raise StartupError("The ledger, the table notifications, is gone.", shape.RESTORE)
-    if recorded and table.name in ("dead_letters", "consumer_offsets"):
-        log.warning("a table was gone and is made again, empty", table=table.name)
+    if recorded and table.name == stored("notifications"):
+        raise StartupError("The ledger, the table _notifications, is gone.", shape.RESTORE)
+    if recorded and logical(table.name) in ("dead_letters", "consumer_offsets"):
+        log.warning("a table was gone and is made again, empty", table=logical(table.name))
     # Its indexes come last, as those that are missing: a table that was renamed has kept their names.
     connection.execute(CreateTable(table))
     if recorded:
@@ -174,7 +184,7 @@ def _forget(connection: Connection, table: Table, columns: Collection[str] | Non
         return
     mapped = {name.removesuffix("__version") for name in columns or ()}
     state = {name for name, _ in state_columns()} | {column.name for column in table.primary_key}
-    rules.forget(connection, table.name, None if columns is None or mapped & state else mapped)
+    rules.forget(connection, logical(table.name), None if columns is None or mapped & state else mapped)
 
 
 def _changed_rules(table: str, recorded: rules.Rules, mapping: Mapping) -> set[str]:
@@ -189,11 +199,11 @@ def _changed_rules(table: str, recorded: rules.Rules, mapping: Mapping) -> set[s
 def _route(connection: Connection, config: Config) -> None:
     """Have ``mirror_routes`` say which action belongs where."""
     wanted = views.routes(config)
-    held = connection.exec_driver_sql("SELECT family, action, topic FROM mirror_routes").fetchall()
+    held = connection.exec_driver_sql("SELECT family, action, topic FROM _mirror_routes").fetchall()
     if sorted(map(tuple, held)) != wanted:
-        connection.exec_driver_sql("DELETE FROM mirror_routes")
+        connection.exec_driver_sql("DELETE FROM _mirror_routes")
         columns = (("family", "text"), ("action", "text"), ("topic", "text"))
-        run(connection, "INSERT INTO mirror_routes (family, action, topic)", Batch(columns, wanted), "")
+        run(connection, "INSERT INTO _mirror_routes (family, action, topic)", Batch(columns, wanted), "")
 
 
 def _fill(
@@ -211,12 +221,12 @@ def _fill(
         if former is not None and former.written != mapping.written:
             indexes.drop(connection, Tables(former), tables)
         for name, found in shape.of(connection, tables).items():
-            shape.make_indexes(connection, tables.table(name), found)
+            shape.make_indexes(connection, tables.metadata.tables[name], found)
         for mapped in mapping.tables:
             changed = _changed_columns(mapped, recorded)
             if changed is None or changed:
                 indexes.making_way(
-                    connection, mapped.name, partial(filling.fill, connection, mapped, changed)
+                    connection, mapped.store, partial(filling.fill, connection, mapped, changed)
                 )
                 filled[mapped.name] = None if changed is None else [column.name for column in changed]
         if filled or not rules.stands(connection, mapping):

@@ -17,17 +17,22 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from connector.config import Config
-from connector.mirror import rules, schema, steps
+from connector.mirror import namespaces, rules, schema, steps
 from connector.mirror.database import UNLOCKED, connect, file_of, translate, url_of
+from connector.mirror.mapped import logical, stored
 from connector.mirror.mapping import Mapping
 from connector.mirror.own_tables import OWN
 from connector.mirror.statements import quoted
 
 # Tables whose few rows say what the schema was made from; mirror_columns is the rules of connector 0.1.
-KEPT = ("mirror_rules", "mirror_columns", "mirror_layout", "mirror_routes")
-VIEWS = """
-    SELECT relname, pg_get_viewdef(oid) FROM pg_class
-    WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('v', 'm') ORDER BY oid
+KEPT = (
+    *("_mirror_rules", "_mirror_layout", "_mirror_routes"),
+    *("mirror_rules", "mirror_columns", "mirror_layout", "mirror_routes"),  # of layouts before
+)
+VIEWS = f"""
+    SELECT relname, pg_get_viewdef(class.oid)
+    FROM pg_class AS class JOIN pg_namespace AS space ON space.oid = relnamespace
+    WHERE nspname IN ({namespaces.PUBLIC}, {namespaces.STORE}) AND relkind IN ('v', 'm') ORDER BY class.oid
 """
 LOCK_SECONDS = 2
 # SQLSTATE → why nothing was tried: no right to make a schema, a standby, a lock on a table that is read.
@@ -129,7 +134,8 @@ def _read(engine: Engine, config: Config) -> _Copy:
         existing = set(inspect(connection).get_table_names())
         recorded = {table for table, _ in rules.recorded(connection)}
         metadata = MetaData()
-        only = existing & {*OWN, *KEPT, *config.tables, *config.views, *recorded}
+        names = {*map(logical, OWN), *config.tables, *config.views, *recorded}
+        only = existing & {*KEPT, *names, *map(stored, names)}
         metadata.reflect(connection, only=sorted(only))
         rows = {
             name: connection.exec_driver_sql(f"SELECT * FROM {quoted(name)}").fetchall()
@@ -140,10 +146,11 @@ def _read(engine: Engine, config: Config) -> _Copy:
 
 
 def _on_postgresql(engine: Engine, copy: _Copy, config: Config, mapping: Mapping) -> None:
-    scratch = quoted(f"xtnd_check_{secrets.token_hex(8)}")
+    scratch = f"xtnd_check_{secrets.token_hex(8)}"
     with engine.connect() as connection:  # which rolls back what it did
         connection.exec_driver_sql(f"CREATE SCHEMA {scratch}")
-        connection.exec_driver_sql(f"SET LOCAL search_path = {scratch}")
+        for setting in ("search_path", "xtnd.schema", "xtnd.store"):
+            connection.exec_driver_sql(f"SET LOCAL {setting} = {scratch}")
         _make(connection, copy)
         connection.execution_options(**{UNLOCKED: True})
         _apply(cast("Engine", _Scratch(connection)), config, mapping)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Table, inspect
 from connector.config import Config
 from connector.errors import StartupError
 from connector.mirror import indexes, relations
+from connector.mirror.mapped import logical
 from connector.mirror.own_tables import OWN
 from connector.mirror.rebuild import dependents_named
 from connector.mirror.statements import quoted
@@ -25,7 +26,7 @@ log = structlog.get_logger(__name__)
 RULES = """
     SELECT class.relname, rule.rulename, pg_get_ruledef(rule.oid)
     FROM pg_rewrite AS rule JOIN pg_class AS class ON class.oid = ev_class
-    WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+    WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relkind IN ('r', 'p')
 """
 RESTORE = (
     "restore it from a backup, or start with an empty database: it is filled from Kafka, as far as "
@@ -168,10 +169,14 @@ def restore(
     name = quoted(table.name)
     for rule, definition in shape.rules.items():
         # Disabled it would still forbid ON CONFLICT.
-        log.warning("a rule was dropped: with it nothing can be written", table=table.name, rule=definition)
+        log.warning(
+            "a rule was dropped: with it nothing can be written", table=logical(table.name), rule=definition
+        )
         connection.exec_driver_sql(f"DROP RULE {quoted(rule)} ON {name}")
     for column in shape.tight:
-        log.warning("a column must take nulls for the connector to write", table=table.name, column=column)
+        log.warning(
+            "a column must take nulls for the connector to write", table=logical(table.name), column=column
+        )
         connection.exec_driver_sql(f"ALTER TABLE {name} ALTER COLUMN {quoted(column)} DROP NOT NULL")
     if shape.key and table.name not in OWN:
         connection.exec_driver_sql(f"DELETE FROM {name}")
@@ -204,27 +209,27 @@ def _refuse(
 ) -> None:
     own, on_sqlite = table.name in OWN, connection.dialect.name == "sqlite"
     if own and (shape.columns or shape.types):
-        raise StartupError(f"{next(shape.faults(table.name)).capitalize()}.", RESTORE)
+        raise StartupError(f"{next(shape.faults(logical(table.name))).capitalize()}.", RESTORE)
     refused = Shape(
         types={name: types for name, types in shape.types.items() if on_sqlite or name in changed},
         loose=shape.loose if on_sqlite else [],
         tight=[name for name in shape.tight if on_sqlite and name in table.columns],
         key=shape.key if on_sqlite or "" in changed else None,
     )
-    if fault := next(refused.faults(table.name), None):
+    if fault := next(refused.faults(logical(table.name)), None):
         at = ("columns", next(iter(refused.types))) if refused.types else ("key",)
-        where = config.where("tables", table.name, *at)
+        where = config.where("tables", logical(table.name), *at)
         raise StartupError(f"{where}: {fault}.", relations.drop_fix(connection, table.name))
     if shape.computed:
         raise StartupError(
-            f"The column {shape.computed[0]} of the table {table.name} is computed by the database, "
+            f"The column {shape.computed[0]} of the table {logical(table.name)} is computed by the database, "
             "and it is the connector's to write.",
             f"run: ALTER TABLE {quoted(table.name)} DROP COLUMN {quoted(shape.computed[0])}; "
             "the next start makes it again and fills it from the ledger",
         )
     if on_sqlite and shape.tight:
         raise StartupError(
-            f"The column {shape.tight[0]} of the table {table.name} is not the connector's, "
+            f"The column {shape.tight[0]} of the table {logical(table.name)} is not the connector's, "
             "and refuses every row that the connector writes.",
             f"run: ALTER TABLE {quoted(table.name)} DROP COLUMN {quoted(shape.tight[0])}",
         )
@@ -248,7 +253,9 @@ def _change_type(connection: Connection, table: Table, name: str) -> None:
     default = (
         f", {change} SET DEFAULT {_neutral(connection, column)}" if column.server_default is not None else ""
     )
-    with dependents_named(f"The column {name} of the table {table.name} cannot be made {type_} again"):
+    with dependents_named(
+        f"The column {name} of the table {logical(table.name)} cannot be made {type_} again"
+    ):
         connection.exec_driver_sql(
             f"ALTER TABLE {quoted(table.name)} {change} DROP DEFAULT, "
             f"{change} TYPE {type_} USING {value}{default}"
@@ -260,7 +267,7 @@ def _set_key(connection: Connection, table: Table, key: list[str]) -> None:
     columns = ", ".join(quoted(column.name) for column in table.primary_key)
     name = quoted(table.name)
     if held:
-        with dependents_named(f"The key of the table {table.name} cannot be made {key} again"):
+        with dependents_named(f"The key of the table {logical(table.name)} cannot be made {key} again"):
             connection.exec_driver_sql(f"ALTER TABLE {name} DROP CONSTRAINT {quoted(held)}")
     # Without a name, because the usual one may be taken.
     connection.exec_driver_sql(f"ALTER TABLE {name} ADD PRIMARY KEY ({columns})")

@@ -170,7 +170,7 @@ class Sink:
         """Refuse to write with another mapping than the schema was last made for."""
         lock_schema(connection, shared=True)
         row = connection.exec_driver_sql(
-            "SELECT rule FROM mirror_rules WHERE table_name = '' AND column_name = ''"
+            "SELECT rule FROM _mirror_rules WHERE table_name = '' AND column_name = ''"
         ).fetchone()
         if row is None or row[0] != self._fingerprint:
             raise SchemaMoved(
@@ -239,7 +239,7 @@ class Sink:
     def _write_fresh(self, connection: Connection, rows: Rows, now: int, *, new: bool) -> None:
         ledger.insert(connection, rows.ledger, now)
         for join in rows.joins:
-            join.run(connection, new=new)
+            join.run(connection, now, new=new)
 
     def _without(self, rows: Rows, known: set[Identity]) -> Rows | None:
         """Leave out events that the ledger holds; None when nothing is left."""
@@ -270,7 +270,7 @@ class Sink:
             touched.setdefault(contribution.table.name, set()).add(contribution.key)
         for name, keys in touched.items():
             table = self._mapping.table(name)
-            indexes.making_way(connection, name, partial(refold, connection, table, keys))
+            indexes.making_way(connection, table.store, partial(refold, connection, table, keys, now))
 
     def _write_letters(
         self, connection: Connection, chunks: Sequence[Chunk], held: dict[Partition, int]
@@ -284,7 +284,7 @@ class Sink:
         # and a rebuild from the log bring only what was parked before, and change nothing.
         sets = ", ".join(f"{name} = excluded.{name}" for name in names if name != "dead_letter_id")
         statement = (
-            f"INSERT INTO dead_letters AS held ({', '.join(names)}) "
+            f"INSERT INTO _dead_letters AS held ({', '.join(names)}) "
             f"VALUES ({', '.join([mark] * len(names))}) "
             f"ON CONFLICT (dead_letter_id) DO UPDATE SET {sets} "
             "WHERE held.state = 'replayed' AND excluded.parked_at > held.state_at"

@@ -83,22 +83,27 @@ def join_states(
     *,
     columns: Sequence[MappedColumn] | None = None,
     joins_events: bool = True,
+    stamps: bool = True,
 ) -> Statement:
     """Joins folded rows into their table.
 
     ``columns`` limits which of the table's own columns are joined and ``joins_events`` whether the
-    row's own bookkeeping is: a column that is filled later must not count its events twice.
+    row's own bookkeeping is: a column that is filled later must not count its events twice. ``stamps``
+    says whether a row that is there has changed now; a new one always has.
     """
     chosen = table.columns if columns is None else columns
     named = _state_columns(table, chosen)
     sets = [set_ for column in chosen for set_ in _column_sets(column, dialect)]
     if joins_events:
         sets += _event_sets()
+    if stamps:
+        sets.append("mirrored_at = excluded.mirrored_at")
     return Statement(
-        f"INSERT INTO {quoted(table.name)} AS held ({_names(named)})",
+        f"INSERT INTO {quoted(table.store)} AS held ({_names(named)}, mirrored_at)",
         encode(dialect, named, _state_values(table, rows, chosen)),
         f"ON CONFLICT ({', '.join(quoted(column.name) for column in table.key)}) "
         + (f"DO UPDATE SET {', '.join(sets)}" if sets else "DO NOTHING"),
+        stamped=True,
     )
 
 
@@ -154,7 +159,7 @@ def write_history(
     sets = ", ".join(f"{quoted(column.name)} = excluded.{quoted(column.name)}" for column in chosen)
     return Statement(
         # With a name of its own, because a table may be called excluded.
-        f"INSERT INTO {quoted(table.name)} AS held ({_names(named)})",
+        f"INSERT INTO {quoted(table.store)} AS held ({_names(named)})",
         encode(dialect, named, values),
         f"ON CONFLICT ({_names(named[: len(table.key)])}) DO {f'UPDATE SET {sets}' if sets else 'NOTHING'}",
         adds=True,

@@ -22,9 +22,10 @@ from sqlalchemy import Connection, Engine, inspect
 
 from connector import __version__, events
 from connector.errors import StartupError
-from connector.mirror import locks, source_step
+from connector.mirror import apart_step, locks, namespaces, source_step
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import lock_schema, transaction
+from connector.mirror.mapped import stored
 from connector.mirror.statements import quoted
 
 log = structlog.get_logger(__name__)
@@ -99,6 +100,7 @@ STEPS: tuple[Step, ...] = (
     Step(3, "the actions of the families are rows", _make_routes),
     Step(4, "each loss is a row, with the time in which XTND sent what is missing", _make_losses),
     Step(5, "the events of each partition and family are counted", _make_counters),
+    Step(6, "tables stand apart from what people read", apart_step.act),
 )
 NEWEST = STEPS[-1].version
 
@@ -127,7 +129,8 @@ def _take_next(engine: Engine, mapped: Collection[str], clear: Callable[[Connect
         clear(connection)
         started = time.monotonic()
         log.info("changing the layout of the store", version=step.version, why=step.what)
-        _lock(connection, {"notifications", "dead_letters", "consumer_offsets", *mapped})
+        tables = {"notifications", "dead_letters", "consumer_offsets", *mapped}
+        _lock(connection, tables | {*map(stored, tables)})
         step.act(connection, mapped)
         record(connection, step.version)
     log.info("layout changed", version=step.version, seconds=round(time.monotonic() - started, 1))
@@ -150,23 +153,31 @@ def lock_for_change(connection: Connection) -> None:
 def version_of(connection: Connection) -> int | None:
     """The layout's version; None where the database holds no tables of the connector."""
     names = set(inspect(connection).get_table_names())
-    if "mirror_layout" in names:
-        found = connection.exec_driver_sql("SELECT MAX(version) FROM mirror_layout").scalar_one()
+    if not names:
+        namespaces.require_usable(connection)
+    layout = _layout_table(names)
+    if layout in names:
+        found = connection.exec_driver_sql(f"SELECT MAX(version) FROM {layout}").scalar_one()
         if found is None:
-            cure = "restore the table mirror_layout from a backup"
+            cure = f"restore the table {layout} from a backup"
             raise StartupError("The store does not say which layout its tables have.", cure)
         return int(found)
-    if "mirror_rules" in names:
+    if names & {"mirror_rules", "_mirror_rules"}:
         cure = "restore the table mirror_layout from a backup"
         raise StartupError("The table mirror_layout, which says what layout the tables have, is gone.", cure)
     return FIRST if {"mirror_columns", "notifications"} <= names else None
+
+
+def _layout_table(names: Collection[str]) -> str:
+    """What ``mirror_layout`` is called, before and after tables stand apart."""
+    return "mirror_layout" if "mirror_layout" in names else "_mirror_layout"
 
 
 def refuse_newer(connection: Connection) -> int | None:
     """The layout's version; raises ``StartupError`` for one that a newer connector made."""
     version = version_of(connection)
     if version is not None and version > NEWEST:
-        query = f"SELECT connector FROM mirror_layout WHERE version = {version}"
+        query = f"SELECT connector FROM _mirror_layout WHERE version = {version}"
         maker = connection.exec_driver_sql(query).scalar_one()
         raise StartupError(
             f"The store's tables have layout {version}, made by connector {maker}; "
@@ -196,11 +207,12 @@ def record(connection: Connection, version: int) -> None:
     """Note that the tables have this layout."""
     row = (version, __version__, time.time_ns() // 1000)
     names = ", ".join(name for name, _ in RECORD)
-    run(connection, f"INSERT INTO mirror_layout ({names})", Batch(RECORD, [row]), "")
+    layout = _layout_table(inspect(connection).get_table_names())
+    run(connection, f"INSERT INTO {layout} ({names})", Batch(RECORD, [row]), "")
 
 
 def record_statement(instant: int) -> str:
     """``record`` of the newest layout as a statement, for tables that are made by hand."""
     names = ", ".join(name for name, _ in RECORD)
     values = f"{NEWEST}, '{__version__}', '{events.iso(instant)}'"
-    return f"INSERT INTO mirror_layout ({names}) VALUES ({values})"
+    return f"INSERT INTO _mirror_layout ({names}) VALUES ({values})"

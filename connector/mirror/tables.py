@@ -23,7 +23,7 @@ from sqlmodel import Field, SQLModel
 
 from connector.mirror import own_tables
 from connector.mirror.ledger import unkeyed
-from connector.mirror.mapped import MappedColumn, MappedTable
+from connector.mirror.mapped import MappedColumn, MappedTable, stored
 from connector.mirror.mapping import Mapping
 from connector.mirror.own_tables import COLUMN_TYPES, COUNT, EXACT_TEXT, INSTANT, own
 
@@ -117,13 +117,13 @@ class Tables:
         }
         table_indexes = [Index(index_name(name, index), *index) for index in indexes]
         base.__table_args__ = (*table_indexes, {"comment": comment or None, "sqlite_strict": True})
-        base.__tablename__ = name
+        base.__tablename__ = stored(name)
         model = create_model(name, __base__=base, __cls_kwargs__={"table": True}, **fields)
         return cast("type[SQLModel]", model)
 
     def table(self, name: str) -> Table:
-        """The SQLAlchemy table of that name."""
-        return self.metadata.tables[name]
+        """The SQLAlchemy table that the store has under ``stored(name)``."""
+        return self.metadata.tables[stored(name)]
 
 
 def _add_ledger_indexes(ledger: Table) -> None:
@@ -153,6 +153,7 @@ def mapped_columns(table: MappedTable) -> list[tuple[str, Column[Any]]]:
     if table.kind == "state":
         columns += state_columns()
         columns += [_version(column) for column in table.columns if column.version]
+        columns.append(own("mirrored_at", INSTANT, "When the row last changed here (UTC)."))
     return columns
 
 

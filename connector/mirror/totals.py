@@ -39,11 +39,11 @@ class Totals:
 
     def offsets(self) -> Offsets:
         """Where the mirror stands."""
-        rows = self._select("SELECT topic, partition, next_offset, records_lost FROM consumer_offsets")
+        rows = self._select("SELECT topic, partition, next_offset, records_lost FROM _consumer_offsets")
         lost: Counter[str] = Counter()
         for topic, _, _, count in rows:
             lost[topic] += count
-        query = "SELECT topic, count(*) FROM mirror_losses WHERE acknowledged_at IS NULL GROUP BY topic"
+        query = "SELECT topic, count(*) FROM _mirror_losses WHERE acknowledged_at IS NULL GROUP BY topic"
         return Offsets(
             {(topic, partition): offset for topic, partition, offset, _ in rows},
             lost,
@@ -52,7 +52,7 @@ class Totals:
 
     def dead_letters(self) -> dict[tuple[str, str], int]:
         """How many dead letters there are by stage and state."""
-        rows = self._select("SELECT stage, state, count(*) FROM dead_letters GROUP BY stage, state")
+        rows = self._select("SELECT stage, state, count(*) FROM _dead_letters GROUP BY stage, state")
         return {(stage, state): count for stage, state, count in rows}
 
     @staticmethod

@@ -38,14 +38,14 @@ def copied(engine: Engine, identities: Sequence[Identity], touches: Touches) -> 
         with scratch.in_memory(beside=file).connect() as connection:
             connection.begin()
             _make(connection, "type = 'table'")
-            connection.exec_driver_sql("INSERT INTO main.mirror_rules SELECT * FROM live.mirror_rules")
-            _copy(connection, "notifications", ledger.IDENTITY, identities)
+            connection.exec_driver_sql("INSERT INTO main._mirror_rules SELECT * FROM live._mirror_rules")
+            _copy(connection, "_notifications", ledger.IDENTITY, identities)
             held = ledger.held(connection, identities)
             touched = touches(held.values())
             if held:
-                _copy(connection, "notifications", ledger.IDENTITY, _folded_from(engine, touched))
+                _copy(connection, "_notifications", ledger.IDENTITY, _folded_from(engine, touched))
             for table, keys in touched:
-                _copy(connection, table.name, tuple((one.name, one.type) for one in table.key), keys)
+                _copy(connection, table.store, tuple((one.name, one.type) for one in table.key), keys)
             # After the rows, which a trigger must not see come.
             _make(connection, "type <> 'table'")
             yield connection

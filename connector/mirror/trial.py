@@ -65,7 +65,7 @@ class Trial:
                 rows = rows_of(copies.dialect.name, self._mapping, items)
                 ledger.insert(copies, rows.ledger, 0)
                 for statement in rows.joins:
-                    statement.run(copies)
+                    statement.run(copies, 0)
         except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
             meaning = translate(error)
             if not isinstance(meaning, Poison):

@@ -54,7 +54,7 @@ def missing(engine: Engine, wanted: Iterable[Identity]) -> list[Identity]:
 def count(engine: Engine) -> int:
     """How many events the ledger holds."""
     with transaction(engine) as connection:
-        return int(connection.exec_driver_sql("SELECT COUNT(*) FROM notifications").scalar_one())
+        return int(connection.exec_driver_sql("SELECT COUNT(*) FROM _notifications").scalar_one())
 
 
 def expected(table: MappedTable, said: Iterable[events.Event]) -> dict[Key, Values]:
@@ -79,7 +79,7 @@ def actual(table: MappedTable, connection: Connection) -> dict[Key, Values]:
     """The rows that a table has, by key, in the fold's own values."""
     types = dict(_columns(table))
     names = ", ".join(map(quoted, types))
-    rows = connection.exec_driver_sql(f"SELECT {names} FROM {quoted(table.name)}")
+    rows = connection.exec_driver_sql(f"SELECT {names} FROM {quoted(table.store)}")
     width = len(table.key)
     result: dict[Key, Values] = {}
     for row in rows:

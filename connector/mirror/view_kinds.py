@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from connector.config import Table, View
 from connector.mirror.mapped import MappedTable
+from connector.mirror.shown import EVENT, number
 from connector.mirror.statements import quoted
 
 
@@ -19,13 +20,30 @@ def select(view: View, settings: Table, table: MappedTable, dialect: str) -> str
     ]()
 
 
+def comments(view: View, table: MappedTable) -> dict[str, str]:
+    """What the columns of a view say, by column."""
+    described = {column.name: column.description for column in (*table.key, *table.columns)}
+    if view.kind == "lead_times":
+        shown = (*(column.name for column in table.key), *view.steps)
+        seconds = {name: f"Seconds from {start} to {end}." for start, end, name in view.durations}
+        return {name: described[name] for name in shown if described[name]} | seconds
+    if view.kind == "movements":
+        more = EVENT | {"previous_quantity": f"{view.value} before this event.", "delta": "The change."}
+        return {name: text for name, text in described.items() if text} | more
+    more = {
+        "intervals": {"valid_from": "Since when (UTC).", "valid_to": "Until when, not included; null: now."},
+        "daily": {"day": "Day of UTC."},
+    }[view.kind]
+    return {name: described[name] for name in (*view.per, str(view.value)) if described[name]} | more
+
+
 def _lead_times(view: View, table: MappedTable, dialect: str) -> str:
     shown = [quoted(name) for name in (*(column.name for column in table.key), *view.steps)]
     shown += [
         f"{_seconds(quoted(start), quoted(end), dialect)} AS {quoted(name)}"
         for start, end, name in view.durations
     ]
-    return f"SELECT {', '.join(shown)} FROM {quoted(table.name)}"
+    return f"SELECT {', '.join(shown)} FROM {quoted(table.store)}"
 
 
 def _seconds(start: str, end: str, dialect: str) -> str:
@@ -44,7 +62,7 @@ class History:
 
     def __init__(self, view: View, table: MappedTable, instant: str, dialect: str, *, numeric: bool) -> None:
         self._table = table
-        self._name = quoted(table.name)
+        self._name = quoted(table.store)
         self._per = [quoted(name) for name in view.per]
         self._value = quoted(str(view.value))
         self._instant = instant
@@ -56,15 +74,20 @@ class History:
         """The history with the value before and the change."""
         *key, source = (column.name for column in self._table.key)
         names = [*key, *(column.name for column in self._table.columns)]
-        columns = ", ".join(map(quoted, names))
+        numeric = {column.name for column in self._table.columns if column.type == "numeric"}
+        on_sqlite = self._dialect == "sqlite"
+        columns = ", ".join(
+            number(quoted(name)) if on_sqlite and name in numeric else quoted(name) for name in names
+        )
         previous = f"LAG({self._value}) OVER ({self._window()})"
         moved = f"(SELECT *, {previous} AS previous_quantity FROM {self._name}) AS history"
         delta = f"({self._value} - previous_quantity)"
-        if self._dialect == "sqlite":
+        former = number("previous_quantity") if on_sqlite else "previous_quantity"
+        if on_sqlite:
             millionths = _millionths(self._value, "previous_quantity")
             moved = f"(SELECT *, {millionths} AS millionths FROM {moved}) AS moved"
             delta = _SQLITE_DELTA
-        return f"SELECT {columns}, previous_quantity, {delta} AS delta, {quoted(source)} FROM {moved}"
+        return f"SELECT {columns}, {former}, {delta} AS delta, {quoted(source)} FROM {moved}"
 
     def intervals(self) -> str:
         """From when until when each value held; the last one is open.

@@ -17,10 +17,12 @@ from sqlalchemy.exc import DBAPIError
 
 from connector.config import Config
 from connector.errors import StartupError
-from connector.mirror import grants, rules, views
+from connector.mirror import grants, namespaces, rules, shown, views
 from connector.mirror.mapping import Mapping
 from connector.mirror.rebuild import dependents_named
+from connector.mirror.shown import View
 from connector.mirror.statements import quoted
+from connector.mirror.tables import Tables
 
 log = structlog.get_logger(__name__)
 
@@ -28,9 +30,14 @@ log = structlog.get_logger(__name__)
 INVALID_TABLE_DEFINITION = "42P16"
 # The rule of a view whose name is taken.
 TAKEN = "taken"
-ON_POSTGRESQL = """
-    SELECT relname, relkind = 'v', CASE relkind WHEN 'v' THEN pg_get_viewdef(oid) ELSE '' END
-    FROM pg_class WHERE relnamespace = current_schema()::regnamespace
+ON_POSTGRESQL = f"""
+    SELECT relname, relkind = 'v', CASE relkind WHEN 'v' THEN pg_get_viewdef(class.oid) ELSE '' END
+    FROM pg_class AS class JOIN pg_namespace AS space ON space.oid = relnamespace
+    WHERE nspname = {namespaces.PUBLIC}
+"""
+COMMENTS = """
+    SELECT attname, col_description(attrelid, attnum) FROM pg_attribute WHERE attrelid = %s::regclass
+    UNION ALL SELECT '', obj_description(%s::regclass)
 """
 ON_SQLITE = "SELECT lower(name), type = 'view', coalesce(sql, '') FROM sqlite_master WHERE type <> 'trigger'"
 
@@ -43,17 +50,24 @@ class Found:
     definition: str
 
 
-def ensure(connection: Connection, config: Config, mapping: Mapping) -> None:
+def ensure(connection: Connection, config: Config, mapping: Mapping, tables: Tables) -> None:
     """Make the views that are new, changed, or not as they were made.
 
     Raises ``StartupError`` where a view would lose a column that others built on.
     """
-    dialect = connection.dialect.name
+    dialect, schema = connection.dialect.name, namespaces.public(connection)
     made = rules.views(connection)
-    wanted = {name: (select, comment) for name, select, comment in views.statements(config, mapping, dialect)}
+    removed = shown.removed_columns(connection, tables)
+    of_tables = shown.of_tables(tables, dialect, removed)
+    wanted = {view.name: view for view in (*of_tables, *views.statements(config, mapping, dialect))}
     found = _found(connection, made.keys() | wanted.keys())
-    new = {name: made[name] for name in made.keys() - wanted.keys() if not _drop(connection, name, made)}
-    for name, (select, comment) in wanted.items():
+    # A table that tables.yaml no longer has keeps what it holds, for whoever reads it.
+    frozen = {name for name, _ in rules.recorded(connection) if name in found} - wanted.keys()
+    new = {name: made[name] for name in made.keys() & frozen}
+    for name in made.keys() - wanted.keys() - frozen:
+        if not _drop(connection, schema + quoted(name), name, made):
+            new[name] = made[name]
+    for name, view in wanted.items():
         here = found.get(name)
         # Made by hand from the text of ``connector schema``, there is no record of any.
         ours = here is None or (here.is_view and (not made or made.get(name, TAKEN) != TAKEN))
@@ -61,14 +75,14 @@ def ensure(connection: Connection, config: Config, mapping: Mapping) -> None:
             new[name] = TAKEN
             log.error("a view was not made, because its name is taken", **_fix(name))
             continue
-        text, noted = _digest(select), _digest(comment)
+        text, noted = _digest(view.select), _noted(view)
         if here is None or made.get(name) != f"{text} {noted} {here.definition}":
             with _own_select(config, name):
                 if dialect == "sqlite":
-                    _columns(connection, select)  # there a view's text is read when it is asked
-                _make(connection, name, select, replace=here is not None)
-            if comment and dialect == "postgresql" and (here is None or noted not in made.get(name, "")):
-                _execute(connection, comment_statement(name, comment))
+                    _columns(connection, view.select)  # there a view's text is read when it is asked
+                _make(connection, schema, view, replace=here is not None)
+            if dialect == "postgresql":
+                _comment(connection, schema, view, made.get(name, ""))
             here = _found(connection, [name])[name]
         new[name] = f"{text} {noted} {here.definition}"
     if new != made:
@@ -102,18 +116,40 @@ def faults(connection: Connection) -> Iterator[str]:
             yield f"the view {name} is not as the connector made it"
 
 
-def statements(name: str, select: str, comment: str, dialect: str) -> list[str]:
-    """DROP, CREATE, and on PostgreSQL COMMENT."""
-    made = [f"DROP VIEW IF EXISTS {quoted(name)}", f"CREATE VIEW {quoted(name)} AS {select}"]
-    if dialect == "postgresql" and comment:
-        made.append(comment_statement(name, comment))
+def statements(schema: str, view: View, dialect: str) -> list[str]:
+    """DROP, CREATE, and on PostgreSQL COMMENT; ``schema`` stands before the name (``namespaces.public``)."""
+    name = schema + quoted(view.name)
+    made = [f"DROP VIEW IF EXISTS {name}", f"CREATE VIEW {name} AS {view.select}"]
+    return [*made, *_comments(schema, view).values()] if dialect == "postgresql" else made
+
+
+def _comments(schema: str, view: View) -> dict[str, str]:
+    """COMMENT of each column, and of the view under an empty name, as PostgreSQL takes them."""
+    name = schema + quoted(view.name)
+    made = {"": f"COMMENT ON VIEW {name} IS {_literal(view.comment)}"} if view.comment else {}
+    for column, comment in view.columns.items():
+        made[column] = f"COMMENT ON COLUMN {name}.{quoted(column)} IS {_literal(comment)}"
     return made
 
 
-def comment_statement(name: str, comment: str) -> str:
-    """COMMENT of a view, as PostgreSQL takes it."""
-    literal = comment.replace("'", "''")
-    return f"COMMENT ON VIEW {quoted(name)} IS '{literal}'"
+def _noted(view: View) -> str:
+    """What a rule says of comments: a digest by column, without blanks."""
+    said = {"": view.comment, **view.columns}
+    return ",".join(f"{column}={_digest(text)[:8]}" for column, text in said.items())
+
+
+def _comment(connection: Connection, schema: str, view: View, rule: str) -> None:
+    """Set comments, but for those that somebody wrote over the connector's."""
+    name = schema + quoted(view.name)
+    noted = rule.split(" ")[1:2] or [""]
+    ours = {tuple(one.split("=")) for one in noted[0].split(",")}
+    found = connection.exec_driver_sql(COMMENTS, (name, name)).fetchall()
+    theirs = {column for column, text in found if text and (column, _digest(text)[:8]) not in ours}
+    _execute(connection, *(one for column, one in _comments(schema, view).items() if column not in theirs))
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _fix(name: str) -> dict[str, str]:
@@ -136,32 +172,35 @@ def _found(connection: Connection, names: Collection[str]) -> dict[str, Found]:
     return {row[0]: Found(bool(row[1]), _digest(row[2])) for row in rows}
 
 
-def _drop(connection: Connection, name: str, made: dict[str, str]) -> bool:
+def _drop(connection: Connection, qualified: str, name: str, made: dict[str, str]) -> bool:
     """Drop a view that is no longer wanted, unless its name is taken or somebody built on it."""
     if made[name] == TAKEN:
         return True
     try:
         with connection.begin_nested(), dependents_named(f"The view {name} is kept"):
-            connection.exec_driver_sql(f"DROP VIEW IF EXISTS {quoted(name)}")
+            connection.exec_driver_sql(f"DROP VIEW IF EXISTS {qualified}")
     except StartupError as kept:
         log.warning("a view that is no longer in tables.yaml was not dropped", view=name, why=kept.what)
         return False
     return True
 
 
-def _make(connection: Connection, name: str, select: str, *, replace: bool) -> None:
-    create = f"CREATE VIEW {quoted(name)} AS {select}"
+def _make(connection: Connection, schema: str, view: View, *, replace: bool) -> None:
+    name, select = view.name, view.select
+    qualified = schema + quoted(name)
+    create = f"CREATE VIEW {qualified} AS {select}"
     if connection.dialect.name == "sqlite":
         _make_on_sqlite(connection, name, create)
         return
     if not replace:
         _execute(connection, create)
         return
-    kept = grants.of_view(connection, name)
+    kept = grants.of_view(connection, qualified)
     try:
         with connection.begin_nested():
             _execute(
-                connection, f"CREATE OR REPLACE VIEW {quoted(name)} AS {_in_place(connection, name, select)}"
+                connection,
+                f"CREATE OR REPLACE VIEW {qualified} AS {_in_place(connection, qualified, select)}",
             )
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != INVALID_TABLE_DEFINITION:
@@ -170,10 +209,10 @@ def _make(connection: Connection, name: str, select: str, *, replace: bool) -> N
         _execute(connection, *kept.options)
         return
     with dependents_named(f"The view {name} cannot be changed as tables.yaml says"):
-        connection.exec_driver_sql(f"DROP VIEW {quoted(name)}")
+        connection.exec_driver_sql(f"DROP VIEW {qualified}")
     _execute(connection, create)
-    _execute(connection, *grants.of_view(connection, name).revokes, *kept.options, *kept.rights)
-    columns = _columns(connection, f"SELECT * FROM {quoted(name)}")
+    _execute(connection, *grants.of_view(connection, qualified).revokes, *kept.options, *kept.rights)
+    columns = _columns(connection, f"SELECT * FROM {qualified}")
     _execute(connection, *(one for column in columns for one in kept.of_columns.get(column, ())))
 
 
@@ -184,9 +223,9 @@ def _make_on_sqlite(connection: Connection, name: str, create: str) -> None:
     _execute(connection, f"DROP VIEW IF EXISTS {quoted(name)}", create, *triggers)
 
 
-def _in_place(connection: Connection, name: str, select: str) -> str:
+def _in_place(connection: Connection, qualified: str, select: str) -> str:
     """The SELECT with the columns that the view has in their places, and new ones last."""
-    held = _columns(connection, f"SELECT * FROM {quoted(name)}")
+    held = _columns(connection, f"SELECT * FROM {qualified}")
     new = _columns(connection, select)
     if new[: len(held)] == held or not set(held) <= set(new):
         return select

@@ -6,20 +6,32 @@ from connector import events
 from connector.config import Config
 from connector.mirror import view_kinds
 from connector.mirror.mapping import Mapping
+from connector.mirror.shown import View
 
 STATUS = "mirror_status"
+STATUS_COLUMNS = {
+    "family": "Family of topics.yaml; (unknown) for dead letters that none claims.",
+    "events": "Distinct events in notifications.",
+    "first_received_at": "When the gateway received the first of them (UTC).",
+    "last_received_at": "When the gateway received the last of them (UTC).",
+    "last_mirrored_at": "When the last of them was committed here (UTC).",
+    "parked_dead_letters": "Dead letters that wait for a replay or for being discarded.",
+    "records_lost": "Records that Kafka no longer held when they were wanted.",
+}
 STATUS_COMMENT = "How fresh the mirror is, per family; records_lost must be 0."
 
 
-def statements(config: Config, mapping: Mapping, dialect: str) -> Iterator[tuple[str, str, str]]:
-    """(name, SELECT, comment) of every view."""
+def statements(config: Config, mapping: Mapping, dialect: str) -> Iterator[View]:
+    """Every view beside those of the tables."""
     for name, view in config.views.items():
         text = view.text(dialect)
-        if text is None:
-            settings, table = config.tables[str(view.of)], mapping.table(str(view.of))
-            text = view_kinds.select(view, settings, table, dialect)
-        yield name, text, view.description
-    yield STATUS, _status(dialect), STATUS_COMMENT
+        if text is not None:
+            yield View(name, text, view.description)
+            continue
+        settings, table = config.tables[str(view.of)], mapping.table(str(view.of))
+        select = view_kinds.select(view, settings, table, dialect)
+        yield View(name, select, view.description, view_kinds.comments(view, table))
+    yield View(STATUS, _status(dialect), STATUS_COMMENT, STATUS_COLUMNS)
 
 
 def routes(config: Config) -> list[tuple[str, str, str]]:
@@ -40,21 +52,21 @@ def _status(dialect: str) -> str:
     total = "CAST(COALESCE(SUM({0}), 0) AS BIGINT)" if dialect == "postgresql" else "COALESCE(SUM({0}), 0)"
     lost = total.format("records_lost")
     return f"""
-WITH families AS (SELECT family, topic FROM mirror_routes WHERE action = ''),
-actions AS (SELECT action, family FROM mirror_routes WHERE action <> ''),
+WITH families AS (SELECT family, topic FROM _mirror_routes WHERE action = ''),
+actions AS (SELECT action, family FROM _mirror_routes WHERE action <> ''),
 seen AS (
   SELECT family, {total.format("events")} AS events, MIN(first_received_at) AS first_received_at,
          MAX(last_received_at) AS last_received_at, MAX(last_mirrored_at) AS last_mirrored_at
-  FROM mirror_counters GROUP BY family
+  FROM _mirror_counters GROUP BY family
 ),
 parked AS (
   SELECT COALESCE(actions.family, families.family, '(unknown)') AS family, COUNT(*) AS dead_letters
-  FROM dead_letters
-  LEFT JOIN actions ON actions.action = dead_letters.action
-  LEFT JOIN families ON families.topic = dead_letters.kafka_topic
+  FROM _dead_letters
+  LEFT JOIN actions ON actions.action = _dead_letters.action
+  LEFT JOIN families ON families.topic = _dead_letters.kafka_topic
   WHERE state = 'parked' GROUP BY 1
 ),
-lost AS (SELECT topic, {lost} AS records_lost FROM consumer_offsets GROUP BY topic)
+lost AS (SELECT topic, {lost} AS records_lost FROM _consumer_offsets GROUP BY topic)
 SELECT families.family AS family, COALESCE(seen.events, 0) AS events, first_received_at, last_received_at,
        last_mirrored_at, COALESCE(parked.dead_letters, 0) AS parked_dead_letters,
        COALESCE(lost.records_lost, 0) AS records_lost

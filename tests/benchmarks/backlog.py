@@ -46,13 +46,13 @@ LONGEST_SECONDS = 1_200.0
 
 # Past events of as many entities as a shop of that size has, with Ids as random as XTND's.
 FILL = (
-    """INSERT INTO notifications
+    """INSERT INTO _notifications
     SELECT md5(n::text) || '\\:0', md5(n::text), 0, 'xtnd', 1, 'balances', 'BalanceChanged',
         'P' || n % 100000 || '|1', jsonb_build_object('ProductNumber', 'P' || n % 100000, 'Balance', n),
         '{}', at, at, 'past', 0, n, at, '/webhooks/xtnd'
     FROM generate_series(1, :rows) AS n,
         LATERAL (SELECT timestamptz '2025-01-01' + n * interval '1 s') AS t(at)""",
-    """INSERT INTO stock_balance_history
+    """INSERT INTO _stock_balance_history
     SELECT md5(n::text) || '\\:0', 0, 'P' || n % 100000, '1', 'balance', n, 'CustomerOrderPicked', 'Outbound',
         timestamptz '2025-01-01' + n * interval '1 s', '/webhooks/xtnd'
     FROM generate_series(1, :rows) AS n""",
@@ -230,7 +230,9 @@ def _records(translator: Translator, body: bytes, at: int) -> Iterator[Any]:
 @contextmanager
 def _engine(settings: Config) -> Iterator[Engine]:
     """A plain engine: the product's own takes SQLite's write lock even for a look."""
-    engine = create_engine(database.url_of(settings.database))
+    url = database.url_of(settings.database)
+    paths = {"options": "-csearch_path=public_store,public"} if url.get_backend_name() != "sqlite" else {}
+    engine = create_engine(url, connect_args=paths)
     try:
         yield engine
     finally:

@@ -288,7 +288,7 @@ class Stack(World):
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold a lock that the worker's transactions need: on a table, in SQLite on the whole."""
-        table = "LOCK TABLE stock_balances IN ACCESS EXCLUSIVE MODE"
+        table = "LOCK TABLE _stock_balances IN ACCESS EXCLUSIVE MODE"
         with self.plain_engine.connect() as connection:
             connection.exec_driver_sql({"sqlite": "BEGIN IMMEDIATE"}.get(connection.dialect.name, table))
             yield

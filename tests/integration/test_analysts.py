@@ -49,6 +49,10 @@ class Warehouse:
             texts = {name: text.replace(old, new) for name, text in texts.items()}
         return config.parse(texts, {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": self.url})
 
+    def stored(self, table: str) -> str:
+        """A table of the store, as somebody outside of the connector names it."""
+        return f"public_store._{table}" if self.url.startswith("postgresql") else f"_{table}"
+
     def open(self, *changes: tuple[str, str]) -> Mirror:
         """What a worker does at its start."""
         return self._stack.enter_context(strategies.mirror(self.config(*changes)))
@@ -201,18 +205,19 @@ def test_keys_publications_and_indexes_of_analysts_outlast_a_table_that_is_fille
 ) -> None:
     mirror = warehouse.open()
     write(mirror)
+    orders = warehouse.stored("orders")
     warehouse.analyst(
-        "CREATE TABLE notes (order_number TEXT REFERENCES orders(order_number) ON DELETE CASCADE, note TEXT)",
-        "CREATE TABLE marks (order_number TEXT REFERENCES orders(order_number))",
+        f"CREATE TABLE notes (order_number TEXT REFERENCES {orders}(order_number) ON DELETE CASCADE, note TEXT)",
+        f"CREATE TABLE marks (order_number TEXT REFERENCES {orders}(order_number))",
         "INSERT INTO notes VALUES ('1', 'theirs')",
         "INSERT INTO marks VALUES ('1')",
-        "CREATE INDEX theirs ON orders (status)",
+        f"CREATE INDEX theirs ON {orders} (status)",
     )
     if mirror.engine.dialect.name == "postgresql":
         warehouse.analyst(
-            "CREATE PUBLICATION theirs FOR TABLE orders, notifications",
+            f"CREATE PUBLICATION theirs FOR TABLE {orders}, {warehouse.stored('notifications')}",
             "CREATE MATERIALIZED VIEW summary AS SELECT status, COUNT(*) FROM orders GROUP BY status",
-            "COMMENT ON TABLE orders IS 'theirs'",
+            f"COMMENT ON TABLE {orders} IS 'theirs'",
         )
     # Another action touches orders, so every row is folded again; then a better copy comes.
     shipped = ("actions: [OrderCreated, OrderReserved", "actions: [Shipped, OrderCreated, OrderReserved")
@@ -232,8 +237,9 @@ def test_keys_publications_and_indexes_of_analysts_outlast_a_table_that_is_fille
 def test_a_row_that_must_go_and_that_a_foreign_key_holds_is_named(warehouse: Warehouse) -> None:
     mirror = warehouse.open()
     write(mirror)
+    orders = warehouse.stored("orders")
     warehouse.analyst(
-        "CREATE TABLE marks (order_number TEXT REFERENCES orders(order_number))",
+        f"CREATE TABLE marks (order_number TEXT REFERENCES {orders}(order_number))",
         "INSERT INTO marks VALUES ('1')",
     )
     without_created = (
@@ -304,7 +310,7 @@ def test_a_batch_that_waits_for_a_lock_is_logged_with_its_holder(warehouse: Ware
     with locks.watching(mirror.engine), structlog.testing.capture_logs() as logs, ExitStack() as stack:
         if on_postgresql:
             holder: Any = stack.enter_context(psycopg.connect(plain(warehouse.url)))
-            holder.execute("LOCK TABLE orders")
+            holder.execute("LOCK TABLE public_store._orders")
         else:
             holder = sqlite3.connect(str(make_url(warehouse.url).database), isolation_level=None)
             stack.callback(holder.close)

@@ -16,6 +16,7 @@ from connector import config
 from connector.config import Config
 from connector.errors import ConfigError, Poison, StartupError
 from connector.mirror import database, schema, verify
+from connector.mirror.mapped import stored
 from tests import configurations, strategies
 from tests.conftest import SECRET
 from tests.strategies import MINUTE, NOON, Mirror
@@ -73,10 +74,10 @@ def stands_as_written(mirror: Mirror) -> None:
         columns = [one["name"] for one in seen.get_columns(name)]
         assert {*table.key, *table.columns} <= set(columns)
         assert len(columns) == len(set(columns))
-        held = [tuple(one["column_names"]) for one in seen.get_indexes(name)]
+        held = [tuple(one["column_names"]) for one in seen.get_indexes(stored(name))]
         assert set(table.indexes) <= set(held)
         assert len(held) == len(set(held))
-    for view in [*mirror.config.views, "mirror_status"]:
+    for view in [*mirror.config.tables, *mirror.config.views, "mirror_status"]:
         mirror.rows(view, order="1")
 
 
@@ -100,6 +101,7 @@ class Emptied:
     def empty(self) -> str:
         with database.transaction(self._engine) as connection:
             connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+            connection.exec_driver_sql("DROP SCHEMA IF EXISTS public_store CASCADE")
             connection.exec_driver_sql("CREATE SCHEMA public")
         return self.url
 
@@ -209,7 +211,7 @@ def test_an_index_of_connector_0_1_is_known_by_its_columns_and_not_made_twice(em
             connection.exec_driver_sql('ALTER INDEX "ix_t$a$b" RENAME TO ix_t_a_b')
         assert schema.state(mirror.engine, mirror.mapping) is None
         schema.ensure(mirror.engine, mirror.config, mirror.mapping)
-        assert [one["name"] for one in inspect(mirror.engine).get_indexes("t")] == ["ix_t_a_b"]
+        assert [one["name"] for one in inspect(mirror.engine).get_indexes("_t")] == ["ix_t_a_b"]
 
 
 @pytest.mark.parametrize("second", [{"type": "timestamp"}, {"type": "numeric"}])

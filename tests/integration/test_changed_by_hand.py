@@ -44,8 +44,9 @@ class Hand:
                 connection.exec_driver_sql(statement)
 
     def drop_views(self) -> None:
-        """Drop the shipped views, which keep a database from many a change of their columns."""
-        self.does(*(f"DROP VIEW IF EXISTS {name}" for name in self.config.views))
+        """Drop all views, which keep a database from many a change of their columns."""
+        views = (*self.config.views, "mirror_status", *self.config.tables, "notifications", "dead_letters")
+        self.does(*(f"DROP VIEW IF EXISTS {name}" for name in views))
 
     def start(self) -> schema.Filled:
         """What a worker does at its start."""
@@ -94,10 +95,10 @@ def dropped(hand: Hand, column: str) -> None:
     """Drop a column, with the indexes and views that stand in the way."""
     hand.drop_views()
     if not hand.on_postgresql:
-        for index in inspect(hand.mirror.engine).get_indexes("orders"):
+        for index in inspect(hand.mirror.engine).get_indexes("_orders"):
             if column in index["column_names"]:
                 hand.does(f"DROP INDEX {index['name']}")
-    hand.does(f"ALTER TABLE orders DROP COLUMN {column}")
+    hand.does(f"ALTER TABLE _orders DROP COLUMN {column}")
 
 
 # --- Columns, tables, indexes ----------------------------------------------------------------------
@@ -139,7 +140,8 @@ def test_a_crash_between_adding_a_column_and_filling_it_leaves_it_to_the_next_st
 
 
 def test_a_column_that_somebody_renamed_is_made_again_beside_it(hand: Hand) -> None:
-    hand.does("ALTER TABLE orders RENAME COLUMN order_type TO kind")
+    hand.drop_views()
+    hand.does("ALTER TABLE _orders RENAME COLUMN order_type TO kind")
     hand.start()
     row = hand.mirror.row("orders", order_number="1")
     assert (row["order_type"], row["kind"]) == ("Web", "Web")
@@ -148,16 +150,16 @@ def test_a_column_that_somebody_renamed_is_made_again_beside_it(hand: Hand) -> N
 
 def test_a_table_that_somebody_dropped_or_emptied_is_filled_again(hand: Hand) -> None:
     cascade = " CASCADE" if hand.on_postgresql else ""
-    hand.does(f"DROP TABLE orders{cascade}", f"DROP TABLE stock_balance_history{cascade}")
+    hand.does(f"DROP TABLE _orders{cascade}", f"DROP TABLE _stock_balance_history{cascade}")
     assert "the table orders is missing; " in f"{hand.state}; "
     assert hand.start().columns == {"orders": None, "stock_balance_history": None}
     assert hand.is_right()
     # Rows are what verify looks at; taking the record away has the table filled.
-    hand.does("DELETE FROM orders")
+    hand.does("DELETE FROM _orders")
     assert hand.state is None
     found = verify.differences(hand.mirror.engine, hand.mirror.mapping)
     assert [one.partition(":")[0] for one in found] == ["orders ('1',)", "orders ('2',)"]
-    hand.does("DELETE FROM mirror_rules WHERE table_name = 'orders'")
+    hand.does("DELETE FROM _mirror_rules WHERE table_name = 'orders'")
     hand.start()
     assert hand.is_right()
 
@@ -166,7 +168,7 @@ def test_a_table_that_somebody_dropped_or_emptied_is_filled_again(hand: Hand) ->
 def test_a_table_that_somebody_renamed_with_its_indexes_is_made_again_beside_it(
     hand: Hand, table: str
 ) -> None:
-    hand.does(f"ALTER TABLE {table} RENAME TO theirs")
+    hand.does(f"ALTER TABLE _{table} RENAME TO theirs")
     assert f"the table {table} is missing" in str(hand.state)
     hand.start()
     assert hand.is_right()
@@ -175,10 +177,10 @@ def test_a_table_that_somebody_renamed_with_its_indexes_is_made_again_beside_it(
 
 def test_names_in_another_case_are_the_same_to_sqlite(hand: Hand) -> None:
     if hand.on_postgresql:
-        hand.does('ALTER TABLE orders RENAME COLUMN status TO "Status"')
+        hand.does('ALTER TABLE _orders RENAME COLUMN status TO "Status"')
         assert hand.start().columns == {"orders": ["status"]}
     else:
-        hand.does("ALTER TABLE orders RENAME COLUMN status TO Status")
+        hand.does("ALTER TABLE _orders RENAME COLUMN status TO Status")
     hand.start()
     assert hand.is_right()
 
@@ -186,11 +188,11 @@ def test_names_in_another_case_are_the_same_to_sqlite(hand: Hand) -> None:
 def test_a_column_that_the_database_computes_is_refused_with_the_fix(hand: Hand) -> None:
     dropped(hand, "order_type")
     stored = "STORED" if hand.on_postgresql else "VIRTUAL"
-    hand.does(f"ALTER TABLE orders ADD COLUMN order_type text GENERATED ALWAYS AS ('x') {stored}")
+    hand.does(f"ALTER TABLE _orders ADD COLUMN order_type text GENERATED ALWAYS AS ('x') {stored}")
     assert "order_type of the table orders is computed by the database" in str(hand.state)
-    with pytest.raises(StartupError, match=r'(?s)ALTER TABLE "orders" DROP COLUMN "order_type"'):
+    with pytest.raises(StartupError, match=r'(?s)ALTER TABLE "_orders" DROP COLUMN "order_type"'):
         hand.start()
-    hand.does('ALTER TABLE "orders" DROP COLUMN "order_type"')
+    hand.does('ALTER TABLE "_orders" DROP COLUMN "order_type"')
     hand.start()
     assert hand.is_right()
 
@@ -199,7 +201,7 @@ def test_an_index_that_somebody_dropped_or_made_of_other_columns_is_made_right(h
     hand.does(
         "DROP INDEX ix_notifications_entity_key",
         "DROP INDEX ix_dead_letters_reason",
-        "CREATE INDEX ix_dead_letters_reason ON dead_letters (error)",
+        "CREATE INDEX ix_dead_letters_reason ON _dead_letters (error)",
     )
     assert hand.state == (
         "the index ix_dead_letters_reason of the table dead_letters is missing; "
@@ -210,8 +212,9 @@ def test_an_index_that_somebody_dropped_or_made_of_other_columns_is_made_right(h
 
 
 def test_views_that_somebody_dropped_or_replaced_are_made_again(hand: Hand) -> None:
+    status = "public.mirror_status" if hand.on_postgresql else "mirror_status"
     hand.does(
-        "DROP VIEW stock_movements", "DROP VIEW mirror_status", "CREATE VIEW mirror_status AS SELECT 1 AS one"
+        "DROP VIEW stock_movements", "DROP VIEW mirror_status", f"CREATE VIEW {status} AS SELECT 1 AS one"
     )
     assert hand.state == (
         "the view mirror_status is not as the connector made it; the view stock_movements is missing"
@@ -224,7 +227,7 @@ def test_views_that_somebody_dropped_or_replaced_are_made_again(hand: Hand) -> N
 
 @pytest.mark.parametrize("table", ["mirror_rules", "mirror_routes", "mirror_counters", "consumer_offsets"])
 def test_own_tables_that_can_be_made_again_are(hand: Hand, table: str) -> None:
-    hand.does(f"DROP TABLE {table}{' CASCADE' if hand.on_postgresql else ''}")
+    hand.does(f"DROP TABLE _{table}{' CASCADE' if hand.on_postgresql else ''}")
     assert hand.state is not None
     hand.start()
     assert hand.mirror.row("mirror_status", family="orders")["events"] == 3
@@ -234,16 +237,16 @@ def test_own_tables_that_can_be_made_again_are(hand: Hand, table: str) -> None:
 @pytest.mark.parametrize(
     ("statement", "sentence"),
     [
-        ("DROP TABLE notifications", r"ledger, the table notifications, is gone.*backup.*from Kafka"),
+        ("DROP TABLE _notifications", r"ledger, the table _notifications, is gone.*backup.*from Kafka"),
         (
-            "ALTER TABLE notifications DROP COLUMN details",
+            "ALTER TABLE _notifications DROP COLUMN details",
             r"column details of the table notifications is missing",
         ),
         (
-            "ALTER TABLE dead_letters DROP COLUMN payload",
+            "ALTER TABLE _dead_letters DROP COLUMN payload",
             r"column payload of the table dead_letters is missing",
         ),
-        ("DROP TABLE mirror_layout", r"mirror_layout.* is gone.*restore"),
+        ("DROP TABLE _mirror_layout", r"mirror_layout.* is gone.*restore"),
     ],
 )
 def test_what_no_ledger_can_fill_is_refused_with_the_way_back(
@@ -253,21 +256,22 @@ def test_what_no_ledger_can_fill_is_refused_with_the_way_back(
         hand.drop_views()
         hand.does("DROP INDEX ix_notifications_unkeyed")
     hand.does(f"{statement}{' CASCADE' if hand.on_postgresql else ''}")
-    before = hand.mirror.rows("orders")
+    before = hand.mirror.rows("_orders")
     with pytest.raises(StartupError, match=f"(?s){sentence}"):
         hand.start()
-    assert hand.mirror.rows("orders") == before
+    assert hand.mirror.rows("_orders") == before
 
 
 def test_a_column_of_somebodys_that_no_row_can_do_without_is_named_on_sqlite(hand: Hand) -> None:
     if hand.on_postgresql:
         return  # see below
-    hand.does("ALTER TABLE orders RENAME COLUMN event_count TO n")
+    hand.does("ALTER TABLE _orders RENAME COLUMN event_count TO n")
     with pytest.raises(
-        StartupError, match=r'(?s)column n of the table orders.*ALTER TABLE "orders" DROP COLUMN "n"'
+        StartupError, match=r'(?s)column n of the table orders.*ALTER TABLE "_orders" DROP COLUMN "n"'
     ):
         hand.start()
-    hand.does('ALTER TABLE "orders" DROP COLUMN "n"')
+    hand.drop_views()
+    hand.does('ALTER TABLE "_orders" DROP COLUMN "n"')
     hand.start()
     assert hand.is_right()
 
@@ -276,23 +280,32 @@ def test_a_column_of_somebodys_that_no_row_can_do_without_is_named_on_sqlite(han
 
 
 HINDRANCES = [
-    ("ALTER TABLE orders ALTER COLUMN reserved_count TYPE text", "is TEXT in the database and BIGINT"),
-    ("ALTER TABLE orders ALTER COLUMN order_type TYPE varchar(3)", "is VARCHAR(3) in the database and TEXT"),
-    ("ALTER TABLE orders ALTER COLUMN created_at TYPE date", "is DATE in the database and TIMESTAMP"),
-    ("ALTER TABLE orders ALTER COLUMN last_version DROP NOT NULL", "last_version of the table orders takes"),
-    ("ALTER TABLE orders ALTER COLUMN reserved_at SET NOT NULL", "reserved_at of the table orders refuses"),
-    ("ALTER TABLE orders ADD COLUMN theirs int NOT NULL", "theirs of the table orders refuses rows"),
     (
-        "ALTER TABLE orders ALTER COLUMN order_number TYPE varchar(9)",
+        "ALTER TABLE _orders ALTER COLUMN order_number TYPE varchar(9)",
         "order_number of the table orders is VARCH",
     ),
-    ("ALTER TABLE orders DROP CONSTRAINT orders_pkey", "the key of the table orders is []"),
-    ("ALTER TABLE orders DROP COLUMN order_number CASCADE", "order_number of the table orders is missing"),
-    ("ALTER TABLE notifications DROP CONSTRAINT notifications_pkey", "the key of the table notifications"),
-    ("CREATE RULE r AS ON INSERT TO orders DO INSTEAD NOTHING", "the rule r on the table orders stops"),
-    ("CREATE RULE r AS ON UPDATE TO consumer_offsets DO ALSO SELECT 1", "the rule r on the table consumer"),
     (
-        "DELETE FROM mirror_rules WHERE table_name = 'orders'",
+        "ALTER TABLE _orders ALTER COLUMN reserved_count TYPE text",
+        "is TEXT in the database and BIGINT",
+    ),
+    (
+        "ALTER TABLE _orders ALTER COLUMN order_type TYPE varchar(3)",
+        "is VARCHAR(3) in the database and TEXT",
+    ),
+    (
+        "ALTER TABLE _orders ALTER COLUMN created_at TYPE date",
+        "is DATE in the database and TIMESTAMP",
+    ),
+    ("ALTER TABLE _orders ALTER COLUMN last_version DROP NOT NULL", "last_version of the table orders takes"),
+    ("ALTER TABLE _orders ALTER COLUMN reserved_at SET NOT NULL", "reserved_at of the table orders refuses"),
+    ("ALTER TABLE _orders ADD COLUMN theirs int NOT NULL", "theirs of the table orders refuses rows"),
+    ("ALTER TABLE _orders DROP CONSTRAINT _orders_pkey", "the key of the table orders is []"),
+    ("ALTER TABLE _orders DROP COLUMN order_number CASCADE", "order_number of the table orders is missing"),
+    ("ALTER TABLE _notifications DROP CONSTRAINT _notifications_pkey", "the key of the table notifications"),
+    ("CREATE RULE r AS ON INSERT TO _orders DO INSTEAD NOTHING", "the rule r on the table orders stops"),
+    ("CREATE RULE r AS ON UPDATE TO _consumer_offsets DO ALSO SELECT 1", "the rule r on the table consumer"),
+    (
+        "DELETE FROM _mirror_rules WHERE table_name = 'orders'",
         "every row of the table orders is not filled yet",
     ),
 ]
@@ -301,7 +314,7 @@ HINDRANCES = [
 def test_what_stops_the_connectors_writing_is_told_and_undone(on_postgresql: Hand) -> None:
     for number, (statement, told) in enumerate(HINDRANCES):
         if "NOT NULL" in statement:  # which no table takes that has rows without
-            on_postgresql.does("DELETE FROM orders", "DELETE FROM mirror_rules WHERE table_name = 'orders'")
+            on_postgresql.does("DELETE FROM _orders", "DELETE FROM _mirror_rules WHERE table_name = 'orders'")
         if " TYPE " in statement:
             on_postgresql.drop_views()
         on_postgresql.does(statement)
@@ -314,8 +327,8 @@ def test_what_stops_the_connectors_writing_is_told_and_undone(on_postgresql: Han
 def test_a_type_that_a_view_of_somebodys_needs_is_refused_and_the_view_named(on_postgresql: Hand) -> None:
     on_postgresql.drop_views()
     on_postgresql.does(
-        "ALTER TABLE orders ALTER COLUMN order_type TYPE varchar(9)",
-        "CREATE VIEW theirs AS SELECT order_type FROM orders",
+        "ALTER TABLE _orders ALTER COLUMN order_type TYPE varchar(9)",
+        "CREATE VIEW public.theirs AS SELECT order_type FROM _orders",
     )
     with pytest.raises(StartupError, match=r"(?s)order_type of the table orders.*view theirs depends"):
         on_postgresql.start()
@@ -325,10 +338,10 @@ def test_a_constraint_or_trigger_of_somebodys_parks_only_what_it_refuses_and_is_
     on_postgresql: Hand,
 ) -> None:
     on_postgresql.does(
-        "ALTER TABLE orders ADD CONSTRAINT no_nines CHECK (order_number <> '9')",
+        "ALTER TABLE _orders ADD CONSTRAINT no_nines CHECK (order_number <> '9')",
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION 'not on a Monday'; END $$",
-        "CREATE TRIGGER refuses BEFORE INSERT ON orders FOR EACH ROW "
+        "CREATE TRIGGER refuses BEFORE INSERT ON _orders FOR EACH ROW "
         "WHEN (NEW.order_number = '8') EXECUTE FUNCTION refuse()",
     )
     on_postgresql.start()

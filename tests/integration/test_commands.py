@@ -202,7 +202,8 @@ def test_schema_prints_every_table_and_view(tmp_path: Path, dialect: str) -> Non
     done = connector("schema", "--dialect", dialect, folder=tmp_path)
     assert done.returncode == 0
     for table in ("notifications", "orders", "stock_balances", "dead_letters", "consumer_offsets"):
-        assert f"CREATE TABLE {table} " in done.stdout
+        assert f"CREATE TABLE _{table} " in done.stdout
+        assert f'"{table}" AS SELECT' in done.stdout
     assert "mirror_status" in done.stdout
     assert "stock_movements" in done.stdout
 

@@ -65,18 +65,18 @@ def test_a_better_copy_from_another_partition_moves_the_count_and_the_instants(
     assert status(mirror)[:3] == (3, iso(first), iso(last))
     mirror.write(order(mirror, "late", NOON + 1), order(mirror, "early", NOON - 1), partition=1)
     assert status(mirror)[:3] == (3, iso(NOON - 1), iso(NOON + 1))
-    counted = {row["partition"]: row["events"] for row in mirror.rows("mirror_counters")}
+    counted = {row["partition"]: row["events"] for row in mirror.rows("_mirror_counters")}
     assert counted == {0: 1, 1: 2}
     # The last that partition 0 holds goes as well.
     mirror.write(order(mirror, "a", NOON - 2), partition=1)
-    assert [row["partition"] for row in mirror.rows("mirror_counters")] == [1]
+    assert [row["partition"] for row in mirror.rows("_mirror_counters")] == [1]
     assert verify.differences(mirror.engine, mirror.mapping) == []
 
 
 def test_verify_names_a_counter_that_is_not_as_the_ledger_says(mirror: Mirror) -> None:
     mirror.write(order(mirror, "a", NOON))
     with database.transaction(mirror.engine) as connection:
-        connection.exec_driver_sql("UPDATE mirror_counters SET events = 7")
+        connection.exec_driver_sql("UPDATE _mirror_counters SET events = 7")
     (found,) = verify.differences(mirror.engine, mirror.mapping)
     assert found.startswith("mirror_counters ('t', 0, 'orders'): is 7 events, ")
     assert "and should be 1 events, " in found

@@ -103,8 +103,10 @@ def test_the_options_of_the_url_are_taken_beside_the_connectors_own(
             mirror.engine,
             "SELECT schemaname, current_setting('work_mem') AS memory, current_setting('timezone') AS zone, "
             "current_setting('application_name') AS name, current_setting('lock_timeout') AS lock_timeout "
-            "FROM pg_tables WHERE tablename = 'orders'",
+            "FROM pg_views WHERE viewname = 'orders'",
         )
+        tables = "SELECT schemaname FROM pg_tables WHERE tablename = '_orders'"
+        assert strategies.select(mirror.engine, tables) == [{"schemaname": "mirror_store"}]
     expected = {
         "schemaname": "mirror",
         "memory": "12MB",
@@ -208,7 +210,8 @@ def slow(make_config: MakeConfig, postgres: Any) -> Iterator[Mirror]:
     with strategies.mirror(make_config({"database.url": url})):
         body = "BEGIN PERFORM pg_sleep(0.02); RETURN NEW; END"
         function = f"CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$"
-        trigger = "CREATE TRIGGER slow BEFORE INSERT ON notifications FOR EACH ROW EXECUTE FUNCTION slow()"
+        before = "BEFORE INSERT ON public_store._notifications FOR EACH ROW"
+        trigger = f"CREATE TRIGGER slow {before} EXECUTE FUNCTION slow()"
         run(url, function, trigger)
     limited = make_config({"database.url": f"{url}?options=-cstatement_timeout%3D150ms"})
     with strategies.mirror(limited) as mirror:

@@ -84,4 +84,4 @@ def test_a_payload_is_kept_to_the_byte(mirror: Mirror) -> None:
         topic=TOPIC, partition=0, offset=0, key=b"x", value=letter.payload, headers=list(letter.headers())
     )
     mirror.sink.write([decode.decode_dead_letters(Fetched(TOPIC, 0, 0, (record,)), NOON).chunk])
-    assert bytes(mirror.row("dead_letters", dead_letter_id="x")["payload"]) == bytes(range(256))
+    assert bytes(mirror.row("_dead_letters", dead_letter_id="x")["payload"]) == bytes(range(256))

@@ -398,18 +398,18 @@ def forbid_orders(shop: Shop, number: str = "") -> None:
     with database.transaction(shop.engine) as connection:
         if connection.dialect.name == "postgresql":
             rule = f"order_number <> '{number}'" if number else "order_number = ''"
-            connection.exec_driver_sql(f"ALTER TABLE orders ADD CONSTRAINT none CHECK ({rule})")
+            connection.exec_driver_sql(f"ALTER TABLE _orders ADD CONSTRAINT none CHECK ({rule})")
         else:
             rule = f"WHEN new.order_number = '{number}'" if number else ""
             connection.exec_driver_sql(
-                f"CREATE TRIGGER none BEFORE INSERT ON orders {rule} BEGIN SELECT RAISE(ABORT, 'none'); END"
+                f"CREATE TRIGGER none BEFORE INSERT ON _orders {rule} BEGIN SELECT RAISE(ABORT, 'none'); END"
             )
 
 
 def allow_orders(shop: Shop) -> None:
     with database.transaction(shop.engine) as connection:
         if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("ALTER TABLE orders DROP CONSTRAINT none")
+            connection.exec_driver_sql("ALTER TABLE _orders DROP CONSTRAINT none")
         else:
             connection.exec_driver_sql("DROP TRIGGER none")
 
@@ -417,7 +417,7 @@ def allow_orders(shop: Shop) -> None:
 def forget_offsets(shop: Shop) -> None:
     """As a person does who wants the whole log read again."""
     with database.transaction(shop.engine) as connection:
-        connection.exec_driver_sql("UPDATE consumer_offsets SET next_offset = 0")
+        connection.exec_driver_sql("UPDATE _consumer_offsets SET next_offset = 0")
 
 
 def reread(shop: Shop, ends: dict[Any, int]) -> bool:

@@ -70,7 +70,7 @@ def test_a_mapping_that_no_longer_fits_is_refused_with_action_column_value_and_c
 ) -> None:
     mirror = open_mirror()
     mirror.write(*(changed(mirror, f"w\x1b[2J{n}" if n % 2 else str(n), n) for n in range(40)))
-    before = (mirror.content(), mirror.rows("mirror_rules"))
+    before = (mirror.content(), mirror.rows("_mirror_rules"))
     with pytest.raises(ConfigError) as caught:
         open_mirror(NUMBERS)
     (finding,) = caught.value.findings
@@ -78,7 +78,7 @@ def test_a_mapping_that_no_longer_fits_is_refused_with_action_column_value_and_c
     assert "20 of the 40 newest ProductChanged" in finding.what
     assert r"Details.Word (column word_number): 'w\x1b[2J39' cannot be read as a number" in finding.what
     assert "--accept-mapping" in finding.cure
-    assert (mirror.content(), mirror.rows("mirror_rules")) == before
+    assert (mirror.content(), mirror.rows("_mirror_rules")) == before
     mirror.write(changed(mirror, "still", 100))  # a worker with the former mapping goes on
 
 
@@ -167,7 +167,7 @@ def test_a_store_that_does_not_hold_its_mapping_as_written_is_rehearsed_too(open
     mirror = open_mirror()
     mirror.write(*(changed(mirror, "odd", n) for n in range(3)))
     with database.transaction(mirror.engine) as connection:
-        connection.exec_driver_sql(f"DELETE FROM mirror_rules WHERE table_name = '{rules.MAPPING[0]}'")
+        connection.exec_driver_sql(f"DELETE FROM _mirror_rules WHERE table_name = '{rules.MAPPING[0]}'")
     with pytest.raises(ConfigError, match="3 of the 3 newest ProductChanged"):
         open_mirror(NUMBERS)
 
@@ -188,7 +188,7 @@ def test_what_only_the_database_refuses_is_found_among_what_it_takes(open_mirror
     events = [changed(mirror, f"w{n % 30}", n) for n in range(40)]
     with scratch.empty_copies(mirror.engine, mirror.mapping) as copies:
         assert copies is not None
-        copies.exec_driver_sql("CREATE UNIQUE INDEX once ON readings (word)")
+        copies.exec_driver_sql("CREATE UNIQUE INDEX once ON _readings (word)")
         trial = Trial(copies, mirror.mapping, time.monotonic() + 60)
         trial.run(events)
         assert {identity[0] for identity in trial.refused} == {f"d{n:06}:0" for n in range(30, 40)}
@@ -202,7 +202,7 @@ def test_a_rehearsal_waits_for_no_lock_on_a_table(open_mirror: Open, configure: 
     mirror.write(changed(mirror, "odd", 1))
     holder, statement = create_engine(database.url_of(mirror.config.database)), "SELECT * FROM readings"
     if mirror.engine.dialect.name == "postgresql":
-        statement = "LOCK TABLE readings, consumer_offsets"
+        statement = "LOCK TABLE public_store._readings, public_store._consumer_offsets"
     try:
         with holder.begin() as connection:
             connection.exec_driver_sql(statement)

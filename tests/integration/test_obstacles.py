@@ -17,18 +17,18 @@ from tests.strategies import Mirror
 
 LONG = "".join(random.Random(3).choices(string.ascii_letters, k=9000))
 FUNCTION = "CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {}; RETURN NEW; END $$"
-TRIGGER = "CREATE TRIGGER theirs AFTER INSERT OR UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION theirs()"
-LITE = "CREATE TRIGGER theirs AFTER INSERT ON orders BEGIN {}; END"
+TRIGGER = "CREATE TRIGGER theirs AFTER INSERT OR UPDATE ON _orders FOR EACH ROW EXECUTE FUNCTION theirs()"
+LITE = "CREATE TRIGGER theirs AFTER INSERT ON _orders BEGIN {}; END"
 # What is built, the order type of the event that comes then, and what is taken away.
 ON_POSTGRESQL = {
-    "an index over long text": (["CREATE INDEX theirs ON orders (order_type)"], LONG, "index"),
+    "an index over long text": (["CREATE INDEX theirs ON _orders (order_type)"], LONG, "index"),
     "an index over an expression": (
-        ["CREATE INDEX theirs ON orders (upper(order_type)) WHERE order_number = '{number}'"],
+        ["CREATE INDEX theirs ON _orders (upper(order_type)) WHERE order_number = '{number}'"],
         LONG,
         "index",
     ),
     "an index that computes": (
-        ["CREATE INDEX theirs ON orders ((order_type::numeric)) WHERE order_number = '{number}'"],
+        ["CREATE INDEX theirs ON _orders ((order_type::numeric)) WHERE order_number = '{number}'"],
         "x",
         "index",
     ),
@@ -47,14 +47,14 @@ ON_POSTGRESQL = {
         "trigger",
     ),
     "a publication of some columns": (
-        ["CREATE PUBLICATION theirs FOR TABLE orders (status)"],
+        ["CREATE PUBLICATION theirs FOR TABLE _orders (status)"],
         "x",
         "publication",
     ),
 }
 ON_SQLITE = {
     "an index that computes": (
-        ["CREATE INDEX theirs ON orders (json_extract(order_type, '$')) WHERE order_number = '{number}'"],
+        ["CREATE INDEX theirs ON _orders (json_extract(order_type, '$')) WHERE order_number = '{number}'"],
         "x",
         "index",
     ),
@@ -77,7 +77,7 @@ def run(mirror: Mirror, *statements: str) -> None:
 
 def test_what_nothing_can_be_written_with_makes_way_alone_and_is_named(mirror: Mirror) -> None:
     on_postgresql = mirror.engine.dialect.name == "postgresql"
-    run(mirror, "CREATE INDEX harmless ON orders (status, order_type) WHERE status = 'x'")
+    run(mirror, "CREATE INDEX harmless ON _orders (status, order_type) WHERE status = 'x'")
     for number, (name, (statements, order_type, removed)) in enumerate(
         (ON_POSTGRESQL if on_postgresql else ON_SQLITE).items()
     ):
@@ -100,14 +100,14 @@ def test_a_table_is_filled_whatever_somebody_built_on_it(mirror: Mirror) -> None
     on_postgresql = mirror.engine.dialect.name == "postgresql"
     built = ON_POSTGRESQL if on_postgresql else ON_SQLITE
     statements = built["a trigger whose table is gone"][0]
-    run(mirror, *statements, "DELETE FROM mirror_rules WHERE table_name = 'orders'", "DELETE FROM orders")
+    run(mirror, *statements, "DELETE FROM _mirror_rules WHERE table_name = 'orders'", "DELETE FROM _orders")
     with structlog.testing.capture_logs() as logs, strategies.mirror(mirror.config) as again:
         assert again.row("orders")["order_type"] == "Web"
     assert [one["name"] for one in logs if "definition" in one] == ["theirs"]
 
 
 def test_an_index_that_keeps_values_apart_on_purpose_parks_what_it_refuses(mirror: Mirror) -> None:
-    run(mirror, "CREATE UNIQUE INDEX theirs ON orders (order_type)")
+    run(mirror, "CREATE UNIQUE INDEX theirs ON _orders (order_type)")
     mirror.write(mirror.event("OrderCreated", {"OrderNumber": "1", "OrderType": "Web"}, delivery="a"))
     twin = mirror.event("OrderCreated", {"OrderNumber": "2", "OrderType": "Web"}, delivery="b")
     with pytest.raises(Poison):

@@ -244,7 +244,7 @@ def test_an_index_that_is_added_later_refuses_nothing_that_the_table_holds(
     assert sound(mirror)
     assert [len(row["note"]) for row in mirror.rows("readings", "product_number")] == [1500, 9000, 5]
     with database.transaction(mirror.engine) as connection:
-        assert len(inspect(connection).get_indexes("readings")) == 1
+        assert len(inspect(connection).get_indexes("_readings")) == 1
     # It is there at the next start, and takes what comes.
     mirror = place.open(BASE + "    indexes: [[note]]\n")
     event = received(mirror, '{"ProductNumber":"2","Note":"short"}', "e")
@@ -374,4 +374,4 @@ def test_an_index_that_was_taken_out_limits_no_text_any_more(place: Place) -> No
 
 
 def index_names(mirror: Mirror) -> set[str | None]:
-    return {one["name"] for one in inspect(mirror.engine).get_indexes("readings")}
+    return {one["name"] for one in inspect(mirror.engine).get_indexes("_readings")}

@@ -49,7 +49,7 @@ def everything(mirror: Mirror) -> Any:
     if mirror.engine.dialect.name == "postgresql":
         query = "SELECT relnamespace::regnamespace::text, relname, relkind FROM pg_class ORDER BY 1, 2"
     return strategies.select(mirror.engine, query), strategies.select(
-        mirror.engine, "SELECT * FROM mirror_rules"
+        mirror.engine, "SELECT * FROM _mirror_rules"
     )
 
 
@@ -111,9 +111,12 @@ def test_a_trial_waits_for_no_batch_and_nobody_waits_for_it(
     with ExitStack() as stack:
         place = Place(url, stack)
         place.open(BASE)
+        of_store = ", ".join(
+            f"public_store._{name}" for name in ("readings", "mirror_rules", "notifications")
+        )
         apply, alone = (
             schema.apply,
-            "LOCK TABLE readings, mirror_rules, notifications IN ACCESS EXCLUSIVE MODE NOWAIT",
+            f"LOCK TABLE {of_store} IN ACCESS EXCLUSIVE MODE NOWAIT",
         )
 
         def apply_beside_a_change(engine: Any, *arguments: Any) -> Any:
@@ -131,7 +134,7 @@ def test_a_trial_waits_for_no_batch_and_nobody_waits_for_it(
         with server(url) as other, other.transaction():
             # A batch holds the schema as it is, and rows.
             other.execute("SELECT pg_advisory_xact_lock_shared(%s)", (database.SCHEMA_LOCK,))
-            other.execute("INSERT INTO consumer_offsets VALUES ('t', 0, 1, 0, now(), NULL)")
+            other.execute("INSERT INTO public_store._consumer_offsets VALUES ('t', 0, 1, 0, now(), NULL)")
             assert tried(place.config(BASE + MORE)) is None
             other.execute(alone)
             assert tried(place.config(BASE + MORE)) == schema_trial.WHY_NOT["55P03"]
@@ -143,6 +146,7 @@ def test_a_role_that_may_not_make_a_schema_is_named_with_the_grant(postgres: Any
     with server(url) as admin, ExitStack() as stack:
         admin.execute(f"CREATE ROLE plain_{name} LOGIN")
         admin.execute(f"GRANT ALL ON SCHEMA public TO plain_{name}")
+        admin.execute(f"CREATE SCHEMA public_store AUTHORIZATION plain_{name}")
         place = Place(make_url(url).set(username=f"plain_{name}").render_as_string(), stack)
         place.open(BASE)
         why = tried(place.config(BASE + MORE))

@@ -110,7 +110,7 @@ def test_records_that_kafka_no_longer_holds_are_counted_as_lost_and_it_goes_on(m
     mirror.sink.write([mirror.chunk([picked(mirror, "c")], asked=11, first=12)])
     assert offsets(mirror) == [(0, 13, 10)]
     assert [
-        (row["first_offset"], row["next_offset"], row["records"]) for row in mirror.rows("mirror_losses")
+        (row["first_offset"], row["next_offset"], row["records"]) for row in mirror.rows("_mirror_losses")
     ] == [
         (1, 10, 9),
         (11, 12, 1),
@@ -227,19 +227,19 @@ def test_a_statement_that_fails_takes_everything_of_its_transaction_back(mirror:
     mirror.write(picked(mirror, "a"))
     before = (mirror.content(), offsets(mirror))
     with database.transaction(mirror.engine) as connection:
-        connection.exec_driver_sql("ALTER TABLE orders RENAME TO elsewhere")
+        connection.exec_driver_sql("ALTER TABLE _orders RENAME TO elsewhere")
     with pytest.raises(Defect):
         mirror.write(
             mirror.event("ProductCreated", {"ProductNumber": "1"}, delivery="p"), picked(mirror, "b")
         )
     with database.transaction(mirror.engine) as connection:
-        connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO orders")
+        connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO _orders")
     assert (mirror.content(), offsets(mirror)) == before
 
 
 def test_an_event_that_the_database_refuses_is_poison_and_leaves_nothing_behind(mirror: Mirror) -> None:
     with database.transaction(mirror.engine) as connection:
-        connection.exec_driver_sql("CREATE UNIQUE INDEX one_of_each ON orders (order_type)")
+        connection.exec_driver_sql("CREATE UNIQUE INDEX one_of_each ON _orders (order_type)")
     good = mirror.event("OrderCreated", {"OrderNumber": "1", "OrderType": "Web"}, delivery="a")
     bad = mirror.event("OrderCreated", {"OrderNumber": "2", "OrderType": "Web"}, delivery="b")
     with pytest.raises(Poison) as caught:
@@ -270,8 +270,8 @@ def test_history_whose_events_were_taken_out_of_the_ledger_is_written_over(mirro
     said = mirror.event("BalanceChanged", {"ProductNumber": "P", "Warehouse": "W", "Balance": 1})
     mirror.write(said)
     with database.transaction(mirror.engine) as connection:
-        connection.exec_driver_sql("DELETE FROM notifications")
-        connection.exec_driver_sql("UPDATE stock_balance_history SET quantity = 7")
+        connection.exec_driver_sql("DELETE FROM _notifications")
+        connection.exec_driver_sql("UPDATE _stock_balance_history SET quantity = 7")
     assert mirror.write(said).new == {"balances": 1}
     (row,) = mirror.rows("stock_balance_history")
     assert int(row["quantity"]) == 1
@@ -288,7 +288,7 @@ def test_dead_letters_go_in_with_the_offset_and_once(mirror: Mirror) -> None:
     mirror.sink.write(
         [Chunk("dead", 0, 0, 0, 3, letters=[Letter(0, row | {"dead_letter_id": "old"}), Letter(2, row)])]
     )
-    (found,) = mirror.rows("dead_letters")
+    (found,) = mirror.rows("_dead_letters")
     assert (found["dead_letter_id"], bytes(found["payload"])) == ("d1", b"\x00\xff")
     assert mirror.sink.positions([("dead", 0)]) == {("dead", 0): 3}
 

@@ -73,7 +73,7 @@ def of_another_format(file: Path) -> None:
 
 def not_text(file: Path) -> None:
     with sqlite3.connect(file) as connection:
-        connection.execute("UPDATE notifications SET hook = CAST(x'ff00fe' AS TEXT)")
+        connection.execute("UPDATE _notifications SET hook = CAST(x'ff00fe' AS TEXT)")
     connection.close()
 
 
@@ -174,7 +174,7 @@ def test_a_write_that_was_cut_off_is_left_to_a_worker_to_undo(
         for statement in ("journal_mode=DELETE", "cache_size=1", "cache_spill=1"):
             writer.execute(f"PRAGMA {statement}")
         writer.execute("BEGIN IMMEDIATE")
-        writer.execute("UPDATE notifications SET details = json_object('x', hex(randomblob(2000)))")
+        writer.execute("UPDATE _notifications SET details = json_object('x', hex(randomblob(2000)))")
         copy = Path(shutil.copy(file, tmp_path / "copy"))
         shutil.copy(f"{file}-journal", tmp_path / "copy")
     settings = config.database.model_copy(update={"url": config.database.url.__class__(f"sqlite:///{copy}")})

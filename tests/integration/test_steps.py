@@ -3,6 +3,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import structlog
 from sqlalchemy import Engine, inspect, make_url
 
-from connector import config
+from connector import config, events
 from connector.commands import checkup
 from connector.config import Config
 from connector.errors import ConnectorError, Defect, StartupError
@@ -97,7 +98,7 @@ def shape(engine: Engine) -> Any:
 
 
 def layouts(store: Store) -> list[int]:
-    return [row["version"] for row in strategies.select(store.engine, "SELECT version FROM mirror_layout")]
+    return [row["version"] for row in strategies.select(store.engine, "SELECT version FROM _mirror_layout")]
 
 
 # --- From 0.1 to today ---------------------------------------------------------------------------
@@ -133,11 +134,11 @@ def test_what_a_mirror_of_0_1_becomes_is_what_a_new_one_makes_of_the_same_events
 def test_delivering_everything_again_after_the_step_changes_nothing(store: Store) -> None:
     store.ensure()
     with strategies.mirror(store.config) as mirror:
-        before, letters = mirror.content(), mirror.rows("dead_letters")
+        before, letters = mirror.content(), mirror.rows("_dead_letters")
         written = mirror.write(*store.events())
         assert written.new == {}
         assert sum(written.known.values()) == EVENTS
-        assert (mirror.content(), mirror.rows("dead_letters")) == (before, letters)
+        assert (mirror.content(), mirror.rows("_dead_letters")) == (before, letters)
 
 
 def test_dead_letters_offsets_and_losses_of_0_1_stay_as_they_are(store: Store) -> None:
@@ -151,8 +152,8 @@ def test_dead_letters_offsets_and_losses_of_0_1_stay_as_they_are(store: Store) -
     assert {(one.topic, one.partition, one.next_offset, one.records) for one in found} == {
         (row["topic"], row["partition"], row["next_offset"], 3) for row in lost
     }
-    assert after["dead_letters"] == before["dead_letters"]
-    assert [{**row, "topic_id": None} for row in before["consumer_offsets"]] == after["consumer_offsets"]
+    assert after["_dead_letters"] == before["dead_letters"]
+    assert [{**row, "topic_id": None} for row in before["consumer_offsets"]] == after["_consumer_offsets"]
     letters = Letters(store.engine, store.mapping)
     letters.require()
     states = [one.state for one in letters.load(letters.ids(Filter(state=None)))]
@@ -199,7 +200,7 @@ def test_ranks_and_columns_of_that_name_which_were_a_users_own_are_kept(store: S
         "ALTER TABLE purchase_delivery_rows ADD COLUMN source TEXT DEFAULT 'theirs'",
     )
     store.ensure()
-    ranks = strategies.select(store.engine, "SELECT DISTINCT low__version FROM stock_balances")
+    ranks = strategies.select(store.engine, "SELECT DISTINCT low__version FROM _stock_balances")
     assert [row["low__version"] for row in ranks] == ["1000"]
     query = "SELECT DISTINCT source__former FROM purchase_delivery_rows"
     assert [row["source__former"] for row in strategies.select(store.engine, query)] == ["theirs"]
@@ -221,10 +222,137 @@ def test_views_that_analysts_built_stay_and_stop_nothing(store: Store) -> None:
     if store.engine.dialect.name == "sqlite":  # a trigger goes with a table that is made again
         assert strategies.select(
             store.engine, "SELECT tbl_name FROM sqlite_master WHERE name = 'watches'"
-        ) == [{"tbl_name": "notifications"}]
+        ) == [{"tbl_name": "_notifications"}]
     with database.transaction(store.engine) as connection:
         assert connection.exec_driver_sql("SELECT COUNT(*) FROM theirs").scalar_one() == EVENTS
         assert connection.exec_driver_sql("SELECT COUNT(*) FROM moves").scalar_one() > 0
+
+
+def test_readers_of_0_1_keep_their_rights_and_their_views_and_see_no_more_than_they_did(store: Store) -> None:
+    if store.engine.dialect.name == "sqlite":
+        return  # there are no rights there; views are next
+    reader, column_reader, owner = (
+        f"{name}_{time.time_ns()}" for name in ("reader", "column_reader", "owner")
+    )
+    store.execute(
+        *(f"CREATE ROLE {role}" for role in (reader, column_reader, owner)),
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {reader}",
+        f"GRANT SELECT (order_number, status) ON orders TO {column_reader}",
+        f"GRANT SELECT ON orders TO {owner}",
+        "CREATE SCHEMA reports",
+        f"GRANT ALL ON SCHEMA reports TO {owner}",
+        "CREATE VIEW reports.open AS SELECT order_number, status FROM orders WHERE status <> 'picked'",
+        f"ALTER VIEW reports.open OWNER TO {owner}",
+        f"GRANT SELECT ON reports.open TO {column_reader}",
+        "COMMENT ON VIEW reports.open IS '100 %% theirs'",
+        "CREATE MATERIALIZED VIEW by_status AS SELECT status, COUNT(*) AS n FROM reports.open GROUP BY status",
+        "CREATE UNIQUE INDEX by_status_status ON by_status (status)",
+        "CREATE VIEW raw AS SELECT payload FROM dead_letters",
+        "CREATE VIEW on_raw AS SELECT COUNT(*) FROM raw",
+        "CREATE VIEW moves AS SELECT delta FROM stock_movements",
+        "CREATE TABLE notes (order_number TEXT REFERENCES orders (order_number))",
+        "INSERT INTO notes SELECT MIN(order_number) FROM orders",
+    )
+    before = select(store, "SELECT status, n FROM by_status ORDER BY 1")
+    with structlog.testing.capture_logs() as logs:
+        store.ensure()
+    lost = {line["view"]: line["fix"] for line in logs if line["event"].startswith("a view reads what")}
+    assert set(lost) == {"public.raw", "public.on_raw"}, lost
+    assert "SELECT payload" in lost["public.raw"]
+    store.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY by_status")  # which needs its index
+    assert select(store, "SELECT status, n FROM by_status ORDER BY 1") == before
+    assert len(select(store, "SELECT * FROM moves")) > 0
+    described = "SELECT obj_description('reports.open'::regclass) AS said, relowner::regrole::text AS owner FROM pg_class WHERE oid = 'reports.open'::regclass"
+    assert select(store, described) == [{"said": "100 % theirs", "owner": owner}]
+    for role, query in (
+        (reader, "SELECT COUNT(payload_less.*) FROM dead_letters AS payload_less"),
+        (reader, "SELECT * FROM orders"),
+        (column_reader, "SELECT order_number, status FROM orders"),
+        (reader, "SELECT * FROM mirror_status"),
+    ):
+        store.execute(f"SET LOCAL ROLE {role}", query)
+    refused = ((column_reader, "SELECT * FROM orders"), (reader, "SELECT * FROM public_store._orders"))
+    for role, query in refused:
+        with pytest.raises(ConnectorError, match="permission denied"):
+            store.execute(f"SET LOCAL ROLE {role}", query)
+    # Nothing that readers built hangs on the store, but for a key, which only a table can hold.
+    with pytest.raises(ConnectorError, match=r"violates RESTRICT|violates foreign key"):
+        store.execute("DELETE FROM _orders")
+    assert schema.state(store.engine, store.mapping) is None
+    store.execute(
+        "DROP TABLE notes",
+        "DROP MATERIALIZED VIEW by_status",
+        "DROP VIEW reports.open",
+        *(f"DROP OWNED BY {role}" for role in (reader, column_reader, owner)),
+        *(f"DROP ROLE {role}" for role in (reader, column_reader, owner)),
+    )
+
+
+def test_a_view_of_a_role_that_the_connector_may_not_act_for_stays_and_is_named(postgres: Any) -> None:
+    url = postgres.new_database()
+    owner, analyst = (f"{name}_{time.time_ns()}" for name in ("connector", "analyst"))
+    name = make_url(url).database
+    with psycopg.connect(
+        make_url(url).set(drivername="postgresql").render_as_string(), autocommit=True
+    ) as admin:
+        admin.execute(f"CREATE ROLE {owner} LOGIN")
+        admin.execute(f"CREATE ROLE {analyst}")
+        admin.execute(f"ALTER DATABASE {name} OWNER TO {owner}")
+        ours = make_url(url).set(username=owner).render_as_string()
+        load(ours)
+        admin.execute(f"CREATE SCHEMA reports AUTHORIZATION {analyst}")
+        admin.execute(f"GRANT SELECT ON orders TO {analyst}")
+        admin.execute(f"SET ROLE {analyst}")
+        admin.execute("CREATE VIEW reports.open AS SELECT order_number, status FROM orders")
+        store = Store(ours)
+        with structlog.testing.capture_logs() as logs:
+            store.ensure()
+        (line,) = [one for one in logs if one["event"].startswith("a view still stands")]
+        assert f"as {analyst}: DROP VIEW reports.open; CREATE VIEW reports.open AS" in line["fix"]
+        assert len(admin.execute("SELECT * FROM reports.open").fetchall()) > 0
+        for statement in line["fix"].partition(": ")[2].split(";"):
+            if statement.strip():
+                admin.execute(statement)  # as the log says
+        assert len(admin.execute("SELECT * FROM reports.open").fetchall()) > 0
+        uses = "SELECT DISTINCT view_schema FROM information_schema.view_table_usage WHERE table_name = '_orders' AND view_name = 'open'"
+        assert admin.execute(uses).fetchall() == []
+        store.engine.dispose()
+
+
+def test_views_of_sqlites_readers_keep_their_text_and_one_that_is_lost_is_named(store: Store) -> None:
+    if store.engine.dialect.name == "postgresql":
+        return  # see above
+    text = "CREATE VIEW theirs AS SELECT order_number, status FROM orders"
+    store.execute(
+        text,
+        "CREATE VIEW raw AS SELECT payload FROM dead_letters",
+        "CREATE VIEW broken AS SELECT * FROM long_gone",
+        "CREATE TABLE seen (order_number TEXT)",
+        "CREATE TRIGGER theirs_too AFTER INSERT ON orders BEGIN INSERT INTO seen VALUES (NEW.order_number); END",
+    )
+    with structlog.testing.capture_logs() as logs:
+        store.ensure()
+    assert [line["view"] for line in logs if line["event"].startswith("a view reads what")] == ["raw"]
+    assert select(store, "SELECT sql FROM sqlite_master WHERE name = 'theirs'") == [{"sql": text}]
+    assert len(select(store, "SELECT * FROM theirs")) > 0
+    with strategies.mirror(store.config) as mirror:
+        mirror.write(mirror.event("OrderCreated", {"OrderNumber": "new"}))
+    assert select(store, "SELECT * FROM seen") == [{"order_number": "new"}]
+
+
+def test_rows_of_0_1_say_that_they_last_changed_at_the_step(store: Store) -> None:
+    before = events.iso(time.time_ns() // 1000)
+    store.ensure()
+    after = events.iso(time.time_ns() // 1000)
+    found = {
+        strategies.plain("", row["mirrored_at"]) for row in select(store, "SELECT mirrored_at FROM orders")
+    }
+    assert len(found) == 1
+    assert before <= str(found.pop()) <= after
+
+
+def select(store: Store, query: str) -> list[dict[str, Any]]:
+    return strategies.select(store.engine, query)
 
 
 def test_a_view_that_hangs_on_the_former_key_is_named_and_nothing_is_changed(store: Store) -> None:
@@ -327,7 +455,7 @@ def test_a_worker_of_0_1_stops_at_the_new_layout_instead_of_parking_events(store
 def newer(store: Store) -> Store:
     store.ensure()
     values = f"{steps.NEWEST + 7}, '9.8.7', '2030-01-01T00:00:00.000000Z'"
-    store.execute(f"INSERT INTO mirror_layout (version, connector, made_at) VALUES ({values})")
+    store.execute(f"INSERT INTO _mirror_layout (version, connector, made_at) VALUES ({values})")
     return store
 
 

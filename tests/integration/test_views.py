@@ -81,7 +81,7 @@ def test_movements_at_one_instant_stand_in_order_of_delivery_index_and_row(mirro
     # Both databases keep rows in the order in which they came; so one is put elsewhere.
     with database.transaction(mirror.engine) as connection:
         connection.exec_driver_sql(
-            "UPDATE stock_balance_history SET row_index = 5, quantity = 35 WHERE event_id = 'a:10' AND row_index = 0"
+            "UPDATE _stock_balance_history SET row_index = 5, quantity = 35 WHERE event_id = 'a:10' AND row_index = 0"
         )
     rows = sorted(mirror.rows("stock_movements"), key=lambda row: row["quantity"])
     assert [row["previous_quantity"] for row in rows] == [None, 10, 30, 35, 40]

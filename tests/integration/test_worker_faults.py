@@ -130,7 +130,7 @@ def test_a_locked_table_holds_up_its_family_alone_and_no_success_of_others_hides
         world.send(balances(10))
         world.wait_caught_up()
         with world.plain_engine.begin() as connection:
-            connection.exec_driver_sql("LOCK TABLE stock_balances IN ACCESS EXCLUSIVE MODE")
+            connection.exec_driver_sql("LOCK TABLE _stock_balances IN ACCESS EXCLUSIVE MODE")
             world.send(balances(100))
             until(lambda: _names(worker, world.topic), what="readiness names the topic")
             for number in range(1, 21):

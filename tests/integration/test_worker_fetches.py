@@ -66,7 +66,7 @@ def peak_bytes(worker: WorkerProcess) -> int:
 
 def parked(world: World) -> dict[int, tuple[Any, ...]]:
     columns = "kafka_offset, reason, payload, error, kafka_topic, kafka_partition"
-    return {row[0]: row[1:] for row in world.rows(f"SELECT {columns} FROM dead_letters")}
+    return {row[0]: row[1:] for row in world.rows(f"SELECT {columns} FROM _dead_letters")}
 
 
 def test_batches_of_zeros_are_parked_without_being_expanded(kafka_bootstrap: str, tmp_path: Path) -> None:

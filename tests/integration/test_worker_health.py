@@ -148,7 +148,7 @@ def test_totals_of_the_database_are_gauges_that_any_worker_shows(world: World) -
     for partition in (0, 1):
         sink.reset_position((world.topic, partition), 10)
     with world.plain_engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE consumer_offsets SET records_lost = 79")
+        connection.exec_driver_sql("UPDATE _consumer_offsets SET records_lost = 79")
     health = health_of(world.config, world)
 
     async def run() -> None:

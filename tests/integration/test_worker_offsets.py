@@ -109,8 +109,8 @@ def test_an_offset_that_the_database_moved_back_is_read_again(world: World) -> N
     world.send(balances(100), partition=0)
     world.wait_caught_up()
     with world.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE consumer_offsets SET next_offset = 40 WHERE next_offset = 100")
-        connection.exec_driver_sql("DELETE FROM notifications WHERE kafka_offset >= 40")
+        connection.exec_driver_sql("UPDATE _consumer_offsets SET next_offset = 40 WHERE next_offset = 100")
+        connection.exec_driver_sql("DELETE FROM _notifications WHERE kafka_offset >= 40")
     world.send(balances(10), partition=0)
     world.wait_caught_up()
     assert worker.metric("xtnd_worker_holes_total") == 1
@@ -142,7 +142,7 @@ def test_a_topic_recreated_while_the_worker_was_away_is_read_from_its_start_thou
     last = events.iso(max(event.received_at for event in world.sent[:100]))
     assert "re-created" in recreated
     assert "partition 0 from offset 100 on, partition 1 from offset 0 on); XTND sent it before" in recreated
-    assert world.rows("SELECT sent_after FROM mirror_losses WHERE first_offset = 100") == [(last,)]
+    assert world.rows("SELECT sent_after FROM _mirror_losses WHERE first_offset = 100") == [(last,)]
     done = run_losses(world, "--acknowledge")
     assert len(done.splitlines()) == 4
     assert run_losses(world).splitlines() == done.splitlines()[:1]

@@ -63,7 +63,7 @@ def test_what_only_the_database_refuses_is_parked_alone(
     with workers.world(tmp_path, kafka_bootstrap, url) as world:
         worker = world.worker("slow-database@1=1").wait_ready()
         with world.engine.begin() as connection:
-            connection.exec_driver_sql("ALTER TABLE stock_balances ADD CHECK (product_number <> 'NO')")
+            connection.exec_driver_sql("ALTER TABLE _stock_balances ADD CHECK (product_number <> 'NO')")
         offsets = []
         for _ in range(2):
             world.send(balances(50), partition=0)
@@ -130,5 +130,5 @@ def bad_delivery(number: int) -> bytes:
 
 def parked(world: World) -> list[tuple[int, str, bytes, str, int, str]]:
     columns = "kafka_offset, reason, payload, kafka_topic, kafka_partition, error"
-    statement = f"SELECT {columns} FROM dead_letters ORDER BY kafka_offset"
+    statement = f"SELECT {columns} FROM _dead_letters ORDER BY kafka_offset"
     return world.rows(statement)  # type: ignore[return-value]

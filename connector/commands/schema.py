@@ -1,0 +1,54 @@
+"""``connector schema``: print what the mirror is made of, and let a role read it."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from connector.commands.options import CONFIG_DIR, DATA_DIR, ConfigDir, DatabaseUrl, DataDir, load_beside
+
+app = typer.Typer(help="Print the mirror's schema as SQL, or let a role read it.")
+
+
+class Dialect(StrEnum):
+    postgresql = "postgresql"
+    sqlite = "sqlite"
+
+
+@app.callback(invoke_without_command=True)
+def schema(
+    context: typer.Context,
+    config_dir: ConfigDir = CONFIG_DIR,
+    database_url: DatabaseUrl = None,
+    dialect: Annotated[Dialect | None, typer.Option(help="Instead of that of database.url.")] = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Print the mirror's schema as SQL, or let a role read it."""
+    if context.invoked_subcommand:
+        return
+    from connector.config.database_url import backend  # noqa: PLC0415 - each command loads only what it needs
+    from connector.mirror.schema import ddl  # noqa: PLC0415
+
+    unused = ("kafka", "database") if dialect else ("kafka",)
+    settings = load_beside(config_dir, data_dir, unused=unused, database_url=database_url)
+    for statement in ddl(settings, dialect or backend(settings.database.url.get_secret_value())):
+        typer.echo(f"{statement};\n")
+
+
+@app.command()
+def grant(
+    role: Annotated[str, typer.Argument(help="A role of PostgreSQL that is there.")],
+    config_dir: ConfigDir = CONFIG_DIR,
+    database_url: DatabaseUrl = None,
+    timeout: Annotated[
+        float, typer.Option(min=1, max=86_400, help="Seconds that each of its queries may take.")
+    ] = 60,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Let a role read the mirror's views, with a limit for each query. Prints what was run."""
+    from connector.mirror import database, readers  # noqa: PLC0415
+
+    settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
+    engine = database.connect(settings.database, access="write")
+    for statement in readers.grant(engine, role, timeout_seconds=timeout):
+        typer.echo(f"{statement};")

@@ -1,0 +1,142 @@
+"""What readers built on PostgreSQL on tables that become views: taken down and put back (``apart_step.py``).
+
+A view stands on a table itself and not on its name, so it would follow the table into the store. Those of
+roles that this one may act for are made again from their definitions, with all that was set on them; the
+others stay where they are and go on working, and the log says how their owners bring them over.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from connector.mirror import grants
+from connector.mirror.rebuild import quoted
+
+log = structlog.get_logger(__name__)
+
+# Views and materialized views above these tables; the greatest depth comes after all that it stands on.
+ABOVE = """
+    WITH RECURSIVE found(oid, depth) AS (
+        SELECT to_regclass(name)::oid, 0 FROM unnest(%s::text[]) AS name
+        UNION
+        SELECT ev_class, depth + 1 FROM found
+        JOIN pg_depend AS uses ON uses.refclassid = 'pg_class'::regclass AND uses.refobjid = found.oid
+            AND uses.classid = 'pg_rewrite'::regclass
+        JOIN pg_rewrite AS rule ON rule.oid = uses.objid AND ev_class <> found.oid
+    )
+    SELECT format('%%I.%%I', nspname, relname), relname, relkind = 'm', pg_get_viewdef(class.oid),
+        relispopulated, pg_has_role(relowner, 'MEMBER'), relowner::regrole::text,
+        ARRAY(SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = class.oid)
+        || ARRAY(SELECT pg_get_triggerdef(trigger.oid) FROM pg_trigger AS trigger
+                 WHERE tgrelid = class.oid AND NOT tgisinternal)
+    FROM found JOIN pg_class AS class ON class.oid = found.oid
+    JOIN pg_namespace AS space ON space.oid = relnamespace
+    WHERE relkind IN ('v', 'm') GROUP BY class.oid, nspname ORDER BY max(depth), class.oid
+"""
+STANDS_ON = """
+    SELECT DISTINCT name FROM unnest(%s::text[]) AS name
+    JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = to_regclass(name)
+        AND classid = 'pg_rewrite'::regclass
+"""
+STILL_USED = "2BP01"
+
+
+@dataclass(frozen=True, slots=True)
+class Dependent:
+    """A view or materialized view that was dropped, and the statements that make it again."""
+
+    qualified: str
+    name: str
+    definition: str
+    materialized: bool
+    populated: bool
+    also: list[str]
+    rights: grants.Kept
+
+
+@dataclass(slots=True)
+class Dependents:
+    """What was taken down, in the order in which it can be made; ``kept`` are tables with views left on."""
+
+    taken: list[Dependent] = field(default_factory=list)
+    kept: set[str] = field(default_factory=set)
+
+
+def take_down(connection: Connection, tables: Collection[str]) -> Dependents:
+    """Drop what stands on these tables, as far as this role may."""
+    names = [quoted(name) for name in tables]
+    found = Dependents()
+    rows = connection.exec_driver_sql(ABOVE, (names,)).fetchall()
+    for qualified, name, materialized, definition, populated, ours, owner, also in reversed(rows):
+        kind = _kind(materialized=materialized)
+        if not ours:
+            log.warning(
+                "a view still stands on the connector's tables, which only the connector uses from now on",
+                view=qualified,
+                fix=f"as {owner}: DROP {kind} {qualified}; CREATE {kind} {qualified} AS {definition}",
+            )
+            continue
+        rights = grants.of_view(connection, qualified)
+        if _drop(connection, f"{kind} {qualified}"):
+            taken = Dependent(qualified, name, definition, materialized, populated, also, rights)
+            found.taken.insert(0, taken)
+    found.kept = {name[1:-1] for name in connection.exec_driver_sql(STANDS_ON, (names,)).scalars()}
+    return found
+
+
+def _drop(connection: Connection, view: str) -> bool:
+    """Drop a view, unless something that was kept stands on it."""
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql(f"DROP {view}")
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != STILL_USED:
+            raise
+        return False
+    return True
+
+
+def put_back(connection: Connection, dependents: Dependents, own: Mapping[str, Callable[[str], str]]) -> None:
+    """Make again what was taken down; ``own`` changes the text of the connector's own views by name.
+
+    What cannot be made is logged with its definition: it reads what readers no longer see.
+    """
+    for one in dependents.taken:
+        definition = own[one.name](one.definition) if one.name in own else one.definition
+        kind, populated = (
+            _kind(materialized=one.materialized),
+            "WITH DATA" if one.populated else "WITH NO DATA",
+        )
+        text = definition.rstrip().removesuffix(";")
+        create = f"CREATE {kind} {one.qualified} AS {text}" + (f" {populated}" if one.materialized else "")
+        of_columns = [statement for some in one.rights.of_columns.values() for statement in some]
+        try:
+            with connection.begin_nested():
+                _execute(connection, create, *one.also, *one.rights.options)
+                # What the database grants by default was taken from it, or is among its rights.
+                _execute(connection, *grants.of_view(connection, one.qualified).revokes)
+                _execute(connection, *of_columns, *one.rights.rights)
+        except DBAPIError as error:
+            report(one.qualified, create, str(error.orig).splitlines()[0])
+
+
+def _execute(connection: Connection, *statements: str) -> None:
+    for statement in statements:
+        connection.exec_driver_sql(statement.replace("%", "%%"))
+
+
+def report(view: str, definition: str, why: str = "") -> None:
+    """Log a view that is lost."""
+    log.error(
+        "a view reads what readers no longer see, and is not there any more",
+        view=view,
+        why=why or "a column is hidden",
+        fix=f"make it again without that: {definition}",
+    )
+
+
+def _kind(*, materialized: bool) -> str:
+    return "MATERIALIZED VIEW" if materialized else "VIEW"

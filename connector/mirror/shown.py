@@ -1,0 +1,78 @@
+"""What readers see of the tables: a view of each, without what only the connector needs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Numeric, Table, inspect
+from sqlalchemy.types import TypeEngine
+
+from connector.mirror.mapped import logical
+from connector.mirror.own_tables import OWN as OWN_TABLES
+from connector.mirror.own_tables import SOURCE
+from connector.mirror.statements import quoted
+from connector.mirror.tables import Tables
+
+# Tables of the connector's own that people read.
+OWN = ("notifications", "dead_letters", "consumer_offsets")
+# What says of a row of a history table which event it is from.
+EVENT = {
+    "event_id": "The event, as in notifications.",
+    "row_index": "Which of the event's row objects it is, from 0.",
+    "source": SOURCE,
+}
+HIDDEN = {
+    "dead_letters": ("payload", "context"),  # ``connector dead-letters show`` has them
+}
+
+
+class View(NamedTuple):
+    """A view as it should be; ``columns`` are comments by column."""
+
+    name: str
+    select: str
+    comment: str
+    columns: Mapping[str, str] = {}
+
+
+def of_tables(tables: Tables, dialect: str, removed: Mapping[str, Sequence[Any]]) -> Iterator[View]:
+    """The view of each table; ``removed`` are columns by table that only the database still has."""
+    for table in tables.metadata.sorted_tables:
+        name = logical(table.name)
+        if table.name not in OWN_TABLES or name in OWN:
+            yield _of_table(name, table, dialect, removed.get(table.name, ()))
+
+
+def removed_columns(connection: Connection, tables: Tables) -> dict[str, list[Any]]:
+    """Columns, as SQLAlchemy reads them, that tables have and the mapping no longer has."""
+    names = [name for name in tables.metadata.tables if name not in OWN_TABLES]
+    found = inspect(connection).get_multi_columns(filter_names=names)
+    return {
+        table: [
+            one for one in found.get((None, table), ()) if one["name"] not in tables.metadata.tables[table].c
+        ]
+        for table in names
+    }
+
+
+def _of_table(name: str, table: Table, dialect: str, removed: Sequence[Any]) -> View:
+    columns = [(column.name, column.type, column.comment) for column in table.columns]
+    columns += [(column["name"], column["type"], None) for column in removed]
+    shown = [column for column in columns if not _is_hidden(name, column[0])]
+    listed = ", ".join(_shown(column, type_, dialect) for column, type_, _ in shown)
+    described = EVENT if EVENT.keys() <= {*table.columns.keys()} else {}
+    comments = {column: text for column, _, said in shown if (text := said or described.get(column))}
+    return View(name, f"SELECT {listed} FROM {quoted(table.name)}", table.comment or "", comments)
+
+
+def _is_hidden(table: str, column: str) -> bool:
+    return column == "last_version" or column.endswith("__version") or column in HIDDEN.get(table, ())
+
+
+def _shown(column: str, type_: TypeEngine[Any], dialect: str) -> str:
+    """A column of the store as a reader sees it."""
+    return number(quoted(column)) if dialect == "sqlite" and isinstance(type_, Numeric) else quoted(column)
+
+
+def number(column: str) -> str:
+    """A number of SQLite's store, which may be text, as INTEGER or REAL: so it compares, sorts and adds."""
+    return f"CAST({column} AS NUMERIC) AS {column}"
