@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, event, inspect
 
 from connector import config
 from connector.config import Config
@@ -201,6 +201,22 @@ def test_what_was_accepted_and_did_not_work_works(emptied: Emptied, tmp_path: Pa
     for url in (f"sqlite:///{tmp_path / 'mirror.db'}", emptied.empty()):
         for place, one in enumerate(steps):
             assert outcome(url, one, said, 10 * place) == "works"
+
+
+def test_the_greatest_text_is_that_of_its_bytes_in_a_database_of_any_order(
+    emptied: Emptied,
+) -> None:
+    """The tests' server knows no other order, so the statement has to name it."""
+    found = refusal(drawn({"t": state(v=TEXT | {"rule": "max"})}), emptied.empty())
+    assert isinstance(found, Config)
+    said: list[str] = []
+    with strategies.mirror(found) as mirror:
+        event.listen(mirror.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+        write(mirror, [(0, {"N": "1", "V": value}) for value in ("B", "a", "C")], 0)
+        assert mirror.row("t")["v"] == "a"
+    upserts = [one for one in said if one.startswith('INSERT INTO "t"')]
+    assert upserts
+    assert all('excluded."v" > held."v" COLLATE "C"' in one for one in upserts), upserts[0]
 
 
 def test_an_index_of_connector_0_1_is_known_by_its_columns_and_not_made_twice(emptied: Emptied) -> None:

@@ -45,6 +45,8 @@ SETTINGS = {
     "extra_float_digits": "'-15'",
     "standard_conforming_strings": "off",
     "array_nulls": "off",
+    "quote_all_identifiers": "on",
+    "row_security": "off",
     "client_encoding": "'LATIN1'",
 }
 
@@ -67,12 +69,20 @@ def fill(mirror: Mirror) -> None:
     )
 
 
+def settings(mirror: Mirror) -> list[dict[str, Any]]:
+    """What a session of the mirror has of the settings above."""
+    names = ", ".join(f"'{name}'" for name in SETTINGS)
+    return strategies.select(
+        mirror.engine, f"SELECT name, setting FROM pg_settings WHERE name IN ({names}) ORDER BY name"
+    )
+
+
 @pytest.mark.parametrize("place", ["role", "database"])
 def test_settings_of_a_dba_change_nothing(make_config: MakeConfig, postgres: Any, place: str) -> None:
     plain = postgres.new_database()
     with strategies.mirror(make_config({"database.url": plain})) as mirror:
         fill(mirror)
-        expected = mirror.content()
+        expected = mirror.content(), settings(mirror)
     url = postgres.new_database()
     name = url.rpartition("/")[2]
     run(url, f"CREATE ROLE {name} LOGIN SUPERUSER")
@@ -81,7 +91,7 @@ def test_settings_of_a_dba_change_nothing(make_config: MakeConfig, postgres: Any
     config = make_config({"database.url": url.replace("postgres@", f"{name}@")})
     with strategies.mirror(config) as mirror:
         fill(mirror)
-        assert mirror.content() == expected
+        assert (mirror.content(), settings(mirror)) == expected
     reading = database.connect(config.database, access="read")
     assert schema.state(reading, Mapping(config)) is None
     assert verify.differences(reading, Mapping(config)) == []

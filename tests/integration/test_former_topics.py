@@ -18,6 +18,7 @@ from connector.mirror.mapping import Mapping
 from connector.mirror.offsets import Offset
 from connector.mirror.sink import Sink
 from connector.stream import standing
+from connector.stream.worker import Worker
 from tests import strategies, workers
 from tests.workers import World, balances, until
 
@@ -91,6 +92,14 @@ def test_deliveries_before_any_worker_ran_are_refused_and_drained_after_a_change
         standing.refuse(
             change(world, former_prefixes=[], prefix=f"{world.prefix}three."), offsets.held(world.engine)
         )
+
+
+def test_every_partition_is_noted_before_a_worker_is_given_any(world: World) -> None:
+    engine = made(world)
+    Worker(world.config, accept_mapping=False)._note_topics()
+    held = offsets.held(engine)
+    assert held.keys() == {(tp.topic, tp.partition) for tp in world.tps}
+    assert None not in {offset.topic_id for offset in held.values()}
 
 
 def test_a_renamed_topic_that_holds_unread_records_is_refused_until_it_is_listed(world: World) -> None:

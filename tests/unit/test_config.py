@@ -708,6 +708,10 @@ REFUSED = {
         ("tables.yaml", f"      {CHANGED}", "      Changed-At: {rule: count}"),
         r"tables\.yaml:\d+: .*should match pattern",
     ),
+    "a constant that is too long": (
+        column(f"{{rule: latest, constant: {'x' * 251}}}"),
+        r"tables\.yaml:\d+: the constant is longer than 250 letters",
+    ),
     "no source": (column("{rule: latest, type: text}"), r"a value comes from one place, here it is none"),
     "two sources": (
         column("{rule: latest, type: text, path: A, constant: b}"),

@@ -232,6 +232,16 @@ def test_looking_for_the_next_batch_is_linear_work() -> None:
     assert time.process_time() - since < 1
 
 
+def test_a_batch_inside_a_damaged_record_is_no_batch_of_the_log() -> None:
+    inside = batch([(None, b"inside", [])], NONE, FIRST + 1)
+    bad = bytearray(batch([(None, inside, [])], NONE, FIRST))
+    bad[-1] ^= 1
+    found, behind = fetch(bytes(bad) + batch([(None, b"good", [])], NONE, FIRST + 1), FIRST)
+    assert isinstance(found[0].value, Unread)
+    assert [(one.offset, one.value) for one in found[1:]] == [(FIRST + 1, b"good")]
+    assert behind == FIRST + 2
+
+
 def test_offsets_that_a_fetch_lacks_are_named() -> None:
     (one, _, three, four), _ = log_of([(2, NONE)] * 4)
     found, _ = fetch(one + three + four, FIRST)

@@ -96,7 +96,11 @@ def test_a_call_that_hangs_is_trouble_by_its_age(sampler: Sampler[int], source: 
     soon(lambda: sampler.trouble() is None)
 
 
-def test_what_is_measured_seldom_is_tried_often_until_it_works(source: Source) -> None:
+def test_what_is_measured_seldom_is_tried_often_until_it_works(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It begins with less than it waits later.
+    monkeypatch.setattr("connector.stream.sampler.PAUSE_SECONDS", 3600)
     source.error = OSError("no tables yet")
     sampler = Sampler("seldom", source.open, pause_seconds=3600)
     sampler.start()
