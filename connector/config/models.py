@@ -272,6 +272,8 @@ class View(Model):
     steps: tuple[Name, ...] = ()
     # One text, or one for each database.
     select: str | dict[str, str] | None = None
+    # What its columns hold, for those that the kind does not describe.
+    columns: dict[Name, str] = Field(default_factory=dict)
 
     @property
     def durations(self) -> list[tuple[str, str, str]]:

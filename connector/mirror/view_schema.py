@@ -81,12 +81,25 @@ def ensure(connection: Connection, config: Config, mapping: Mapping, tables: Tab
                 if dialect == "sqlite":
                     _columns(connection, view.select)  # there a view's text is read when it is asked
                 _make(connection, schema, view, replace=here is not None)
+            _refuse_unknown(connection, config, schema, name)
             if dialect == "postgresql":
                 _comment(connection, schema, view, made.get(name, ""))
             here = _found(connection, [name])[name]
         new[name] = f"{text} {noted} {here.definition}"
     if new != made:
         rules.record_views(connection, new)
+
+
+def _refuse_unknown(connection: Connection, config: Config, schema: str, name: str) -> None:
+    """Refuse a description of a column that the view has not."""
+    described = config.views[name].columns if name in config.views else {}
+    if not described:
+        return
+    columns = _columns(connection, f"SELECT * FROM {schema}{quoted(name)}")
+    for column in described.keys() - set(columns):
+        where = config.where("views", name, "columns", column)
+        fix = f"describe one of its columns: {', '.join(columns)}"
+        raise StartupError(f"{where}: the view {name} has no column {column}.", fix)
 
 
 @contextmanager

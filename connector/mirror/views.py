@@ -26,11 +26,11 @@ def statements(config: Config, mapping: Mapping, dialect: str) -> Iterator[View]
     for name, view in config.views.items():
         text = view.text(dialect)
         if text is not None:
-            yield View(name, text, view.description)
+            yield View(name, text, view.description, view.columns)
             continue
         settings, table = config.tables[str(view.of)], mapping.table(str(view.of))
         select = view_kinds.select(view, settings, table, dialect)
-        yield View(name, select, view.description, view_kinds.comments(view, table))
+        yield View(name, select, view.description, view_kinds.comments(view, table) | view.columns)
     yield View(STATUS, _status(dialect), STATUS_COMMENT, STATUS_COLUMNS)
 
 

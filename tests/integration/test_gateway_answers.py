@@ -40,7 +40,8 @@ BLANK_CHUNK = b"0\r\n\r\n"
 def settings(bootstrap: str, **overrides: Any) -> Config:
     fixed: dict[str, object] = {
         "kafka.bootstrap_servers": bootstrap,
-        "topics.prefix": f"gateway{uuid.uuid4().hex[:8]}.",
+        "topics.prefix": (own := f"gateway{uuid.uuid4().hex[:8]}."),
+        "worker.group": own,
         "topics.partitions": 2,
         "hooks.xtnd.secrets": [SECRET, FORMER],
         "hooks.xtnd.secret_files": [],

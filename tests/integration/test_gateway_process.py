@@ -48,7 +48,8 @@ except errors.StartupError as error:
 def overrides(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return {
         "kafka.bootstrap_servers": kafka_bootstrap,
-        "topics.prefix": f"process{uuid.uuid4().hex[:8]}.",
+        "topics.prefix": (own := f"process{uuid.uuid4().hex[:8]}."),
+        "worker.group": own,
         "topics.partitions": 2,
         "hooks.xtnd.secrets": [SECRET],
         "hooks.xtnd.secret_files": [],

@@ -267,6 +267,18 @@ def test_a_select_that_the_database_does_not_take_is_refused_with_file_line_and_
     assert "connector check" in refused.value.cure
 
 
+def test_a_description_of_a_column_that_a_view_has_not_is_refused_with_file_line_and_fix(
+    database_url: str,
+) -> None:
+    mine = changed(database_url, "  mine:\n    select: SELECT order_number FROM orders\n    columns: {nr: x}")
+    line = (ROOT / "config" / "tables.yaml").read_text().partition("\nviews:\n")[0].count("\n") + 5
+    with pytest.raises(
+        StartupError, match=rf"tables\.yaml:{line}: the view mine has no column nr"
+    ) as refused:
+        schema_trial.run(mine, Mapping(mine))
+    assert refused.value.cure == "describe one of its columns: order_number"
+
+
 def test_each_example_of_the_page_for_analysts_runs_on_both_databases(mirror: Mirror) -> None:
     page = (ROOT / "docs" / "views.md").read_text()
     queries = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)

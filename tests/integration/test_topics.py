@@ -133,6 +133,7 @@ def test_the_longest_and_oddest_topic_names_that_validation_takes_are_taken_by_k
     config = on_kafka(
         {
             "topics.prefix": prefix,
+            "worker.group": "longest",
             "topics.unrouted": longest,
             "topics.dead_letters": "...__--",
             "topics.partitions": 1,

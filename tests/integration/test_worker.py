@@ -69,6 +69,9 @@ def test_the_log_beside_a_mirror_in_sqlite_is_watched(calm: Calm) -> None:
 def test_the_time_from_receipt_to_commit_is_counted_once_for_each_event(calm: Calm) -> None:
     world, worker = calm
     name, labels = "xtnd_worker_latency_seconds", {"family": "balances"}
+    world.wait_caught_up()
+    [(mirrored,)] = world.rows("SELECT COUNT(*) FROM notifications WHERE family = 'balances'")
+    until(lambda: worker.metric(f"{name}_count", **labels) == mirrored, what="all so far are counted")
     soon, all_ = (
         worker.metric(f"{name}_bucket", le="10.0", **labels),
         worker.metric(f"{name}_count", **labels),
