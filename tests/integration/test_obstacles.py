@@ -99,7 +99,7 @@ def test_an_index_makes_way_for_an_event_that_stands_alone_and_not_for_a_batch(
     make_config: MakeConfig, postgres: Any
 ) -> None:
     with strategies.mirror(make_config({"database.url": postgres.new_database()})) as mirror:
-        run(mirror, "CREATE INDEX theirs ON orders ((order_type::numeric))")
+        run(mirror, "CREATE INDEX theirs ON _orders ((order_type::numeric))")
         said = [
             mirror.event("OrderCreated", {"OrderNumber": kind, "OrderType": kind}, delivery=kind)
             for kind in ("5", "x")
@@ -131,6 +131,11 @@ def test_an_index_that_keeps_values_apart_on_purpose_parks_what_it_refuses(mirro
     with pytest.raises(Poison):
         mirror.write(twin)
     run(mirror, "DROP INDEX theirs")
+    if mirror.engine.dialect.name == "postgresql":  # the same where it is the index that cannot compute
+        run(mirror, "TRUNCATE _orders", "CREATE UNIQUE INDEX theirs ON _orders ((order_type::numeric))")
+        with pytest.raises(Poison):
+            mirror.write(twin)
+        run(mirror, "DROP INDEX theirs")
 
 
 @pytest.mark.parametrize("built", ["CREATE SCHEMA {0}", "CREATE SCHEMA {0}; CREATE TABLE {0}.orders (a int)"])
