@@ -280,6 +280,19 @@ def test_a_named_folder_in_which_nothing_was_started_answers_for_itself(
 # --- Nothing waits for a reader, and a reader sees one state --------------------------------------
 
 
+def test_a_dry_run_beside_a_mirror_in_sqlite_finds_what_a_trigger_there_refuses(lite: Config) -> None:
+    trigger = "CREATE TRIGGER no BEFORE INSERT ON _orders BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+    with strategies.mirror(lite) as mirror:
+        with database.transaction(mirror.engine) as connection:
+            connection.exec_driver_sql(trigger)
+        engine = database.connect(lite.database, access="read")
+        sink = Rehearsal(engine, mirror.mapping, schema.fingerprint(mirror.mapping), lambda: NOON)
+        rehearsed = sink.rehearse([mirror.event("OrderCreated", {"OrderNumber": "new"}, delivery="d")])
+        engine.dispose()
+    (poison,) = rehearsed.refused.values()
+    assert "not this one" in poison.error
+
+
 def test_a_slow_query_does_not_hold_up_the_writer_of_sqlite(lite: Config) -> None:
     reading, open_connections = database.connect(lite.database, access="read"), queue.Queue[Any]()
     event.listen(reading, "begin", lambda one: open_connections.put(one.connection.driver_connection))

@@ -102,8 +102,10 @@ def test_a_hole_is_reported_and_nothing_behind_it_written(mirror: Mirror) -> Non
 
 def test_records_that_kafka_no_longer_holds_are_counted_as_lost_and_it_goes_on(mirror: Mirror) -> None:
     mirror.write(picked(mirror, "a"))
-    written = mirror.sink.write([mirror.chunk([picked(mirror, "b")], asked=1, first=10)])
-    assert (written.lost, written.holes) == ({("t", 0): Loss(1, 10, NOON, NOON)}, {})
+    mirror.now = NOON + 200 * 24 * 60 * MINUTE  # the event before it is found however long ago it came
+    following = picked(mirror, "b", received=NOON + MINUTE)
+    written = mirror.sink.write([mirror.chunk([following], asked=1, first=10)])
+    assert (written.lost, written.holes) == ({("t", 0): Loss(1, 10, NOON, NOON + MINUTE)}, {})
     assert offsets(mirror) == [(0, 11, 9)]
     assert mirror.row("mirror_status", family="unrouted")["records_lost"] == 0
     # Lost again, and added up.
@@ -124,6 +126,15 @@ def test_a_log_of_which_nothing_is_left_moves_the_offset_and_counts_the_loss(mir
     assert mirror.sink.write([empty]).lost == {("t", 0): Loss(1, 10, NOON, NOON)}
     assert mirror.sink.write([empty]).lost == {}
     assert offsets(mirror) == [(0, 10, 9)]
+
+
+def test_a_loss_comes_after_the_event_before_it_whatever_the_ledger_holds_behind_it(mirror: Mirror) -> None:
+    """Somebody put the offset back, and meanwhile Kafka has dropped the records."""
+    mirror.write(picked(mirror, "a"))
+    mirror.write(picked(mirror, "b", received=NOON + MINUTE))
+    mirror.sink.reset_position(("t", 0), 1)
+    written = mirror.sink.write([Chunk("t", 0, asked=1, first=5, next_offset=5)])
+    assert written.lost == {("t", 0): Loss(1, 5, NOON, NOON)}
 
 
 def test_a_chunk_of_a_former_topic_of_that_name_is_refused(mirror: Mirror) -> None:
