@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from connector.config import cautions, checks, credentials
 from connector.config.models import (
     PATTERN_CURES,
+    SHOP_COLUMN,
     ActionRoute,
     Column,
     Config,
@@ -26,6 +27,7 @@ from connector.config.models import (
     Hook,
     Kafka,
     KeyColumn,
+    Mirror,
     Source,
     Table,
     Topics,
@@ -37,6 +39,7 @@ from connector.config.source import Document, Location, nearest_mark
 from connector.errors import ConfigError, Finding
 
 __all__ = [
+    "SHOP_COLUMN",
     "ActionRoute",
     "Column",
     "Config",
@@ -46,6 +49,7 @@ __all__ = [
     "Hook",
     "Kafka",
     "KeyColumn",
+    "Mirror",
     "Source",
     "Table",
     "Topics",

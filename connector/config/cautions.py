@@ -20,10 +20,13 @@ def take_former(document: Document) -> list[Finding]:
 
 
 def shared_tables(config: Config, document: Document) -> Iterator[Finding]:
-    """Hooks whose events meet in the same rows: order 9001 of two shops is one row.
+    """Hooks of which none names a shop, and whose events meet in the same rows: order 9001 is one row.
 
-    Rows of a history are identified by their event, and those with the hook in their key by that.
+    Where they name several, ``checks`` wants a decision. Rows of a history are identified by their event, and
+    those with the hook in their key by that.
     """
+    if config.mirror.key_by_shop is not None or any(hook.shop for hook in config.hooks.values()):
+        return
     shared: dict[tuple[str, ...], list[str]] = {}
     for name, table in config.tables.items():
         hooks = tuple(_writers(config, table))
@@ -34,8 +37,8 @@ def shared_tables(config: Config, document: Document) -> Iterator[Finding]:
         named = " and ".join(map(repr, hooks))
         what = f"the hooks {named} write the same tables ({', '.join(tables)}): what has one key is one row"
         cure = (
-            "Where the hooks are of different shops, give each shop a mirror of its own, or each of these "
-            "tables a key column with event: hook; or limit what a hook brings with families."
+            "Where the hooks are of different shops, name the shop of each with hooks.<name>.shop, and write "
+            "mirror: {key_by_shop: true}; where they are of one, write mirror: {key_by_shop: false}."
         )
         yield Finding(document.where(("hooks", hooks[1])), what, cure)
 

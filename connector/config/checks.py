@@ -23,6 +23,7 @@ def check(config: Config, *, with_secrets: bool = True, absent: Collection[str] 
         yield from _kafka(config)
     if "database" not in absent:
         yield from _database(config)
+    yield from _shops(config)
     yield from _families(config)
     yield from _allowed_families(config)
     yield from names.topics(config)
@@ -39,6 +40,24 @@ def _hooks(config: Config) -> Iterator[Located]:
             yield _finding(
                 ("hooks", name), f"the hook {name!r} has no secret to verify deliveries with", cure
             )
+
+
+def _shops(config: Config) -> Iterator[Located]:
+    """Several shops without a decision about them, and a hook that would be of none."""
+    by_shop: dict[str | None, str] = {}
+    for name, hook in config.hooks.items():
+        by_shop.setdefault(hook.shop, name)
+        if config.mirror.key_by_shop and hook.shop is None:
+            what = f"mirror.key_by_shop is true, and the hook {name!r} names no shop"
+            yield _finding(("hooks", name), what, "Add shop: and the name of the shop that posts to it.")
+    if len(by_shop) > 1 and config.mirror.key_by_shop is None:
+        named = " and ".join(f"{hook!r} ({shop or 'which names no shop'})" for shop, hook in by_shop.items())
+        cure = (
+            "Write mirror: {key_by_shop: true}, which puts a column shop first in every key; or false, and "
+            "what has one key, such as the order number 9001 of either shop, is one row."
+        )
+        what = f"the hooks {named} are of several shops, and it is not decided whether tables tell them apart"
+        yield _finding(("hooks", list(by_shop.values())[1]), what, cure)
 
 
 def _kafka(config: Config) -> Iterator[Located]:
@@ -133,7 +152,7 @@ def _table(config: Config, name: str, table: Table) -> Iterator[Located]:
     for column, settings in table.columns.items():
         yield from _source((*at, "columns", column), table, settings)
         yield from _column((*at, "columns", column), table, settings)
-    yield from names.columns(at, table)
+    yield from names.columns(at, table, by_shop=config.shops is not None)
 
 
 def _source(at: Location, table: Table, source: Source) -> Iterator[Located]:

@@ -3,7 +3,7 @@
 Option names are nouns with their unit (``_seconds``, ``_bytes``, ``_hours``).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
@@ -25,12 +25,18 @@ TopicPattern = r"^[A-Za-z0-9._-]{1,200}$"
 TopicPart = Annotated[str, Field(pattern=TopicPattern)]
 HookPattern = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 HookName = Annotated[str, Field(pattern=HookPattern)]
+# Nothing that SQL or a URL reads otherwise: a view may have it in its text.
+ShopPattern = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,62}[A-Za-z0-9]$|^[A-Za-z0-9]$"
+Shop = Annotated[str, Field(pattern=ShopPattern)]
+# The column that tells shops apart (``Mirror.key_by_shop``).
+SHOP_COLUMN = "shop"
 # What to write where a name does not match.
 PATTERN_CURES = {
     NamePattern: "Write 1 to 59 of the letters a-z, digits and _, a letter first.",
     SchemaPattern: "Write 1 to 63 of the letters A-Z and a-z, digits and _, no digit first.",
     TopicPattern: "Write 1 to 200 letters, digits, points, _ and -.",
     HookPattern: "Write 1 to 64 letters, digits, _ and -, none of the last two first.",
+    ShopPattern: "Write 1 to 64 letters, digits, blanks, points, _ and -, a letter or digit first and last.",
 }
 # One path, several of which the first that carries a value is taken, or one of these per action.
 Paths = Path | tuple[Path, ...]
@@ -72,6 +78,8 @@ class Hook(Model):
     )
     # The only families that this hook may bring; ``unrouted`` is what no family claims. None: all.
     families: tuple[str, ...] | None = Field(None, min_length=1)
+    # Which shop posts to it; several hooks may be of one. Hooks that name none are of one shop.
+    shop: Shop | None = None
 
 
 class Kafka(Model):
@@ -101,6 +109,13 @@ class Database(Model):
     # own tables stand (by default the same name with _store; it may be the same schema).
     schema_name: SchemaName | None = Field(None, alias="schema")
     store_schema: SchemaName | None = None
+
+
+class Mirror(Model):
+    """What holds for all tables."""
+
+    # Whether a column ``shop`` is first in every key and last in every view; None: not decided.
+    key_by_shop: bool | None = None
 
 
 class Gateway(Model):
@@ -284,10 +299,20 @@ class View(Model):
             for start, end in dict.fromkeys(pairs)
         ]
 
-    def text(self, dialect: str) -> str | None:
-        """The SQL of ``select`` for a database; None for a view of a kind."""
+    def text(self, dialect: str, shops: Mapping[str, str] | None = None) -> str | None:
+        """The SQL of ``select`` for a database; None for a view of a kind.
+
+        ``shops`` is ``Config.shops``. ``{shop}`` stands for the column of a table or view, ``{shop_of_hook}``
+        for one that is worked out from a column ``hook``; neither is there where shops are not told apart.
+        """
         text = self.select[dialect] if isinstance(self.select, dict) else self.select
-        return text and text.strip().removesuffix(";")
+        if text is None:
+            return None
+        shop = of_hook = ""
+        if shops is not None:
+            named = "".join(f" WHEN '{hook}' THEN '{shop}'" for hook, shop in sorted(shops.items()))
+            shop, of_hook = f", {SHOP_COLUMN}", f", CASE hook{named} ELSE hook END AS {SHOP_COLUMN}"
+        return text.replace("{shop}", shop).replace("{shop_of_hook}", of_hook).strip().removesuffix(";")
 
 
 class Config(Model):
@@ -296,6 +321,7 @@ class Config(Model):
     hooks: dict[HookName, Hook] = Field(min_length=1)
     kafka: Kafka
     database: Database
+    mirror: Mirror = Mirror()
     gateway: Gateway = Gateway()
     worker: Worker = Worker()
     topics: Topics
@@ -320,6 +346,13 @@ class Config(Model):
     def where(self, *location: str | int) -> str:
         """``file:line`` of a part, as in ``where("tables", "orders", "key")``."""
         return self._where(location) if self._where else "configuration"
+
+    @property
+    def shops(self) -> dict[str, str] | None:
+        """The shop of each hook; None where the tables do not tell shops apart."""
+        if not self.mirror.key_by_shop:
+            return None
+        return {name: hook.shop for name, hook in self.hooks.items() if hook.shop is not None}
 
     def actions(self) -> Iterator[tuple[str, str, ActionRoute]]:
         """Every (family, action, route) in the order of the YAML."""

@@ -6,7 +6,7 @@ A mirror may move from SQLite to PostgreSQL, so what one of them refuses is refu
 from collections.abc import Iterator
 
 from connector.config.findings import Located, finding, nearest
-from connector.config.models import Config, Table
+from connector.config.models import SHOP_COLUMN, Config, Table
 from connector.config.source import Location
 
 # Columns that every state table has by itself (mirror.md, part 4) and what keeps late events late.
@@ -82,21 +82,26 @@ def _has(name: str, part: str) -> bool:
     return name.endswith(part) if part.startswith("_") else name.startswith(part)
 
 
-def columns(at: Location, table: Table) -> Iterator[Located]:
-    """Names of a table's columns, and the columns that indexes and ``requires`` name."""
-    own = STATE_COLUMNS if table.kind == "state" else HISTORY_COLUMNS
+def columns(at: Location, table: Table, *, by_shop: bool) -> Iterator[Located]:
+    """Names of a table's columns, and the columns that indexes and ``requires`` name.
+
+    ``by_shop`` says whether there is a column for the shop, too.
+    """
+    shop = (SHOP_COLUMN,) if by_shop else ()
+    own = (*(STATE_COLUMNS if table.kind == "state" else HISTORY_COLUMNS), *shop)
     for section, names in (("key", table.key), ("columns", table.columns)):
         for column in names:
             yield from _column((*at, section, column), column, own)
     for column in sorted(set(table.key) & set(table.columns)):
         yield finding((*at, "columns", column), f"the column {column!r} exists already", "Rename it.")
-    if (count := len(table.key) + len(table.columns)) > MAX_COLUMNS:
+    if (count := len(shop) + len(table.key) + len(table.columns)) > MAX_COLUMNS:
         what = f"the table has {count} columns, and a row of PostgreSQL surely holds {MAX_COLUMNS}"
         yield finding((*at, "columns"), what, "Part it into several tables with the same key.")
-    if len(table.key) > MAX_INDEX_COLUMNS:
-        what = f"the key has {len(table.key)} columns, and PostgreSQL takes up to {MAX_INDEX_COLUMNS}"
+    if (count := len(shop) + len(table.key)) > MAX_INDEX_COLUMNS:
+        what = f"the key has {count} columns, and PostgreSQL takes up to {MAX_INDEX_COLUMNS}"
         yield finding((*at, "key"), what, "Take fewer.")
-    yield from _indexes(at, table, {*table.key, *table.columns, *own})
+    most = MAX_INDEX_COLUMNS - (len(shop) if table.kind == "history" else 0)
+    yield from _indexes(at, table, {*table.key, *table.columns, *own}, most)
     for column in table.requires:
         if column not in table.columns:
             what = f"no column {column!r} to require"
@@ -114,7 +119,7 @@ def _column(at: Location, column: str, own: tuple[str, ...]) -> Iterator[Located
         yield finding(at, what, "Shorten it.")
 
 
-def _indexes(at: Location, table: Table, known: set[str]) -> Iterator[Located]:
+def _indexes(at: Location, table: Table, known: set[str], most: int) -> Iterator[Located]:
     for place, index in enumerate(table.indexes):
         where = (*at, "indexes", place)
         if not index or index in table.indexes[:place]:
@@ -122,8 +127,8 @@ def _indexes(at: Location, table: Table, known: set[str]) -> Iterator[Located]:
             yield finding(where, what, "Remove it.")
         if len(set(index)) < len(index):
             yield finding(where, f"the index {list(index)} names a column twice", "Remove one of them.")
-        if len(index) > MAX_INDEX_COLUMNS:
-            what = f"the index has {len(index)} columns, and PostgreSQL takes up to {MAX_INDEX_COLUMNS}"
+        if len(index) > most:
+            what = f"the index has {len(index)} columns, and PostgreSQL takes up to {most}"
             yield finding(where, what, "Take fewer.")
         for column in index:
             if column not in known:

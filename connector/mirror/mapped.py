@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from connector.events import Event
 from connector.mirror import values
 
 # How two values of one column become one. ``newest`` and ``oldest`` compare the versions beside
@@ -55,7 +56,19 @@ class Constant:
     is_boolean: bool = False
 
 
-Source = Path | Field | Constant
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """The shop that an event is of: that of its hook, or the hook's name where it has none any more."""
+
+    of_hook: tuple[tuple[str, str], ...]
+
+    def reader(self) -> Callable[[Event], str]:
+        """Gives the shop of an event."""
+        names = dict(self.of_hook)
+        return lambda event: names.get(event.hook, event.hook)
+
+
+Source = Path | Field | Constant | Shop
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +121,8 @@ class MappedTable:
     entities: frozenset[tuple[int, ...]] | None = None
     # What decides which rows exist, as written.
     written: str = ""
+    # Whether the column ``shop`` stands first in the key, or among the columns of a history.
+    by_shop: bool = False
 
     @property
     def store(self) -> str:

@@ -11,10 +11,20 @@ from typing import Protocol
 from pydantic import BaseModel
 
 from connector import events
-from connector.config import Column, Config, Family, Source, Table, constant_type, paths
+from connector.config import (
+    Column,
+    Config,
+    Family,
+    Hook,
+    Mirror,
+    Source,
+    Table,
+    constant_type,
+    paths,
+)
 from connector.errors import Poison
 from connector.events import Event
-from connector.mirror import mapped, storable, values
+from connector.mirror import mapped, shops, storable, values
 from connector.mirror.mapped import (
     ColumnType,
     Constant,
@@ -24,6 +34,7 @@ from connector.mirror.mapped import (
     MappedTable,
     Merge,
     Path,
+    Shop,
     Wanted,
 )
 from connector.mirror.reading import Reading
@@ -36,22 +47,26 @@ class Written(BaseModel):
 
     families: dict[str, Family]
     tables: dict[str, Table]
+    shops: dict[str, str] | None = None
 
 
 class Mapping:
     """Every table, compiled; the same for the worker, the schema and the verifier.
 
-    ``written`` is what it was compiled from, as JSON; ``routed`` are the actions that a family claims,
-    ``actions`` those that a table takes.
+    ``written`` is what it was compiled from, as JSON; ``by_shop`` says whether its tables tell shops apart;
+    ``routed`` are the actions that a family claims, ``actions`` those that a table takes.
     """
 
     def __init__(self, config: Config) -> None:
         routes = {action: route.paths for _, action, route in config.actions()}
-        narrow = values.limited_text(_most_bytes(config.tables.values()))
-        self.tables = tuple(_table(name, table, routes, narrow) for name, table in config.tables.items())
-        self.written = Written(families=config.topics.families, tables=config.tables).model_dump_json(
-            exclude_defaults=True
-        )
+        shop = None if config.shops is None else Shop(tuple(sorted(config.shops.items())))
+        narrow = values.limited_text(_most_bytes(config.tables.values(), by_shop=shop is not None))
+        tables = [_table(name, table, routes, narrow) for name, table in config.tables.items()]
+        self.tables = tuple(tables if shop is None else [shops.apart(table, shop) for table in tables])
+        self.by_shop = shop is not None
+        self.written = Written(
+            families=config.topics.families, tables=config.tables, shops=config.shops
+        ).model_dump_json(exclude_defaults=True)
         self.routed = frozenset(routes)
         self._by_name = {table.name: table for table in self.tables}
         self._readings = {
@@ -94,8 +109,13 @@ def former_mapping(config: Config, written: str) -> Mapping | None:
     """A mapping compiled from its ``written``; None where this connector cannot read that."""
     try:
         former = Written.model_validate_json(written, strict=True)
-        topics = config.topics.model_copy(update={"families": former.families})
-        return Mapping(config.model_copy(update={"topics": topics, "tables": former.tables}))
+        parts = {
+            "topics": config.topics.model_copy(update={"families": former.families}),
+            "tables": former.tables,
+            "hooks": {hook: Hook(shop=shop) for hook, shop in (former.shops or {}).items()},
+            "mirror": Mirror(key_by_shop=former.shops is not None),
+        }
+        return Mapping(config.model_copy(update=parts))
     except (ValueError, LookupError):  # of a connector before this one, or after it
         return None
 
@@ -211,13 +231,14 @@ def _paths(source: Source, action: str) -> tuple[tuple[str, ...], ...]:
     return tuple([paths.keys(path) for path in ((choice,) if isinstance(choice, str) else choice or ())])
 
 
-def _most_bytes(tables: Iterable[Table]) -> int:
+def _most_bytes(tables: Iterable[Table], *, by_shop: bool) -> int:
     """Bytes that text in a key or an index may have, so that the widest of these tables holds its texts.
 
     The same for all, so that a value which several columns hold is read once.
     """
     return values.most_bytes(
-        max(
+        by_shop
+        + max(
             sum(1 for name in index if name not in table.columns or _type(table.columns[name]) == "text")
             for table in tables
             for index in (tuple(table.key), *table.indexes)

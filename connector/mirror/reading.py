@@ -22,6 +22,7 @@ from connector.mirror.mapped import (
     MappedTable,
     Path,
     Row,
+    Shop,
     Source,
     Taking,
     Wanted,
@@ -57,7 +58,7 @@ class Reading:
         for column, source in wanted:
             columns.setdefault(source, column.name)
         found = sorted((source for source in columns if isinstance(source, Path)), key=_is_deep)
-        fields = [source for source in columns if isinstance(source, Field)]
+        fields = [source for source in columns if isinstance(source, Field | Shop)]
         constants = [source for source in columns if isinstance(source, Constant)]
         ordered: list[Source] = [*found, *fields, *constants]
         self._columns = [(path, columns[path]) for path in found]
@@ -70,7 +71,9 @@ class Reading:
             for path, read in zip(found, readers, strict=True)
             if _is_deep(path)
         ]
-        self._fields = [attrgetter(field.name) for field in fields]
+        self._fields = [
+            field.reader() if isinstance(field, Shop) else attrgetter(field.name) for field in fields
+        ]
         self._constants = [constant.value for constant in constants]
         places = {source: place for place, source in enumerate(ordered)}
         self._picks = [_pick(table, table.wanted[action], places) for table in tables]

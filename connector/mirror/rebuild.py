@@ -33,8 +33,9 @@ def add_to_key(
     usual: str,
     value: str | None,
     nullable: Collection[str] = (),
+    first: bool = False,
 ) -> None:
-    """Add a text column at the end of a table and of its primary key.
+    """Add a text column at the end of a table and of its primary key, of which it may be ``first``, too.
 
     ``value`` is SQL over the row, and None where every row has the text ``usual``. The columns
     ``nullable`` lose their NOT NULL.
@@ -42,9 +43,9 @@ def add_to_key(
     rows = connection.exec_driver_sql(f"SELECT COUNT(*) FROM {quoted(table)}").scalar_one()
     log.info("changing a table", table=table, rows=rows)
     if connection.dialect.name == "postgresql":
-        _alter(connection, table, column, comment, usual, value, nullable)
+        _alter(connection, table, column, comment, usual, value, nullable, first=first)
     else:
-        _make_again(connection, table, column, value or literal(connection, usual), nullable)
+        _make_again(connection, table, column, value or literal(connection, usual), nullable, first=first)
 
 
 def _alter(
@@ -55,6 +56,8 @@ def _alter(
     usual: str,
     value: str | None,
     nullable: Collection[str],
+    *,
+    first: bool,
 ) -> None:
     key = inspect(connection).get_pk_constraint(table)
     name, text = quoted(table), literal(connection, usual)
@@ -63,7 +66,7 @@ def _alter(
     connection.exec_driver_sql(f"ALTER TABLE {name} {added}")
     if value is not None:
         connection.exec_driver_sql(f"UPDATE {name} SET {quoted(column)} = {value} WHERE {value} <> {text}")
-    columns = ", ".join(map(quoted, (*key["constrained_columns"], column)))
+    columns = ", ".join(map(quoted, _with(key["constrained_columns"], column, first=first)))
     changes = [
         f"ALTER COLUMN {quoted(column)} DROP DEFAULT",
         *(f"ALTER COLUMN {quoted(one)} DROP NOT NULL" for one in nullable),
@@ -97,8 +100,12 @@ def dependents_named(refusal: str) -> Iterator[None]:
         ) from error
 
 
+def _with(key: Collection[str], column: str, *, first: bool) -> list[str]:
+    return [column, *key] if first else [*key, column]
+
+
 def _make_again(
-    connection: Connection, table: str, column: str, value: str, nullable: Collection[str]
+    connection: Connection, table: str, column: str, value: str, nullable: Collection[str], *, first: bool
 ) -> None:
     columns = connection.exec_driver_sql(f"PRAGMA table_info({quoted(table)})").fetchall()
     # Triggers are somebody's, and would go with the table as indexes do.
@@ -108,7 +115,8 @@ def _make_again(
     names = [quoted(one.name) for one in columns]
     key = [quoted(one.name) for one in sorted(columns, key=lambda one: one.pk) if one.pk]
     listed = [_declared(one, nullable) for one in columns]
-    listed += [f"{quoted(column)} TEXT NOT NULL", f"PRIMARY KEY ({', '.join((*key, quoted(column)))})"]
+    whole = ", ".join(_with(key, quoted(column), first=first))
+    listed += [f"{quoted(column)} TEXT NOT NULL", f"PRIMARY KEY ({whole})"]
     made = f"_{table}_made"  # no table of tables.yaml starts so
     connection.exec_driver_sql(f"CREATE TABLE {quoted(made)} ({', '.join(listed)}) STRICT")
     insert = f"INSERT INTO {quoted(made)} ({', '.join((*names, quoted(column)))})"

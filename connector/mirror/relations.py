@@ -73,9 +73,27 @@ def refuse_other_types(
             )
 
 
-def drop_fix(connection: Connection, table: str) -> str:
-    """How a table, by its name in the store, makes way for one of another key or type."""
+def refuse_shared_shops(connection: Connection, config: Config, by_shop: Collection[str]) -> None:
+    """Refuse to have shops share rows, in tables (by their names in the store) that keep them apart.
+
+    Raises ``StartupError``.
+    """
+    if by_shop:
+        named = ", ".join(map(logical, by_shop))
+        raise StartupError(
+            f"{config.where('mirror', 'key_by_shop')}: mirror.key_by_shop is no longer true, "
+            f"and these tables are keyed by shop: {named}.",
+            drop_fix(connection, *by_shop),
+        )
+
+
+def drop_fix(connection: Connection, *tables: str) -> str:
+    """How tables, by their names in the store, make way for those of another key or type."""
     # Without CASCADE PostgreSQL refuses while a view stands on the table, the connector's own too.
-    cascade = " CASCADE, which drops views on it too," if connection.dialect.name == "postgresql" else ""
-    name = namespaces.store(connection) + quoted(table)
-    return f"drop the table (DROP TABLE {name}{cascade}) and start again: it is filled from the ledger"
+    cascade = " CASCADE, which drops views on it too" if connection.dialect.name == "postgresql" else ""
+    store = namespaces.store(connection)
+    drops = "; ".join(f"DROP TABLE {store}{quoted(table)}{cascade}" for table in tables)
+    if len(tables) == 1:
+        comma = "," if cascade else ""
+        return f"drop the table ({drops}{comma}) and start again: it is filled from the ledger"
+    return f"drop them ({drops}) and start again: they are filled from the ledger"

@@ -145,6 +145,8 @@ def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables, cl
         # A table of another shape of which nothing is recorded is another program's.
         strange = {table for table, found in shapes.items() if found.missing or found.columns or found.key}
         relations.refuse_foreign(connection, config, strange)
+        by_shop = [table for table, found in shapes.items() if found.loses_shop]
+        relations.refuse_shared_shops(connection, config, by_shop)
         new = [(table, column) for table, found in shapes.items() for column in found.columns]
         relations.refuse_other_types(connection, config, rules.of_mapping(mapping), new)
         for table in tables.metadata.sorted_tables:

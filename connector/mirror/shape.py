@@ -5,16 +5,16 @@ again; what it cannot is refused with the way back.
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Table, inspect
 
-from connector.config import Config
+from connector.config import SHOP_COLUMN, Config
 from connector.errors import StartupError
-from connector.mirror import indexes, relations
+from connector.mirror import indexes, rebuild, relations
 from connector.mirror.mapped import logical
 from connector.mirror.own_tables import OWN
 from connector.mirror.rebuild import dependents_named
@@ -48,6 +48,20 @@ class Shape:
     indexes: list[str] = field(default_factory=list)  # missing
     # PostgreSQL's rewrite rules, with which there is no ON CONFLICT: their definitions by name.
     rules: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def gains_shop(self) -> bool:
+        """Whether the table lacks only the shop in its key (``Mirror.key_by_shop`` was switched on)."""
+        return (
+            self.key is not None
+            and SHOP_COLUMN in self.columns
+            and {*self.key[0], SHOP_COLUMN} == {*self.key[1]}
+        )
+
+    @property
+    def loses_shop(self) -> bool:
+        """Whether the key differs in nothing but the shop, which it has and should not."""
+        return self.key is not None and {*self.key[1], SHOP_COLUMN} == {*self.key[0]}
 
     def faults(self, table: str) -> Iterator[str]:
         """A sentence for each difference."""
@@ -165,6 +179,8 @@ def restore(
     standing for the key: these are refused, and so is what the ledger cannot fill, with ``StartupError``.
     Indexes come last, by ``make_indexes``.
     """
+    if gained := shape.gains_shop:
+        shape = _key_by_shop(connection, table, shape)
     _refuse(connection, table, shape, changed, config)
     name = quoted(table.name)
     for rule, definition in shape.rules.items():
@@ -193,7 +209,17 @@ def restore(
             connection.exec_driver_sql(f"ALTER TABLE {name} ALTER COLUMN {quoted(column)} SET NOT NULL")
     if shape.key:
         _set_key(connection, table, shape.key[1])
-    return None if shape.key else {*shape.columns, *shape.types, *shape.loose}
+    return None if shape.key or gained else {*shape.columns, *shape.types, *shape.loose}
+
+
+def _key_by_shop(connection: Connection, table: Table, shape: Shape) -> Shape:
+    """Put the shop into the key of a table; what else is not as it should be.
+
+    The rows stay until others are filled from the ledger, so that readers never see none.
+    """
+    comment = table.columns[SHOP_COLUMN].comment
+    rebuild.add_to_key(connection, table.name, SHOP_COLUMN, comment, usual="", value=None, first=True)
+    return replace(shape, key=None, columns=[name for name in shape.columns if name != SHOP_COLUMN])
 
 
 def make_indexes(connection: Connection, table: Table, shape: Shape) -> None:

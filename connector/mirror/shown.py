@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Numeric, Table, inspect
 from sqlalchemy.types import TypeEngine
 
+from connector.config import SHOP_COLUMN
 from connector.mirror.mapped import logical
 from connector.mirror.own_tables import OWN as OWN_TABLES
 from connector.mirror.own_tables import SOURCE
@@ -39,7 +40,8 @@ def of_tables(tables: Tables, dialect: str, removed: Mapping[str, Sequence[Any]]
     for table in tables.metadata.sorted_tables:
         name = logical(table.name)
         if table.name not in OWN_TABLES or name in OWN:
-            yield _of_table(name, table, dialect, removed.get(table.name, ()))
+            last = SHOP_COLUMN if tables.by_shop and table.name not in OWN_TABLES else ""
+            yield _of_table(name, table, dialect, removed.get(table.name, ()), last)
 
 
 def removed_columns(connection: Connection, tables: Tables) -> dict[str, list[Any]]:
@@ -54,9 +56,10 @@ def removed_columns(connection: Connection, tables: Tables) -> dict[str, list[An
     }
 
 
-def _of_table(name: str, table: Table, dialect: str, removed: Sequence[Any]) -> View:
+def _of_table(name: str, table: Table, dialect: str, removed: Sequence[Any], last: str) -> View:
     columns = [(column.name, column.type, column.comment) for column in table.columns]
     columns += [(column["name"], column["type"], None) for column in removed]
+    columns.sort(key=lambda column: column[0] == last)
     shown = [column for column in columns if not _is_hidden(name, column[0])]
     listed = ", ".join(_shown(column, type_, dialect) for column, type_, _ in shown)
     described = EVENT if EVENT.keys() <= {*table.columns.keys()} else {}

@@ -86,6 +86,7 @@ class Tables:
             "How many events came of which partition and family (connector's own).",
             [],
         )
+        self.by_shop = mapping.by_shop
         self.mapped = {
             table.name: self._model(
                 table.name,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from connector.config import Table, View
+from connector.config import SHOP_COLUMN, Table, View
 from connector.mirror.mapped import MappedTable
 from connector.mirror.shown import EVENT, number
 from connector.mirror.statements import quoted
@@ -23,10 +23,11 @@ def select(view: View, settings: Table, table: MappedTable, dialect: str) -> str
 def comments(view: View, table: MappedTable) -> dict[str, str]:
     """What the columns of a view say, by column."""
     described = {column.name: column.description for column in (*table.key, *table.columns)}
+    shop = {SHOP_COLUMN: described[SHOP_COLUMN]} if table.by_shop else {}
     if view.kind == "lead_times":
-        shown = (*(column.name for column in table.key), *view.steps)
+        shown = (*_key(table), *view.steps)
         seconds = {name: f"Seconds from {start} to {end}." for start, end, name in view.durations}
-        return {name: described[name] for name in shown if described[name]} | seconds
+        return {name: described[name] for name in shown if described[name]} | seconds | shop
     if view.kind == "movements":
         more = EVENT | {"previous_quantity": f"{view.value} before this event.", "delta": "The change."}
         return {name: text for name, text in described.items() if text} | more
@@ -34,16 +35,22 @@ def comments(view: View, table: MappedTable) -> dict[str, str]:
         "intervals": {"valid_from": "Since when (UTC).", "valid_to": "Until when, not included; null: now."},
         "daily": {"day": "Day of UTC."},
     }[view.kind]
-    return {name: described[name] for name in (*view.per, str(view.value)) if described[name]} | more
+    return {name: described[name] for name in (*view.per, str(view.value)) if described[name]} | more | shop
+
+
+def _key(table: MappedTable) -> list[str]:
+    """The key of a table without the shop, which stands last in a view."""
+    return [column.name for column in table.key][table.by_shop :]
 
 
 def _lead_times(view: View, table: MappedTable, dialect: str) -> str:
-    shown = [quoted(name) for name in (*(column.name for column in table.key), *view.steps)]
+    shown = [quoted(name) for name in (*_key(table), *view.steps)]
     shown += [
         f"{_seconds(quoted(start), quoted(end), dialect)} AS {quoted(name)}"
         for start, end, name in view.durations
     ]
-    return f"SELECT {', '.join(shown)} FROM {quoted(table.store)}"
+    shop = [quoted(SHOP_COLUMN)] if table.by_shop else []
+    return f"SELECT {', '.join(shown + shop)} FROM {quoted(table.store)}"
 
 
 def _seconds(start: str, end: str, dialect: str) -> str:
@@ -63,7 +70,11 @@ class History:
     def __init__(self, view: View, table: MappedTable, instant: str, dialect: str, *, numeric: bool) -> None:
         self._table = table
         self._name = quoted(table.store)
-        self._per = [quoted(name) for name in view.per]
+        shop = [SHOP_COLUMN] if table.by_shop else []
+        # Series are told apart by these, and shown with them: the shop in front there, and last here.
+        self._per = [quoted(name) for name in (*shop, *view.per)]
+        self._shown = [quoted(name) for name in view.per]
+        self._shop = "".join(f", {quoted(name)}" for name in shop)
         self._value = quoted(str(view.value))
         self._instant = instant
         self._dialect = dialect
@@ -74,6 +85,8 @@ class History:
         """The history with the value before and the change."""
         *key, source = (column.name for column in self._table.key)
         names = [*key, *(column.name for column in self._table.columns)]
+        if self._table.by_shop:
+            names.remove(SHOP_COLUMN)
         numeric = {column.name for column in self._table.columns if column.type == "numeric"}
         on_sqlite = self._dialect == "sqlite"
         columns = ", ".join(
@@ -87,7 +100,7 @@ class History:
             millionths = _millionths(self._value, "previous_quantity")
             moved = f"(SELECT *, {millionths} AS millionths FROM {moved}) AS moved"
             delta = _SQLITE_DELTA
-        return f"SELECT {columns}, {former}, {delta} AS delta, {quoted(source)} FROM {moved}"
+        return f"SELECT {columns}, {former}, {delta} AS delta, {quoted(source)}{self._shop} FROM {moved}"
 
     def intervals(self) -> str:
         """From when until when each value held; the last one is open.
@@ -98,7 +111,7 @@ class History:
         until = f"LEAD({self._instant}) OVER ({self._window()})"
         columns = f"{per}, {self._number} AS {self._value}, {self._instant} AS valid_from"
         return (
-            f"SELECT {per}, {self._value}, valid_from, valid_to "
+            f"SELECT {', '.join(self._shown)}, {self._value}, valid_from, valid_to{self._shop} "
             f"FROM (SELECT {columns}, {until} AS valid_to FROM {self._name}) AS history "
             "WHERE valid_to IS NULL OR valid_to > valid_from"
         )
@@ -109,7 +122,8 @@ class History:
         Each day is looked up by itself in the index on ``per`` and the instant, so that a query costs what
         the days that it asks for cost. A series of which a part is null is left out: no index finds it.
         """
-        series = ", ".join(f"series.{name}" for name in self._per)
+        series = ", ".join(f"series.{name}" for name in self._shown)
+        shop = self._shop and f", series.{quoted(SHOP_COLUMN)}"
         same = " AND ".join(f"history.{name} = series.{name}" for name in self._per)
         order = ", ".join(f"{one} DESC" for one in (self._instant, *_event_order(self._dialect)))
         last = (
@@ -119,7 +133,7 @@ class History:
         if self._dialect == "postgresql":
             return (
                 f"WITH RECURSIVE series AS ({self._series_on_postgresql()}) "
-                f"SELECT days.day, {series}, held.{self._value} FROM series CROSS JOIN ("
+                f"SELECT days.day, {series}, held.{self._value}{shop} FROM series CROSS JOIN ("
                 "SELECT day::date AS day, (day + interval '1 day') AT TIME ZONE 'UTC' AS until "
                 "FROM generate_series((SELECT date_trunc('day', MIN(first_at) AT TIME ZONE 'UTC') "
                 "FROM series), now() AT TIME ZONE 'UTC', interval '1 day') AS day) AS days "
@@ -130,7 +144,7 @@ class History:
             f"WITH RECURSIVE series AS MATERIALIZED ({self._series_on_sqlite(same)}), days(day, until) AS ("
             "SELECT date(MIN(first_at)), date(MIN(first_at), '+1 day') FROM series "
             "UNION ALL SELECT until, date(until, '+1 day') FROM days WHERE until <= date('now')) "
-            f"SELECT days.day, {series}, ({last}) AS {self._value} "
+            f"SELECT days.day, {series}, ({last}) AS {self._value}{shop} "
             "FROM series CROSS JOIN days WHERE series.first_at < days.until"
         )
 

@@ -157,8 +157,8 @@ def _comment(connection: Connection, schema: str, view: View, rule: str) -> None
     noted = rule.split(" ")[1:2] or [""]
     ours = {tuple(one.split("=")) for one in noted[0].split(",")}
     found = connection.exec_driver_sql(COMMENTS, (name, name)).fetchall()
-    theirs = {column for column, text in found if text and (column, _digest(text)[:8]) not in ours}
-    _execute(connection, *(one for column, one in _comments(schema, view).items() if column not in theirs))
+    free = {column for column, text in found if not text or (column, _digest(text)[:8]) in ours}
+    _execute(connection, *(one for column, one in _comments(schema, view).items() if column in free))
 
 
 def _literal(text: str) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from connector import events
-from connector.config import Config
-from connector.mirror import view_kinds
+from connector.config import SHOP_COLUMN, Config
+from connector.mirror import shops, view_kinds
 from connector.mirror.mapping import Mapping
 from connector.mirror.shown import View
 
@@ -24,9 +24,11 @@ STATUS_COMMENT = "How fresh the mirror is, per family; records_lost must be 0."
 def statements(config: Config, mapping: Mapping, dialect: str) -> Iterator[View]:
     """Every view beside those of the tables."""
     for name, view in config.views.items():
-        text = view.text(dialect)
+        text = view.text(dialect, config.shops)
         if text is not None:
-            yield View(name, text, view.description, view.columns)
+            # Only where its text asks for the shop is it another one than without.
+            shop = {SHOP_COLUMN: shops.DESCRIPTION} if text != view.text(dialect) else {}
+            yield View(name, text, view.description, shop | view.columns)
             continue
         settings, table = config.tables[str(view.of)], mapping.table(str(view.of))
         select = view_kinds.select(view, settings, table, dialect)

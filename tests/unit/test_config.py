@@ -1131,7 +1131,9 @@ def test_hooks_that_write_the_same_tables_are_a_warning_that_names_them() -> Non
     (warning,) = parsed(("connector.yaml", HOOK, f"hooks:\n{other}  xtnd:\n")).warnings
     assert "the hooks 'second' and 'xtnd' write the same tables (orders, order_picking_rows" in warning.what
     assert "stock_balance_history" not in warning.what
-    assert "event: hook" in warning.cure
+    assert "hooks.<name>.shop" in warning.cure
+    decided = ("connector.yaml", "database:\n", "mirror: {key_by_shop: false}\ndatabase:\n")
+    assert parsed(("connector.yaml", HOOK, f"hooks:\n{other}  xtnd:\n"), decided).warnings == ()
 
 
 def test_hooks_are_no_warning_where_their_families_or_keys_part_them() -> None:
@@ -1145,3 +1147,60 @@ def test_hooks_are_no_warning_where_their_families_or_keys_part_them() -> None:
     assert "(offers)" in warning.what
     key = ("tables.yaml", "offer_number: {path:", "shop: {event: hook}\n      offer_number: {path:")
     assert parsed(both("offers"), key).warnings == ()
+
+
+# --- Shops ---
+
+
+def shops(**named: str) -> dict[str, object]:
+    """Settings for hooks of these shops, "" for a hook that names none."""
+    return {
+        f"hooks.{hook}": {"secrets": ["abcdefghijklmnop"]} | ({"shop": shop} if shop else {})
+        for hook, shop in named.items()
+    }
+
+
+@pytest.mark.parametrize(("second", "shown"), [("south", "(south)"), ("", "(which names no shop)")])
+def test_several_shops_without_a_decision_are_refused_with_the_names_of_their_hooks(
+    second: str, shown: str
+) -> None:
+    two = shops(xtnd="north", second=second)
+    message = refused(overrides=two)
+    assert f"the hooks 'xtnd' (north) and 'second' {shown} are of several shops" in message
+    assert "mirror: {key_by_shop: true}" in message
+    assert parsed(overrides=two | {"mirror.key_by_shop": False}).shops is None
+
+
+def test_hooks_of_one_shop_need_no_decision() -> None:
+    assert parsed(overrides=shops(xtnd="north", second="north")).warnings == ()
+    assert parsed(overrides=shops(xtnd="north")).shops is None
+
+
+def test_tables_that_are_keyed_by_shop_have_every_hook_name_one() -> None:
+    message = refused(overrides=shops(xtnd="north", second="") | {"mirror.key_by_shop": True})
+    assert "the hook 'second' names no shop" in message
+    both = parsed(overrides=shops(xtnd="north", second="south") | {"mirror.key_by_shop": True})
+    assert both.shops == {"xtnd": "north", "second": "south"}
+
+
+def test_a_column_of_the_users_own_with_the_shops_name_is_refused_only_where_there_is_one() -> None:
+    key = ("tables.yaml", "offer_number: {path:", "shop: {event: hook}\n      offer_number: {path:")
+    assert parsed(key, overrides=shops(xtnd="north")).shops is None
+    message = refused(key, overrides=shops(xtnd="north") | {"mirror.key_by_shop": True})
+    assert "the column 'shop' exists already" in message
+    index = ("tables.yaml", "      - [as_of]", "      - [shop, as_of]")
+    assert parsed(index, overrides=shops(xtnd="north") | {"mirror.key_by_shop": True}).shops
+    assert "no column 'shop' to index" in refused(index)
+
+
+@pytest.mark.parametrize("shop", ["it's", "a'b", "", " a", "a ", "ä", "n" * 65, "a%s"])
+def test_a_shop_has_a_name_that_sql_reads_as_text(shop: str) -> None:
+    assert "hooks.xtnd.shop" in refused(overrides={"hooks.xtnd.shop": shop})
+
+
+@given(st.from_regex(config.models.ShopPattern, fullmatch=True))
+def test_any_name_of_a_shop_stands_in_a_view_as_it_is(shop: str) -> None:
+    view = config.View(select="SELECT hook{shop_of_hook}, '{a}'{shop} FROM notifications;")
+    assert view.text("sqlite") == "SELECT hook, '{a}' FROM notifications"
+    case = f"CASE hook WHEN 'xtnd' THEN '{shop}' ELSE hook END AS shop"
+    assert view.text("sqlite", {"xtnd": shop}) == f"SELECT hook, {case}, '{{a}}', shop FROM notifications"
