@@ -11,7 +11,17 @@ from connector.clocks import CURE, LIMIT_SECONDS
 from connector.config import Config
 from connector.errors import ConnectorError, Finding, KafkaOutage, StartupError
 from connector.kafka import topics
-from connector.mirror import database, losses, mapping_change, offsets, remedies, schema, schema_trial, steps
+from connector.mirror import (
+    database,
+    frozen,
+    losses,
+    mapping_change,
+    offsets,
+    remedies,
+    schema,
+    schema_trial,
+    steps,
+)
 from connector.mirror import verify as mirror_verify
 from connector.mirror.losses import Found
 from connector.mirror.mapping import Mapping
@@ -20,6 +30,11 @@ from connector.mirror.offsets import Held
 from connector.simulator import verify as journal_verify
 from connector.stream import standing
 from connector.stream.standing import Standing
+
+MAKE = (
+    "start a worker (connector worker) or run: connector schema apply; both make and fill the schema "
+    "(connector schema plan shows what they change)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +67,7 @@ def examine(
     for finding in config.warnings:
         yield Result(finding.where, finding.what, finding.cure, warns=True)
     yield from _examine_kafka(config)
-    yield from _examine_database(config, accept_mapping=accept_mapping)
+    yield from examine_database(config, accept_mapping=accept_mapping)
     yield from _examine_standing(config)
 
 
@@ -154,7 +169,8 @@ def _standing_results(config: Config, found: Standing) -> Iterator[Result]:
         )
 
 
-def _examine_database(config: Config, *, accept_mapping: bool) -> Iterator[Result]:
+def examine_database(config: Config, *, accept_mapping: bool) -> Iterator[Result]:
+    """Look at the database: whether it answers, its schema, and what a start would change."""
     url = database.url_of(config.database)
     # libpq takes a password among the options too, where SQLAlchemy does not hide it.
     shown = url.difference_update_query(("password", "sslpassword"))
@@ -163,6 +179,7 @@ def _examine_database(config: Config, *, accept_mapping: bool) -> Iterator[Resul
     try:
         engine = database.connect(config.database, access="read")
         state = schema.state(engine, mapping)
+        kept = frozen.standing(engine, mapping)
         ahead = database.clock_distance(engine)
     except StartupError as error:  # it answers, but what it holds is not for this connector
         yield Result(where, error.what, error.cure)
@@ -172,9 +189,11 @@ def _examine_database(config: Config, *, accept_mapping: bool) -> Iterator[Resul
         return
     yield Result(where)
     if state:
-        yield Result("schema", state, "start a worker (connector worker): it makes and fills the schema")
+        yield Result("schema", state, MAKE)
     else:
         yield Result("schema: as tables.yaml says")
+    for one in kept:
+        yield Result(f"{one.name} in the database", str(one), frozen.FIX, warns=True)
     yield from _examine_mapping(
         partial(mapping_change.rehearse, engine, config, mapping), accept=accept_mapping
     )

@@ -5,9 +5,20 @@ from typing import Annotated
 
 import typer
 
-from connector.commands.options import CONFIG_DIR, DATA_DIR, ConfigDir, DatabaseUrl, DataDir, load_beside
+from connector.commands import failures
+from connector.commands.options import (
+    CONFIG_DIR,
+    DATA_DIR,
+    AcceptMapping,
+    ConfigDir,
+    DatabaseUrl,
+    DataDir,
+    Format,
+    load_beside,
+)
+from connector.errors import ConfigError
 
-app = typer.Typer(help="Print the mirror's schema as SQL, or let a role read it.")
+app = typer.Typer(help="Print the mirror's schema as SQL, plan and make its changes, or let a role read it.")
 
 
 class Dialect(StrEnum):
@@ -23,7 +34,7 @@ def schema(
     dialect: Annotated[Dialect | None, typer.Option(help="Instead of that of database.url.")] = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Print the mirror's schema as SQL, or let a role read it."""
+    """Print the mirror's schema as SQL, plan and make its changes, or let a role read it."""
     if context.invoked_subcommand:
         return
     from connector.config.database_url import backend  # noqa: PLC0415 - each command loads only what it needs
@@ -33,6 +44,33 @@ def schema(
     settings = load_beside(config_dir, data_dir, unused=unused, database_url=database_url)
     for statement in ddl(settings, dialect or backend(settings.database.url.get_secret_value())):
         typer.echo(f"{statement};\n")
+
+
+@app.command()
+def plan(
+    config_dir: ConfigDir = CONFIG_DIR,
+    database_url: DatabaseUrl = None,
+    format_: Annotated[Format | None, typer.Option("--format", help="As of connector query.")] = None,
+    accept_mapping: AcceptMapping = False,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Show what tables.yaml would change in the database; changes nothing.
+
+    Exit code 0: nothing would change. 2: something would. 1: it is refused, or cannot be found out.
+    """
+    from connector.mirror import plan as plans  # noqa: PLC0415
+    from connector.mirror.mapping import Mapping  # noqa: PLC0415
+
+    try:
+        settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
+    except ConfigError as error:
+        failures.report(error)
+        raise typer.Exit(failures.FAILED) from None  # its own code is that of a change
+    from connector.commands.rows import print_rows  # noqa: PLC0415
+
+    found = plans.of(settings, Mapping(settings), accept_mapping=accept_mapping)
+    print_rows(plans.Change._fields, found.changes, format_)
+    raise typer.Exit(1 if found.is_refused else 0 if found.is_empty else 2)
 
 
 @app.command()

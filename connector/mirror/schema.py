@@ -8,6 +8,7 @@ stops (``Sink``).
 
 import time
 from collections.abc import Callable, Collection, Iterator
+from collections.abc import Mapping as Readonly
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from connector.errors import StartupError
 from connector.mirror import (
     counters,
     filling,
+    frozen,
     indexes,
     locks,
     mapping_change,
@@ -92,6 +94,8 @@ def ensure(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping: 
         obstacles.overcome(engine, mapping, step)
         mapping_change.require_fit(engine, config, mapping, accept=accept_mapping)
         filled = apply(engine, config, mapping)
+        for one in frozen.standing(engine, mapping):
+            log.warning("no longer in tables.yaml: keeps its old values", name=one.name, fix=frozen.FIX)
     for table, columns in filled.columns.items():
         log.info("filled from the ledger", table=table, columns=columns or "all")
     return filled
@@ -155,7 +159,7 @@ def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables, cl
             if made:
                 _make(connection, table, recorded)
             elif found:
-                changed = _changed_rules(logical(table.name), recorded, mapping)
+                changed = changed_rules(logical(table.name), recorded, mapping)
                 unfilled = shape.restore(connection, table, found, changed=changed, config=config)
                 _forget(connection, table, unfilled)
             if made or not rules.stands(connection, mapping):
@@ -182,14 +186,31 @@ def _make(connection: Connection, table: Table, recorded: rules.Rules) -> None:
 
 def _forget(connection: Connection, table: Table, columns: Collection[str] | None) -> None:
     """Have columns filled, or all rows when they hold more than mapped columns and their versions."""
-    if table.name in OWN:
-        return
+    if table.name not in OWN:
+        rules.forget(connection, logical(table.name), _to_fill(table, columns))
+
+
+def _to_fill(table: Table, columns: Collection[str] | None) -> set[str] | None:
     mapped = {name.removesuffix("__version") for name in columns or ()}
     state = {name for name, _ in state_columns()} | {column.name for column in table.primary_key}
-    rules.forget(connection, logical(table.name), None if columns is None or mapped & state else mapped)
+    return None if columns is None or mapped & state else mapped
 
 
-def _changed_rules(table: str, recorded: rules.Rules, mapping: Mapping) -> set[str]:
+def unfilled(recorded: rules.Rules, tables: Tables, shapes: Readonly[str, shape.Shape]) -> rules.Rules:
+    """The recorded rules as they are after tables were made as they should be, before anything is filled."""
+    left = dict(recorded)
+    for name, found in shapes.items():
+        if name in OWN:
+            continue
+        table = tables.metadata.tables[name]
+        columns = _to_fill(table, None if found.missing or found.key else found.refilled)
+        for column in [""] if columns is None else columns:
+            left.pop((logical(name), column), None)
+    return left
+
+
+def changed_rules(table: str, recorded: rules.Rules, mapping: Mapping) -> set[str]:
+    """Columns of a table whose rule is not the recorded one; the empty name stands for its rows."""
     wanted = rules.of_mapping(mapping)
     return {
         column
@@ -225,7 +246,7 @@ def _fill(
         for name, found in shape.of(connection, tables).items():
             shape.make_indexes(connection, tables.metadata.tables[name], found)
         for mapped in mapping.tables:
-            changed = _changed_columns(mapped, recorded)
+            changed = changed_columns(mapped, recorded)
             if changed is None or changed:
                 indexes.making_way(
                     connection, mapped.store, partial(filling.fill, connection, mapped, changed)
@@ -236,7 +257,7 @@ def _fill(
     return filled
 
 
-def _changed_columns(table: MappedTable, recorded: rules.Rules) -> list[MappedColumn] | None:
+def changed_columns(table: MappedTable, recorded: rules.Rules) -> list[MappedColumn] | None:
     """Columns whose rule differs from the one that filled them; None when all rows may differ."""
     if recorded.get((table.name, "")) != rules.of_rows(table):
         return None

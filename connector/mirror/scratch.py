@@ -8,11 +8,13 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from connector.mirror.database import translate
 from connector.mirror.mapping import Mapping
 from connector.mirror.tables import Tables
+
+ON_A_STANDBY = "0A000"  # feature not supported
 
 
 @contextmanager
@@ -20,14 +22,14 @@ def empty_copies(engine: Engine, mapping: Mapping) -> Iterator[Connection | None
     """A transaction on empty tables as the mapping has them, indexes too; it is never committed.
 
     On PostgreSQL they are temporary tables of the database's own server, on SQLite tables in memory:
-    no lock on a live table is waited for. None where the role may make no temporary tables. The
-    database's errors come out translated.
+    no lock on a live table is waited for. None where the role may make no temporary tables, or on a
+    standby. The database's errors come out translated.
     """
     postgresql = engine.dialect.name == "postgresql"
     try:
         with (engine if postgresql else in_memory()).connect() as connection:
             connection.begin()  # closing the connection rolls it back
-            if postgresql and not _may_make_temporary(connection):
+            if postgresql and not (_may_write(connection) and _may_make_temporary(connection)):
                 yield None
                 return
             if postgresql:
@@ -37,6 +39,17 @@ def empty_copies(engine: Engine, mapping: Mapping) -> Iterator[Connection | None
             yield connection
     except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
         raise translate(error) from error
+
+
+def _may_write(connection: Connection) -> bool:
+    """Whether this transaction may, also in a session that only reads: what it makes goes with it."""
+    try:
+        connection.exec_driver_sql("SET TRANSACTION READ WRITE")  # before any query
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != ON_A_STANDBY:
+            raise
+        return False
+    return True
 
 
 def _may_make_temporary(connection: Connection) -> bool:

@@ -63,6 +63,16 @@ class Shape:
         """Whether the key differs in nothing but the shop, which it has and should not."""
         return self.key is not None and {*self.key[1], SHOP_COLUMN} == {*self.key[0]}
 
+    @property
+    def besides_shop(self) -> "Shape":
+        """What else is not as it should be, where the shop is put into the key."""
+        return replace(self, key=None, columns=[name for name in self.columns if name != SHOP_COLUMN])
+
+    @property
+    def refilled(self) -> set[str]:
+        """Columns that are filled when they are as they should be again."""
+        return {*self.columns, *self.types, *self.loose}
+
     def faults(self, table: str) -> Iterator[str]:
         """A sentence for each difference."""
         if self.missing:
@@ -179,9 +189,9 @@ def restore(
     standing for the key: these are refused, and so is what the ledger cannot fill, with ``StartupError``.
     Indexes come last, by ``make_indexes``.
     """
+    refuse(connection, table, shape, changed, config)
     if gained := shape.gains_shop:
         shape = _key_by_shop(connection, table, shape)
-    _refuse(connection, table, shape, changed, config)
     name = quoted(table.name)
     for rule, definition in shape.rules.items():
         # Disabled it would still forbid ON CONFLICT.
@@ -209,7 +219,7 @@ def restore(
             connection.exec_driver_sql(f"ALTER TABLE {name} ALTER COLUMN {quoted(column)} SET NOT NULL")
     if shape.key:
         _set_key(connection, table, shape.key[1])
-    return None if shape.key or gained else {*shape.columns, *shape.types, *shape.loose}
+    return None if shape.key or gained else shape.refilled
 
 
 def _key_by_shop(connection: Connection, table: Table, shape: Shape) -> Shape:
@@ -219,7 +229,7 @@ def _key_by_shop(connection: Connection, table: Table, shape: Shape) -> Shape:
     """
     comment = table.columns[SHOP_COLUMN].comment
     rebuild.add_to_key(connection, table.name, SHOP_COLUMN, comment, usual="", value=None, first=True)
-    return replace(shape, key=None, columns=[name for name in shape.columns if name != SHOP_COLUMN])
+    return shape.besides_shop
 
 
 def make_indexes(connection: Connection, table: Table, shape: Shape) -> None:
@@ -230,9 +240,12 @@ def make_indexes(connection: Connection, table: Table, shape: Shape) -> None:
             indexes.make(connection, index)
 
 
-def _refuse(
+def refuse(
     connection: Connection, table: Table, shape: Shape, changed: Collection[str], config: Config
 ) -> None:
+    """Refuse what ``restore`` cannot do; changes nothing. Raises ``StartupError``."""
+    if shape.gains_shop:
+        shape = shape.besides_shop
     own, on_sqlite = table.name in OWN, connection.dialect.name == "sqlite"
     if own and (shape.columns or shape.types):
         raise StartupError(f"{next(shape.faults(logical(table.name))).capitalize()}.", RESTORE)

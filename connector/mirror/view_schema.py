@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import Connection
@@ -56,27 +57,18 @@ def ensure(connection: Connection, config: Config, mapping: Mapping, tables: Tab
     Raises ``StartupError`` where a view would lose a column that others built on.
     """
     dialect, schema = connection.dialect.name, namespaces.public(connection)
-    made = rules.views(connection)
-    removed = shown.removed_columns(connection, tables)
-    of_tables = shown.of_tables(tables, dialect, removed)
-    wanted = {view.name: view for view in (*of_tables, *views.statements(config, mapping, dialect))}
-    found = _found(connection, made.keys() | wanted.keys())
-    # A table that tables.yaml no longer has keeps what it holds, for whoever reads it.
-    frozen = {name for name, _ in rules.recorded(connection) if name in found} - wanted.keys()
+    made, wanted, found, frozen = _stands(connection, config, mapping, tables)
     new = {name: made[name] for name in made.keys() & frozen}
     for name in made.keys() - wanted.keys() - frozen:
         if not _drop(connection, schema + quoted(name), name, made):
             new[name] = made[name]
     for name, view in wanted.items():
         here = found.get(name)
-        # Made by hand from the text of ``connector schema``, there is no record of any.
-        ours = here is None or (here.is_view and (not made or made.get(name, TAKEN) != TAKEN))
-        if not ours:
+        if not _is_ours(here, name, made):
             new[name] = TAKEN
             log.error("a view was not made, because its name is taken", **_fix(name))
             continue
-        text, noted = _digest(view.select), _noted(view)
-        if here is None or made.get(name) != f"{text} {noted} {here.definition}":
+        if here is None or made.get(name) != _rule(view, here):
             with _own_select(config, name):
                 if dialect == "sqlite":
                     _columns(connection, view.select)  # there a view's text is read when it is asked
@@ -85,7 +77,7 @@ def ensure(connection: Connection, config: Config, mapping: Mapping, tables: Tab
             if dialect == "postgresql":
                 _comment(connection, schema, view, made.get(name, ""))
             here = _found(connection, [name])[name]
-        new[name] = f"{text} {noted} {here.definition}"
+        new[name] = _rule(view, here)
     if new != made:
         rules.record_views(connection, new)
 
@@ -100,6 +92,53 @@ def _refuse_unknown(connection: Connection, config: Config, schema: str, name: s
         where = config.where("views", name, "columns", column)
         fix = f"describe one of its columns: {', '.join(columns)}"
         raise StartupError(f"{where}: the view {name} has no column {column}.", fix)
+
+
+def changes(
+    connection: Connection, config: Config, mapping: Mapping, tables: Tables
+) -> Iterator[tuple[str, str]]:
+    """What ``ensure`` would do, as (add, change, drop or not made; view); changes nothing."""
+    made, wanted, found, frozen = _stands(connection, config, mapping, tables)
+    for name in sorted(made.keys() - wanted.keys() - frozen):
+        if made[name] != TAKEN:
+            yield "drop", name
+    for name, view in wanted.items():
+        here = found.get(name)
+        if here is None:
+            yield "add", name
+        elif not _is_ours(here, name, made):
+            yield "not made", name
+        elif made.get(name) != _rule(view, here):
+            yield "change", name
+
+
+class _Standing(NamedTuple):
+    """Views as they were made (their rules), as they should be, and as they are; frozen ones by name."""
+
+    made: dict[str, str]
+    wanted: dict[str, View]
+    found: dict[str, Found]
+    frozen: set[str]
+
+
+def _stands(connection: Connection, config: Config, mapping: Mapping, tables: Tables) -> _Standing:
+    dialect, made = connection.dialect.name, rules.views(connection)
+    removed = shown.removed_columns(connection, tables)
+    of_tables = shown.of_tables(tables, dialect, removed)
+    wanted = {view.name: view for view in (*of_tables, *views.statements(config, mapping, dialect))}
+    found = _found(connection, made.keys() | wanted.keys())
+    # A table that tables.yaml no longer has keeps what it holds, for whoever reads it.
+    frozen = {name for name, _ in rules.recorded(connection) if name in found} - wanted.keys()
+    return _Standing(made, wanted, found, frozen)
+
+
+def _is_ours(here: Found | None, name: str, made: dict[str, str]) -> bool:
+    # Made by hand from the text of ``connector schema``, there is no record of any.
+    return here is None or (here.is_view and (not made or made.get(name, TAKEN) != TAKEN))
+
+
+def _rule(view: View, here: Found) -> str:
+    return f"{_digest(view.select)} {_noted(view)} {here.definition}"
 
 
 @contextmanager

@@ -1,0 +1,230 @@
+"""What a start would change in the database, found without changing anything: ``connector schema plan``.
+
+Each part is asked of the code that does it: shapes, rules and views as they are compared at a start. What
+a start would refuse is found by the same checks, by the rehearsal, and by a trial on empty copies.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, create_engine, inspect
+
+from connector.config import Config
+from connector.errors import StartupError
+from connector.mirror import (
+    frozen,
+    mapping_change,
+    relations,
+    rules,
+    schema,
+    schema_trial,
+    shape,
+    steps,
+    view_schema,
+)
+from connector.mirror.database import connect, file_of, transaction
+from connector.mirror.mapped import MappedColumn, logical
+from connector.mirror.mapping import Mapping, former_mapping
+from connector.mirror.shape import Shape
+from connector.mirror.tables import Tables
+
+# How many events a fill reads in a second, on one core of a small server.
+FILLED_PER_SECOND = 10_000
+# What stands in a plan and changes nothing: it was frozen, or not made, before.
+STANDING = ("frozen", "not made")
+
+
+class Change(NamedTuple):
+    """One line of a plan; ``change`` is what is done with it.
+
+    ``events`` is how many events of the ledger are read for it, ``seconds`` an estimate of how long that
+    takes; both are None where nothing is filled.
+    """
+
+    change: str
+    kind: str
+    name: str
+    events: int | None = None
+    seconds: float | None = None
+    detail: str = ""
+
+
+class Plan(NamedTuple):
+    """Every change, in the order in which it is made; what is refused stands last."""
+
+    changes: list[Change]
+
+    @property
+    def is_refused(self) -> bool:
+        return any(one.change == "refuse" for one in self.changes)
+
+    @property
+    def is_empty(self) -> bool:
+        return all(one.change in STANDING for one in self.changes)
+
+
+def of(config: Config, mapping: Mapping, *, accept_mapping: bool = False) -> Plan:
+    """What a start with this configuration would change; ``accept_mapping`` as for the worker.
+
+    Raises ``DatabaseOutage``, and ``StartupError`` for tables of a newer connector.
+    """
+    file = file_of(config.database)
+    if file and not file.exists():
+        engine = create_engine("sqlite+pysqlite://")  # a start would make it
+    else:
+        engine = connect(config.database, access="read")
+    try:
+        with transaction(engine) as connection:
+            version = steps.refuse_newer(connection)
+            if version is not None and version < steps.NEWEST:
+                why = f"{steps.older(version)}; what else changes is known when it is changed"
+                changes = [Change("change", "layout", str(steps.NEWEST), detail=why)]
+            else:
+                changes = list(_changes(connection, config, mapping))
+        if any(one.change == "refuse" for one in changes):
+            return Plan(changes)
+        return Plan([*changes, *_refused(engine, config, mapping, accept_mapping=accept_mapping)])
+    finally:
+        engine.dispose()
+
+
+def _changes(connection: Connection, config: Config, mapping: Mapping) -> Iterator[Change]:
+    tables, recorded = Tables(mapping), rules.recorded(connection)
+    shapes = shape.of(connection, tables)
+    is_fresh = not {*inspect(connection).get_table_names()} & {*tables.metadata.tables}
+    found = [
+        *_shaped(shapes),
+        *(() if is_fresh else _filled(connection, mapping, tables, shapes)),
+        *(
+            Change("freeze" if one.is_new else "frozen", _kind(one), one.name, detail=str(one))
+            for one in frozen.of(connection, tables)
+        ),
+        *_indexes(config, mapping, tables, shapes, recorded),
+        *(
+            Change(what, "view", name)
+            for what, name in view_schema.changes(connection, config, mapping, tables)
+        ),
+    ]
+    yield from found
+    if not rules.stands(connection, mapping) and Plan(found).is_empty:
+        why = "descriptions, families or the order of tables.yaml"
+        yield Change("record", "tables.yaml", "tables.yaml", detail=why)
+    yield from _checked(connection, config, mapping, tables, shapes)
+
+
+def _kind(one: frozen.Frozen) -> str:
+    return "column" if one.column else "table"
+
+
+def _shaped(shapes: dict[str, Shape]) -> Iterator[Change]:
+    """Tables and columns that are made, and what somebody changed by hand and is set back."""
+    for store, found in shapes.items():
+        table = logical(store)
+        if found.missing:
+            yield Change("add", "table", table)
+            continue
+        for column in found.columns:
+            value = column.removesuffix("__version")
+            if value == column or value not in found.columns:
+                yield Change("add", "column", f"{table}.{column}")
+        rest = replace(found, columns=[], indexes=[])
+        yield from (Change("restore", "table", table, detail=fault) for fault in rest.faults(table))
+
+
+def _filled(
+    connection: Connection, mapping: Mapping, tables: Tables, shapes: dict[str, Shape]
+) -> Iterator[Change]:
+    """What is filled from the ledger, with the events that are read for it."""
+    recorded = schema.unfilled(rules.recorded(connection), tables, shapes)
+    wanted = [(table, schema.changed_columns(table, recorded)) for table in mapping.tables]
+    if not any(changed is None or changed for _, changed in wanted):
+        return
+    events = _events(connection)
+    for table, changed in wanted:
+        if changed is None or changed:
+            count = sum(events.get(action, 0) for action in table.actions)
+            found = shapes.get(table.store, Shape())
+            detail = _why_all(found) if changed is None else _why(changed, found)
+            yield Change("fill", "table", table.name, count, round(count / FILLED_PER_SECOND, 1), detail)
+
+
+def _events(connection: Connection) -> dict[str, int]:
+    """Events of the ledger by action; a ledger that is missing is refused elsewhere."""
+    if not inspect(connection).has_table("_notifications"):
+        return {}
+    rows = connection.exec_driver_sql("SELECT action, COUNT(*) FROM _notifications GROUP BY action")
+    return {row[0]: row[1] for row in rows.fetchall()}
+
+
+def _why_all(found: Shape) -> str:
+    return "every row: the table is new" if found.missing else "every row: what decides its rows was changed"
+
+
+def _why(changed: list[MappedColumn], found: Shape) -> str:
+    new = [one.name for one in changed if one.name in found.columns]
+    other = [one.name for one in changed if one.name not in found.columns]
+    said = (("new", new), ("filled again", other))
+    return "; ".join(f"{what}: {', '.join(names)}" for what, names in said if names)
+
+
+def _indexes(
+    config: Config, mapping: Mapping, tables: Tables, shapes: dict[str, Shape], recorded: rules.Rules
+) -> Iterator[Change]:
+    for store, found in shapes.items():
+        yield from (Change("add", "index", name, detail=f"on {logical(store)}") for name in found.indexes)
+    former = former_mapping(config, recorded.get(rules.MAPPING, ""))
+    if former is not None and former.written != mapping.written:
+        before = Tables(former).metadata.tables
+        for name, table in tables.metadata.tables.items():
+            held = {str(index.name) for index in before[name].indexes} if name in before else set()
+            gone = held - {str(index.name) for index in table.indexes}
+            yield from (Change("drop", "index", one, detail=f"on {logical(name)}") for one in sorted(gone))
+
+
+def _checked(
+    connection: Connection, config: Config, mapping: Mapping, tables: Tables, shapes: dict[str, Shape]
+) -> Iterator[Change]:
+    """What a start refuses: names of others, other types, other keys, all tables at once."""
+    strange = {table for table, found in shapes.items() if found.missing or found.columns or found.key}
+    new = [(table, column) for table, found in shapes.items() for column in found.columns]
+    wanted, recorded = rules.of_mapping(mapping), rules.recorded(connection)
+    refusals: list[StartupError] = []
+    try:
+        relations.refuse_foreign(connection, config, strange)
+    except StartupError as refused:
+        refusals.append(refused)
+    for key, rule in wanted.items():
+        try:
+            relations.refuse_other_types(connection, config, {key: rule}, new)
+        except StartupError as refused:
+            refusals.append(refused)
+    for store, found in shapes.items():
+        changed = schema.changed_rules(logical(store), recorded, mapping)
+        if not found.missing:
+            try:
+                shape.refuse(connection, tables.metadata.tables[store], found, changed, config)
+            except StartupError as refused:
+                refusals.append(refused)
+    # A column of another type is found by its rule and in the database.
+    yield from {one.what.partition(": ")[0]: _refusal(one) for one in refusals}.values()
+
+
+def _refusal(refused: StartupError) -> Change:
+    where, _, what = refused.what.partition(": ")
+    detail = f"{what or where} Fix: {refused.cure}"
+    return Change("refuse", "tables.yaml", where if what else "", detail=detail)
+
+
+def _refused(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping: bool) -> Iterator[Change]:
+    """What the newest events and a trial on empty copies say against it."""
+    rehearsed = mapping_change.rehearse(engine, config, mapping)
+    if rehearsed is not None:
+        for what in rehearsed.emptied:
+            yield Change("empty", "column", what.partition(" ")[0], detail=what)
+        for finding in rehearsed.findings() if not accept_mapping else ():
+            yield Change("refuse", "events", finding.where, detail=f"{finding.what}. Fix: {finding.cure}")
+    try:
+        schema_trial.run(config, mapping)
+    except StartupError as refused:
+        yield _refusal(refused)

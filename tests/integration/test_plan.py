@@ -1,0 +1,159 @@
+"""``connector schema plan`` says what a start changes, and changes nothing itself."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+import structlog
+
+from connector.commands import checkup
+from connector.mirror import database, plan
+from connector.mirror.mapping import Mapping
+from connector.mirror.plan import Change, Plan
+from tests import strategies
+from tests.integration.test_schema import BASE, MORE, WORD, Place, told
+from tests.integration.test_schema_trial import VIEWED, everything
+from tests.integration.test_steps import load
+
+TEXT = WORD.replace("numeric, path: Word", "text, path: Word")
+WORDS = VIEWED.replace("\ntables:\n", "")
+
+
+@pytest.fixture
+def place(database_url: str) -> Iterator[Place]:
+    with ExitStack() as stack:
+        yield Place(database_url, stack)
+
+
+def planned(place: Place, tables: str | None) -> Plan:
+    settings = place.config(tables)
+    return plan.of(settings, Mapping(settings))
+
+
+def found(place: Place, tables: str | None) -> set[tuple[str, str, str]]:
+    return {(one.change, one.kind, one.name) for one in planned(place, tables).changes}
+
+
+def test_a_database_without_tables_is_planned_whole_and_not_touched(place: Place) -> None:
+    changes = found(place, BASE)
+    assert {
+        ("add", "table", "readings"),
+        ("add", "view", "readings"),
+        ("add", "view", "mirror_status"),
+    } <= changes
+    assert {change for change, _, _ in changes} == {"add"}
+    place.open(BASE)
+    assert planned(place, BASE) == Plan([])
+
+
+def test_new_columns_indexes_and_views_are_planned_with_the_events_that_fill_them(place: Place) -> None:
+    mirror = place.open(BASE)
+    told(mirror)
+    before = everything(mirror)
+    changed = BASE + MORE + "    indexes: [[value]]\n" + WORDS
+    changes = planned(place, changed).changes
+    assert everything(mirror) == before
+    new = ("changes", "first_value", "lowest", "highest", "seen_first", "last_word")
+    assert {one.name for one in changes if one[:2] == ("add", "column")} == {f"readings.{one}" for one in new}
+    fills = [one for one in changes if one.change == "fill"]
+    assert fills == [
+        Change("fill", "table", "readings", 4, 0.0, f"new: {', '.join(new)}"),
+        Change("fill", "table", "words", 3, 0.0, "every row: the table is new"),
+    ]
+    assert {("change", "view", "readings"), ("add", "view", "words"), ("add", "view", "moves")} <= {
+        one[:3] for one in changes
+    }
+    assert ("add", "index") in {one[:2] for one in changes}
+    place.open(changed)
+    assert planned(place, changed) == Plan([])
+    back = found(place, BASE)
+    assert {("freeze", "column", f"readings.{one}") for one in new} < back
+    assert {("freeze", "table", "words"), ("drop", "view", "moves")} < back
+    assert ("drop", "index") in {one[:2] for one in back}
+
+
+def test_a_changed_rule_is_planned_as_a_fill_and_what_changes_no_value_as_a_record(place: Place) -> None:
+    told(place.open(TEXT))
+    changed = TEXT.replace("path: Word", "path: [Word, Value]")
+    assert planned(place, changed).changes == [
+        Change("fill", "table", "readings", 4, 0.0, "filled again: word")
+    ]
+    place.open(changed)
+    other = changed.replace("[ProductCreated, ProductChanged]", "[ProductChanged, ProductCreated]")
+    assert found(place, other) == {("record", "tables.yaml", "tables.yaml")}
+    place.open(other)
+    assert planned(place, other) == Plan([])
+
+
+def test_a_column_or_table_that_is_removed_is_said_to_be_frozen_until_it_is_back(place: Place) -> None:
+    both = TEXT + WORDS
+    told(place.open(both))
+    assert {one for one in found(place, BASE) if one[0] == "freeze"} == {
+        ("freeze", "column", "readings.word"),
+        ("freeze", "table", "words"),
+    }
+    with structlog.testing.capture_logs() as logs:
+        place.open(BASE)
+    said = "no longer in tables.yaml: keeps its old values"
+    assert [line["name"] for line in logs if line["event"] == said] == ["readings.word", "words"]
+    results = checkup.examine_database(place.config(BASE), accept_mapping=False)
+    warned = {one.what for one in results if one.warns and "keeps its old values" in str(one.fault)}
+    assert warned == {"readings.word in the database", "words in the database"}
+    after = planned(place, BASE)
+    assert after.is_empty
+    assert [str(one.detail) for one in after.changes] == [
+        "the column readings.word is no longer in tables.yaml: it keeps its old values and gets no new ones",
+        "the table words is no longer in tables.yaml: it keeps its old values and gets no new ones",
+    ]
+    assert ("fill", "table", "readings") in found(place, both)
+    place.open(both)
+    assert planned(place, both) == Plan([])
+
+
+def test_everything_that_a_start_refuses_is_planned_with_file_line_and_fix(place: Place) -> None:
+    mirror = place.open(BASE + WORDS)
+    before = everything(mirror)
+    changed = BASE.replace("type: numeric", "type: text") + WORDS.replace(
+        "word: {type: text", "word: {type: numeric"
+    )
+    lines = [one for one in planned(place, changed).changes if one.change == "refuse"]
+    assert len(lines) == 2
+    assert all(one.name.startswith("tables.yaml:") and "Fix: drop the table" in one.detail for one in lines)
+    assert planned(place, BASE.replace("product_number: {", "number: {")).is_refused
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("CREATE VIEW others AS SELECT 1 AS one")
+    assert planned(place, BASE.replace("readings", "others")).is_refused
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("DROP VIEW others")
+    assert everything(mirror) == before
+
+
+def test_events_that_no_longer_fit_are_refused_unless_they_are_accepted(place: Place) -> None:
+    told(place.open(BASE))
+    assert not planned(place, TEXT).is_refused
+    settings = place.config(BASE.replace("path: Value", "path: Word"))
+    refused = plan.of(settings, Mapping(settings))
+    assert {one.kind for one in refused.changes if one.change == "refuse"} == {"events"}
+    assert not plan.of(settings, Mapping(settings), accept_mapping=True).is_refused
+
+
+def test_a_store_of_an_older_layout_is_planned_as_a_change_of_it(place: Place) -> None:
+    load(place.url)
+    (layout,) = planned(place, None).changes
+    assert layout[:2] == ("change", "layout")
+
+
+def test_what_somebody_changed_by_hand_is_planned_as_a_start_sets_it_back(place: Place) -> None:
+    mirror = place.open(BASE + MORE)
+    told(mirror)
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("DROP VIEW readings")
+        connection.exec_driver_sql("ALTER TABLE _readings DROP COLUMN lowest")
+    assert found(place, BASE + MORE) >= {
+        ("add", "view", "readings"),
+        ("add", "column", "readings.lowest"),
+        ("fill", "table", "readings"),
+    }
+    place.open(BASE + MORE)
+    assert planned(place, BASE + MORE) == Plan([])
+    assert strategies.select(mirror.engine, "SELECT lowest FROM readings")[0]["lowest"] is not None
