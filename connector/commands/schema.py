@@ -1,10 +1,12 @@
 """``connector schema``: print what the mirror is made of, and let a role read it."""
 
+import sys
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from connector import logs, private_files, safe_text
 from connector.commands import failures
 from connector.commands.options import (
     CONFIG_DIR,
@@ -16,7 +18,7 @@ from connector.commands.options import (
     Format,
     load_beside,
 )
-from connector.errors import ConfigError
+from connector.errors import ConfigError, StartupError
 
 app = typer.Typer(help="Print the mirror's schema as SQL, plan and make its changes, or let a role read it.")
 
@@ -71,6 +73,49 @@ def plan(
     found = plans.of(settings, Mapping(settings), accept_mapping=accept_mapping)
     print_rows(plans.Change._fields, found.changes, format_)
     raise typer.Exit(1 if found.is_refused else 0 if found.is_empty else 2)
+
+
+@app.command()
+def apply(
+    config_dir: ConfigDir = CONFIG_DIR,
+    database_url: DatabaseUrl = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Drop columns and tables that are no longer in tables.yaml.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Prune without asking.")] = False,
+    accept_mapping: AcceptMapping = False,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Make the changes that plan shows, as a worker does at its start, and fill from the ledger.
+
+    A worker that runs with another tables.yaml stops.
+    """
+    if prune and not yes and not sys.stdin.isatty():
+        raise StartupError("--prune drops what cannot be undone, and nobody can be asked here.", "add --yes")
+    logs.configure()
+    from connector.mirror import database, frozen  # noqa: PLC0415
+    from connector.mirror import prune as pruning  # noqa: PLC0415
+    from connector.mirror import schema as tables  # noqa: PLC0415
+    from connector.mirror.mapping import Mapping  # noqa: PLC0415
+
+    settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
+    private_files.keep_new_files_private()
+    if file := database.file_of(settings.database):
+        private_files.own_database(file, setting="database.url")
+    mapping, engine = Mapping(settings), database.connect(settings.database)
+    filled = tables.ensure(engine, settings, mapping, accept_mapping=accept_mapping)
+    for table, columns in filled.columns.items():
+        typer.echo(f"filled {table}: {', '.join(columns) if columns else 'every row'}")
+    kept = frozen.standing(engine, mapping)
+    if prune and kept:
+        names = safe_text.plain(", ".join(one.name for one in kept))
+        if yes or typer.confirm(f"Drop {names} with all their values?"):
+            pruning.prune(engine, settings, mapping)
+            typer.echo(f"dropped {names}")
+    else:
+        for one in kept:
+            typer.echo(f"frozen {safe_text.plain(one.name)}: it keeps its old values")
+    typer.echo("The database is as tables.yaml says.")
 
 
 @app.command()

@@ -14,7 +14,7 @@ from connector.mirror import ledger, statements
 from connector.mirror.fold import Folded, fold
 from connector.mirror.mapped import Contribution, MappedColumn, MappedTable
 from connector.mirror.mapping import reader
-from connector.mirror.rebuild import dependents_named
+from connector.mirror.rebuild import REPORT_SECONDS, dependents_named
 from connector.mirror.statements import quoted
 
 log = structlog.get_logger(__name__)
@@ -63,7 +63,7 @@ def _fill(connection: Connection, table: MappedTable, columns: Sequence[MappedCo
     pairs: list[tuple[Event, list[Contribution]]] = []
     left_out: list[Poison] = []
     misfits, first = 0, ""
-    read = reader(table)
+    read, events_read, report_at = reader(table), 0, time.monotonic() + REPORT_SECONDS
     for event in ledger.of_actions(connection, table.actions):
         pairs.append((event, read(event, left_out)))
         if left_out:
@@ -71,7 +71,13 @@ def _fill(connection: Connection, table: MappedTable, columns: Sequence[MappedCo
             left_out.clear()
         if len(pairs) >= FILL_BATCH:
             _merge(connection, table, fold(pairs), columns)
+            events_read += len(pairs)
             pairs.clear()
+            if time.monotonic() >= report_at:
+                counts = ledger.counts(connection)
+                total = sum(counts.get(action, 0) for action in table.actions)
+                log.info("filling a table from the ledger", table=table.name, events=events_read, of=total)
+                report_at = time.monotonic() + REPORT_SECONDS
     _merge(connection, table, fold(pairs), columns)
     if columns is None and table.kind == "state":
         with dependents_named(f"Rows that no event gives any longer stay in the table {table.name}"):

@@ -169,6 +169,12 @@ def of_entities(
             yield event
 
 
+def counts(connection: Connection) -> dict[str, int]:
+    """How many events there are by action."""
+    rows = connection.exec_driver_sql("SELECT action, COUNT(*) FROM _notifications GROUP BY action")
+    return {row[0]: row[1] for row in rows.fetchall()}
+
+
 def of_actions(connection: Connection, actions: Iterable[str]) -> Iterator[Event]:
     """Every event of these actions, read in pages."""
     return _pages(connection, set(actions), "")

@@ -14,6 +14,7 @@ from connector.config import Config
 from connector.errors import StartupError
 from connector.mirror import (
     frozen,
+    ledger,
     mapping_change,
     relations,
     rules,
@@ -140,21 +141,14 @@ def _filled(
     wanted = [(table, schema.changed_columns(table, recorded)) for table in mapping.tables]
     if not any(changed is None or changed for _, changed in wanted):
         return
-    events = _events(connection)
+    # A ledger that is missing is refused elsewhere.
+    events = ledger.counts(connection) if inspect(connection).has_table("_notifications") else {}
     for table, changed in wanted:
         if changed is None or changed:
             count = sum(events.get(action, 0) for action in table.actions)
             found = shapes.get(table.store, Shape())
             detail = _why_all(found) if changed is None else _why(changed, found)
             yield Change("fill", "table", table.name, count, round(count / FILLED_PER_SECOND, 1), detail)
-
-
-def _events(connection: Connection) -> dict[str, int]:
-    """Events of the ledger by action; a ledger that is missing is refused elsewhere."""
-    if not inspect(connection).has_table("_notifications"):
-        return {}
-    rows = connection.exec_driver_sql("SELECT action, COUNT(*) FROM _notifications GROUP BY action")
-    return {row[0]: row[1] for row in rows.fetchall()}
 
 
 def _why_all(found: Shape) -> str:

@@ -93,7 +93,9 @@ class History:
             number(quoted(name)) if on_sqlite and name in numeric else quoted(name) for name in names
         )
         previous = f"LAG({self._value}) OVER ({self._window()})"
-        moved = f"(SELECT *, {previous} AS previous_quantity FROM {self._name}) AS history"
+        # By name: PostgreSQL would keep a column that tables.yaml no longer has from being dropped.
+        listed = ", ".join(map(quoted, (*names, source)))
+        moved = f"(SELECT {listed}, {previous} AS previous_quantity FROM {self._name}) AS history"
         delta = f"({self._value} - previous_quantity)"
         former = number("previous_quantity") if on_sqlite else "previous_quantity"
         if on_sqlite:

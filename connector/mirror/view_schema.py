@@ -51,13 +51,16 @@ class Found:
     definition: str
 
 
-def ensure(connection: Connection, config: Config, mapping: Mapping, tables: Tables) -> None:
+def ensure(
+    connection: Connection, config: Config, mapping: Mapping, tables: Tables, *, shows_removed: bool = True
+) -> None:
     """Make the views that are new, changed, or not as they were made.
 
+    ``shows_removed``: with the columns that only the database still has.
     Raises ``StartupError`` where a view would lose a column that others built on.
     """
     dialect, schema = connection.dialect.name, namespaces.public(connection)
-    made, wanted, found, frozen = _stands(connection, config, mapping, tables)
+    made, wanted, found, frozen = _stands(connection, config, mapping, tables, shows_removed=shows_removed)
     new = {name: made[name] for name in made.keys() & frozen}
     for name in made.keys() - wanted.keys() - frozen:
         if not _drop(connection, schema + quoted(name), name, made):
@@ -121,9 +124,11 @@ class _Standing(NamedTuple):
     frozen: set[str]
 
 
-def _stands(connection: Connection, config: Config, mapping: Mapping, tables: Tables) -> _Standing:
+def _stands(
+    connection: Connection, config: Config, mapping: Mapping, tables: Tables, *, shows_removed: bool = True
+) -> _Standing:
     dialect, made = connection.dialect.name, rules.views(connection)
-    removed = shown.removed_columns(connection, tables)
+    removed = shown.removed_columns(connection, tables) if shows_removed else {}
     of_tables = shown.of_tables(tables, dialect, removed)
     wanted = {view.name: view for view in (*of_tables, *views.statements(config, mapping, dialect))}
     found = _found(connection, made.keys() | wanted.keys())

@@ -197,6 +197,30 @@ def test_a_gateway_without_a_secret_refuses_to_start_and_a_worker_needs_none(tmp
     assert connector("schema", folder=tmp_path, XTND_WEBHOOK_SECRET="").returncode == 0
 
 
+def test_plan_and_apply_tell_by_their_exit_codes_what_they_found(tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    shutil.copytree(ROOT / "config", folder)
+    variables = {"XTND_CONFIG_DIR": str(folder), "DATABASE_URL": f"sqlite:///{tmp_path / 'mirror.db'}"}
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return connector("schema", *arguments, folder=tmp_path, **variables)
+
+    planned = run("plan", "--format", "json")
+    assert planned.returncode == 2
+    assert '{"change": "add", "kind": "table", "name": "orders",' in planned.stdout
+    assert not (tmp_path / "mirror.db").exists()
+    done = run("apply")
+    assert (done.returncode, done.stdout) == (0, "The database is as tables.yaml says.\n")
+    assert (tmp_path / "mirror.db").stat().st_mode & 0o077 == 0
+    assert run("plan").returncode == 0
+    refused = run("apply", "--prune")
+    assert (refused.returncode, "--yes" in refused.stderr) == (1, True)
+    tables = folder / "tables.yaml"
+    tables.write_text(tables.read_text().replace("kind: history", "kind: histories"))
+    wrong = run("plan")
+    assert (wrong.returncode, "tables.yaml:" in wrong.stderr) == (1, True)
+
+
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
 def test_schema_prints_every_table_and_view(tmp_path: Path, dialect: str) -> None:
     done = connector("schema", "--dialect", dialect, folder=tmp_path)

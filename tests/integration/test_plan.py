@@ -2,18 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 
 from connector.commands import checkup
-from connector.mirror import database, plan
+from connector.errors import StartupError
+from connector.mirror import database, plan, prune, verify
 from connector.mirror.mapping import Mapping
 from connector.mirror.plan import Change, Plan
 from tests import strategies
 from tests.integration.test_schema import BASE, MORE, WORD, Place, told
 from tests.integration.test_schema_trial import VIEWED, everything
 from tests.integration.test_steps import load
+from tests.strategies import Mirror
 
 TEXT = WORD.replace("numeric, path: Word", "text, path: Word")
 WORDS = VIEWED.replace("\ntables:\n", "")
@@ -157,3 +161,66 @@ def test_what_somebody_changed_by_hand_is_planned_as_a_start_sets_it_back(place:
     place.open(BASE + MORE)
     assert planned(place, BASE + MORE) == Plan([])
     assert strategies.select(mirror.engine, "SELECT lowest FROM readings")[0]["lowest"] is not None
+
+
+# --- Pruned ---------------------------------------------------------------------------------------
+
+
+def read(mirror: Mirror) -> Any:
+    """Rows of two views, without when they were written."""
+    rows = [*mirror.rows("readings"), *mirror.rows("words")]
+    return [{name: value for name, value in row.items() if name != "mirrored_at"} for row in rows]
+
+
+def pruned(place: Place, tables: str) -> list[str]:
+    mirror = place.open(tables)
+    return [one.name for one in prune.prune(mirror.engine, mirror.config, mirror.mapping)]
+
+
+def test_what_is_frozen_is_dropped_and_comes_back_filled_when_it_is_wanted_again(place: Place) -> None:
+    both = TEXT + WORDS.replace("at: {", "more: {type: text, path: More}\n      at: {")
+    told(place.open(both))
+    with_word = read(place.open(both))
+    rest = both.replace("      word: {rule: latest, type: text, path: Word}\n", "")
+    rest = rest.replace("      more: {type: text, path: More}\n", "")
+    assert pruned(place, rest) == ["readings.word", "words.more"]
+    assert planned(place, rest) == Plan([])
+    mirror = place.open(rest)
+    assert not {"word", "word__version"} & set(mirror.rows("_readings")[0])
+    assert "word" not in mirror.rows("readings")[0]
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+    assert pruned(place, BASE) == ["words"]
+    assert planned(place, BASE) == Plan([])
+    assert read(place.open(both)) == with_word
+    assert pruned(place, both) == []
+
+
+def test_a_broken_view_of_a_reader_stays_and_stops_nothing_on_sqlite(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        place = Place(f"sqlite:///{tmp_path / 'mirror.db'}", stack)
+        mirror = place.open(TEXT)
+        with database.transaction(mirror.engine) as connection:
+            connection.exec_driver_sql("CREATE VIEW theirs AS SELECT one FROM gone")
+            connection.exec_driver_sql(
+                "CREATE TRIGGER written INSTEAD OF INSERT ON theirs BEGIN SELECT 1; END"
+            )
+        assert pruned(place, BASE) == ["readings.word"]
+        kept = strategies.select(mirror.engine, "SELECT type FROM sqlite_master WHERE tbl_name = 'theirs'")
+        assert [row["type"] for row in kept] == ["view", "trigger"]
+
+
+def test_what_readers_built_on_is_named_and_nothing_is_dropped(place: Place) -> None:
+    mirror = place.open(TEXT + WORDS)
+    told(mirror)
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("CREATE VIEW theirs AS SELECT word FROM readings")
+    place.open(BASE)
+    before = everything(mirror)
+    with pytest.raises(StartupError, match="theirs"):
+        pruned(place, BASE)
+    assert everything(mirror) == before
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("DROP VIEW theirs")
+        connection.exec_driver_sql("CREATE VIEW theirs AS SELECT word FROM words")
+    with pytest.raises(StartupError, match="theirs"):
+        pruned(place, BASE)

@@ -1,0 +1,45 @@
+"""SQLite: views that readers built, which do not work, or would not any more.
+
+SQLite changes no column of any table while one view of the file is broken, and it does not mind when a
+change of a view breaks another.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from connector.mirror.statements import quoted
+
+
+def working(connection: Connection) -> set[str]:
+    """Names of the views that can be asked; empty on PostgreSQL, which lets none be broken."""
+    return {name for name in _all(connection) if _works(connection, name)}
+
+
+@contextmanager
+def put_aside(connection: Connection) -> Iterator[None]:
+    """Have no broken view while the block runs; afterwards each is there again, with its triggers."""
+    kept: list[str] = []
+    for name in sorted(_all(connection) - working(connection)):
+        query = "SELECT sql FROM sqlite_master WHERE tbl_name = ? ORDER BY type = 'trigger'"
+        kept += connection.exec_driver_sql(query, (name,)).scalars()
+        connection.exec_driver_sql(f"DROP VIEW {quoted(name)}")
+    yield
+    for statement in kept:
+        connection.exec_driver_sql(statement)
+
+
+def _all(connection: Connection) -> set[str]:
+    if connection.dialect.name == "postgresql":
+        return set()
+    return {*connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'view'").scalars()}
+
+
+def _works(connection: Connection, view: str) -> bool:
+    try:
+        connection.exec_driver_sql(f"SELECT * FROM {quoted(view)} LIMIT 0")
+    except DBAPIError:
+        return False
+    return True

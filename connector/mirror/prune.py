@@ -1,0 +1,87 @@
+"""Frozen columns and tables are dropped, when somebody asks for that: ``connector schema apply --prune``."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import structlog
+from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy.exc import DBAPIError
+
+from connector.config import Config
+from connector.errors import StartupError
+from connector.mirror import broken_views, frozen, locks, namespaces, rules, steps, view_schema
+from connector.mirror.database import transaction
+from connector.mirror.frozen import Frozen
+from connector.mirror.mapped import stored
+from connector.mirror.mapping import Mapping
+from connector.mirror.rebuild import dependents_named
+from connector.mirror.statements import quoted
+from connector.mirror.tables import Tables
+
+log = structlog.get_logger(__name__)
+
+
+def prune(engine: Engine, config: Config, mapping: Mapping) -> list[Frozen]:
+    """Drop everything that is frozen, in one transaction; gives what was dropped.
+
+    Raises ``StartupError`` with the names of what readers built on it, and ``DatabaseOutage``.
+    """
+    with locks.watching(engine):
+        dropped = locks.until_granted(partial(_prune, engine, config, mapping))
+    for one in dropped:
+        log.info("dropped what is no longer in tables.yaml", name=one.name)
+    return dropped
+
+
+def _prune(engine: Engine, config: Config, mapping: Mapping) -> list[Frozen]:
+    tables = Tables(mapping)
+    with transaction(engine) as connection:
+        steps.lock_for_change(connection)
+        found = frozen.of(connection, tables)
+        ours, working = rules.views(connection).keys(), broken_views.working(connection)
+        for one in found:
+            if not one.column:
+                _drop_table(connection, one)
+        # First the views without the columns, then the columns.
+        view_schema.ensure(connection, config, mapping, tables, shows_removed=False)
+        if broken := sorted(working - broken_views.working(connection) - ours):
+            raise StartupError(
+                f"What is frozen cannot be dropped, because views were built on it: {', '.join(broken)}.",
+                "drop these views (DROP VIEW), and run it again",
+            )
+        with broken_views.put_aside(connection):
+            for one in found:
+                if one.column:
+                    _drop_column(connection, one)
+    return found
+
+
+def _drop_table(connection: Connection, one: Frozen) -> None:
+    view = namespaces.public(connection) + quoted(one.table)
+    with _named(one):
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {view}")
+        connection.exec_driver_sql(f"DROP TABLE {quoted(stored(one.table))}")
+    rules.erase(connection, one.table)
+
+
+def _drop_column(connection: Connection, one: Frozen) -> None:
+    store = stored(one.table)
+    held = {column["name"] for column in inspect(connection).get_columns(store)}
+    for name in (one.column, f"{one.column}__version"):
+        if name in held:
+            with _named(one):
+                connection.exec_driver_sql(f"ALTER TABLE {quoted(store)} DROP COLUMN {quoted(name)}")
+
+
+@contextmanager
+def _named(one: Frozen) -> Iterator[None]:
+    refusal = f"{one.name} cannot be dropped"
+    try:
+        with dependents_named(refusal):
+            yield
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlite_errorname", "") != "SQLITE_ERROR":
+            raise
+        # Such as an index of somebody's on the column.
+        raise StartupError(f"{refusal}: {error.orig}.", "drop what is named, and run it again") from error
