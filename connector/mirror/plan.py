@@ -32,8 +32,9 @@ from connector.mirror.tables import Tables
 
 # How many events a fill reads in a second, on one core of a small server.
 FILLED_PER_SECOND = 10_000
-# What stands in a plan and changes nothing: it was frozen, or not made, before.
-STANDING = ("frozen", "not made")
+# What stands in a plan and changes nothing.
+STANDING = ("frozen", "not made", "not dropped")
+WHY_NOT = {"not made": "its name is taken", "not dropped": "others built on it"}
 
 
 class Change(NamedTuple):
@@ -103,7 +104,7 @@ def _changes(connection: Connection, config: Config, mapping: Mapping) -> Iterat
         ),
         *_indexes(config, mapping, tables, shapes, recorded),
         *(
-            Change(what, "view", name)
+            Change(what, "view", name, detail=WHY_NOT.get(what, ""))
             for what, name in view_schema.changes(connection, config, mapping, tables)
         ),
     ]
@@ -138,7 +139,7 @@ def _filled(
 ) -> Iterator[Change]:
     """What is filled from the ledger, with the events that are read for it."""
     recorded = schema.unfilled(rules.recorded(connection), tables, shapes)
-    wanted = [(table, schema.changed_columns(table, recorded)) for table in mapping.tables]
+    wanted = [(table, rules.changed_columns(table, recorded)) for table in mapping.tables]
     if not any(changed is None or changed for _, changed in wanted):
         return
     # A ledger that is missing is refused elsewhere.
@@ -194,7 +195,7 @@ def _checked(
         except StartupError as refused:
             refusals.append(refused)
     for store, found in shapes.items():
-        changed = schema.changed_rules(logical(store), recorded, mapping)
+        changed = rules.changed_rules(logical(store), recorded, mapping)
         if not found.missing:
             try:
                 shape.refuse(connection, tables.metadata.tables[store], found, changed, config)

@@ -55,6 +55,28 @@ def recorded(connection: Connection) -> Rules:
     return {(row[0], row[1]): row[2] for row in rows}
 
 
+def changed_rules(table: str, recorded: Rules, mapping: Mapping) -> set[str]:
+    """Columns of a table whose rule is not the recorded one; the empty name stands for its rows."""
+    wanted = of_mapping(mapping)
+    return {
+        column
+        for (name, column), rule in wanted.items()
+        if name == table and recorded.get((name, column)) != rule
+    }
+
+
+def changed_columns(table: MappedTable, recorded: Rules) -> list[MappedColumn] | None:
+    """Columns whose rule differs from the one that filled them; None when all rows may differ."""
+    if recorded.get((table.name, "")) != of_rows(table):
+        return None
+    changed = [
+        column for column in table.columns if recorded.get((table.name, column.name)) != of_column(column)
+    ]
+    # A column that is required decides which rows there are.
+    required = [table.columns[place] for place in table.requires]
+    return None if any(column in required for column in changed) else changed
+
+
 def stands(connection: Connection, mapping: Mapping) -> bool:
     """Whether this mapping is the one that wrote last, indexes and descriptions included."""
     found = recorded(connection)

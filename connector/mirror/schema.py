@@ -39,7 +39,7 @@ from connector.mirror import (
 )
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
-from connector.mirror.mapped import MappedColumn, MappedTable, logical, stored
+from connector.mirror.mapped import logical, stored
 from connector.mirror.mapping import Mapping, former_mapping
 from connector.mirror.own_tables import OWN
 from connector.mirror.rules import fingerprint
@@ -159,7 +159,7 @@ def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables, cl
             if made:
                 _make(connection, table, recorded)
             elif found:
-                changed = changed_rules(logical(table.name), recorded, mapping)
+                changed = rules.changed_rules(logical(table.name), recorded, mapping)
                 unfilled = shape.restore(connection, table, found, changed=changed, config=config)
                 _forget(connection, table, unfilled)
             if made or not rules.stands(connection, mapping):
@@ -209,16 +209,6 @@ def unfilled(recorded: rules.Rules, tables: Tables, shapes: Readonly[str, shape.
     return left
 
 
-def changed_rules(table: str, recorded: rules.Rules, mapping: Mapping) -> set[str]:
-    """Columns of a table whose rule is not the recorded one; the empty name stands for its rows."""
-    wanted = rules.of_mapping(mapping)
-    return {
-        column
-        for (name, column), rule in wanted.items()
-        if name == table and recorded.get((name, column)) != rule
-    }
-
-
 def _route(connection: Connection, config: Config) -> None:
     """Have ``mirror_routes`` say which action belongs where."""
     wanted = views.routes(config)
@@ -246,7 +236,7 @@ def _fill(
         for name, found in shape.of(connection, tables).items():
             shape.make_indexes(connection, tables.metadata.tables[name], found)
         for mapped in mapping.tables:
-            changed = changed_columns(mapped, recorded)
+            changed = rules.changed_columns(mapped, recorded)
             if changed is None or changed:
                 indexes.making_way(
                     connection, mapped.store, partial(filling.fill, connection, mapped, changed)
@@ -255,20 +245,6 @@ def _fill(
         if filled or not rules.stands(connection, mapping):
             rules.record(connection, mapping)
     return filled
-
-
-def changed_columns(table: MappedTable, recorded: rules.Rules) -> list[MappedColumn] | None:
-    """Columns whose rule differs from the one that filled them; None when all rows may differ."""
-    if recorded.get((table.name, "")) != rules.of_rows(table):
-        return None
-    changed = [
-        column
-        for column in table.columns
-        if recorded.get((table.name, column.name)) != rules.of_column(column)
-    ]
-    # A column that is required decides which rows there are.
-    required = [table.columns[place] for place in table.requires]
-    return None if any(column in required for column in changed) else changed
 
 
 def _comment(connection: Connection, table: Table) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from connector.config import Config
 from connector.errors import StartupError
-from connector.mirror import grants, namespaces, rules, shown, views
+from connector.mirror import namespaces, rules, shown, view_making, views
 from connector.mirror.mapping import Mapping
 from connector.mirror.rebuild import dependents_named
 from connector.mirror.shown import View
@@ -27,8 +27,6 @@ from connector.mirror.tables import Tables
 
 log = structlog.get_logger(__name__)
 
-# PostgreSQL: the view would lose a column, or one would get another name or type.
-INVALID_TABLE_DEFINITION = "42P16"
 # The rule of a view whose name is taken.
 TAKEN = "taken"
 ON_POSTGRESQL = f"""
@@ -74,8 +72,10 @@ def ensure(
         if here is None or made.get(name) != _rule(view, here):
             with _own_select(config, name):
                 if dialect == "sqlite":
-                    _columns(connection, view.select)  # there a view's text is read when it is asked
-                _make(connection, schema, view, replace=here is not None)
+                    view_making.columns(
+                        connection, view.select
+                    )  # there a view's text is read when it is asked
+                view_making.make(connection, schema, view, replace=here is not None)
             _refuse_unknown(connection, config, schema, name)
             if dialect == "postgresql":
                 _comment(connection, schema, view, made.get(name, ""))
@@ -90,7 +90,7 @@ def _refuse_unknown(connection: Connection, config: Config, schema: str, name: s
     described = config.views[name].columns if name in config.views else {}
     if not described:
         return
-    columns = _columns(connection, f"SELECT * FROM {schema}{quoted(name)}")
+    columns = view_making.columns(connection, f"SELECT * FROM {schema}{quoted(name)}")
     for column in described.keys() - set(columns):
         where = config.where("views", name, "columns", column)
         fix = f"describe one of its columns: {', '.join(columns)}"
@@ -100,11 +100,11 @@ def _refuse_unknown(connection: Connection, config: Config, schema: str, name: s
 def changes(
     connection: Connection, config: Config, mapping: Mapping, tables: Tables
 ) -> Iterator[tuple[str, str]]:
-    """What ``ensure`` would do, as (add, change, drop or not made; view); changes nothing."""
+    """What ``ensure`` would do, as (add, change, drop, not made or not dropped; view); changes nothing."""
     made, wanted, found, frozen = _stands(connection, config, mapping, tables)
     for name in sorted(made.keys() - wanted.keys() - frozen):
-        if made[name] != TAKEN:
-            yield "drop", name
+        if made[name] != TAKEN and name in found:
+            yield "not dropped" if view_making.is_used(connection, name) else "drop", name
     for name, view in wanted.items():
         here = found.get(name)
         if here is None:
@@ -202,7 +202,9 @@ def _comment(connection: Connection, schema: str, view: View, rule: str) -> None
     ours = {tuple(one.split("=")) for one in noted[0].split(",")}
     found = connection.exec_driver_sql(COMMENTS, (name, name)).fetchall()
     free = {column for column, text in found if not text or (column, _digest(text)[:8]) in ours}
-    _execute(connection, *(one for column, one in _comments(schema, view).items() if column in free))
+    view_making.execute(
+        connection, *(one for column, one in _comments(schema, view).items() if column in free)
+    )
 
 
 def _literal(text: str) -> str:
@@ -240,64 +242,3 @@ def _drop(connection: Connection, qualified: str, name: str, made: dict[str, str
         log.warning("a view that is no longer in tables.yaml was not dropped", view=name, why=kept.what)
         return False
     return True
-
-
-def _make(connection: Connection, schema: str, view: View, *, replace: bool) -> None:
-    name, select = view.name, view.select
-    qualified = schema + quoted(name)
-    create = f"CREATE VIEW {qualified} AS {select}"
-    if connection.dialect.name == "sqlite":
-        _make_on_sqlite(connection, name, create)
-        return
-    if not replace:
-        _execute(connection, create)
-        return
-    kept = grants.of_view(connection, qualified)
-    try:
-        with connection.begin_nested():
-            _execute(
-                connection,
-                f"CREATE OR REPLACE VIEW {qualified} AS {_in_place(connection, qualified, select)}",
-            )
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != INVALID_TABLE_DEFINITION:
-            raise
-    else:
-        _execute(connection, *kept.options)
-        return
-    with dependents_named(f"The view {name} cannot be changed as tables.yaml says"):
-        connection.exec_driver_sql(f"DROP VIEW {qualified}")
-    _execute(connection, create)
-    _execute(connection, *grants.of_view(connection, qualified).revokes, *kept.options, *kept.rights)
-    columns = _columns(connection, f"SELECT * FROM {qualified}")
-    _execute(connection, *(one for column in columns for one in kept.of_columns.get(column, ())))
-
-
-def _make_on_sqlite(connection: Connection, name: str, create: str) -> None:
-    """There nothing can be replaced; a trigger that somebody put on a view goes with it, and comes back."""
-    query = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?"
-    triggers = [row[0] for row in connection.exec_driver_sql(query, (name,)).fetchall()]
-    _execute(connection, f"DROP VIEW IF EXISTS {quoted(name)}", create, *triggers)
-
-
-def _in_place(connection: Connection, qualified: str, select: str) -> str:
-    """The SELECT with the columns that the view has in their places, and new ones last."""
-    held = _columns(connection, f"SELECT * FROM {qualified}")
-    new = _columns(connection, select)
-    if new[: len(held)] == held or not set(held) <= set(new):
-        return select
-    ordered = [*held, *(column for column in new if column not in held)]
-    return f"SELECT {', '.join(map(quoted, ordered))} FROM ({select}\n) AS made"
-
-
-def _columns(connection: Connection, select: str) -> list[str]:
-    query = f"SELECT * FROM ({select}\n) AS made LIMIT 0"
-    if connection.dialect.name == "postgresql":
-        query = query.replace("%", "%%")
-    return list(connection.exec_driver_sql(query).keys())
-
-
-def _execute(connection: Connection, *statements: str) -> None:
-    on_postgresql = connection.dialect.name == "postgresql"
-    for statement in statements:
-        connection.exec_driver_sql(statement.replace("%", "%%") if on_postgresql else statement)

@@ -147,6 +147,18 @@ def test_a_store_of_an_older_layout_is_planned_as_a_change_of_it(place: Place) -
     assert layout[:2] == ("change", "layout")
 
 
+def test_a_view_that_others_built_on_stays_on_postgresql_and_is_not_planned_again(place: Place) -> None:
+    mirror = place.open(BASE + WORDS)
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("CREATE VIEW theirs AS SELECT word FROM moves")
+    rest = BASE + WORDS[: WORDS.index("views:")]
+    kept = mirror.engine.dialect.name == "postgresql"
+    assert found(place, rest) >= {("not dropped" if kept else "drop", "view", "moves")}
+    place.open(rest)
+    after = planned(place, rest)
+    assert (after.is_empty, [one.name for one in after.changes]) == (True, ["moves"] if kept else [])
+
+
 def test_what_somebody_changed_by_hand_is_planned_as_a_start_sets_it_back(place: Place) -> None:
     mirror = place.open(BASE + MORE)
     told(mirror)
