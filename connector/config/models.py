@@ -254,6 +254,8 @@ class Column(Source):
     rule: Rule | None = None
     type: ColumnType | None = None
     on: tuple[str, ...] | None = Field(None, min_length=1)
+    # Its name before: a column of the database that has it is renamed, and keeps its values.
+    was: Name | None = None
 
 
 class Table(Model):

@@ -92,6 +92,11 @@ def columns(at: Location, table: Table, *, by_shop: bool) -> Iterator[Located]:
     for section, names in (("key", table.key), ("columns", table.columns)):
         for column in names:
             yield from _column((*at, section, column), column, own)
+    former = [column.was for column in table.columns.values()]
+    for name, settings in table.columns.items():
+        if settings.was in {*table.key, *table.columns} or (settings.was and former.count(settings.was) > 1):
+            what = f"the column {settings.was!r}, which was renamed, is still named here"
+            yield finding((*at, "columns", name, "was"), what, "Remove was, or the other column.")
     for column in sorted(set(table.key) & set(table.columns)):
         yield finding((*at, "columns", column), f"the column {column!r} exists already", "Rename it.")
     if (count := len(shop) + len(table.key) + len(table.columns)) > MAX_COLUMNS:

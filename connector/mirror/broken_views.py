@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from connector.errors import StartupError
+from connector.mirror.rebuild import dependents_named
 from connector.mirror.statements import quoted
 
 
@@ -29,6 +31,19 @@ def put_aside(connection: Connection) -> Iterator[None]:
     yield
     for statement in kept:
         connection.exec_driver_sql(statement)
+
+
+@contextmanager
+def named(refusal: str) -> Iterator[None]:
+    """Name what stops the change of a column, such as a view or an index of somebody's."""
+    try:
+        with dependents_named(refusal):
+            yield
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlite_errorname", "") != "SQLITE_ERROR":
+            raise
+        fix = "drop what is named, run it again, and make that again"
+        raise StartupError(f"{refusal}: {error.orig}.", fix) from error
 
 
 def _all(connection: Connection) -> set[str]:

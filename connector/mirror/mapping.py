@@ -264,7 +264,7 @@ def _column(name: str, column: Column) -> MappedColumn:
         merge=merge,
         description=column.description,
         ranked=column_type == "numeric" and column.rule in ("min", "max"),
-        written=column.model_dump_json(exclude={"description"}, exclude_none=True),
+        written=column.model_dump_json(exclude={"description", "was"}, exclude_none=True),
     )
 
 

@@ -1,12 +1,9 @@
 """Frozen columns and tables are dropped, when somebody asks for that: ``connector schema apply --prune``."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
 import structlog
 from sqlalchemy import Connection, Engine, inspect
-from sqlalchemy.exc import DBAPIError
 
 from connector.config import Config
 from connector.errors import StartupError
@@ -15,7 +12,6 @@ from connector.mirror.database import transaction
 from connector.mirror.frozen import Frozen
 from connector.mirror.mapped import stored
 from connector.mirror.mapping import Mapping
-from connector.mirror.rebuild import dependents_named
 from connector.mirror.statements import quoted
 from connector.mirror.tables import Tables
 
@@ -59,7 +55,7 @@ def _prune(engine: Engine, config: Config, mapping: Mapping) -> list[Frozen]:
 
 def _drop_table(connection: Connection, one: Frozen) -> None:
     view = namespaces.public(connection) + quoted(one.table)
-    with _named(one):
+    with broken_views.named(f"{one.name} cannot be dropped"):
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {view}")
         connection.exec_driver_sql(f"DROP TABLE {quoted(stored(one.table))}")
     rules.erase(connection, one.table)
@@ -70,18 +66,5 @@ def _drop_column(connection: Connection, one: Frozen) -> None:
     held = {column["name"] for column in inspect(connection).get_columns(store)}
     for name in (one.column, f"{one.column}__version"):
         if name in held:
-            with _named(one):
+            with broken_views.named(f"{one.name} cannot be dropped"):
                 connection.exec_driver_sql(f"ALTER TABLE {quoted(store)} DROP COLUMN {quoted(name)}")
-
-
-@contextmanager
-def _named(one: Frozen) -> Iterator[None]:
-    refusal = f"{one.name} cannot be dropped"
-    try:
-        with dependents_named(refusal):
-            yield
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlite_errorname", "") != "SQLITE_ERROR":
-            raise
-        # Such as an index of somebody's on the column.
-        raise StartupError(f"{refusal}: {error.orig}.", "drop what is named, and run it again") from error

@@ -120,6 +120,16 @@ def erase(connection: Connection, table: str) -> None:
     connection.exec_driver_sql(f"DELETE FROM _mirror_rules WHERE table_name = {mark}", (table,))
 
 
+def rename(connection: Connection, table: str, former: str, column: str) -> None:
+    """Note another name of a column; writers that know the former one stop."""
+    mark = "%s" if connection.dialect.name == "postgresql" else "?"
+    update = (
+        f"UPDATE _mirror_rules SET column_name = {mark} WHERE table_name = {mark} AND column_name = {mark}"
+    )
+    connection.exec_driver_sql(update, (column, table, former))
+    forget(connection, "", None)
+
+
 def _insert(connection: Connection, rules: Rules) -> None:
     rows = [(table, column, rule) for (table, column), rule in rules.items()]
     run(connection, "INSERT INTO _mirror_rules (table_name, column_name, rule)", Batch(COLUMNS, rows), "")

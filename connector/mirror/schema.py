@@ -30,6 +30,7 @@ from connector.mirror import (
     namespaces,
     obstacles,
     relations,
+    renames,
     rules,
     shape,
     shown,
@@ -144,33 +145,41 @@ def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables, cl
         clear(connection)
         steps.refuse_newer(connection)
         namespaces.make_store(connection)
-        existing, recorded = set(inspect(connection).get_table_names()), rules.recorded(connection)
-        shapes = shape.of(connection, tables)
-        # A table of another shape of which nothing is recorded is another program's.
-        strange = {table for table, found in shapes.items() if found.missing or found.columns or found.key}
-        relations.refuse_foreign(connection, config, strange)
-        by_shop = [table for table, found in shapes.items() if found.loses_shop]
-        relations.refuse_shared_shops(connection, config, by_shop)
-        new = [(table, column) for table, found in shapes.items() for column in found.columns]
-        relations.refuse_other_types(connection, config, rules.of_mapping(mapping), new)
-        for table in tables.metadata.sorted_tables:
-            found = shapes.get(table.name)
-            made = found is not None and found.missing
-            if made:
-                _make(connection, table, recorded)
-            elif found:
-                changed = rules.changed_rules(logical(table.name), recorded, mapping)
-                unfilled = shape.restore(connection, table, found, changed=changed, config=config)
-                _forget(connection, table, unfilled)
-            if made or not rules.stands(connection, mapping):
-                _comment(connection, table)
-        if (found := shapes.get(stored("mirror_counters"))) and found.missing:
-            counters.fill(connection)
-        if stored("mirror_layout") not in existing:
-            steps.record(connection, steps.NEWEST)
-        _route(connection, config)
-        view_schema.ensure(connection, config, mapping, tables)
-        return not existing & set(tables.metadata.tables)
+        pending = renames.pending(connection, config)
+        with renames.readers_asked(connection, pending):
+            renames.rename(connection, pending)
+            return _change_renamed(connection, config, mapping, tables)
+
+
+def _change_renamed(connection: Connection, config: Config, mapping: Mapping, tables: Tables) -> bool:
+    """The same where columns have their names."""
+    existing, recorded = set(inspect(connection).get_table_names()), rules.recorded(connection)
+    shapes = shape.of(connection, tables)
+    # A table of another shape of which nothing is recorded is another program's.
+    strange = {table for table, found in shapes.items() if found.missing or found.columns or found.key}
+    relations.refuse_foreign(connection, config, strange)
+    by_shop = [table for table, found in shapes.items() if found.loses_shop]
+    relations.refuse_shared_shops(connection, config, by_shop)
+    new = [(table, column) for table, found in shapes.items() for column in found.columns]
+    relations.refuse_other_types(connection, config, rules.of_mapping(mapping), new)
+    for table in tables.metadata.sorted_tables:
+        found = shapes.get(table.name)
+        made = found is not None and found.missing
+        if made:
+            _make(connection, table, recorded)
+        elif found:
+            changed = rules.changed_rules(logical(table.name), recorded, mapping)
+            unfilled = shape.restore(connection, table, found, changed=changed, config=config)
+            _forget(connection, table, unfilled)
+        if made or not rules.stands(connection, mapping):
+            _comment(connection, table)
+    if (found := shapes.get(stored("mirror_counters"))) and found.missing:
+        counters.fill(connection)
+    if stored("mirror_layout") not in existing:
+        steps.record(connection, steps.NEWEST)
+    _route(connection, config)
+    view_schema.ensure(connection, config, mapping, tables)
+    return not existing & set(tables.metadata.tables)
 
 
 def _make(connection: Connection, table: Table, recorded: rules.Rules) -> None:

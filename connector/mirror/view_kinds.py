@@ -94,7 +94,7 @@ class History:
         )
         previous = f"LAG({self._value}) OVER ({self._window()})"
         # By name: PostgreSQL would keep a column that tables.yaml no longer has from being dropped.
-        listed = ", ".join(map(quoted, (*names, source)))
+        listed = ", ".join(map(quoted, (*names, source))) + self._shop
         moved = f"(SELECT {listed}, {previous} AS previous_quantity FROM {self._name}) AS history"
         delta = f"({self._value} - previous_quantity)"
         former = number("previous_quantity") if on_sqlite else "previous_quantity"

@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from connector.commands import checkup
-from connector.errors import StartupError
+from connector.errors import ConfigError, SchemaMoved, StartupError
 from connector.mirror import database, plan, prune, verify
 from connector.mirror.mapping import Mapping
 from connector.mirror.plan import Change, Plan
@@ -236,3 +236,41 @@ def test_what_readers_built_on_is_named_and_nothing_is_dropped(place: Place) -> 
         connection.exec_driver_sql("CREATE VIEW theirs AS SELECT word FROM words")
     with pytest.raises(StartupError, match="theirs"):
         pruned(place, BASE)
+
+
+# --- Renamed --------------------------------------------------------------------------------------
+
+
+def test_a_renamed_column_keeps_its_values_and_is_renamed_once(place: Place) -> None:
+    mirror = place.open(TEXT)
+    told(mirror)
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("UPDATE _readings SET word = 'kept'")  # which no ledger could fill
+    renamed = TEXT.replace("word: {rule", "term: {was: word, rule")
+    assert [one[:3] for one in planned(place, renamed).changes] == [
+        ("rename", "column", "readings.word"),
+        ("change", "view", "readings"),
+    ]
+    again = place.open(renamed)
+    (row,) = again.rows("readings")
+    assert (row["term"], "word" in row) == ("kept", False)
+    assert planned(place, renamed) == Plan([])
+    with pytest.raises(SchemaMoved):
+        told(mirror)
+    told(again)
+    with pytest.raises(ConfigError, match=r"tables\.yaml:\d+: the column 'value', which was renamed"):
+        place.config(TEXT.replace("word: {rule", "term: {was: value, rule"))
+
+
+def test_a_reader_view_follows_a_renamed_column_or_refuses_the_rename(place: Place) -> None:
+    mirror = place.open(TEXT)
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("CREATE VIEW theirs AS SELECT word FROM readings")
+    renamed = TEXT.replace("word: {rule", "term: {was: word, rule")
+    if mirror.engine.dialect.name == "sqlite":
+        assert "theirs" in str(planned(place, renamed).changes[-1].detail)
+        with pytest.raises(StartupError, match="theirs"):
+            place.open(renamed)
+    else:
+        told(place.open(renamed))
+        assert strategies.select(mirror.engine, "SELECT word FROM theirs") == [{"word": "Z"}]
