@@ -6,13 +6,16 @@ offsets leave no gap, for our topics are not compacted, and a checksum holds for
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from connector.kafka.record_batch import CRC_END, HEAD, LENGTH_END, START, batch_end, damaged, head
 
 FORMAT, FORMAT_AT = 2, CRC_END - 5
-MOST_RECORDS = 1 << 31
-# How often, at most, the bytes of a fetch go into a checksum while a batch is looked for.
+# More records, of seven bytes each, than a worker expands of a batch: what is behind is not that far.
+MOST_RECORDS = 1 << 22
+# How often, at most, the bytes of a fetch go into a checksum while a batch is looked for; and how many
+# batches behind a damaged one are tried as the next.
 MOST_LOOKS = 8
 
 
@@ -32,19 +35,22 @@ def find(fetched: bytes, start: int) -> Found | None:
     end = batch_end(fetched, start)
     if end is not None and _is_sound(fetched, start):
         return Found(fetched[start:end], end)
-    behind = end or len(fetched)
-    if end is None or not _is_sound(fetched, end):
-        behind = next(_sound(fetched, start + 1), behind)
-    if behind - start < HEAD.size:
-        return None
-    fields = list(HEAD.unpack_from(fetched, start))
-    fields[1], fields[3] = behind - start - LENGTH_END, FORMAT
-    whole = HEAD.pack(*fields) + fetched[start + HEAD.size : behind]
-    if not damaged(whole):
-        return Found(whole, behind)
-    if end is None and start:
+    ends = [*islice(_sound(fetched, start + 1), MOST_LOOKS)]
+    # A wrong length may point at a batch that is not the next one.
+    behind = end if end is not None and _is_sound(fetched, end) else next(iter(ends), end or len(fetched))
+    for one in (behind, *ends):
+        if one - start >= HEAD.size and not damaged(whole := _ended(fetched, start, one)):
+            return Found(whole, one)
+    if behind - start < HEAD.size or (end is None and start):
         return None  # cut off where the fetch ends; it comes again, as the first
     return Found(fetched[start:behind], behind)
+
+
+def _ended(fetched: bytes, start: int, end: int) -> bytes:
+    """A batch of today's format that ends there."""
+    fields = list(HEAD.unpack_from(fetched, start))
+    fields[1], fields[3] = end - start - LENGTH_END, FORMAT
+    return HEAD.pack(*fields) + fetched[start + HEAD.size : end]
 
 
 def offsets(batch: bytes, expected: int, following: bytes, *, exact: bool) -> tuple[int, int]:
