@@ -136,9 +136,18 @@ class Stack:
         found = re.findall(r"^xtnd_worker_events_(?:mirrored|known)_total\S* (\S+)$", page, re.MULTILINE)
         return sum(map(float, found))
 
-    def worker(self) -> psutil.Process:
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return next(child for child in children if "worker" in child.cmdline())
+    def workers(self) -> list[psutil.Process]:
+        """The worker, and none between its end and its next start."""
+        return [
+            child for child in psutil.Process(self.process.pid).children(recursive=True) if is_worker(child)
+        ]
+
+
+def is_worker(process: psutil.Process) -> bool:
+    try:
+        return "worker" in process.cmdline()
+    except psutil.NoSuchProcess:  # it has ended meanwhile
+        return False
 
 
 @pytest.fixture
@@ -227,11 +236,11 @@ def test_a_disorderly_shop_and_a_killed_worker_leave_the_mirror_equal_to_the_jou
         stderr=subprocess.STDOUT,
     )
     until(lambda: stack.mirrored() > 300, "a part is mirrored")
-    victim = stack.worker()
+    (victim,) = stack.workers()
     victim.kill()
     output, _ = shop.communicate(timeout=200)
     assert shop.returncode == 0, output.decode()
-    until(lambda: stack.worker().pid != victim.pid, "the worker is started again")
+    until(lambda: any(one.pid != victim.pid for one in stack.workers()), "the worker is started again")
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
     assert len({line["id"] for line in lines if "id" in line}) >= 1
 
