@@ -241,6 +241,8 @@ def _engine(settings: Config) -> Iterator[Engine]:
 
 def _held(engine: Engine) -> int:
     """Offsets that the mirror holds; 0 before there are tables."""
+    if engine.dialect.name == "sqlite" and not Path(str(engine.url.database)).exists():
+        return 0  # to look would make an empty file, which a worker refuses
     try:
         with engine.connect() as connection:
             return int(
