@@ -25,8 +25,8 @@ from connector.commands.options import (
 
 if TYPE_CHECKING:
     from connector.config import Config
+    from connector.mirror.dialects.dialect import Access
     from connector.mirror.letters import Filter, Letters
-    from connector.mirror.sqlite import Access
 
 app = typer.Typer(no_args_is_help=True, help="What could not be mirrored as it was: look, replay, discard.")
 

@@ -1,8 +1,8 @@
 """Where the mirror stands: the store with the connector's tables, and the schema with what people read.
 
-On PostgreSQL these are two schemas, which a session has among its settings (``postgresql.py``): tables are
-made in the first of its search path, the store, and found from either. SQLite has one space of names, in
-which the store's begin with an underscore.
+On PostgreSQL these are two schemas, which a session has among its settings: tables are made in the first
+of its search path, the store, and found from either. SQLite has one space of names, in which the store's
+begin with an underscore.
 """
 
 from sqlalchemy import Connection

@@ -18,7 +18,8 @@ from sqlalchemy.pool import StaticPool
 
 from connector.config import Config
 from connector.mirror import namespaces, rules, schema, steps
-from connector.mirror.database import UNLOCKED, connect, file_of, translate, url_of
+from connector.mirror.database import connect, file_of, translate, url_of
+from connector.mirror.dialects.dialect import UNLOCKED
 from connector.mirror.mapped import logical, stored
 from connector.mirror.mapping import Mapping
 from connector.mirror.own_tables import OWN

@@ -26,7 +26,8 @@ from connector.interpreter import WORKER_YOUNG_OBJECTS, set_for_batches
 from connector.kafka import inventory, topics
 from connector.kafka.inventory import Identities
 from connector.kafka.routes import Routes
-from connector.mirror import database, locks, offsets, schema, sqlite
+from connector.mirror import database, locks, offsets, schema
+from connector.mirror.dialects import sqlite_file
 from connector.mirror.mapping import Mapping
 from connector.mirror.offsets import Offset
 from connector.mirror.sink import Partition, Sink
@@ -154,7 +155,7 @@ class Worker:
         }
         if file := database.file_of(self._config.database):
             notes["disk"] = Disk("mirror", file.parent, setting="database.url").check
-            look = sqlite.log_watch(file, metrics.sqlite_log_bytes.set)
+            look = sqlite_file.log_watch(file, metrics.sqlite_log_bytes.set)
             notes["sqlite-wal"] = lambda: asyncio.to_thread(look)
         return notes
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, create_engine
 
 from connector import events
-from connector.mirror.batches import SAME_FROM, Batch, run
+from connector.mirror.batches import Batch, run
+from connector.mirror.dialects.postgresql_rows import SAME_FROM
 
 COLUMNS = (("a", "integer"), ("b", "text"), ("c", "numeric"), ("d", "timestamp"), ("e", "json"))
 

@@ -17,7 +17,8 @@ from connector.errors import DatabaseDamaged, DatabaseOutage, StartupError
 from connector.events import DeadLetter
 from connector.local.ports import free_port
 from connector.local.stopping import wait_until
-from connector.mirror import database, postgresql, schema, verify
+from connector.mirror import database, schema, verify
+from connector.mirror.dialects import postgresql_session
 from connector.mirror.mapping import Mapping
 from connector.stream.alarm import Alarm
 from connector.stream.delivery import Batch, Delivery
@@ -160,7 +161,7 @@ def test_a_session_that_lacks_the_connectors_settings_is_refused_by_the_name_of_
 ) -> None:
     # As it comes through PgBouncer with ignore_startup_parameters = options.
     with pytest.raises(StartupError, match="PgBouncer"):
-        postgresql.connect(postgresql.parameters_of(postgres.url))
+        postgresql_session.connect(postgresql_session.parameters_of(postgres.url))
 
 
 @pytest.mark.skipif(not shutil.which("pgbouncer"), reason="needs PgBouncer (apt install pgbouncer)")

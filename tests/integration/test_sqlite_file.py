@@ -12,7 +12,8 @@ import pytest
 
 from connector.config import Config
 from connector.errors import DatabaseDamaged, DatabaseOutage, StartupError
-from connector.mirror import database, remedies, sqlite, verify
+from connector.mirror import database, remedies, verify
+from connector.mirror.dialects import sqlite_file
 from connector.mirror.totals import Totals
 from tests import strategies
 from tests.conftest import ROOT, MakeConfig
@@ -153,7 +154,7 @@ def test_a_file_whose_log_is_missing_says_what_it_said_before(
     fill(config)
     with strategies.mirror(config) as mirror:
         write(mirror, 200, 300)
-        assert sqlite.log_bytes(file) > 0
+        assert sqlite_file.log_bytes(file) > 0
         shutil.copyfile(file, tmp_path / "copy.db")  # as after a crash, but without its -wal
     copy = config.database.model_copy(
         update={"url": config.database.url.__class__(f"sqlite:///{tmp_path / 'copy.db'}")}
@@ -200,7 +201,7 @@ def test_the_log_is_reported_while_a_reader_stays_and_shrinks_when_it_has_gone(
     config: Config, file: Path
 ) -> None:
     sizes: list[int] = []
-    look = sqlite.log_watch(file, sizes.append, kept=64 * 1024, limit=sqlite.MIB)
+    look = sqlite_file.log_watch(file, sizes.append, kept=64 * 1024, limit=sqlite_file.MIB)
     with strategies.mirror(config) as mirror:
         write(mirror, 0, 100)
         assert look() is None
@@ -214,10 +215,10 @@ def test_the_log_is_reported_while_a_reader_stays_and_shrinks_when_it_has_gone(
             assert end < 10_000
         assert f"{file}-wal" in trouble
         assert f"fuser -v {file}" in trouble
-        assert sizes[-1] == sqlite.log_bytes(file) > sqlite.MIB
+        assert sizes[-1] == sqlite_file.log_bytes(file) > sqlite_file.MIB
         reader.close()
         assert look() is None
-        assert sizes[-1] == sqlite.log_bytes(file) == 0
+        assert sizes[-1] == sqlite_file.log_bytes(file) == 0
         write(mirror, end, end + 1)
 
 
@@ -228,10 +229,10 @@ def test_a_log_that_grew_is_cut_by_the_next_batch_itself(config: Config, file: P
         reader.execute("BEGIN")
         reader.execute("SELECT COUNT(*) FROM notifications").fetchone()
         end = 1
-        while sqlite.log_bytes(file) <= sqlite.LOG_KEPT_BYTES + sqlite.MIB:
+        while sqlite_file.log_bytes(file) <= sqlite_file.LOG_KEPT_BYTES + sqlite_file.MIB:
             write(mirror, end, end + 1000)
             end += 1000
         reader.close()
         for number in range(end, end + 3):
             write(mirror, number, number + 1)
-        assert sqlite.log_bytes(file) <= sqlite.LOG_KEPT_BYTES
+        assert sqlite_file.log_bytes(file) <= sqlite_file.LOG_KEPT_BYTES

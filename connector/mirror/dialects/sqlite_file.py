@@ -5,12 +5,13 @@ import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from connector.errors import DatabaseDamaged, StartupError
+from connector.mirror.dialects.dialect import Access
 
 MINIMUM = (3, 37, 0)  # STRICT tables
 MIB = 1_048_576
@@ -28,9 +29,6 @@ PRAGMAS = (
     "cache_size=-8000",
 )
 READING_PRAGMAS = PRAGMAS[-2:]
-
-Access = Literal["create", "write", "read"]
-"""Make the database where there is none; change one that is there; look at one that is there."""
 
 OPENED = "opened"  # in a connection's info: which file it is on
 MODES: dict[Access, str] = {"create": "rwc", "write": "rw", "read": "ro"}

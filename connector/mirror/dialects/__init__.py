@@ -1,0 +1,41 @@
+"""The databases that can hold a mirror. One more is one more file here, and a parameter of the tests."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.types import TypeEngine
+
+from connector.mirror.dialects.dialect import Dialect
+from connector.mirror.dialects.postgresql import PostgreSQL
+from connector.mirror.dialects.sqlite import SQLite
+
+__all__ = ["ERRORS", "Dialect", "column_type", "named", "of", "of_error"]
+
+_ALL: dict[str, Dialect] = {dialect.name: dialect for dialect in (PostgreSQL(), SQLite())}
+# What a database may raise: SQLAlchemy's errors, and the drivers' own.
+ERRORS: tuple[type[Exception], ...] = (SQLAlchemyError, *(one.driver_error for one in _ALL.values()))
+
+
+def of(bound: Engine | Connection) -> Dialect:
+    """The database of an engine or a connection."""
+    return _ALL[bound.dialect.name]
+
+
+def named(name: str) -> Dialect:
+    """The database that a URL names so (``database_url.backend``)."""
+    return _ALL[name]
+
+
+def of_error(error: BaseException) -> Dialect | None:
+    """The database whose driver raised an error; None where that was somebody else."""
+    return next((one for one in _ALL.values() if isinstance(error, one.driver_error)), None)
+
+
+def column_type(type_: str) -> TypeEngine[Any]:
+    """A column's type, which each database declares as its own."""
+    first, *others = _ALL.values()
+    made = first.types[type_]
+    for dialect in others:
+        made = made.with_variant(dialect.types[type_], dialect.name)
+    return made

@@ -1,0 +1,169 @@
+"""What the mirror asks of a database: everything in which one differs from another."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from sqlalchemy import URL, Connection, Engine
+from sqlalchemy.types import TypeEngine
+
+from connector import events
+from connector.config import Database
+from connector.errors import ConnectorError
+
+# Names and types.
+Columns = tuple[tuple[str, str], ...]
+
+# Execution option of a connection that changes nothing that others use (schema_trial.py).
+UNLOCKED = "xtnd_unlocked"
+Access = Literal["create", "write", "read"]
+"""Make the database where there is none; change one that is there; look at one that is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A batch as one database takes it: ``SELECT columns source``, and the parameters of both.
+
+    ``temporary`` are the rows that a temporary table must hold first, where the database needs one.
+    """
+
+    columns: str
+    source: str
+    scalars: tuple[str | None, ...] = ()
+    arrays: tuple[str, ...] = ()
+    width: int = 0
+    temporary: Sequence[Sequence[Any]] = ()
+
+
+class Dialect(ABC):
+    """One database. Types are those of ``tables.yaml``, and ``json``; instants are UTC.
+
+    Methods that give SQL take SQL, such as the name of a column. What fails, fails with SQLAlchemy's error
+    or the driver's, which ``translate`` explains.
+    """
+
+    name: ClassVar[str]  # in a URL of SQLAlchemy
+    driver_error: ClassVar[type[Exception]]
+    # SQL where a parameter stands.
+    mark: ClassVar[str]
+    # What a column of each type is declared as; "exact" is text that is compared byte by byte.
+    types: ClassVar[Mapping[str, TypeEngine[Any]]]
+    # Behind the columns in CREATE TABLE.
+    table_options: ClassVar[str] = ""
+    # Behind a SELECT, and has its rows locked until the transaction ends.
+    lock_rows: ClassVar[str] = ""
+    # Behind an operand: texts are compared byte by byte.
+    exact: ClassVar[str] = ""
+    # Between two operands, of which each may be null.
+    differs: ClassVar[str] = "IS DISTINCT FROM"
+    # Seconds since the epoch on the database's clock; None where it has this host's.
+    clock: ClassVar[str | None] = None
+
+    # --- Sessions ---
+
+    @abstractmethod
+    def url(self, text: str) -> URL:
+        """The URL with the driver that the connector brings, for people and for other engines."""
+
+    @abstractmethod
+    def file(self, url: URL) -> Path | None:
+        """The file that such a database is; None for one of a server."""
+
+    @abstractmethod
+    def connect(self, database: Database, *, connections: int, access: Access) -> Engine:
+        """An engine; see ``database.connect``."""
+
+    @abstractmethod
+    def translate(self, error: Any, file: str) -> ConnectorError:
+        """What an error of the driver means; see ``database.translate``."""
+
+    @abstractmethod
+    def lock_schema(self, connection: Connection, *, shared: bool) -> None:
+        """Hold the schema as it is (``shared``) or for a change, until the transaction ends."""
+
+    @abstractmethod
+    def wait_briefly(self, connection: Connection, seconds: float) -> None:
+        """Have this transaction wait so long at most for each of its locks."""
+
+    @abstractmethod
+    def until(self, connection: Connection, deadline: float) -> AbstractContextManager[None]:
+        """Have the database end a statement that is not done at ``deadline``, on the monotonic clock."""
+
+    # --- SQL ---
+
+    def literal(self, text: str) -> str:
+        """Text as SQL, where no parameter can stand."""
+        return self.escaped("'" + text.replace("'", "''") + "'")
+
+    def escaped(self, statement: str) -> str:
+        """SQL as the driver takes it, whatever signs it holds."""
+        return statement
+
+    def execute(self, connection: Connection, *statements: str) -> None:
+        """Run statements that take no parameters, whatever signs they hold."""
+        for statement in statements:
+            connection.exec_driver_sql(self.escaped(statement))
+
+    @abstractmethod
+    def scalar(self, type_: str) -> str:
+        """A parameter of this type, given as text."""
+
+    @abstractmethod
+    def microseconds(self, instant: str) -> str:
+        """An instant as whole microseconds since the epoch."""
+
+    @abstractmethod
+    def seconds_between(self, start: str, end: str) -> str:
+        """Seconds from one instant to another, with microseconds."""
+
+    @abstractmethod
+    def json_text(self, json: str) -> str:
+        """JSON as text."""
+
+    @abstractmethod
+    def is_json_array(self, json: str) -> str:
+        """Whether JSON is an array."""
+
+    @abstractmethod
+    def number(self, column: str) -> str:
+        """A numeric of the store as a number that compares, sorts and adds."""
+
+    # --- Rows ---
+
+    @abstractmethod
+    def encode(self, columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
+        """Make rows ready for ``run``; ``values`` has one sequence per column, each as long, not empty."""
+
+    def run(
+        self,
+        connection: Connection,
+        before: str,
+        encoded: Encoded,
+        after: str,
+        late: Sequence[tuple[str, Any]] = (),
+    ) -> Sequence[Any]:
+        """``before SELECT … FROM <batch> AS batch after``; returns what the statement returns.
+
+        ``late`` are types and values of further columns that are the same for each row.
+        """
+        columns = ", ".join([encoded.columns, *(self.scalar(type_) for type_, _ in late)])
+        values = (as_text(type_, value) for type_, value in late)
+        parameters = (*encoded.scalars, *values, *encoded.arrays)
+        result = connection.exec_driver_sql(f"{before} SELECT {columns} {encoded.source} {after}", parameters)
+        return result.fetchall() if result.returns_rows else ()
+
+    def add(
+        self, connection: Connection, before: str, encoded: Encoded, late: Sequence[tuple[str, Any]]
+    ) -> None:
+        """``before`` with rows that cannot be in conflict with any."""
+        self.run(connection, before, encoded, "", late)
+
+
+def as_text(type_: str, value: Any) -> str | None:
+    """A value as a parameter of its type; an instant is microseconds since the epoch."""
+    if value is None:
+        return None
+    return events.iso(value) if type_ == "timestamp" else str(value)

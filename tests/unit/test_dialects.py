@@ -1,0 +1,38 @@
+"""Databases are told apart in one package: no module outside it names one."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import connector
+from connector.mirror import dialects
+
+ROOT = Path(connector.__file__).parent
+NAMES = re.compile(r"[\"'](postgresql|sqlite)[\"']")
+# Who reads the name from a URL or a setting, and gives it to ``dialects.named``.
+READERS = {"config/database_url.py", "config/view_checks.py", "commands/schema.py"}
+# Still to be emptied.
+LEFT = {
+    f"mirror/{name}.py"
+    for name in (
+        *("apart_step", "broken_views", "counters", "filling", "indexes", "ledger", "locks", "losses"),
+        *("namespaces", "obstacles", "own_tables", "query_errors", "readers", "rebuild", "rehearsal"),
+        *("relations", "renames", "rules", "schema", "scratch", "shape", "shown", "sink", "source_step"),
+        *("statements", "steps", "tables", "totals", "view_kinds", "view_making", "view_schema", "views"),
+    )
+}
+
+
+def test_no_module_outside_the_dialects_names_a_database() -> None:
+    naming = {
+        str(file.relative_to(ROOT))
+        for file in ROOT.rglob("*.py")
+        if NAMES.search(file.read_text()) and file.parent.name != "dialects"
+    }
+    assert not naming - READERS - LEFT
+
+
+@pytest.mark.parametrize("name", ["postgresql", "sqlite"])
+def test_a_database_is_found_by_its_name(name: str) -> None:
+    assert dialects.named(name).name == name
