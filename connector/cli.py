@@ -212,7 +212,8 @@ def losses(
     engine = database.connect(settings.database, access="write" if acknowledge else "read")
     steps.require(engine)
     found = kept.unacknowledged(engine)
-    print_rows(kept.Found._fields, found, format_)
+    columns = [name for name, _ in kept.COLUMNS]
+    print_rows(columns, [[getattr(one, name) for name in columns] for one in found], format_)
     if acknowledge:
         kept.acknowledge(engine, found)
 

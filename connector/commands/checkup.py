@@ -23,9 +23,9 @@ from connector.mirror import (
     steps,
 )
 from connector.mirror import verify as mirror_verify
-from connector.mirror.losses import Found
 from connector.mirror.mapping import Mapping
 from connector.mirror.mapping_change import Rehearsed
+from connector.mirror.models import MirrorLoss
 from connector.mirror.offsets import Held
 from connector.simulator import verify as journal_verify
 from connector.stream import standing
@@ -124,7 +124,7 @@ class _Stored(NamedTuple):
     """What the mirror knows of Kafka's topics."""
 
     held: Held
-    lost: list[Found]
+    lost: list[MirrorLoss]
 
 
 def _stored(config: Config) -> _Stored | None:
@@ -146,7 +146,7 @@ def _standing(config: Config, stored: _Stored) -> Standing | None:
         return None
 
 
-def _losses(found: Iterable[Found]) -> Iterator[Result]:
+def _losses(found: Iterable[MirrorLoss]) -> Iterator[Result]:
     """What was lost and nobody has acknowledged."""
     for topic, what in losses.sentences(found):
         yield Result(f"topic {topic}", what, losses.FIX)

@@ -206,9 +206,8 @@ def _letters(settings: "Config", *, access: "Access" = "write") -> "Letters":
     """The mirror's dead letters; raises ``StartupError`` when there is no mirror yet."""
     from connector.mirror import database  # noqa: PLC0415
     from connector.mirror.letters import Letters  # noqa: PLC0415
-    from connector.mirror.mapping import Mapping  # noqa: PLC0415
 
-    letters = Letters(database.connect(settings.database, access=access), Mapping(settings))
+    letters = Letters(database.connect(settings.database, access=access))
     letters.require()
     return letters
 

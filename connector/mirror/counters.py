@@ -8,34 +8,37 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Executable, delete, func, insert, select
+from sqlmodel import Session, col
 
 from connector import events
 from connector.events import Identity
 from connector.mirror.batches import Batch, run
 from connector.mirror.ledger import IDENTITY, Placed
+from connector.mirror.models import MirrorCounter, Notification, names
 
 Group = tuple[str, int, str]
 """Topic, partition and family."""
 Received = Mapping[Group, Sequence[int]]
 """By group, when each event was received: microseconds since the epoch."""
 
-KEY = (("topic", "text"), ("partition", "integer"), ("family", "text"))
-INSTANTS = ("first_received_at", "last_received_at", "last_mirrored_at")
-COLUMNS = (*KEY, ("events", "integer"), *((name, "timestamp") for name in INSTANTS))
-NAMES = ", ".join(name for name, _ in COLUMNS)
-INSERT = f"INSERT INTO _mirror_counters AS held ({NAMES})"
-MERGE = (
-    "ON CONFLICT (topic, partition, family) DO UPDATE SET events = held.events + excluded.events, "
-    + ", ".join(
-        f"{name} = CASE WHEN excluded.{name} {sign} held.{name} THEN excluded.{name} ELSE held.{name} END"
-        for name, sign in zip(INSTANTS, "<>>", strict=True)
-    )
+COLUMNS = MirrorCounter.columns()
+KEY = names(MirrorCounter.key())
+INSERT = f"INSERT INTO _mirror_counters AS held ({names(COLUMNS)})"
+MERGE = f"ON CONFLICT ({KEY}) DO UPDATE SET events = held.events + excluded.events" + "".join(
+    f", {name} = CASE WHEN excluded.{name} {'<' if name.startswith('first') else '>'} held.{name} "
+    f"THEN excluded.{name} ELSE held.{name} END"
+    for name, type_ in COLUMNS
+    if type_ == "timestamp"
 )
-LEDGER = (
-    "SELECT kafka_topic, kafka_partition, family, COUNT(*), MIN(received_at), MAX(received_at), "
-    "MAX(mirrored_at) FROM _notifications GROUP BY kafka_topic, kafka_partition, family"
+# The group of an event, and its columns in the order of the counters'.
+GROUP: list[Any] = list(
+    map(col, (Notification.kafka_topic, Notification.kafka_partition, Notification.family))
 )
+COUNTED = select(
+    *(*GROUP, func.count(), func.min(Notification.received_at)),
+    *(func.max(Notification.received_at), func.max(Notification.mirrored_at)),
+).group_by(*GROUP)
 # How far beside a lost extreme the next one is looked for first, in microseconds: the index on received_at
 # makes that quick.
 NEAR = 24 * 3_600_000_000
@@ -73,7 +76,8 @@ def held(connection: Connection, identities: Iterable[Identity]) -> dict[Group, 
     for topic, partition, family, instant in run(
         connection, before, Batch(IDENTITY, sorted(identities)), ")"
     ):
-        found.setdefault((topic, partition, family), []).append(_micros(instant))
+        micros = events.microseconds(instant) if isinstance(instant, datetime) else events.from_iso(instant)
+        found.setdefault((topic, partition, family), []).append(micros)
     return found
 
 
@@ -88,38 +92,34 @@ def replace(connection: Connection, former: Received, new: Received, mirrored_at
         (*key, -len(instants), min(instants), max(instants), 0) for key, instants in sorted(former.items())
     ]
     run(connection, INSERT, Batch(COLUMNS, gone), MERGE)
-    connection.exec_driver_sql("DELETE FROM _mirror_counters WHERE events = 0")
-    condition = "(topic, partition, family) IN ("
-    query = f"SELECT {NAMES} FROM _mirror_counters WHERE {condition}"
-    for row in run(connection, query, Batch(KEY, sorted(former)), ")"):
-        key: Group = (row[0], row[1], row[2])
-        for name, value in (("first_received_at", row[4]), ("last_received_at", row[5])):
-            if _micros(value) in former[key]:
-                _search(connection, key, name, _micros(value))
+    connection.execute(delete(MirrorCounter).where(col(MirrorCounter.events) == 0))
+    with Session(connection) as session:
+        for key, instants in former.items():
+            if counted := session.get(MirrorCounter, key):
+                for name in ("first_received_at", "last_received_at"):
+                    if (lost := events.from_iso(getattr(counted, name))) in instants:
+                        setattr(counted, name, _extreme(session, key, lost, last=name.startswith("last")))
+        session.flush()
 
 
-def _search(connection: Connection, key: Group, name: str, lost: int) -> None:
-    """Set an extreme by the ledger, of which all events lie on one side of the former one."""
-    sign, order, bound = (">", "DESC", lost - NEAR) if name.startswith("last") else ("<", "ASC", lost + NEAR)
-    query = (
-        "SELECT received_at FROM _notifications WHERE kafka_topic = ? AND kafka_partition = ? AND family = ?"
-    )
-    for near in (f"AND received_at {sign} '{events.iso(bound)}'", ""):
-        row = _execute(connection, f"{query} {near} ORDER BY received_at {order} LIMIT 1", key).fetchone()
-        if row is not None:
-            where = "topic = ? AND partition = ? AND family = ?"
-            _execute(connection, f"UPDATE _mirror_counters SET {name} = ? WHERE {where}", (row[0], *key))
-            return
+def _extreme(session: Session, key: Group, lost: int, *, last: bool) -> str:
+    """The first or last instant of a group by the ledger; all lie on one side of the one that is lost."""
+    of_group = [column == value for column, value in zip(GROUP, key, strict=True)]
+    received_at = col(Notification.received_at)
+    near = received_at > events.iso(lost - NEAR) if last else received_at < events.iso(lost + NEAR)
+    order = received_at.desc() if last else received_at
+    query = select(received_at).where(*of_group).order_by(order).limit(1)
+    return session.scalars(query.where(near)).first() or session.scalars(query).first() or events.iso(lost)
 
 
 def fill(connection: Connection) -> None:
     """Count the whole ledger, into a table that is empty."""
-    connection.exec_driver_sql(f"INSERT INTO _mirror_counters ({NAMES}) {LEDGER}")
+    connection.execute(insert(MirrorCounter).from_select([name for name, _ in COLUMNS], COUNTED))
 
 
 def differences(connection: Connection) -> Iterator[str]:
     """A sentence for each group that is not counted as the ledger has it."""
-    counted, wanted = _rows(connection, f"SELECT {NAMES} FROM _mirror_counters"), _rows(connection, LEDGER)
+    counted, wanted = _rows(connection, select(MirrorCounter.__table__)), _rows(connection, COUNTED)
     for key in sorted(counted.keys() | wanted.keys()):
         is_, should = counted.get(key), wanted.get(key)
         # Of an event whose copy was replaced by a host with a slow clock, the later instant stays.
@@ -128,20 +128,9 @@ def differences(connection: Connection) -> Iterator[str]:
         yield f"mirror_counters {key}: is {_shown(is_)} and should be {_shown(should)}"
 
 
-def _rows(connection: Connection, query: str) -> dict[Group, tuple[int, ...]]:
-    rows = connection.exec_driver_sql(query).fetchall()
-    return {(row[0], row[1], row[2]): (row[3], *map(_micros, row[4:])) for row in rows}
+def _rows(connection: Connection, query: Executable) -> dict[Group, Sequence[Any]]:
+    return {(row[0], row[1], row[2]): row[3:] for row in connection.execute(query)}
 
 
-def _shown(values: tuple[int, ...] | None) -> str:
-    return "missing" if values is None else f"{values[0]} events, {', '.join(map(events.iso, values[1:]))}"
-
-
-def _micros(instant: datetime | str) -> int:
-    return events.microseconds(instant) if isinstance(instant, datetime) else events.from_iso(instant)
-
-
-def _execute(connection: Connection, statement: str, parameters: Sequence[Any]) -> Any:
-    if connection.dialect.name == "postgresql":
-        statement = statement.replace("?", "%s")
-    return connection.exec_driver_sql(statement, tuple(parameters))
+def _shown(values: Sequence[Any] | None) -> str:
+    return "missing" if values is None else f"{values[0]} events, {', '.join(values[1:])}"

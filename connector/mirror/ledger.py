@@ -3,19 +3,23 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select, true
+from sqlmodel import col
 
 from connector.events import Event, Identity, iso
+from connector.mirror import models
 from connector.mirror.batches import Batch, Columns, Encoded, add, encode, run
-from connector.mirror.statements import LEDGER
+from connector.mirror.models import Notification, names
 
 PAGE = 5000
 PROGRESS_STEPS = 10_000  # of SQLite's machine, between two looks at the clock
-IDENTITY = (("event_id", "text"), ("source", "text"))
-INSERT = f"INSERT INTO _notifications ({', '.join(name for name, _ in LEDGER)}, mirrored_at)"
+IDENTITY = Notification.key()
+LEDGER = Notification.columns("mirrored_at")  # which is the transaction's own
+INSERT = f"INSERT INTO _notifications ({names(LEDGER)}, mirrored_at)"
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False):
@@ -27,28 +31,20 @@ class Placed(msgspec.Struct, frozen=True, gc=False):
     offset: int
 
 
+# By column the attribute that fills it; identities are worked out beforehand.
+_FILLED_BY = {name: Notification.__table__.c[name].info.get("of", name) for name, _ in LEDGER}
+OF_EVENT = {name: of for name, of in _FILLED_BY.items() if of in Event.__struct_fields__}
+OF_RECORD = {name: of for name, of in _FILLED_BY.items() if of in Placed.__struct_fields__}
+
+
 def encoded(dialect: str, ids: Sequence[str], sources: Sequence[str], placed: Sequence[Placed]) -> Encoded:
-    """Events, with their identities, as rows of the ledger, in the order of ``statements.LEDGER``."""
+    """Events, with their identities, as rows of the ledger."""
     said = [one.event for one in placed]
-    values: list[Sequence[Any]] = [
-        ids,
-        [event.delivery_id for event in said],
-        [event.index for event in said],
-        [event.hook for event in said],
-        [event.attempt for event in said],
-        [event.family for event in said],
-        [event.action for event in said],
-        [event.entity_key for event in said],
-        [event.details.decode() for event in said],
-        [event.properties for event in said],
-        [event.received_at for event in said],
-        [event.occurred_at for event in said],
-        [one.topic for one in placed],
-        [one.partition for one in placed],
-        [one.offset for one in placed],
-        sources,
-    ]
-    return encode(dialect, LEDGER, values)
+    values: dict[str, Sequence[Any]] = {"event_id": ids, "source": sources}
+    values |= {name: list(map(attrgetter(of), said)) for name, of in OF_EVENT.items()}
+    values |= {name: list(map(attrgetter(of), placed)) for name, of in OF_RECORD.items()}
+    values["details"] = [event.details.decode() for event in said]
+    return encode(dialect, LEDGER, [values[name] for name, _ in LEDGER])
 
 
 def encoded_identities(dialect: str, ids: Sequence[str], sources: Sequence[str]) -> Encoded:
@@ -89,9 +85,9 @@ def held(connection: Connection, identities: Iterable[Identity]) -> dict[Identit
 
 def restate(connection: Connection, better: Sequence[Placed], mirrored_at: int) -> None:
     """Put better copies of known events in the place of the ledger's."""
-    names = [name for name, _ in LEDGER if name not in ("event_id", "source")]
-    sets = ", ".join(f"{name} = excluded.{name}" for name in (*names, "mirrored_at"))
-    after = f"ON CONFLICT (event_id, source) DO UPDATE SET {sets}"
+    written = [name for name, _ in Notification.columns() if name not in dict(IDENTITY)]
+    sets = ", ".join(f"{name} = excluded.{name}" for name in written)
+    after = f"ON CONFLICT ({names(IDENTITY)}) DO UPDATE SET {sets}"
     ids, sources = zip(*[one.event.identity for one in better], strict=True)
     rows = encoded(connection.dialect.name, ids, sources, better)
     run(connection, INSERT, rows, after, [("timestamp", mirrored_at)])
@@ -109,22 +105,24 @@ def newest(
     Instants are microseconds since the epoch, None is open. Fails as in an outage when it is not done at
     ``deadline``, on the monotonic clock.
     """
-    postgresql = connection.dialect.name == "postgresql"
-    mark, instant = ("%s", "%s::timestamptz") if postgresql else ("?", "?")
-    conditions = [f"action IN ({', '.join([mark] * len(wanted))})"]
-    parameters: list[Any] = list(wanted)
-    for bound, sign in ((since, ">="), (until, "<")):
-        if bound is not None:
-            conditions.append(f"received_at {sign} {instant}")
-            parameters.append(iso(bound))
-    order = "PARTITION BY action ORDER BY received_at DESC, event_id DESC, source DESC"
+    action, received_at = col(Notification.action), col(Notification.received_at)
+    event_id, source = col(Notification.event_id), col(Notification.source)
+    order = [received_at.desc(), event_id.desc(), source.desc()]
+    rank = func.row_number().over(partition_by=action, order_by=order).label("rank")
+    ranked = (
+        select(action, event_id, source, rank)
+        .where(
+            action.in_(wanted),
+            true() if since is None else received_at >= iso(since),
+            true() if until is None else received_at < iso(until),
+        )
+        .subquery()
+    )
     query = (
-        f"SELECT action, event_id, source FROM (SELECT action, event_id, source, ROW_NUMBER() OVER ({order}) "
-        f"AS place FROM _notifications WHERE {' AND '.join(conditions)}) AS ranked "
-        f"WHERE place <= {max(wanted.values())} ORDER BY action, place"
+        select(ranked).where(ranked.c.rank <= max(wanted.values())).order_by(ranked.c.action, ranked.c.rank)
     )
     with _until(connection, deadline):
-        rows = connection.exec_driver_sql(query, tuple(parameters)).fetchall()
+        rows = connection.execute(query).fetchall()
     return [(row[0], (row[1], row[2])) for row in rows]
 
 
@@ -144,12 +142,6 @@ def _until(connection: Connection, deadline: float) -> Iterator[None]:
         database.set_progress_handler(None, 0)
 
 
-def unkeyed(dialect: str) -> str:
-    """Events whose entity key does not name all entities that they speak of; an index holds just these."""
-    kind = "jsonb_typeof" if dialect == "postgresql" else "json_type"
-    return f"{kind}(details) = 'array' OR entity_key IS NULL"
-
-
 def of_entities(
     connection: Connection, actions: Iterable[str], entity_keys: Iterable[str]
 ) -> Iterator[Event]:
@@ -164,15 +156,15 @@ def of_entities(
         if event.action in wanted:
             seen.add(event.identity)
             yield event
-    for event in _pages(connection, wanted, f"AND ({unkeyed(connection.dialect.name)})"):
+    for event in _pages(connection, wanted, f"AND ({models.unkeyed(connection.dialect.name)})"):
         if event.identity not in seen:
             yield event
 
 
 def counts(connection: Connection) -> dict[str, int]:
     """How many events there are by action."""
-    rows = connection.exec_driver_sql("SELECT action, COUNT(*) FROM _notifications GROUP BY action")
-    return {row[0]: row[1] for row in rows.fetchall()}
+    action = col(Notification.action)
+    return {row[0]: row[1] for row in connection.execute(select(action, func.count()).group_by(action))}
 
 
 def of_actions(connection: Connection, actions: Iterable[str]) -> Iterator[Event]:
@@ -184,8 +176,7 @@ def _select(connection: Connection, columns: Columns, rows: Iterable[tuple[str, 
     """Events with these values in these text columns."""
     batch = Batch(columns, sorted(set(rows)))
     if batch.rows:
-        names = ", ".join(name for name, _ in columns)
-        found = run(connection, f"{_query(connection)} WHERE ({names}) IN (", batch, ")")
+        found = run(connection, f"{_query(connection)} WHERE ({names(columns)}) IN (", batch, ")")
         yield from map(_event, found)
 
 
@@ -205,32 +196,15 @@ def _pages(connection: Connection, actions: set[str], condition: str) -> Iterato
 
 
 def _query(connection: Connection) -> str:
-    if connection.dialect.name == "postgresql":
-        instants = "(EXTRACT(EPOCH FROM {0}) * 1000000)::bigint"
-        json = "{0}::text"
-    else:
+    read = {"timestamp": "(EXTRACT(EPOCH FROM {0}) * 1000000)::bigint", "json": "{0}::text"}
+    if connection.dialect.name == "sqlite":
         # Whole seconds by the calendar, microseconds as they stand in the text.
         seconds = "CAST(strftime('%s', substr({0}, 1, 19)) AS INTEGER)"
-        instants = f"({seconds} * 1000000 + CAST(substr({{0}}, 21, 6) AS INTEGER))"
-        json = "{0}"
-    return (
-        "SELECT event_id, delivery_id, notification_index, hook, attempt, family, action, entity_key, "
-        f"{json.format('details')}, {json.format('properties')}, "
-        f"{instants.format('received_at')}, {instants.format('occurred_at')} FROM _notifications"
-    )
+        read = {"timestamp": f"({seconds} * 1000000 + CAST(substr({{0}}, 21, 6) AS INTEGER))"}
+    listed = (read.get(type_, "{0}").format(name) for name, type_ in LEDGER if name in OF_EVENT)
+    return f"SELECT {', '.join(listed)} FROM _notifications"
 
 
 def _event(row: Any) -> Event:
-    return Event(
-        delivery_id=row[1],
-        index=row[2],
-        hook=row[3],
-        attempt=row[4],
-        family=row[5],
-        action=row[6],
-        entity_key=row[7],
-        details=row[8].encode(),
-        properties=row[9],
-        received_at=row[10],
-        occurred_at=row[11],
-    )
+    values = dict(zip(OF_EVENT.values(), row, strict=True))
+    return Event(**values | {"details": values["details"].encode()})

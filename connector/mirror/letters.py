@@ -13,20 +13,19 @@ import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Engine, and_, func, literal, select, true, update
+from sqlalchemy import ColumnElement, Engine, Select, func, literal, select, update
+from sqlmodel import col
 
 from connector import events
 from connector.errors import StartupError
 from connector.events import DeadLetter
-from connector.mirror import steps
+from connector.mirror import models, steps
 from connector.mirror.database import transaction
-from connector.mirror.mapping import Mapping
-from connector.mirror.tables import Tables
 
+ID = col(models.DeadLetter.dead_letter_id)
 # Ids per query; SQLite takes 32,766 parameters, PostgreSQL 65,535.
 PAGE = 5000
 # How a wrong id is answered: how many ids are listed, and among how many the nearest is sought.
@@ -74,11 +73,8 @@ class Stored:
 class Letters:
     """The table ``dead_letters``; every method is one transaction and raises ``DatabaseOutage``."""
 
-    def __init__(self, engine: Engine, mapping: Mapping) -> None:
-        tables = Tables(mapping)
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._table = tables.table("dead_letters")
-        self._ledger = tables.table("notifications")
 
     def require(self) -> None:
         """Raise ``StartupError`` when there are no tables yet, or tables of another layout."""
@@ -86,27 +82,16 @@ class Letters:
 
     def ids(self, wanted: Filter) -> list[str]:
         """Ids that fit, newest first."""
-        query = (
-            select(self._table.c.dead_letter_id)
-            .where(self._fits(wanted))
-            .order_by(self._table.c.parked_at.desc(), self._table.c.dead_letter_id)
-            .limit(wanted.limit)
-        )
-        with transaction(self._engine) as connection:
-            return list(connection.execute(query).scalars())
+        query = select(ID).where(*_fits(wanted)).order_by(col(models.DeadLetter.parked_at).desc(), ID)
+        return self._select(query.limit(wanted.limit))
 
     def count(self, wanted: Filter) -> int:
         """How many fit, the limit left aside."""
-        query = select(func.count()).select_from(self._table).where(self._fits(wanted))
-        with transaction(self._engine) as connection:
-            return int(connection.execute(query).scalar_one())
+        return int(self._select(select(func.count(ID)).where(*_fits(wanted)))[0])
 
     def starting_with(self, prefix: str) -> list[str]:
         """Ids that begin so; the whole id is one beginning of itself."""
-        column = self._table.c.dead_letter_id
-        query = select(column).where(func.substr(column, 1, len(prefix)) == prefix).order_by(column)
-        with transaction(self._engine) as connection:
-            return list(connection.execute(query).scalars())
+        return self._select(select(ID).where(func.substr(ID, 1, len(prefix)) == prefix).order_by(ID))
 
     def resolve(self, given: Sequence[str]) -> list[str]:
         """Whole ids of what was given as ids or their first letters, each once.
@@ -142,17 +127,16 @@ class Letters:
 
         Without payloads many take little memory; then ``payload`` is empty.
         """
-        columns = [column for column in self._table.c if with_payload or column.name != "payload"]
-        letter, held = self._table.c, self._ledger.c
+        letter, event = models.DeadLetter.__table__.c, models.Notification.__table__.c
+        columns = [column for column in letter if with_payload or column is not letter.payload]
         source = literal(events.source_of("")) + letter.hook
-        known = select(held.event_id).where(held.event_id == letter.event_id, held.source == source)
+        known = select(event.event_id).where(event.event_id == letter.event_id, event.source == source)
         found: dict[str, Stored] = {}
         with transaction(self._engine) as connection:
             for start in range(0, len(ids), PAGE):
-                query = select(*columns, known.exists().label("mirrored")).where(
-                    self._table.c.dead_letter_id.in_(ids[start : start + PAGE])
-                )
-                found |= {row.dead_letter_id: _stored(row) for row in connection.execute(query)}
+                query = select(*columns, known.exists().label("mirrored"))
+                rows = connection.execute(query.where(ID.in_(ids[start : start + PAGE])))
+                found |= {row.dead_letter_id: _stored(row) for row in rows}
         return [found[letter_id] for letter_id in ids if letter_id in found]
 
     @contextmanager
@@ -162,26 +146,24 @@ class Letters:
         The rows stay locked until the block ends, and an exception in it undoes the change: a letter
         that fails again while its replay is on the way waits for the end of it (``sink.py``).
         """
-        table = self._table
-        statement = (
-            update(table)
-            .where(table.c.dead_letter_id.in_(ids), table.c.state == PARKED)
-            .values(state=state, state_at=events.iso(at))
-            .returning(table.c.dead_letter_id)
-        )
+        parked = update(models.DeadLetter).where(ID.in_(ids), col(models.DeadLetter.state) == PARKED)
         with transaction(self._engine) as connection:
+            statement = parked.values(state=state, state_at=events.iso(at)).returning(ID)
             yield set(connection.execute(statement).scalars())
 
-    def _fits(self, wanted: Filter) -> ColumnElement[bool]:
-        columns = self._table.c
-        conditions = [
-            columns[name] == value
-            for name in ("state", "stage", "reason", "action", "hook")
-            if (value := getattr(wanted, name)) is not None
-        ]
-        if wanted.since is not None:
-            conditions.append(columns.parked_at >= events.iso(wanted.since))
-        return and_(true(), *conditions)
+    def _select(self, query: Select[Any]) -> list[Any]:
+        """The first column of a query's rows."""
+        with transaction(self._engine) as connection:
+            return list(connection.execute(query).scalars())
+
+
+def _fits(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+    columns = models.DeadLetter.__table__.c
+    for name in ("state", "stage", "reason", "action", "hook"):
+        if (value := getattr(wanted, name)) is not None:
+            yield columns[name] == value
+    if wanted.since is not None:
+        yield columns.parked_at >= events.iso(wanted.since)
 
 
 def whole_bytes(letter: DeadLetter) -> int | None:
@@ -191,14 +173,9 @@ def whole_bytes(letter: DeadLetter) -> int | None:
 
 
 def _stored(row: Any) -> Stored:
-    values: dict[str, Any] = row._asdict()
-    fields: dict[str, Any] = {name: values.get(name) for name in DeadLetter.__struct_fields__}
-    fields |= {
-        "payload": bytes(values.get("payload", b"")),
-        "context": _context(row.context),
-        "parked_at": _instant(row.parked_at),
-    }
-    return Stored(DeadLetter(**fields), row.state, _instant(row.state_at), bool(row.mirrored))
+    fields = {name: getattr(row, name) for name in DeadLetter.__struct_fields__ if name in row._fields}
+    letter = DeadLetter(**fields | {"context": _context(row.context)})
+    return Stored(letter, row.state, row.state_at, bool(row.mirrored))
 
 
 def _context(value: Any) -> dict[str, Any]:
@@ -209,7 +186,3 @@ def _context(value: Any) -> dict[str, Any]:
         except msgspec.DecodeError:
             value = {}
     return value if isinstance(value, dict) else {}
-
-
-def _instant(value: datetime | str) -> str:
-    return events.iso(events.microseconds(value)) if isinstance(value, datetime) else value

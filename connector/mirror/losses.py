@@ -5,28 +5,19 @@ makes workers *degraded* until somebody acknowledges it (``connector losses --ac
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect, select, update
+from sqlmodel import Session, col
 
 from connector import events
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
+from connector.mirror.models import ConsumerOffset, MirrorLoss, Notification, names
 from connector.mirror.offsets import Partition
 
-COLUMNS = (
-    ("topic", "text"),
-    ("partition", "integer"),
-    ("first_offset", "integer"),
-    ("next_offset", "integer"),
-    ("records", "integer"),
-    ("sent_after", "timestamp"),
-    ("sent_before", "timestamp"),
-    ("found_at", "timestamp"),
-)
-NAMES = ", ".join(name for name, _ in COLUMNS)
+COLUMNS = MirrorLoss.columns("acknowledged_at")
 FIX = "enter again what XTND sent then and is missing, then run: connector losses --acknowledge"
 SHOWN = 5  # stretches of a topic
 # How far back the last event of a partition is looked for first, in microseconds: the index on
@@ -52,79 +43,53 @@ class Loss(NamedTuple):
         return None if self.next is None else self.next - self.first
 
 
-class Found(NamedTuple):
-    """A row of the table that nobody has acknowledged; instants as ISO text, None where they are not known.
-
-    ``records`` is None where the topic was re-created.
-    """
-
-    topic: str
-    partition: int
-    first_offset: int
-    next_offset: int | None
-    records: int | None
-    sent_after: str | None
-    sent_before: str | None
-    found_at: str
-
-
 def add(connection: Connection, losses: Mapping[Partition, Loss], now: int) -> None:
     """Keep losses, and count them beside the offsets, which have their rows."""
-    for tp, loss in losses.items():
-        row = (*tp, loss.first, loss.next, loss.records, loss.sent_after, loss.sent_before, now)
-        run(
-            connection,
-            f"INSERT INTO _mirror_losses ({NAMES})",
-            Batch(COLUMNS, [row]),
-            "ON CONFLICT DO NOTHING",
-        )
-        if loss.records:
-            _run(
-                connection,
-                "UPDATE _consumer_offsets SET records_lost = records_lost + ? "
-                "WHERE topic = ? AND partition = ?",
-                (loss.records, *tp),
-            )
+    into = f"INSERT INTO _mirror_losses ({names(COLUMNS)})"
+    for (topic, partition), loss in losses.items():
+        row = (topic, partition, loss.first, loss.next, loss.records, loss.sent_after, loss.sent_before, now)
+        run(connection, into, Batch(COLUMNS, [row]), "ON CONFLICT DO NOTHING")
+        where = (col(ConsumerOffset.topic) == topic, col(ConsumerOffset.partition) == partition)
+        lost = col(ConsumerOffset.records_lost) + (loss.records or 0)
+        connection.execute(update(ConsumerOffset).where(*where).values(records_lost=lost))
 
 
 def last_received(connection: Connection, tp: Partition, offset: int, now: int) -> int | None:
     """When the newest event that stands before an offset was received, in microseconds since the epoch."""
-    query = (
-        "SELECT received_at FROM _notifications WHERE kafka_topic = ? AND kafka_partition = ? "
-        "AND kafka_offset < ? AND received_at > ? ORDER BY received_at DESC LIMIT 1"
+    received_at = col(Notification.received_at)
+    before = select(received_at).where(
+        (col(Notification.kafka_topic) == tp[0])
+        & (col(Notification.kafka_partition) == tp[1])
+        & (col(Notification.kafka_offset) < offset)
     )
     for since in (max(0, now - LOOK_BACK), 0):
-        row = _run(connection, query, (*tp, offset, events.iso(since))).fetchone()
-        if row is not None:
-            return _microseconds(row[0])
+        newest = before.where(received_at > events.iso(since)).order_by(received_at.desc()).limit(1)
+        if (found := connection.execute(newest).scalar()) is not None:
+            return events.from_iso(found)
     return None
 
 
-def unacknowledged(engine: Engine) -> list[Found]:
+def unacknowledged(engine: Engine) -> list[MirrorLoss]:
     """Losses that nobody has acknowledged, the oldest first; raises ``DatabaseOutage``."""
-    where = "WHERE acknowledged_at IS NULL ORDER BY found_at, topic, partition"
-    query = f"SELECT {NAMES} FROM _mirror_losses {where}"
-    with transaction(engine) as connection:
-        rows = connection.exec_driver_sql(query).fetchall()
-    return [Found(*row[:5], *map(_iso, row[5:])) for row in rows]
+    query = select(MirrorLoss).where(col(MirrorLoss.acknowledged_at).is_(None))
+    order = map(col, (MirrorLoss.found_at, MirrorLoss.topic, MirrorLoss.partition))
+    with transaction(engine) as connection, Session(connection) as session:
+        return list(session.scalars(query.order_by(*order)))
 
 
-def acknowledge(engine: Engine, found: Sequence[Found]) -> None:
+def acknowledge(engine: Engine, found: Iterable[MirrorLoss]) -> None:
     """Note that somebody knows of these losses; raises ``DatabaseOutage``."""
     now = events.iso(time.time_ns() // 1000)
-    with transaction(engine) as connection:
+    with transaction(engine) as connection, Session(connection) as session:
         for one in found:
-            _run(
-                connection,
-                "UPDATE _mirror_losses SET acknowledged_at = ? "
-                "WHERE topic = ? AND partition = ? AND first_offset = ? AND found_at = ?",
-                (now, one.topic, one.partition, one.first_offset, one.found_at),
-            )
+            if kept := session.get(MirrorLoss, inspect(one).identity):
+                kept.acknowledged_at = now
+        session.flush()
 
 
-def sentences(found: Iterable[Found]) -> Iterator[tuple[str, str]]:
+def sentences(found: Iterable[MirrorLoss]) -> Iterator[tuple[str, str]]:
     """(Topic, what was lost of it, and when XTND sent that)."""
-    kinds: dict[tuple[str, bool], list[Found]] = {}
+    kinds: dict[tuple[str, bool], list[MirrorLoss]] = {}
     for one in found:
         kinds.setdefault((one.topic, one.records is None), []).append(one)
     for (topic, recreated), some in sorted(kinds.items()):
@@ -140,21 +105,7 @@ def sentences(found: Iterable[Found]) -> Iterator[tuple[str, str]]:
         yield topic, f"{what} ({shown}); XTND sent it {since} {until}"
 
 
-def _stretch(loss: Found) -> str:
+def _stretch(loss: MirrorLoss) -> str:
     """A partition and the offsets that are missing there."""
     last = "on" if loss.next_offset is None else f"to {loss.next_offset - 1}"
     return f"partition {loss.partition} from offset {loss.first_offset} {last}"
-
-
-def _microseconds(value: datetime | str) -> int:
-    return events.microseconds(value) if isinstance(value, datetime) else events.from_iso(value)
-
-
-def _iso(value: datetime | str | None) -> str | None:
-    return events.iso(events.microseconds(value)) if isinstance(value, datetime) else value
-
-
-def _run(connection: Connection, statement: str, parameters: Sequence[Any]) -> Any:
-    if connection.dialect.name == "postgresql":
-        statement = statement.replace("?", "%s")
-    return connection.exec_driver_sql(statement, tuple(parameters))

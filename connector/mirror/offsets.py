@@ -8,20 +8,18 @@ null where the broker has no ids, and in a row of connector 0.1 until its topic 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import sqlmodel
 from sqlalchemy import Connection, Engine
+from sqlmodel import Session
 
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
+from connector.mirror.models import ConsumerOffset, names
 
 Partition = tuple[str, int]
 
-COLUMNS = (
-    ("topic", "text"),
-    ("partition", "integer"),
-    ("next_offset", "integer"),
-    ("topic_id", "text"),
-    ("updated_at", "timestamp"),
-)
+COLUMNS = ConsumerOffset.columns()
+KEY = ConsumerOffset.key()
 MOVE = (
     "DO UPDATE SET next_offset = excluded.next_offset, updated_at = excluded.updated_at, "
     "topic_id = COALESCE(excluded.topic_id, _consumer_offsets.topic_id)"
@@ -48,21 +46,18 @@ def select(
     connection: Connection, partitions: Iterable[Partition], after: str = ""
 ) -> dict[Partition, Offset]:
     """The offsets of those partitions that the mirror knows; ``after`` ends the statement."""
-    batch = Batch(COLUMNS[:2], sorted(set(partitions)))
+    batch = Batch(KEY, sorted(set(partitions)))
     if not batch.rows:
         return {}
-    before = (
-        "SELECT topic, partition, next_offset, topic_id FROM _consumer_offsets WHERE (topic, partition) IN ("
-    )
+    before = f"SELECT {names(KEY)}, next_offset, topic_id FROM _consumer_offsets WHERE ({names(KEY)}) IN ("
     return {(row[0], row[1]): Offset(row[2], row[3]) for row in run(connection, before, batch, f") {after}")}
 
 
 def held(engine: Engine) -> Held:
     """Every offset; raises ``DatabaseOutage``."""
-    query = "SELECT topic, partition, next_offset, topic_id FROM _consumer_offsets"
-    with transaction(engine) as connection:
-        rows = connection.exec_driver_sql(query).fetchall()
-    return {(row[0], row[1]): Offset(row[2], row[3]) for row in rows}
+    with transaction(engine) as connection, Session(connection) as session:
+        rows = session.exec(sqlmodel.select(ConsumerOffset))
+        return {(row.topic, row.partition): Offset(row.next_offset, row.topic_id) for row in rows}
 
 
 def upsert(
@@ -70,7 +65,6 @@ def upsert(
 ) -> None:
     """Write offsets; ``conflict`` says what becomes of one that is there."""
     if offsets:
-        columns = (*COLUMNS, ("records_lost", "integer"))
-        rows = sorted((*tp, offset.next, offset.topic_id, now, 0) for tp, offset in offsets.items())
-        before = f"INSERT INTO _consumer_offsets ({', '.join(name for name, _ in columns)})"
-        run(connection, before, Batch(columns, rows), f"ON CONFLICT (topic, partition) {conflict}")
+        rows = sorted((*tp, offset.next, 0, now, offset.topic_id) for tp, offset in offsets.items())
+        into = f"INSERT INTO _consumer_offsets ({names(COLUMNS)})"
+        run(connection, into, Batch(COLUMNS, rows), f"ON CONFLICT ({names(KEY)}) {conflict}")

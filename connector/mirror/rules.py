@@ -8,16 +8,16 @@ this table itself, the mapping as it was written.
 import hashlib
 from collections.abc import Collection
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, delete, insert, inspect, select, update
+from sqlmodel import col
 
 from connector.mirror import steps
-from connector.mirror.batches import Batch, run
 from connector.mirror.mapped import MappedColumn, MappedTable
 from connector.mirror.mapping import Mapping
+from connector.mirror.models import MirrorRule
 
 REMOVED = "removed"
 MAPPING = ("mirror_rules", "")
-COLUMNS = (("table_name", "text"), ("column_name", "text"), ("rule", "text"))
 Rules = dict[tuple[str, str], str]
 
 
@@ -49,10 +49,9 @@ def of_mapping(mapping: Mapping) -> Rules:
 
 def recorded(connection: Connection) -> Rules:
     """The rules that filled what stands in the database; empty where no worker was yet."""
-    if "_mirror_rules" not in inspect(connection).get_table_names():
+    if MirrorRule.__tablename__ not in inspect(connection).get_table_names():
         return {}
-    rows = connection.exec_driver_sql("SELECT table_name, column_name, rule FROM _mirror_rules").fetchall()
-    return {(row[0], row[1]): row[2] for row in rows}
+    return {(table, column): rule for table, column, rule in connection.execute(select(MirrorRule.__table__))}
 
 
 def changed_rules(table: str, recorded: Rules, mapping: Mapping) -> set[str]:
@@ -91,16 +90,16 @@ def record(connection: Connection, mapping: Mapping) -> None:
     removed = {
         (table, ""): REMOVED for table, _ in recorded(connection) if table and (table, "") not in rules
     }
-    connection.exec_driver_sql("DELETE FROM _mirror_rules WHERE table_name <> '' OR column_name = ''")
+    all_but_views = (col(MirrorRule.table_name) != "") | (col(MirrorRule.column_name) == "")
+    connection.execute(delete(MirrorRule).where(all_but_views))
     _insert(connection, {**rules, **removed})
 
 
 def forget(connection: Connection, table: str, columns: Collection[str] | None) -> None:
     """Note that columns, or all rows where None, are not filled, whatever happens until they are."""
-    mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    update = f"UPDATE _mirror_rules SET rule = '{REMOVED}' WHERE table_name = {mark} AND column_name = {mark}"
-    for column in [""] if columns is None else sorted(columns):
-        connection.exec_driver_sql(update, (table, column))
+    of_table = update(MirrorRule).where(col(MirrorRule.table_name) == table)
+    which = col(MirrorRule.column_name).in_([""] if columns is None else columns)
+    connection.execute(of_table.where(which).values(rule=REMOVED))
 
 
 def views(connection: Connection) -> dict[str, str]:
@@ -110,26 +109,24 @@ def views(connection: Connection) -> dict[str, str]:
 
 def record_views(connection: Connection, views: dict[str, str]) -> None:
     """Note the rules of the views that were made."""
-    connection.exec_driver_sql("DELETE FROM _mirror_rules WHERE table_name = '' AND column_name <> ''")
+    of_views = (col(MirrorRule.table_name) == "") & (col(MirrorRule.column_name) != "")
+    connection.execute(delete(MirrorRule).where(of_views))
     _insert(connection, {("", name): rule for name, rule in views.items()})
 
 
 def erase(connection: Connection, table: str) -> None:
     """Note nothing more of a table that was dropped."""
-    mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    connection.exec_driver_sql(f"DELETE FROM _mirror_rules WHERE table_name = {mark}", (table,))
+    connection.execute(delete(MirrorRule).where(col(MirrorRule.table_name) == table))
 
 
 def rename(connection: Connection, table: str, former: str, column: str) -> None:
     """Note another name of a column; writers that know the former one stop."""
-    mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    update = (
-        f"UPDATE _mirror_rules SET column_name = {mark} WHERE table_name = {mark} AND column_name = {mark}"
-    )
-    connection.exec_driver_sql(update, (column, table, former))
+    of_table = update(MirrorRule).where(col(MirrorRule.table_name) == table)
+    connection.execute(of_table.where(col(MirrorRule.column_name) == former).values(column_name=column))
     forget(connection, "", None)
 
 
 def _insert(connection: Connection, rules: Rules) -> None:
-    rows = [(table, column, rule) for (table, column), rule in rules.items()]
-    run(connection, "INSERT INTO _mirror_rules (table_name, column_name, rule)", Batch(COLUMNS, rows), "")
+    if rules:
+        rows = [{"table_name": key[0], "column_name": key[1], "rule": rule} for key, rule in rules.items()]
+        connection.execute(insert(MirrorRule), rows)

@@ -42,7 +42,7 @@ from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
 from connector.mirror.mapped import logical, stored
 from connector.mirror.mapping import Mapping, former_mapping
-from connector.mirror.own_tables import OWN
+from connector.mirror.models import OWN
 from connector.mirror.rules import fingerprint
 from connector.mirror.tables import Tables, state_columns
 
@@ -201,7 +201,7 @@ def _forget(connection: Connection, table: Table, columns: Collection[str] | Non
 
 def _to_fill(table: Table, columns: Collection[str] | None) -> set[str] | None:
     mapped = {name.removesuffix("__version") for name in columns or ()}
-    state = {name for name, _ in state_columns()} | {column.name for column in table.primary_key}
+    state = {column.name for column in state_columns()} | {column.name for column in table.primary_key}
     return None if columns is None or mapped & state else mapped
 
 

@@ -22,7 +22,7 @@ from connector.mirror.database import connect, file_of, translate, url_of
 from connector.mirror.dialects.dialect import UNLOCKED
 from connector.mirror.mapped import logical, stored
 from connector.mirror.mapping import Mapping
-from connector.mirror.own_tables import OWN
+from connector.mirror.models import OWN
 from connector.mirror.statements import quoted
 
 # Tables whose few rows say what the schema was made from; mirror_columns is the rules of connector 0.1.

@@ -16,7 +16,7 @@ from connector.config import SHOP_COLUMN, Config
 from connector.errors import StartupError
 from connector.mirror import indexes, rebuild, relations
 from connector.mirror.mapped import logical
-from connector.mirror.own_tables import OWN
+from connector.mirror.models import OWN
 from connector.mirror.rebuild import dependents_named
 from connector.mirror.statements import quoted
 from connector.mirror.tables import Tables, column_ddl

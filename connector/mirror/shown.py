@@ -8,8 +8,8 @@ from sqlalchemy.types import TypeEngine
 
 from connector.config import SHOP_COLUMN
 from connector.mirror.mapped import logical
-from connector.mirror.own_tables import OWN as OWN_TABLES
-from connector.mirror.own_tables import SOURCE
+from connector.mirror.models import OWN as OWN_TABLES
+from connector.mirror.models import SOURCE
 from connector.mirror.statements import quoted
 from connector.mirror.tables import Tables
 
@@ -20,9 +20,6 @@ EVENT = {
     "event_id": "The event, as in notifications.",
     "row_index": "Which of the event's row objects it is, from 0.",
     "source": SOURCE,
-}
-HIDDEN = {
-    "dead_letters": ("payload", "context"),  # ``connector dead-letters show`` has them
 }
 
 
@@ -57,18 +54,20 @@ def removed_columns(connection: Connection, tables: Tables) -> dict[str, list[An
 
 
 def _of_table(name: str, table: Table, dialect: str, removed: Sequence[Any], last: str) -> View:
-    columns = [(column.name, column.type, column.comment) for column in table.columns]
+    columns = [
+        (column.name, column.type, column.comment) for column in table.columns if "hidden" not in column.info
+    ]
     columns += [(column["name"], column["type"], None) for column in removed]
     columns.sort(key=lambda column: column[0] == last)
-    shown = [column for column in columns if not _is_hidden(name, column[0])]
+    shown = [column for column in columns if not _is_hidden(column[0])]
     listed = ", ".join(_shown(column, type_, dialect) for column, type_, _ in shown)
     described = EVENT if EVENT.keys() <= {*table.columns.keys()} else {}
     comments = {column: text for column, _, said in shown if (text := said or described.get(column))}
     return View(name, f"SELECT {listed} FROM {quoted(table.name)}", table.comment or "", comments)
 
 
-def _is_hidden(table: str, column: str) -> bool:
-    return column == "last_version" or column.endswith("__version") or column in HIDDEN.get(table, ())
+def _is_hidden(column: str) -> bool:
+    return column == "last_version" or column.endswith("__version")
 
 
 def _shown(column: str, type_: TypeEngine[Any], dialect: str) -> str:

@@ -12,24 +12,6 @@ from connector.mirror.batches import Batch, Columns, Statement, encode, run
 from connector.mirror.fold import Key, StateRow
 from connector.mirror.mapped import MappedColumn, MappedTable
 
-LEDGER: tuple[tuple[str, str], ...] = (
-    ("event_id", "text"),
-    ("delivery_id", "text"),
-    ("notification_index", "integer"),
-    ("hook", "text"),
-    ("attempt", "integer"),
-    ("family", "text"),
-    ("action", "text"),
-    ("entity_key", "text"),
-    ("details", "json"),
-    ("properties", "json"),
-    ("received_at", "timestamp"),
-    ("occurred_at", "timestamp"),
-    ("kafka_topic", "text"),
-    ("kafka_partition", "integer"),
-    ("kafka_offset", "integer"),
-    ("source", "text"),
-)  # and mirrored_at, the transaction's own
 # Any event is before the one and after the other.
 NEVER = "9999-12-31T23:59:59.999999Z"
 EVER = "0001-01-01T00:00:00.000000Z"

@@ -60,7 +60,7 @@ class Replay:
         self._engine = database.connect(config.database, access="read" if reads else "write")
         self._mapping = Mapping(config)
         self._planner = Planner(config, self._mapping)
-        self._letters = Letters(self._engine, self._mapping)
+        self._letters = Letters(self._engine)
         self._letters.require()
         if state := schema.state(self._engine, self._mapping):
             cure = "start the worker with this configuration first: it brings the tables up to it"

@@ -58,7 +58,7 @@ class Shop:
         self.config = self.read(self.good)
         self.engine = database.connect(self.config.database, connections=3)
         self.mapping = Mapping(self.config)
-        self.letters = Letters(self.engine, self.mapping)
+        self.letters = Letters(self.engine)
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def write(self, name: str, overrides: dict[str, object] | None = None) -> Path:

@@ -154,7 +154,7 @@ def test_dead_letters_offsets_and_losses_of_0_1_stay_as_they_are(store: Store) -
     }
     assert after["_dead_letters"] == before["dead_letters"]
     assert [{**row, "topic_id": None} for row in before["consumer_offsets"]] == after["_consumer_offsets"]
-    letters = Letters(store.engine, store.mapping)
+    letters = Letters(store.engine)
     letters.require()
     states = [one.state for one in letters.load(letters.ids(Filter(state=None)))]
     assert {state: states.count(state) for state in set(states)} == {
@@ -466,7 +466,7 @@ def test_a_store_of_a_newer_connector_is_refused_with_both_versions_and_the_fix(
         newer.ensure,
         lambda: schema.state(newer.engine, newer.mapping),
         lambda: checkup.verify(newer.config, None),
-        Letters(newer.engine, newer.mapping).require,
+        Letters(newer.engine).require,
     )
     for look in looks:
         with pytest.raises(StartupError, match=sentence):
@@ -482,7 +482,7 @@ def test_readers_say_of_an_older_store_that_a_worker_brings_it_up_and_leave_it_a
     before = store.everything()
     for look in (
         lambda: checkup.verify(store.config, None),
-        Letters(store.engine, store.mapping).require,
+        Letters(store.engine).require,
     ):
         with pytest.raises(StartupError, match=r"(?s)layout 1, and this connector's is .*connector worker"):
             look()
@@ -537,7 +537,7 @@ def test_a_letter_counts_as_mirrored_only_by_its_own_hook_and_a_dry_run_tells_tw
                 "state": "parked", "state_at": "2024-01-01T00:00:00.000000Z",
             }  # fmt: skip
             mirror.sink.write([Chunk("dead", 0, number, number, number + 1, letters=[Letter(number, row)])])
-        letters = Letters(mirror.engine, mirror.mapping)
+        letters = Letters(mirror.engine)
         mirrored = {one.id: one.mirrored for one in letters.load(letters.ids(Filter()))}
         assert mirrored == {"first": True, "second": False, "None": False}
         would = Rehearsal(mirror.engine, mirror.mapping, rules.fingerprint(mirror.mapping), lambda: 1)
