@@ -71,6 +71,10 @@ class DatabaseOutage(Outage):
     """The database does not answer, is full, or asks to try again."""
 
 
+class EventsKnown(DatabaseOutage):
+    """The ledger holds an event that was taken for new; the next look into it finds the event."""
+
+
 class StatementTimeout(DatabaseOutage):
     """The database ended a statement before it was done: it took longer than somebody allows."""
 

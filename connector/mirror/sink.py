@@ -3,7 +3,7 @@
 The database is the truth about how far the mirror has come (reliability.md, part 3). Every
 transaction first locks the offsets of its partitions; what lies below them is dropped, a hole above
 them is not written but reported, and a worker that lost its partitions meanwhile finds the offsets
-moved. Then the ledger tells which events are new, and only those are folded and joined.
+moved. Only events that the ledger does not hold are folded and joined.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from connector.errors import AlreadyThere, SchemaMoved
+from connector.errors import AlreadyThere, EventsKnown, SchemaMoved
 from connector.events import Identity
 from connector.mirror import counters, indexes, ledger, losses, obstacles, offsets
 from connector.mirror.database import lock_schema, transaction
@@ -24,6 +24,8 @@ from connector.mirror.offsets import Offset
 from connector.mirror.rows import Item, Rows, refold, rows_of
 
 Partition = offsets.Partition
+# Known events come in runs: after some, so many batches without any are looked up before they are written.
+CAREFUL_BATCHES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class Sink:
         self._mapping = mapping
         self._fingerprint = fingerprint
         self._clock = clock
+        # How many more batches are looked up in the ledger first; threads may race for it without harm.
+        self._careful = 0
 
     def prepare(self, chunks: Sequence[Chunk]) -> Rows | None:
         """Work out what the events of chunks come to, ahead of ``write`` and beside another one.
@@ -109,15 +113,31 @@ class Sink:
     def _write_or_merge(
         self, chunks: Sequence[Chunk], prepared: Rows | None, clear: obstacles.Clear
     ) -> Written:
+        if not self._careful:
+            try:
+                return self._write(chunks, prepared, clear)
+            except (EventsKnown, AlreadyThere):
+                self._careful = CAREFUL_BATCHES
         try:
-            return self._write(chunks, prepared, clear, new=True)
+            return self._write(chunks, prepared, clear, look=True)
         except AlreadyThere:
             # History of events that the ledger does not hold: somebody cut it, or restored it alone.
-            return self._write(chunks, prepared, clear, new=False)
+            return self._write(chunks, prepared, clear, look=True, new=False)
 
     def _write(
-        self, chunks: Sequence[Chunk], prepared: Rows | None, clear: obstacles.Clear, *, new: bool
+        self,
+        chunks: Sequence[Chunk],
+        prepared: Rows | None,
+        clear: obstacles.Clear,
+        *,
+        look: bool = False,
+        new: bool = True,
     ) -> Written:
+        """Write in one transaction; ``look``: into the ledger first, ``new``: what it lacks is nowhere.
+
+        Without ``look`` the ledger's key tells by refusing, which costs next to nothing where all events
+        are new, as nearly always, and the transaction where one is not (``EventsKnown``).
+        """
         written = Written()
         with transaction(self._engine) as connection:
             self._fence_schema(connection)
@@ -132,7 +152,7 @@ class Sink:
                 # Nearly always all of what was prepared is wanted; chunks that come again are cut.
                 if prepared is None or len(prepared.items) != len(items):
                     prepared = rows_of(self._dialect, self._mapping, items)
-                self._write_events(connection, prepared, written, new=new)
+                self._write_events(connection, prepared, written, look=look, new=new)
             self._write_letters(connection, wanted, held)
             self._move_offsets(connection, wanted, written)
         return written
@@ -221,10 +241,12 @@ class Sink:
         return Loss(first, next_, losses.last_received(connection, tp, first, now), received or now)
 
     def _write_events(
-        self, connection: Connection, rows: Rows, written: Written, *, new: bool = False
+        self, connection: Connection, rows: Rows, written: Written, *, look: bool = True, new: bool = False
     ) -> None:
         now = self._clock()
-        known = ledger.known(connection, rows.identities)
+        known = ledger.known(connection, rows.identities) if look else set()
+        if look:
+            self._careful = CAREFUL_BATCHES if known else max(0, self._careful - 1)
         fresh = self._without(rows, known) if known else rows
         if fresh is not None:
             received = counters.received(item.placed for item in fresh.distinct.values())

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from sqlalchemy import Engine, create_engine, text
@@ -35,7 +34,9 @@ from connector.mirror import database, schema
 from connector.mirror.mapping import Mapping
 from connector.simulator import wire
 from connector.simulator.shop import Shop
+from tests.benchmarks.processes import Carried, Processes
 from tests.conftest import ROOT, SECRET
+from tests.servers import PostgresServer
 from tests.workers import START, WorkerProcess, balance, until
 
 PARTITIONS = 12
@@ -59,15 +60,6 @@ FILL = (
 )
 
 _numbers = itertools.count(1)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What one run measured; CPU and memory are the worker processes' alone, added up."""
-
-    rate: float
-    cpu_seconds_per_million: float
-    peak_mb: float
 
 
 @dataclass(frozen=True)
@@ -139,8 +131,11 @@ class Backlog:
         self.ends = {tp: found[tp].offset for tp in tps}
         return self
 
-    def carry(self, url: str, *, workers: int = 1) -> Sample:
-        """Let workers carry the whole backlog into the database of ``url``, which must not hold any of it."""
+    def carry(self, url: str, *, workers: int = 1, server: PostgresServer | None = None) -> Carried:
+        """Let workers carry the whole backlog into the database of ``url``, which must not hold any of it.
+
+        ``server`` is that of the database, for its processor time.
+        """
         with ExitStack() as stack:
             engine = stack.enter_context(_engine(self.config(url)))
             before = _held(engine)
@@ -149,7 +144,7 @@ class Backlog:
             running = [WorkerProcess(world, "", f"worker-{n}") for n in range(workers)]  # type: ignore[arg-type]
             for worker in running:
                 stack.callback(worker.kill)
-            return self._watch(engine, running, before)
+            return self._watch(engine, running, before, server)
 
     def filled(self, url: str, rows: int) -> str:
         """Fill a mirror's ledger and history with so many events of the past; gives its URL."""
@@ -159,20 +154,23 @@ class Backlog:
             for statement in FILL:
                 with engine.begin() as connection:
                     connection.execute(text(statement), {"rows": rows})
-            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.execute(text("VACUUM ANALYZE"))
+        vacuum(url)
         return url
 
-    def _watch(self, engine: Engine, running: list[WorkerProcess], before: int) -> Sample:
-        processes = [psutil.Process(worker.process.pid) for worker in running]
+    def _watch(
+        self, engine: Engine, running: list[WorkerProcess], before: int, server: PostgresServer | None
+    ) -> Carried:
+        own = Processes(*(worker.process.pid for worker in running))
+        database = Processes(*([server.pid] if server else []))
         until(lambda: _held(engine) > before, 120, what=f"a first event: {running[0].log}")
-        began, first, cpu = time.perf_counter(), _held(engine) - before, _cpu(processes)
+        began, first = time.perf_counter(), _held(engine) - before
+        cpu = own.cpu_seconds(), database.cpu_seconds()
         whole = before + self.events
         until(lambda: _held(engine) >= whole, LONGEST_SECONDS, what=f"the whole: {running[0].log}")
-        seconds, spent = time.perf_counter() - began, _cpu(processes) - cpu
-        peak = sum(_peak_mb(process) for process in processes)
-        carried = self.events - first
-        return Sample(carried / seconds, spent / carried * 1e6, peak)
+        seconds, carried = time.perf_counter() - began, self.events - first
+        spent = own.cpu_seconds() - cpu[0], database.cpu_seconds() - cpu[1]
+        peak = sum(_peak_mb(worker.process.pid) for worker in running)
+        return Carried(carried / seconds, spent[0] / carried * 1e6, spent[1] / carried * 1e6, peak)
 
 
 @dataclass
@@ -185,6 +183,14 @@ class _Place:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True)
+
+
+def vacuum(url: str) -> None:
+    """Do what autovacuum does in time."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("VACUUM ANALYZE"))
+    engine.dispose()
 
 
 def balances(count: int, *, keys: int = KEYS, seed: int = 1) -> Iterator[Record]:
@@ -252,10 +258,6 @@ def _held(engine: Engine) -> int:
         return 0
 
 
-def _cpu(processes: list[psutil.Process]) -> float:
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
-
-
-def _peak_mb(process: psutil.Process) -> float:
-    status = Path(f"/proc/{process.pid}/status").read_text()
+def _peak_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024

@@ -1,7 +1,4 @@
-"""The backlog of balances by this connector and by other programs, in turns, each at its best settings.
-
-The others write one table; ours writes ledger, history and state.
-"""
+"""The backlog of balances by this connector and by other programs, in turns, each at its best settings."""
 
 from pathlib import Path
 
@@ -11,18 +8,31 @@ from connector import events
 from connector.local.broker import KafkaBroker
 from tests.benchmarks import backlog
 from tests.benchmarks.backlog import Backlog
-from tests.benchmarks.peers import PeerBacklog, connect, quix
-from tests.benchmarks.report import RUNS, Figure, Report, scaled
+from tests.benchmarks.peers import PeerBacklog, connect, quix, quix_mirror
+from tests.benchmarks.report import RUNS, Report, Targets, scaled
 from tests.servers import PostgresServer
 
-GROUP = "sink beside peers"
-TARGETS = {quix: ">= 2", connect: ">= 1.5"}
+OURS = "this connector"
+SAME_WORK, ONE_TABLE = "sink beside the same work", "sink beside peers"
+MEMORY = Targets(memory="< 220")
+
+pytestmark = pytest.mark.timeout(7_200)
 
 
-@pytest.mark.timeout(7_200)
-def test_backlog_beside_peers(
+def test_the_same_work(balances: Backlog, postgres: PostgresServer, tmp_path: Path, bench: Report) -> None:
+    """The same records into ledger, history and state by both; at the end the rows are compared."""
+    for _ in range(RUNS):
+        ours, theirs = postgres.new_database(), postgres.new_database()
+        bench.run(SAME_WORK, OURS, balances.carry(ours, server=postgres), targets=MEMORY)
+        result = quix_mirror.run(balances, postgres, ours, theirs, tmp_path)
+        bench.run(SAME_WORK, quix_mirror.NAME, result)
+    bench.versus(SAME_WORK, f"{OURS} / Quix Streams", OURS, quix_mirror.NAME, target=">= 3.5")
+
+
+def test_one_table(
     balances: Backlog, kafka: KafkaBroker, postgres: PostgresServer, tmp_path: Path, bench: Report
 ) -> None:
+    """The others write the state alone, and drop all but a key's newest event of a batch before."""
     topics = {
         peer: PeerBacklog(
             kafka.bootstrap_servers, f"{peer.__name__.rpartition('.')[2]}-{tmp_path.name}"
@@ -30,18 +40,11 @@ def test_backlog_beside_peers(
             (events.decode(one.value) for one in backlog.balances(scaled(backlog.EVENTS))),
             partitions=peer.PARTITIONS,
         )
-        for peer in TARGETS
+        for peer in (quix, connect)
     }
-    theirs: dict[str, Figure] = {}
     for _ in range(RUNS):
-        sample = balances.carry(postgres.new_database())
-        ours = bench.add(GROUP, "this connector", sample.rate, "events/s", target=">= 30000")
-        bench.add(GROUP, "this connector: CPU", sample.cpu_seconds_per_million, "s per million")
-        bench.add(GROUP, "this connector: peak memory", sample.peak_mb, "MB", target="< 250")
+        bench.run(ONE_TABLE, OURS, balances.carry(postgres.new_database(), server=postgres), targets=MEMORY)
         for peer, waiting in topics.items():
-            result = peer.run(waiting, postgres.new_database(), tmp_path)
-            theirs[peer.NAME] = bench.add(GROUP, peer.NAME, result.rate, "events/s", events=waiting.events)
-            bench.add(GROUP, f"{peer.NAME}: CPU", result.cpu_seconds_per_million, "s per million")
-            bench.add(GROUP, f"{peer.NAME}: peak memory", result.peak_rss_mb, "MB")
-    for peer, target in TARGETS.items():
-        bench.ratio(GROUP, f"this connector / {peer.NAME}", ours, theirs[peer.NAME], target=target)
+            bench.run(ONE_TABLE, peer.NAME, peer.run(waiting, postgres, postgres.new_database(), tmp_path))
+    for peer in topics:
+        bench.versus(ONE_TABLE, f"{OURS} / {peer.NAME}", OURS, peer.NAME)

@@ -2,21 +2,37 @@
 
 Machines differ, so a figure means something beside another of the same run: ``ratio`` sets two
 figures against each other, run by run, and the target stands beside it. Nothing here fails.
+
+``python -m tests.benchmarks.report`` puts what ``data/bench.json`` has into ``docs/performance.md``: the rows
+of every benchmark that it names, in place of those that the page has.
 """
 
 import json
 import os
 import statistics
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from operator import ge, le, lt
 from pathlib import Path
 from typing import Any
 
-FILE = Path(__file__).parents[2] / "data" / "bench.json"
+from tests.benchmarks.processes import Carried
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "data" / "bench.json"
+PAGE = ROOT / "docs" / "performance.md"
 RUNS = int(os.environ.get("XTND_BENCH_RUNS", "3"))
 # 1 is what the documentation's table was measured with; less is a look, not a measurement.
 SCALE = float(os.environ.get("XTND_BENCH_SCALE", "1"))
 HEADINGS = ("benchmark", "figure", "median", "min to max", "unit", "target", "met")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Bounds of a run's figures, as a ``Figure`` has them."""
+
+    micros: str = ""
+    rate: str = ""
+    memory: str = ""
 
 
 @dataclass
@@ -66,6 +82,23 @@ class Report:
         figure.facts |= facts
         return figure
 
+    def run(self, benchmark: str, name: str, one: Carried, *, targets: Targets = Targets()) -> None:
+        """Add a run of a worker or of a peer: its processor time first, which the machine sways least."""
+        self.add(benchmark, f"{name}: processor", one.micros, "µs/event", target=targets.micros)
+        if one.database_micros:
+            self.add(benchmark, f"{name}: of it PostgreSQL", one.database_micros, "µs/event")
+        self.add(benchmark, name, one.rate, "events/s", target=targets.rate)
+        self.add(benchmark, f"{name}: peak memory", one.peak_mb, "MB", target=targets.memory)
+
+    def versus(self, benchmark: str, name: str, of: str, to: str, *, target: str = "") -> None:
+        """Set two runs against each other, by processor time and by rate: more is better for ``of``."""
+        for what, unit in (("processor", ": processor"), ("rate", "")):
+            one, other = (self.find(benchmark, f"{figure}{unit}") for figure in (of, to))
+            assert one is not None
+            assert other is not None
+            pair = (other, one) if unit else (one, other)
+            self.ratio(benchmark, f"{name}, by {what}", *pair, target=target)
+
     def ratio(self, benchmark: str, name: str, of: Figure, to: Figure, *, target: str = "") -> None:
         """Set two figures against each other, each run with the other's of the same turn."""
         for one, other in zip(of.samples, to.samples, strict=True):
@@ -98,7 +131,29 @@ def scaled(full: int, *, least: int = 1) -> int:
     return max(least, round(full * SCALE))
 
 
+def publish() -> None:
+    """Put the figures of ``FILE`` into the table of ``PAGE``."""
+    names = [one.name for one in fields(Figure)]
+    kept = json.loads(FILE.read_text()).values()
+    figures = [Figure(**{name: one[name] for name in names}) for one in kept]
+    new: dict[str, list[str]] = {}
+    for figure in figures:
+        new.setdefault(figure.benchmark, []).append(f"| {' | '.join(figure.cells())} |")
+    lines = PAGE.read_text().splitlines()
+    start = lines.index(f"| {' | '.join(HEADINGS)} |") + 2
+    end = next(n for n, line in enumerate(lines) if n >= start and not line.startswith("|"))
+    rows: dict[str, list[str]] = {}
+    for line in lines[start:end]:
+        rows.setdefault(line.split("|")[1].strip(), []).append(line)
+    table = [line for listed in (rows | new).values() for line in listed]
+    PAGE.write_text("\n".join([*lines[:start], *table, *lines[end:]]) + "\n")
+
+
 def _text(value: float) -> str:
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"
+
+
+if __name__ == "__main__":
+    publish()

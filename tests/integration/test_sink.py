@@ -3,19 +3,21 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from msgspec import structs
+from sqlalchemy import event
 
 from connector.config import Config
-from connector.errors import DatabaseOutage, Defect, Poison, SchemaMoved
+from connector.errors import Defect, EventsKnown, Poison, SchemaMoved
 from connector.events import Event
 from connector.mirror import database, schema, verify
 from connector.mirror.losses import Loss
 from connector.mirror.offsets import Offset
-from connector.mirror.sink import Chunk, Letter, Sink
+from connector.mirror.sink import CAREFUL_BATCHES, Chunk, Letter, Sink
 from connector.stream import positions
 from tests import strategies
 from tests.conftest import MakeConfig
@@ -360,40 +362,86 @@ def test_the_late_write_of_a_zombie_is_dropped(on_postgresql: Mirror) -> None:
     assert mirror.row("orders")["picked_count"] == 3
 
 
-def test_an_event_that_two_workers_write_at_once_is_tried_again_and_counted_once(
-    on_postgresql: Mirror,
-) -> None:
-    """Neither finds it in the ledger; whoever comes second is told by the ledger's key, and looks again."""
+def test_an_event_that_two_workers_write_at_once_is_counted_once(on_postgresql: Mirror) -> None:
+    """Whoever comes second is refused by the ledger's key, and looks into the ledger."""
     mirror = on_postgresql
     mirror.write(picked(mirror, "a"))
-    same = picked(mirror, "b")
-    looked, goes_on = threading.Event(), threading.Event()
-    late = _LateSink(mirror, looked, goes_on)
-    again = mirror.chunk([same], partition=1)
-    with ThreadPoolExecutor(1) as pool:
-        second = pool.submit(late.write, [again])
-        assert looked.wait(DEADLINE_SECONDS)
-        mirror.write(same)
-        goes_on.set()
-        with pytest.raises(DatabaseOutage, match="meanwhile"):
-            second.result(DEADLINE_SECONDS)
-    written = late.write([again])
+    same, late = picked(mirror, "b"), _LateSink(mirror)
+    with late.overtaken_by(mirror, [same]) as second:
+        written = second.result(DEADLINE_SECONDS)
     assert (written.new, written.known) == ({}, {"orders": 1})
     assert mirror.row("orders")["picked_count"] == 2
     assert verify.differences(mirror.engine, mirror.mapping) == []
 
 
-class _LateSink(Sink):
-    """Stops between its look into the ledger and its insert until it is told to go on."""
+def test_an_event_that_another_worker_writes_after_the_look_is_tried_again(on_postgresql: Mirror) -> None:
+    mirror = on_postgresql
+    known = picked(mirror, "a")
+    mirror.write(known)
+    same, late = picked(mirror, "b"), _LateSink(mirror)
+    late.goes_on.set()
+    late.write([mirror.chunk([known], partition=2)])  # from now on it looks first
+    with late.overtaken_by(mirror, [same]) as second, pytest.raises(EventsKnown):
+        second.result(DEADLINE_SECONDS)
+    written = late.write([mirror.chunk([same], partition=1)])
+    assert (written.new, written.known) == ({}, {"orders": 1})
+    assert mirror.row("orders")["picked_count"] == 2
 
-    def __init__(self, mirror: Mirror, looked: threading.Event, goes_on: threading.Event) -> None:
+
+def test_a_storm_of_known_events_is_refused_once_and_then_looked_up_first(mirror: Mirror) -> None:
+    """A refusal costs a batch its transaction, so that each must not bring another."""
+    wanted = [[picked(mirror, f"{batch}-{n}") for n in range(3)] for batch in range(5)]
+    for number, batch in enumerate(wanted):
+        mirror.sink.write([mirror.chunk(batch, first=3 * number)])
+    begun: list[Any] = []
+    event.listen(mirror.engine, "rollback", begun.append)
+    for number, batch in enumerate(wanted):
+        fresh = picked(mirror, f"fresh-{number}")
+        written = mirror.sink.write([mirror.chunk([*batch, fresh], partition=1, first=4 * number)])
+        assert (written.new, written.known) == ({"orders": 1}, {"orders": 3})
+    assert len(begun) == 1
+    assert mirror.row("orders")["picked_count"] == 20
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+
+
+def test_after_known_events_the_ledger_is_looked_into_until_they_stop(mirror: Mirror) -> None:
+    looks: list[str] = []
+
+    @event.listens_for(mirror.engine, "before_cursor_execute")
+    def _note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        looks.extend(["look"] * statement.startswith("WITH asked"))
+
+    mirror.write(picked(mirror, "a"))
+    assert looks == []
+    mirror.sink.write([mirror.chunk([picked(mirror, "a")], partition=1)])
+    for number in range(CAREFUL_BATCHES + 5):
+        mirror.sink.write([mirror.chunk([picked(mirror, f"b{number}")], partition=2, first=number)])
+    assert len(looks) == 1 + CAREFUL_BATCHES
+
+
+class _LateSink(Sink):
+    """Stops before its insert into the ledger until it is let go on."""
+
+    def __init__(self, mirror: Mirror) -> None:
         super().__init__(mirror.engine, mirror.mapping, schema.fingerprint(mirror.mapping), lambda: NOON)
-        self._looked, self._goes_on = looked, goes_on
+        self.looked, self.goes_on = threading.Event(), threading.Event()
 
     def _write_fresh(self, *wanted: Any, **how: Any) -> Any:
-        self._looked.set()
-        assert self._goes_on.wait(DEADLINE_SECONDS)
+        self.looked.set()
+        assert self.goes_on.wait(DEADLINE_SECONDS)
         return super()._write_fresh(*wanted, **how)
+
+    @contextmanager
+    def overtaken_by(self, mirror: Mirror, events: list[Event]) -> Iterator[Any]:
+        """The write of events by this one, which stops half-way while the mirror's own writes them."""
+        self.looked.clear()
+        self.goes_on.clear()
+        with ThreadPoolExecutor(1) as pool:
+            second = pool.submit(self.write, [mirror.chunk(events, partition=1)])
+            assert self.looked.wait(DEADLINE_SECONDS)
+            mirror.write(*events)
+            self.goes_on.set()
+            yield second
 
 
 class _PausingSink(Sink):

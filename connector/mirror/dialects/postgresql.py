@@ -18,6 +18,7 @@ from connector.errors import (
     DatabaseDamaged,
     DatabaseOutage,
     Defect,
+    EventsKnown,
     Poison,
     StatementTimeout,
 )
@@ -100,8 +101,7 @@ class PostgreSQL(Dialect):
         message = f"{first} ({state or type(error).__name__})"
         if state == UNIQUE_VIOLATION:
             if error.diag.constraint_name == "_notifications_pkey":
-                # Between the look into the ledger and the insert; the next look finds it.
-                return DatabaseOutage("Another worker wrote one of these events meanwhile.")
+                return EventsKnown("PostgreSQL's ledger holds one of these events.")
             return AlreadyThere(f"PostgreSQL refused the value: {message}.")
         if state in DAMAGED:
             fix = "see PostgreSQL's log; restore a backup, or make an index again with: REINDEX DATABASE"

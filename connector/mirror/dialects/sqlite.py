@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from connector import events
 from connector.config import Database
-from connector.errors import AlreadyThere, ConnectorError, DatabaseOutage, Defect, Poison
+from connector.errors import AlreadyThere, ConnectorError, DatabaseOutage, Defect, EventsKnown, Poison
 from connector.mirror.dialects import sqlite_file
 from connector.mirror.dialects.dialect import Access, Columns, Dialect, Encoded, as_text
 
@@ -77,6 +77,8 @@ class SQLite(Dialect):
             reason = f"{error} ({name})" if name else "it holds text that is not UTF-8"
             return sqlite_file.damaged(file, reason)
         if name in UNIQUE:
+            if str(error).endswith("_notifications.event_id, _notifications.source"):
+                return EventsKnown("SQLite's ledger holds one of these events.")
             return AlreadyThere(f"SQLite refused the value: {error} ({name}).")
         if name.startswith(POISON) or isinstance(error, sqlite3.IntegrityError | sqlite3.DataError):
             return Poison("database-refused", f"SQLite refused the value: {error} ({name}).")

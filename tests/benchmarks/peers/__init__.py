@@ -1,8 +1,8 @@
-"""Peers: other programs that mirror the same backlog from Kafka into a table of PostgreSQL.
+"""Peers: other programs that mirror the same backlog from Kafka into PostgreSQL.
 
-They get what is best for them: one flat JSON object per event with just the columns of their table, and
-one table with the last balance per product and warehouse, upserted by its primary key. The connector
-reads whole CloudEvents and writes ledger, history and state.
+One does the same work (``quix_mirror.py``). The others get what is best for them: one flat JSON object per
+event with just the columns of their table, and one table with the last balance per product and warehouse,
+upserted by its primary key, where the connector reads whole CloudEvents and writes ledger, history and state.
 
 ``version`` counts the events of a key. So the sum over the table tells how many events went into it,
 in whatever order a program takes the partitions and however many of a key it folds into one.
@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import psutil
 import psycopg
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
@@ -23,6 +22,8 @@ from sqlalchemy import URL, make_url
 
 from connector.events import Event, iso
 from connector.local.processes import Child
+from tests.benchmarks.processes import Carried, Processes
+from tests.servers import PostgresServer
 
 TABLE = "stock_balances"
 KEYS = ("product_number", "warehouse")
@@ -33,15 +34,6 @@ CREATE = f"""
     )"""
 POLL_SECONDS = 0.05
 LONGEST_SECONDS = 300.0
-
-
-@dataclass(frozen=True)
-class Result:
-    """What one run measured; CPU and memory are of all processes of the peer, without the servers."""
-
-    rate: float
-    cpu_seconds_per_million: float
-    peak_rss_mb: float
 
 
 @dataclass
@@ -88,11 +80,15 @@ def _flat(event: Event) -> dict[str, Any]:
     }
 
 
-class Table:
-    """The table that a peer fills, in an empty database of its own."""
+class Filled:
+    """The tables that a peer fills, in an empty database of its own.
 
-    def __init__(self, database_url: str) -> None:
+    ``applied`` is a query for the number of events that went into them.
+    """
+
+    def __init__(self, database_url: str, create: str = "", applied: str = "") -> None:
         self.url: URL = make_url(database_url)
+        self._applied = applied
         self._connection = psycopg.connect(
             host=self.url.host,
             port=self.url.port,
@@ -100,43 +96,63 @@ class Table:
             dbname=self.url.database,
             autocommit=True,
         )
-        self._connection.execute(CREATE)
+        if create:
+            self._connection.execute(create)  # type: ignore[arg-type]
 
     def applied(self) -> int:
         """How many events went into the rows."""
-        return int(self._rows(f"SELECT coalesce(sum(version), 0) FROM {TABLE}")[0][0])
+        return int(self.rows(self._applied)[0][0])
 
-    def last(self) -> dict[tuple[str, ...], str]:
-        """The last event of each key."""
-        return {row[:-1]: row[-1] for row in self._rows(f"SELECT {', '.join(KEYS)}, event_id FROM {TABLE}")}
+    def rows(self, select: str) -> list[tuple[Any, ...]]:
+        """What a query gives."""
+        return self._connection.execute(select).fetchall()  # type: ignore[arg-type]
 
     def close(self) -> None:
         self._connection.close()
 
-    def _rows(self, select: str) -> list[tuple[Any, ...]]:
-        return self._connection.execute(select).fetchall()  # type: ignore[arg-type]
+
+class Table(Filled):
+    """The one table with the last event of each key."""
+
+    def __init__(self, database_url: str) -> None:
+        super().__init__(database_url, CREATE, f"SELECT coalesce(sum(version), 0) FROM {TABLE}")
+
+    def last(self) -> dict[tuple[str, ...], str]:
+        """The last event of each key."""
+        return {row[:-1]: row[-1] for row in self.rows(f"SELECT {', '.join(KEYS)}, event_id FROM {TABLE}")}
 
 
-def carry(program: Child, backlog: PeerBacklog, table: Table, *, killed: str = "") -> Result:
-    """Let a peer carry a backlog that was there before it into the table, and check the table.
+def carry(
+    program: Child, backlog: PeerBacklog, table: Table, server: PostgresServer, *, killed: str = ""
+) -> Carried:
+    """``measure`` a peer that writes one table, and check the table. ``killed`` in the log is a failure."""
+    result = measure(program, backlog.events, table, server, killed=killed)
+    assert table.last() == backlog.last
+    table.close()
+    return result
 
-    The table is asked every 50 ms. As in ``backlog.py`` the time runs from the answer that shows the
+
+def measure(
+    program: Child, events: int, tables: Filled, server: PostgresServer, *, killed: str = ""
+) -> Carried:
+    """Let a peer carry a backlog that was there before it into its tables.
+
+    The tables are asked every 50 ms. As in ``backlog.py`` the time runs from the answer that shows the
     first events to the answer that shows all, and the events between the two count: start-up and
-    joining the group are not measured, nor how large a batch is. ``killed`` in the log is a failure.
+    joining the group are not measured, nor how large a batch is.
     """
     program.start()
     try:
-        first, end = _watch(program, backlog.events, table, killed)
+        first, end = _watch(program, events, tables, server, killed)
     finally:
         program.stop(10)
-    assert end.applied == backlog.events, f"{end} of {backlog.events}: {program.last_lines(40)}"
-    assert table.last() == backlog.last
-    table.close()
+    assert end.applied == events, f"{end} of {events}: {program.last_lines(40)}"
     carried = end.applied - first.applied
-    return Result(
+    return Carried(
         carried / (end.at - first.at),
-        (end.cpu_seconds - first.cpu_seconds) / carried * 1e6,
-        end.peak_rss_mb,
+        (end.own_seconds - first.own_seconds) / carried * 1e6,
+        (end.database_seconds - first.database_seconds) / carried * 1e6,
+        end.peak_mb,
     )
 
 
@@ -144,14 +160,17 @@ def carry(program: Child, backlog: PeerBacklog, table: Table, *, killed: str = "
 class _Sample:
     at: float
     applied: int
-    cpu_seconds: float
-    peak_rss_mb: float
+    own_seconds: float
+    database_seconds: float
+    peak_mb: float
 
 
-def _watch(program: Child, events: int, table: Table, killed: str) -> tuple[_Sample, _Sample]:
+def _watch(
+    program: Child, events: int, tables: Filled, server: PostgresServer, killed: str
+) -> tuple[_Sample, _Sample]:
     """The sample that shows the first events, and the one that shows all or is the last there is."""
     first = None
-    for sample in _samples(program, table):
+    for sample in _samples(program, tables, server):
         if first is None and sample.applied:
             first = sample
         if sample.applied >= events:
@@ -161,13 +180,11 @@ def _watch(program: Child, events: int, table: Table, killed: str) -> tuple[_Sam
     return first, sample
 
 
-def _samples(program: Child, table: Table) -> Iterator[_Sample]:
+def _samples(program: Child, tables: Filled, server: PostgresServer) -> Iterator[_Sample]:
     """What is seen every 50 ms while the program runs."""
-    end, peak = time.monotonic() + LONGEST_SECONDS, 0.0
+    end, peak, database = time.monotonic() + LONGEST_SECONDS, 0.0, Processes(server.pid)
     while (began := time.monotonic()) < end and program.pid is not None:
-        root = psutil.Process(program.pid)
-        processes = [root, *root.children(recursive=True)]
-        cpu_seconds = sum(sum(process.cpu_times()[:2]) for process in processes)
-        peak = max(peak, sum(process.memory_info().rss for process in processes) / 2**20)
-        yield _Sample(time.monotonic(), table.applied(), cpu_seconds, peak)
+        own = Processes(program.pid)
+        peak = max(peak, own.memory_mb())
+        yield _Sample(time.monotonic(), tables.applied(), own.cpu_seconds(), database.cpu_seconds(), peak)
         time.sleep(max(0.0, began + POLL_SECONDS - time.monotonic()))

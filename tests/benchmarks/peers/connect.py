@@ -24,7 +24,9 @@ from connector.local import kafka_jars
 from connector.local.ports import free_port
 from connector.local.processes import Child
 from connector.local.stopping import wait_until
-from tests.benchmarks.peers import KEYS, TABLE, PeerBacklog, Result, Table, carry
+from tests.benchmarks.peers import KEYS, TABLE, PeerBacklog, Table, carry
+from tests.benchmarks.processes import Carried
+from tests.servers import PostgresServer
 
 NAME = "Kafka Connect Debezium JDBC sink"
 DEBEZIUM_VERSION = "3.5.0.Final"
@@ -82,8 +84,14 @@ NOT_IN_PLUGIN = (
 
 
 def run(
-    backlog: PeerBacklog, database_url: str, folder: Path, *, jvm: tuple[str, ...] = JVM, **sink: str
-) -> Result:
+    backlog: PeerBacklog,
+    server: PostgresServer,
+    database_url: str,
+    folder: Path,
+    *,
+    jvm: tuple[str, ...] = JVM,
+    **sink: str,
+) -> Carried:
     """Carry the backlog once; ``sink`` are properties in place of ours."""
     jars = resolve_jars()
     java = kafka_jars.find_java()
@@ -118,7 +126,7 @@ def run(
             _properties(folder / "sink.properties", connector),
         ),
     ]
-    return carry(Child("connect", command, folder / "connect.log"), backlog, table, killed=KILLED)
+    return carry(Child("connect", command, folder / "connect.log"), backlog, table, server, killed=KILLED)
 
 
 def schema(*names: str) -> str:

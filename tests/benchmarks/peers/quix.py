@@ -19,9 +19,13 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import URL
+
 from connector.local import kafka_jars
 from connector.local.processes import Child
-from tests.benchmarks.peers import KEYS, TABLE, PeerBacklog, Result, Table, carry
+from tests.benchmarks.peers import KEYS, TABLE, PeerBacklog, Table, carry
+from tests.benchmarks.processes import Carried
+from tests.servers import PostgresServer
 
 NAME = "Quix Streams PostgreSQLSink"
 LOCK = Path(__file__).with_name("quix.lock")
@@ -58,27 +62,35 @@ def install() -> Path:
     return python
 
 
-def run(backlog: PeerBacklog, database_url: str, folder: Path, **application: Any) -> Result:
+def run(
+    backlog: PeerBacklog, server: PostgresServer, database_url: str, folder: Path, **application: Any
+) -> Carried:
     """Carry the backlog once; ``application`` are settings in place of ours."""
     table = Table(database_url)
-    url = table.url
+    made = program(PROGRAM, backlog.bootstrap, backlog.topic, table.url, folder, SINK, **application)
+    return carry(made, backlog, table, server)
+
+
+def program(
+    file: Path, bootstrap: str, topic: str, url: URL, folder: Path, sink: dict[str, Any], **application: Any
+) -> Child:
+    """A Quix Streams application that writes a topic with a sink, of a consumer group of its own."""
     settings = {
         "application": {
-            "broker_address": backlog.bootstrap,
+            "broker_address": bootstrap,
             "consumer_group": uuid.uuid4().hex,
             "state_dir": str(folder / "quix-state"),
             **APPLICATION,
             **application,
         },
-        "topic": backlog.topic,
+        "topic": topic,
         "sink": {
             "host": url.host,
             "port": url.port,
             "dbname": url.database,
             "user": url.username,
             "password": "",
-            **SINK,
+            **sink,
         },
     }
-    program = Child("quix", [str(install()), str(PROGRAM), json.dumps(settings)], folder / "quix.log")
-    return carry(program, backlog, table)
+    return Child("quix", [str(install()), str(file), json.dumps(settings)], folder / "quix.log")
