@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from connector.events import DeadLetter
 from connector.safe_text import hexdump, plain, readable
 
 if TYPE_CHECKING:  # so that a look at the list does not load Kafka's client
@@ -21,10 +22,8 @@ if TYPE_CHECKING:  # so that a look at the list does not load Kafka's client
     from connector.replay import Outcome
     from connector.replay.plans import Plan
 
-FACTS = (
-    *("stage", "reason", "error", "hook", "action", "event_id"),
-    *("kafka_topic", "kafka_partition", "kafka_offset", "parked_at"),
-)
+WHOLE = ("dead_letter_id", "context", "payload")  # shown in ways of their own
+FACTS = tuple(name for name in DeadLetter.__struct_fields__ if name not in WHOLE)
 SHORT = 12  # letters of an id that are shown; enough for replay and show
 NARROWEST = 60
 SHOWN_BYTES = 8192

@@ -1,8 +1,6 @@
 """The ledger ``notifications``: every event once, and the way back from its rows to events."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any
 
@@ -11,12 +9,11 @@ from sqlalchemy import Connection, func, select, true
 from sqlmodel import col
 
 from connector.events import Event, Identity, iso
-from connector.mirror import models
+from connector.mirror import dialects, models
 from connector.mirror.batches import Batch, Columns, Encoded, add, encode, run
 from connector.mirror.models import Notification, names
 
 PAGE = 5000
-PROGRESS_STEPS = 10_000  # of SQLite's machine, between two looks at the clock
 IDENTITY = Notification.key()
 LEDGER = Notification.columns("mirrored_at")  # which is the transaction's own
 INSERT = f"INSERT INTO _notifications ({names(LEDGER)}, mirrored_at)"
@@ -121,25 +118,9 @@ def newest(
     query = (
         select(ranked).where(ranked.c.rank <= max(wanted.values())).order_by(ranked.c.action, ranked.c.rank)
     )
-    with _until(connection, deadline):
+    with dialects.of(connection).until(connection, deadline):
         rows = connection.execute(query).fetchall()
     return [(row[0], (row[1], row[2])) for row in rows]
-
-
-@contextmanager
-def _until(connection: Connection, deadline: float) -> Iterator[None]:
-    """Have the database end a statement that is not done in time."""
-    left = max(deadline - time.monotonic(), 0.001)
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(left * 1000) or 1}")
-        yield
-        return
-    database: Any = connection.connection.driver_connection
-    database.set_progress_handler(lambda: time.monotonic() >= deadline, PROGRESS_STEPS)
-    try:
-        yield
-    finally:
-        database.set_progress_handler(None, 0)
 
 
 def of_entities(
@@ -156,7 +137,7 @@ def of_entities(
         if event.action in wanted:
             seen.add(event.identity)
             yield event
-    for event in _pages(connection, wanted, f"AND ({models.unkeyed(connection.dialect.name)})"):
+    for event in _pages(connection, wanted, f"AND ({models.unkeyed(dialects.of(connection))})"):
         if event.identity not in seen:
             yield event
 
@@ -182,7 +163,7 @@ def _select(connection: Connection, columns: Columns, rows: Iterable[tuple[str, 
 
 def _pages(connection: Connection, actions: set[str], condition: str) -> Iterator[Event]:
     """Keyset pages over the primary key, so that memory stays bounded."""
-    mark = "%s" if connection.dialect.name == "postgresql" else "?"
+    mark = dialects.of(connection).mark
     listed = ", ".join([mark] * len(actions))
     query = (
         f"{_query(connection)} WHERE (event_id, source) > ({mark}, {mark}) "
@@ -196,12 +177,9 @@ def _pages(connection: Connection, actions: set[str], condition: str) -> Iterato
 
 
 def _query(connection: Connection) -> str:
-    read = {"timestamp": "(EXTRACT(EPOCH FROM {0}) * 1000000)::bigint", "json": "{0}::text"}
-    if connection.dialect.name == "sqlite":
-        # Whole seconds by the calendar, microseconds as they stand in the text.
-        seconds = "CAST(strftime('%s', substr({0}, 1, 19)) AS INTEGER)"
-        read = {"timestamp": f"({seconds} * 1000000 + CAST(substr({{0}}, 21, 6) AS INTEGER))"}
-    listed = (read.get(type_, "{0}").format(name) for name, type_ in LEDGER if name in OF_EVENT)
+    dialect = dialects.of(connection)
+    read = {"timestamp": dialect.microseconds, "json": dialect.json_text}
+    listed = [read.get(type_, str)(name) for name, type_ in LEDGER if name in OF_EVENT]
     return f"SELECT {', '.join(listed)} FROM _notifications"
 
 

@@ -9,21 +9,21 @@ A change here is a change of the layout and needs a step (``steps.py``).
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Dialect, Index, Integer, LargeBinary, Table, Text, text
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Dialect, Index, Integer, LargeBinary, Table, text
 from sqlalchemy.orm import declared_attr, registry
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import Field, SQLModel
 from typing_extensions import override
 
 from connector import events
-from connector.mirror.batches import Columns
+from connector.mirror import dialects
+from connector.mirror.dialects.dialect import Columns
 
 
 class Instant(TypeDecorator[str]):
-    """An instant: ISO-8601 UTC text with microseconds, in Python and on SQLite."""
+    """An instant, in Python ISO-8601 UTC text with microseconds."""
 
-    impl = Text().with_variant(postgresql.TIMESTAMP(timezone=True, precision=6), "postgresql")
+    impl = dialects.column_type("timestamp")
     cache_ok = True
 
     @override
@@ -31,35 +31,27 @@ class Instant(TypeDecorator[str]):
         return events.iso(events.microseconds(value)) if isinstance(value, datetime) else value
 
 
-TEXT: Any = Text()
-# Compared byte by byte on every database.
-EXACT_TEXT: Any = Text().with_variant(Text(collation="C"), "postgresql")
-JSON_TEXT: Any = Text().with_variant(postgresql.JSONB(), "postgresql")
-INSTANT: Any = Instant()
-INTEGER: Any = Integer()
-COUNT: Any = BigInteger().with_variant(Integer(), "sqlite")
-BINARY: Any = LargeBinary()
-# What a batch calls them (``batches.CASTS``).
-_IN_BATCHES = {TEXT: "text", EXACT_TEXT: "text", JSON_TEXT: "json"}
-_IN_BATCHES |= {INSTANT: "timestamp", INTEGER: "integer", COUNT: "integer"}
-
-
+# Types of columns: those that each database declares, then of whole numbers that 32 bits hold, and of bytes.
+DECLARED = ("text", "exact", "numeric", "boolean", "integer", "json")
+TYPES: dict[str, TypeEngine[Any]] = {name: dialects.column_type(name) for name in DECLARED}
+TYPES |= {"timestamp": Instant(), "small": Integer(), "binary": LargeBinary()}
 SOURCE = "Where the event came from; with event_id its identity."
 
 
-def unkeyed(dialect: str) -> str:
+def unkeyed(dialect: dialects.Dialect) -> str:
     """Events whose entity key does not name all entities that they speak of; an index holds just these."""
-    kind = "jsonb_typeof" if dialect == "postgresql" else "json_type"
-    return f"{kind}(details) = 'array' OR entity_key IS NULL"
+    return f"{dialect.is_json_array('details')} OR entity_key IS NULL"
 
 
-def column(type_: Any, comment: str, *, key: bool = False, **info: Any) -> Any:
-    """A column with its comment; part of the primary key where ``key``.
+def column(type_: str, comment: str, *, key: bool = False, **info: Any) -> Any:
+    """A column of one of ``TYPES`` with its comment; part of the primary key where ``key``.
 
     ``of`` names the attribute that fills it, where that has another name (``ledger.py``), and ``hidden``
     keeps it out of the view (``shown.py``).
     """
-    return Field(sa_type=type_, primary_key=key, sa_column_kwargs={"comment": comment, "info": info})
+    declared: Any = TYPES[type_]
+    info["type"] = {"exact": "text", "small": "integer"}.get(type_, type_)  # in a batch
+    return Field(sa_type=declared, primary_key=key, sa_column_kwargs={"comment": comment, "info": info})
 
 
 class Own(SQLModel, registry=registry()):
@@ -77,7 +69,7 @@ class Own(SQLModel, registry=registry()):
     def columns(cls, *left_out: str) -> Columns:
         """Names and types, as a batch takes them."""
         found = cls.__table__.columns
-        return tuple((one.name, _IN_BATCHES[one.type]) for one in found if one.name not in left_out)
+        return tuple((one.name, one.info["type"]) for one in found if one.name not in left_out)
 
     @classmethod
     def key(cls) -> Columns:
@@ -100,37 +92,35 @@ class Notification(Own, table=True):
         Index(
             "ix_notifications_unkeyed",
             *("action", "event_id", "source"),
-            postgresql_where=text(unkeyed("postgresql")),
-            sqlite_where=text(unkeyed("sqlite")),
+            **dialects.options(lambda dialect: {"where": text(unkeyed(dialect))}),
         ),
         Index(
             "ix_notifications_received_at",
             "received_at",
-            postgresql_using="brin",
-            postgresql_with={"autosummarize": True},
+            **dialects.options(lambda dialect: dialect.range_index),
         ),
     )
 
-    event_id: str = column(EXACT_TEXT, "<delivery Id>:<index in Notifications>", key=True)
-    delivery_id: str | None = column(EXACT_TEXT, "XTND's Id of the delivery, the same on every attempt.")
+    event_id: str = column("exact", "<delivery Id>:<index in Notifications>", key=True)
+    delivery_id: str | None = column("exact", "XTND's Id of the delivery, the same on every attempt.")
     notification_index: int | None = column(
-        INTEGER, "Place in the delivery's Notifications, from 0.", of="index"
+        "small", "Place in the delivery's Notifications, from 0.", of="index"
     )
-    hook: str | None = column(TEXT, "Hook that it came in by.")
-    attempt: int | None = column(INTEGER, "Which of XTND's attempts is kept here, from 1.")
-    family: str = column(TEXT, "Family of the action; unrouted when no family claims it.")
-    action: str = column(TEXT, "XTND's Action.")
-    entity_key: str | None = column(EXACT_TEXT, "What the event speaks of; null for unrouted.")
-    details: str = column(JSON_TEXT, "The notification's Details as received.")
-    properties: str = column(JSON_TEXT, "The delivery's Properties as received.")
-    received_at: str = column(INSTANT, "When the gateway had read the whole body (UTC).")
-    occurred_at: str = column(INSTANT, "Best estimate of when it happened in XTND (UTC).")
-    kafka_topic: str = column(TEXT, "Where the record stands on Kafka: topic.", of="topic")
-    kafka_partition: int = column(INTEGER, "Where the record stands on Kafka: partition.", of="partition")
-    kafka_offset: int = column(COUNT, "Where the record stands on Kafka: offset.", of="offset")
-    mirrored_at: str = column(INSTANT, "When it was committed here (UTC).")
+    hook: str | None = column("text", "Hook that it came in by.")
+    attempt: int | None = column("small", "Which of XTND's attempts is kept here, from 1.")
+    family: str = column("text", "Family of the action; unrouted when no family claims it.")
+    action: str = column("text", "XTND's Action.")
+    entity_key: str | None = column("exact", "What the event speaks of; null for unrouted.")
+    details: str = column("json", "The notification's Details as received.")
+    properties: str = column("json", "The delivery's Properties as received.")
+    received_at: str = column("timestamp", "When the gateway had read the whole body (UTC).")
+    occurred_at: str = column("timestamp", "Best estimate of when it happened in XTND (UTC).")
+    kafka_topic: str = column("text", "Where the record stands on Kafka: topic.", of="topic")
+    kafka_partition: int = column("small", "Where the record stands on Kafka: partition.", of="partition")
+    kafka_offset: int = column("integer", "Where the record stands on Kafka: offset.", of="offset")
+    mirrored_at: str = column("timestamp", "When it was committed here (UTC).")
     # Last, where a step adds it too; and last in the key, because ids tell events apart at once.
-    source: str = column(EXACT_TEXT, SOURCE, key=True)
+    source: str = column("exact", SOURCE, key=True)
 
 
 class DeadLetter(Own, table=True):
@@ -142,22 +132,22 @@ class DeadLetter(Own, table=True):
         Index("ix_dead_letters_reason", "reason"),
     )
 
-    dead_letter_id: str = column(EXACT_TEXT, "The same for every copy of the same fault.", key=True)
-    stage: str = column(TEXT, "gateway or worker: who parked it.")
-    reason: str = column(TEXT, "Stable short code.")
-    error: str = column(TEXT, "What is wrong, which field, and the cure.")
-    hook: str | None = column(TEXT, "Hook that it came in by.")
-    action: str | None = column(TEXT, "XTND's Action, where it could be read.")
-    event_id: str | None = column(EXACT_TEXT, "The event, where it could be told.")
+    dead_letter_id: str = column("exact", "The same for every copy of the same fault.", key=True)
+    stage: str = column("text", "gateway or worker: who parked it.")
+    reason: str = column("text", "Stable short code.")
+    error: str = column("text", "What is wrong, which field, and the cure.")
+    hook: str | None = column("text", "Hook that it came in by.")
+    action: str | None = column("text", "XTND's Action, where it could be read.")
+    event_id: str | None = column("exact", "The event, where it could be told.")
     # ``connector dead-letters show`` has both that no view has.
-    payload: bytes = column(BINARY, "Raw, exactly as received.", hidden=True)
-    context: str = column(JSON_TEXT, "What a replay needs beside the payload.", hidden=True)
-    kafka_topic: str | None = column(TEXT, "Where the record stood: topic.")
-    kafka_partition: int | None = column(INTEGER, "Where the record stood: partition.")
-    kafka_offset: int | None = column(COUNT, "Where the record stood: offset.")
-    parked_at: str = column(INSTANT, "When it was parked (UTC).")
-    state: str = column(TEXT, "parked, replayed or discarded.")
-    state_at: str = column(INSTANT, "Since when it is in that state (UTC).")
+    payload: bytes = column("binary", "Raw, exactly as received.", hidden=True)
+    context: str = column("json", "What a replay needs beside the payload.", hidden=True)
+    kafka_topic: str | None = column("text", "Where the record stood: topic.")
+    kafka_partition: int | None = column("small", "Where the record stood: partition.")
+    kafka_offset: int | None = column("integer", "Where the record stood: offset.")
+    parked_at: str = column("timestamp", "When it was parked (UTC).")
+    state: str = column("text", "parked, replayed or discarded.")
+    state_at: str = column("timestamp", "Since when it is in that state (UTC).")
 
 
 class ConsumerOffset(Own, table=True):
@@ -165,12 +155,12 @@ class ConsumerOffset(Own, table=True):
 
     __tablename__ = "_consumer_offsets"
 
-    topic: str = column(EXACT_TEXT, "Kafka topic.", key=True)
-    partition: int = column(INTEGER, "Kafka partition.", key=True)
-    next_offset: int = column(COUNT, "The first offset that the mirror does not hold yet.")
-    records_lost: int = column(COUNT, "Offsets that Kafka no longer held when they were wanted.")
-    updated_at: str = column(INSTANT, "When it last moved (UTC).")
-    topic_id: str | None = column(TEXT, "Kafka's id of the topic, so that one re-created is known.")
+    topic: str = column("exact", "Kafka topic.", key=True)
+    partition: int = column("small", "Kafka partition.", key=True)
+    next_offset: int = column("integer", "The first offset that the mirror does not hold yet.")
+    records_lost: int = column("integer", "Offsets that Kafka no longer held when they were wanted.")
+    updated_at: str = column("timestamp", "When it last moved (UTC).")
+    topic_id: str | None = column("text", "Kafka's id of the topic, so that one re-created is known.")
 
 
 class MirrorLoss(Own, table=True):
@@ -178,17 +168,17 @@ class MirrorLoss(Own, table=True):
 
     __tablename__ = "_mirror_losses"
 
-    topic: str = column(EXACT_TEXT, "Kafka topic.", key=True)
-    partition: int = column(INTEGER, "Kafka partition.", key=True)
-    first_offset: int = column(COUNT, "The first offset that may be missing.", key=True)
-    next_offset: int | None = column(COUNT, "One past the last; null where nobody can tell.")
+    topic: str = column("exact", "Kafka topic.", key=True)
+    partition: int = column("small", "Kafka partition.", key=True)
+    first_offset: int = column("integer", "The first offset that may be missing.", key=True)
+    next_offset: int | None = column("integer", "One past the last; null where nobody can tell.")
     records: int | None = column(
-        COUNT, "How many are missing; null where nobody can tell, because the topic was re-created."
+        "integer", "How many are missing; null where nobody can tell, because the topic was re-created."
     )
-    sent_after: str | None = column(INSTANT, "When the last event before them was received (UTC).")
-    sent_before: str | None = column(INSTANT, "When the next event was received, or they were missed.")
-    found_at: str = column(INSTANT, "When the worker missed them (UTC).", key=True)
-    acknowledged_at: str | None = column(INSTANT, "When somebody took note: connector losses.")
+    sent_after: str | None = column("timestamp", "When the last event before them was received (UTC).")
+    sent_before: str | None = column("timestamp", "When the next event was received, or they were missed.")
+    found_at: str = column("timestamp", "When the worker missed them (UTC).", key=True)
+    acknowledged_at: str | None = column("timestamp", "When somebody took note: connector losses.")
 
 
 class MirrorRule(Own, table=True):
@@ -196,9 +186,9 @@ class MirrorRule(Own, table=True):
 
     __tablename__ = "_mirror_rules"
 
-    table_name: str = column(EXACT_TEXT, "Table of the mirror.", key=True)
-    column_name: str = column(EXACT_TEXT, "Column; empty for the table itself.", key=True)
-    rule: str = column(TEXT, "The rule that filled it, as written in YAML.")
+    table_name: str = column("exact", "Table of the mirror.", key=True)
+    column_name: str = column("exact", "Column; empty for the table itself.", key=True)
+    rule: str = column("text", "The rule that filled it, as written in YAML.")
 
 
 class MirrorLayout(Own, table=True):
@@ -206,9 +196,9 @@ class MirrorLayout(Own, table=True):
 
     __tablename__ = "_mirror_layout"
 
-    version: int = column(INTEGER, "Layout of the connector's own tables.", key=True)
-    connector: str = column(TEXT, "Version of the connector that made it.")
-    made_at: str = column(INSTANT, "Since when the tables have it (UTC).")
+    version: int = column("small", "Layout of the connector's own tables.", key=True)
+    connector: str = column("text", "Version of the connector that made it.")
+    made_at: str = column("timestamp", "Since when the tables have it (UTC).")
 
 
 class MirrorRoute(Own, table=True):
@@ -216,9 +206,9 @@ class MirrorRoute(Own, table=True):
 
     __tablename__ = "_mirror_routes"
 
-    family: str = column(EXACT_TEXT, "Family of topics.yaml, or unrouted.", key=True)
-    action: str = column(EXACT_TEXT, "XTND's Action; empty for the family itself.", key=True)
-    topic: str = column(TEXT, "Kafka topic of the family.")
+    family: str = column("exact", "Family of topics.yaml, or unrouted.", key=True)
+    action: str = column("exact", "XTND's Action; empty for the family itself.", key=True)
+    topic: str = column("text", "Kafka topic of the family.")
 
 
 class MirrorCounter(Own, table=True):
@@ -226,13 +216,13 @@ class MirrorCounter(Own, table=True):
 
     __tablename__ = "_mirror_counters"
 
-    topic: str = column(EXACT_TEXT, "Kafka topic that the events were read from.", key=True)
-    partition: int = column(INTEGER, "Kafka partition.", key=True)
-    family: str = column(EXACT_TEXT, "Family of the events, as in notifications.", key=True)
-    events: int = column(COUNT, "How many events of notifications they are.")
-    first_received_at: str = column(INSTANT, "When the first of them was received (UTC).")
-    last_received_at: str = column(INSTANT, "When the last of them was received (UTC).")
-    last_mirrored_at: str = column(INSTANT, "When one of them was last committed here (UTC).")
+    topic: str = column("exact", "Kafka topic that the events were read from.", key=True)
+    partition: int = column("small", "Kafka partition.", key=True)
+    family: str = column("exact", "Family of the events, as in notifications.", key=True)
+    events: int = column("integer", "How many events of notifications they are.")
+    first_received_at: str = column("timestamp", "When the first of them was received (UTC).")
+    last_received_at: str = column("timestamp", "When the last of them was received (UTC).")
+    last_mirrored_at: str = column("timestamp", "When one of them was last committed here (UTC).")
 
 
 # Names of the tables; only a step changes the columns and keys of one that is there.

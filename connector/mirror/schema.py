@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Dialect, Engine, Table, inspect
+from sqlalchemy import Connection, Dialect, Engine, Table, delete, insert, inspect, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnComment, SetTableComment
 
@@ -38,11 +38,10 @@ from connector.mirror import (
     view_schema,
     views,
 )
-from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
 from connector.mirror.mapped import logical, stored
 from connector.mirror.mapping import Mapping, former_mapping
-from connector.mirror.models import OWN
+from connector.mirror.models import OWN, MirrorRoute
 from connector.mirror.rules import fingerprint
 from connector.mirror.tables import Tables, state_columns
 
@@ -221,11 +220,11 @@ def unfilled(recorded: rules.Rules, tables: Tables, shapes: Readonly[str, shape.
 def _route(connection: Connection, config: Config) -> None:
     """Have ``mirror_routes`` say which action belongs where."""
     wanted = views.routes(config)
-    held = connection.exec_driver_sql("SELECT family, action, topic FROM _mirror_routes").fetchall()
-    if sorted(map(tuple, held)) != wanted:
-        connection.exec_driver_sql("DELETE FROM _mirror_routes")
-        columns = (("family", "text"), ("action", "text"), ("topic", "text"))
-        run(connection, "INSERT INTO _mirror_routes (family, action, topic)", Batch(columns, wanted), "")
+    table = MirrorRoute.__table__
+    if sorted(map(tuple, connection.execute(select(table)))) != wanted:
+        connection.execute(delete(table))
+        names = table.columns.keys()
+        connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in wanted])
 
 
 def _fill(

@@ -7,35 +7,13 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Dialect, Index, MetaData, Numeric, Table
-from sqlalchemy.types import TypeEngine, UserDefinedType
-from typing_extensions import override
+from sqlalchemy import Column, Dialect, Index, MetaData, Table
 
 from connector.mirror import models
 from connector.mirror.mapped import MappedColumn, MappedTable
 from connector.mirror.mapping import Mapping
 
 MAX_NAME = 63  # bytes, on PostgreSQL
-
-
-class ExactAny(UserDefinedType[Any]):
-    """SQLite's ANY in a STRICT table: a value is stored as it is given, never as a binary float."""
-
-    cache_ok = True
-
-    @override
-    def get_col_spec(self, **_kw: Any) -> str:
-        return "ANY"
-
-
-COLUMN_TYPES: dict[str, TypeEngine[Any]] = {
-    "text": models.TEXT,
-    "numeric": Numeric().with_variant(ExactAny(), "sqlite"),
-    "timestamp": models.INSTANT,
-    # SQLite shows 0 and 1.
-    "boolean": Boolean().with_variant(models.INTEGER, "sqlite"),
-    "integer": models.COUNT,
-}
 
 
 class Tables:
@@ -76,36 +54,36 @@ def mapped_columns(table: MappedTable) -> list[Column[Any]]:
     if table.kind == "state":
         columns += state_columns()
         columns += [_version(column) for column in table.columns if column.version]
-        columns.append(_kept("mirrored_at", models.INSTANT, "When the row last changed here (UTC)."))
+        columns.append(_kept("mirrored_at", "timestamp", "When the row last changed here (UTC)."))
     return columns
 
 
 def state_columns() -> list[Column[Any]]:
     """What every state table has beside its own columns (mirror.md, part 4)."""
     return [
-        _kept("first_seen_at", models.INSTANT, "When the oldest event of this row occurred (UTC)."),
-        _kept("as_of", models.INSTANT, "When the newest event of this row occurred (UTC)."),
-        _kept("last_action", models.TEXT, "Action of the newest event."),
-        _kept("last_event_id", models.EXACT_TEXT, "The newest event, as in notifications."),
-        _kept("event_count", models.COUNT, "How many distinct events this row was folded from."),
-        _kept("last_version", models.EXACT_TEXT, "Version of the newest event (connector's own)."),
+        _kept("first_seen_at", "timestamp", "When the oldest event of this row occurred (UTC)."),
+        _kept("as_of", "timestamp", "When the newest event of this row occurred (UTC)."),
+        _kept("last_action", "text", "Action of the newest event."),
+        _kept("last_event_id", "exact", "The newest event, as in notifications."),
+        _kept("event_count", "integer", "How many distinct events this row was folded from."),
+        _kept("last_version", "exact", "Version of the newest event (connector's own)."),
     ]
 
 
-def _kept(name: str, type_: Any, comment: str, **options: Any) -> Column[Any]:
-    return Column(name, type_, comment=comment, nullable=False, **options)
+def _kept(name: str, type_: str, comment: str, **options: Any) -> Column[Any]:
+    return Column(name, models.TYPES[type_], comment=comment, nullable=False, **options)
 
 
 def _version(column: MappedColumn) -> Column[Any]:
     comment = f"Version of the event that gave {column.name} (connector's own)."
-    return _kept(f"{column.name}__version", models.EXACT_TEXT, comment, server_default="")
+    return _kept(f"{column.name}__version", "exact", comment, server_default="")
 
 
 def _mapped(column: MappedColumn, **options: Any) -> Column[Any]:
     exact = options.get("primary_key") and column.type == "text"
     if column.merge == "count":
         options |= {"nullable": False, "server_default": "0"}
-    type_ = models.EXACT_TEXT if exact else COLUMN_TYPES[column.type]
+    type_ = models.TYPES["exact" if exact else column.type]
     return Column(column.name, type_, comment=column.description or None, **options)
 
 

@@ -183,15 +183,10 @@ def _row(letter: DeadLetter, origin: Origin, now: int) -> dict[str, Any]:
     """
     at = _instant(letter.parked_at or events.iso(now), now)
     context = {_clean(key): _storable(value) for key, value in letter.context.items()}
-    return {
-        "dead_letter_id": _short(letter.dead_letter_id),
-        "stage": _short(letter.stage),
-        "reason": _short(letter.reason),
+    values = msgspec.structs.asdict(letter)
+    values |= {name: _short(value) for name, value in values.items() if isinstance(value, str)}
+    return values | {
         "error": _clean(letter.error),
-        "hook": _short(letter.hook),
-        "action": _short(letter.action),
-        "event_id": _short(letter.event_id),
-        "payload": letter.payload,
         "context": msgspec.json.encode(context).decode(),
         "kafka_topic": _short(letter.kafka_topic or origin.topic),
         "kafka_partition": _number(letter.kafka_partition, origin.partition, INT32),

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, inspect
 from connector import config
 from connector.config import Config
 from connector.errors import ConfigError, SchemaMoved, StartupError
-from connector.mirror import database, models, schema, verify
+from connector.mirror import database, dialects, models, schema, verify
 from connector.mirror.mapping import Mapping
 from tests import strategies
 from tests.conftest import ROOT, SECRET
@@ -210,7 +210,7 @@ def test_events_that_no_entity_key_finds_have_an_index_of_their_own(place: Place
     on_postgresql = mirror.engine.dialect.name == "postgresql"
     query = (
         f"{'EXPLAIN' if on_postgresql else 'EXPLAIN QUERY PLAN'} SELECT event_id FROM _notifications "
-        f"WHERE (event_id, source) > ('', '') AND action IN ('ProductChanged') AND ({models.unkeyed(mirror.engine.dialect.name)}) "
+        f"WHERE (event_id, source) > ('', '') AND action IN ('ProductChanged') AND ({models.unkeyed(dialects.of(mirror.engine))}) "
         "ORDER BY event_id, source LIMIT 10"
     )
     with mirror.engine.begin() as connection:

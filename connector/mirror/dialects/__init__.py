@@ -1,5 +1,6 @@
 """The databases that can hold a mirror. One more is one more file here, and a parameter of the tests."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -10,7 +11,7 @@ from connector.mirror.dialects.dialect import Dialect
 from connector.mirror.dialects.postgresql import PostgreSQL
 from connector.mirror.dialects.sqlite import SQLite
 
-__all__ = ["ERRORS", "Dialect", "column_type", "named", "of", "of_error"]
+__all__ = ["ERRORS", "Dialect", "column_type", "named", "of", "of_error", "options"]
 
 _ALL: dict[str, Dialect] = {dialect.name: dialect for dialect in (PostgreSQL(), SQLite())}
 # What a database may raise: SQLAlchemy's errors, and the drivers' own.
@@ -30,6 +31,11 @@ def named(name: str) -> Dialect:
 def of_error(error: BaseException) -> Dialect | None:
     """The database whose driver raised an error; None where that was somebody else."""
     return next((one for one in _ALL.values() if isinstance(error, one.driver_error)), None)
+
+
+def options(of: Callable[[Dialect], Mapping[str, Any]]) -> dict[str, Any]:
+    """What each database has its own options for, as SQLAlchemy takes them."""
+    return {f"{one.name}_{name}": value for one in _ALL.values() for name, value in of(one).items()}
 
 
 def column_type(type_: str) -> TypeEngine[Any]:

@@ -53,6 +53,8 @@ class Dialect(ABC):
     types: ClassVar[Mapping[str, TypeEngine[Any]]]
     # Behind the columns in CREATE TABLE.
     table_options: ClassVar[str] = ""
+    # Options of an index that finds a stretch of a column which grows with the rows, for next to no cost.
+    range_index: ClassVar[Mapping[str, Any]] = {}
     # Behind a SELECT, and has its rows locked until the transaction ends.
     lock_rows: ClassVar[str] = ""
     # Behind an operand: texts are compared byte by byte.

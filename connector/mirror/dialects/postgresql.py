@@ -53,6 +53,7 @@ class PostgreSQL(Dialect):
         "integer": BigInteger(),
         "json": JSONB(),
     }
+    range_index = {"using": "brin", "with": {"autosummarize": True}}  # noqa: RUF012 - as types
     lock_rows = "FOR UPDATE"
     exact = ' COLLATE "C"'
     clock = "extract(epoch FROM clock_timestamp())::float8"

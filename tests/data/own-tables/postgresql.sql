@@ -1,0 +1,163 @@
+CREATE TABLE _consumer_offsets (
+	topic TEXT COLLATE "C" NOT NULL, 
+	partition INTEGER NOT NULL, 
+	next_offset BIGINT NOT NULL, 
+	records_lost BIGINT NOT NULL, 
+	updated_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	topic_id TEXT, 
+	PRIMARY KEY (topic, partition)
+);
+COMMENT ON TABLE _consumer_offsets IS 'How far the mirror has come on each Kafka partition; moved with the rows.';
+COMMENT ON COLUMN _consumer_offsets.topic IS 'Kafka topic.';
+COMMENT ON COLUMN _consumer_offsets.partition IS 'Kafka partition.';
+COMMENT ON COLUMN _consumer_offsets.next_offset IS 'The first offset that the mirror does not hold yet.';
+COMMENT ON COLUMN _consumer_offsets.records_lost IS 'Offsets that Kafka no longer held when they were wanted.';
+COMMENT ON COLUMN _consumer_offsets.updated_at IS 'When it last moved (UTC).';
+COMMENT ON COLUMN _consumer_offsets.topic_id IS 'Kafka''s id of the topic, so that one re-created is known.';
+CREATE TABLE _dead_letters (
+	dead_letter_id TEXT COLLATE "C" NOT NULL, 
+	stage TEXT NOT NULL, 
+	reason TEXT NOT NULL, 
+	error TEXT NOT NULL, 
+	hook TEXT, 
+	action TEXT, 
+	event_id TEXT COLLATE "C", 
+	payload BYTEA NOT NULL, 
+	context JSONB NOT NULL, 
+	kafka_topic TEXT, 
+	kafka_partition INTEGER, 
+	kafka_offset BIGINT, 
+	parked_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	state TEXT NOT NULL, 
+	state_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	PRIMARY KEY (dead_letter_id)
+);
+CREATE INDEX ix_dead_letters_reason ON _dead_letters (reason);
+CREATE INDEX ix_dead_letters_state_parked_at ON _dead_letters (state, parked_at);
+COMMENT ON TABLE _dead_letters IS 'What could not be mirrored as it was, kept raw for a replay.';
+COMMENT ON COLUMN _dead_letters.dead_letter_id IS 'The same for every copy of the same fault.';
+COMMENT ON COLUMN _dead_letters.stage IS 'gateway or worker: who parked it.';
+COMMENT ON COLUMN _dead_letters.reason IS 'Stable short code.';
+COMMENT ON COLUMN _dead_letters.error IS 'What is wrong, which field, and the cure.';
+COMMENT ON COLUMN _dead_letters.hook IS 'Hook that it came in by.';
+COMMENT ON COLUMN _dead_letters.action IS 'XTND''s Action, where it could be read.';
+COMMENT ON COLUMN _dead_letters.event_id IS 'The event, where it could be told.';
+COMMENT ON COLUMN _dead_letters.payload IS 'Raw, exactly as received.';
+COMMENT ON COLUMN _dead_letters.context IS 'What a replay needs beside the payload.';
+COMMENT ON COLUMN _dead_letters.kafka_topic IS 'Where the record stood: topic.';
+COMMENT ON COLUMN _dead_letters.kafka_partition IS 'Where the record stood: partition.';
+COMMENT ON COLUMN _dead_letters.kafka_offset IS 'Where the record stood: offset.';
+COMMENT ON COLUMN _dead_letters.parked_at IS 'When it was parked (UTC).';
+COMMENT ON COLUMN _dead_letters.state IS 'parked, replayed or discarded.';
+COMMENT ON COLUMN _dead_letters.state_at IS 'Since when it is in that state (UTC).';
+CREATE TABLE _mirror_counters (
+	topic TEXT COLLATE "C" NOT NULL, 
+	partition INTEGER NOT NULL, 
+	family TEXT COLLATE "C" NOT NULL, 
+	events BIGINT NOT NULL, 
+	first_received_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	last_received_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	last_mirrored_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	PRIMARY KEY (topic, partition, family)
+);
+COMMENT ON TABLE _mirror_counters IS 'How many events came of which partition and family (connector''s own).';
+COMMENT ON COLUMN _mirror_counters.topic IS 'Kafka topic that the events were read from.';
+COMMENT ON COLUMN _mirror_counters.partition IS 'Kafka partition.';
+COMMENT ON COLUMN _mirror_counters.family IS 'Family of the events, as in notifications.';
+COMMENT ON COLUMN _mirror_counters.events IS 'How many events of notifications they are.';
+COMMENT ON COLUMN _mirror_counters.first_received_at IS 'When the first of them was received (UTC).';
+COMMENT ON COLUMN _mirror_counters.last_received_at IS 'When the last of them was received (UTC).';
+COMMENT ON COLUMN _mirror_counters.last_mirrored_at IS 'When one of them was last committed here (UTC).';
+CREATE TABLE _mirror_layout (
+	version SERIAL NOT NULL, 
+	connector TEXT NOT NULL, 
+	made_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	PRIMARY KEY (version)
+);
+COMMENT ON TABLE _mirror_layout IS 'Which layouts the connector''s own tables had.';
+COMMENT ON COLUMN _mirror_layout.version IS 'Layout of the connector''s own tables.';
+COMMENT ON COLUMN _mirror_layout.connector IS 'Version of the connector that made it.';
+COMMENT ON COLUMN _mirror_layout.made_at IS 'Since when the tables have it (UTC).';
+CREATE TABLE _mirror_losses (
+	topic TEXT COLLATE "C" NOT NULL, 
+	partition INTEGER NOT NULL, 
+	first_offset BIGINT NOT NULL, 
+	next_offset BIGINT, 
+	records BIGINT, 
+	sent_after TIMESTAMP(6) WITH TIME ZONE, 
+	sent_before TIMESTAMP(6) WITH TIME ZONE, 
+	found_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	acknowledged_at TIMESTAMP(6) WITH TIME ZONE, 
+	PRIMARY KEY (topic, partition, first_offset, found_at)
+);
+COMMENT ON TABLE _mirror_losses IS 'What Kafka no longer held when the mirror wanted it.';
+COMMENT ON COLUMN _mirror_losses.topic IS 'Kafka topic.';
+COMMENT ON COLUMN _mirror_losses.partition IS 'Kafka partition.';
+COMMENT ON COLUMN _mirror_losses.first_offset IS 'The first offset that may be missing.';
+COMMENT ON COLUMN _mirror_losses.next_offset IS 'One past the last; null where nobody can tell.';
+COMMENT ON COLUMN _mirror_losses.records IS 'How many are missing; null where nobody can tell, because the topic was re-created.';
+COMMENT ON COLUMN _mirror_losses.sent_after IS 'When the last event before them was received (UTC).';
+COMMENT ON COLUMN _mirror_losses.sent_before IS 'When the next event was received, or they were missed.';
+COMMENT ON COLUMN _mirror_losses.found_at IS 'When the worker missed them (UTC).';
+COMMENT ON COLUMN _mirror_losses.acknowledged_at IS 'When somebody took note: connector losses.';
+CREATE TABLE _mirror_routes (
+	family TEXT COLLATE "C" NOT NULL, 
+	action TEXT COLLATE "C" NOT NULL, 
+	topic TEXT NOT NULL, 
+	PRIMARY KEY (family, action)
+);
+COMMENT ON TABLE _mirror_routes IS 'Which action belongs to which family and topic.';
+COMMENT ON COLUMN _mirror_routes.family IS 'Family of topics.yaml, or unrouted.';
+COMMENT ON COLUMN _mirror_routes.action IS 'XTND''s Action; empty for the family itself.';
+COMMENT ON COLUMN _mirror_routes.topic IS 'Kafka topic of the family.';
+CREATE TABLE _mirror_rules (
+	table_name TEXT COLLATE "C" NOT NULL, 
+	column_name TEXT COLLATE "C" NOT NULL, 
+	rule TEXT NOT NULL, 
+	PRIMARY KEY (table_name, column_name)
+);
+COMMENT ON TABLE _mirror_rules IS 'Which rule filled which column (connector''s own).';
+COMMENT ON COLUMN _mirror_rules.table_name IS 'Table of the mirror.';
+COMMENT ON COLUMN _mirror_rules.column_name IS 'Column; empty for the table itself.';
+COMMENT ON COLUMN _mirror_rules.rule IS 'The rule that filled it, as written in YAML.';
+CREATE TABLE _notifications (
+	event_id TEXT COLLATE "C" NOT NULL, 
+	delivery_id TEXT COLLATE "C", 
+	notification_index INTEGER, 
+	hook TEXT, 
+	attempt INTEGER, 
+	family TEXT NOT NULL, 
+	action TEXT NOT NULL, 
+	entity_key TEXT COLLATE "C", 
+	details JSONB NOT NULL, 
+	properties JSONB NOT NULL, 
+	received_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	occurred_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	kafka_topic TEXT NOT NULL, 
+	kafka_partition INTEGER NOT NULL, 
+	kafka_offset BIGINT NOT NULL, 
+	mirrored_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	source TEXT COLLATE "C" NOT NULL, 
+	PRIMARY KEY (event_id, source)
+);
+CREATE INDEX ix_notifications_entity_key ON _notifications (entity_key);
+CREATE INDEX ix_notifications_received_at ON _notifications USING brin (received_at) WITH (autosummarize = true);
+CREATE INDEX ix_notifications_unkeyed ON _notifications (action, event_id, source) WHERE jsonb_typeof(details) = 'array' OR entity_key IS NULL;
+COMMENT ON TABLE _notifications IS 'The ledger: every event once, as received.';
+COMMENT ON COLUMN _notifications.event_id IS '<delivery Id>:<index in Notifications>';
+COMMENT ON COLUMN _notifications.delivery_id IS 'XTND''s Id of the delivery, the same on every attempt.';
+COMMENT ON COLUMN _notifications.notification_index IS 'Place in the delivery''s Notifications, from 0.';
+COMMENT ON COLUMN _notifications.hook IS 'Hook that it came in by.';
+COMMENT ON COLUMN _notifications.attempt IS 'Which of XTND''s attempts is kept here, from 1.';
+COMMENT ON COLUMN _notifications.family IS 'Family of the action; unrouted when no family claims it.';
+COMMENT ON COLUMN _notifications.action IS 'XTND''s Action.';
+COMMENT ON COLUMN _notifications.entity_key IS 'What the event speaks of; null for unrouted.';
+COMMENT ON COLUMN _notifications.details IS 'The notification''s Details as received.';
+COMMENT ON COLUMN _notifications.properties IS 'The delivery''s Properties as received.';
+COMMENT ON COLUMN _notifications.received_at IS 'When the gateway had read the whole body (UTC).';
+COMMENT ON COLUMN _notifications.occurred_at IS 'Best estimate of when it happened in XTND (UTC).';
+COMMENT ON COLUMN _notifications.kafka_topic IS 'Where the record stands on Kafka: topic.';
+COMMENT ON COLUMN _notifications.kafka_partition IS 'Where the record stands on Kafka: partition.';
+COMMENT ON COLUMN _notifications.kafka_offset IS 'Where the record stands on Kafka: offset.';
+COMMENT ON COLUMN _notifications.mirrored_at IS 'When it was committed here (UTC).';
+COMMENT ON COLUMN _notifications.source IS 'Where the event came from; with event_id its identity.'

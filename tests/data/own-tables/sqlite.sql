@@ -1,0 +1,100 @@
+CREATE TABLE _consumer_offsets (
+	topic TEXT NOT NULL, 
+	partition INTEGER NOT NULL, 
+	next_offset INTEGER NOT NULL, 
+	records_lost INTEGER NOT NULL, 
+	updated_at TEXT NOT NULL, 
+	topic_id TEXT, 
+	PRIMARY KEY (topic, partition)
+)
+ STRICT;
+CREATE TABLE _dead_letters (
+	dead_letter_id TEXT NOT NULL, 
+	stage TEXT NOT NULL, 
+	reason TEXT NOT NULL, 
+	error TEXT NOT NULL, 
+	hook TEXT, 
+	action TEXT, 
+	event_id TEXT, 
+	payload BLOB NOT NULL, 
+	context TEXT NOT NULL, 
+	kafka_topic TEXT, 
+	kafka_partition INTEGER, 
+	kafka_offset INTEGER, 
+	parked_at TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	state_at TEXT NOT NULL, 
+	PRIMARY KEY (dead_letter_id)
+)
+ STRICT;
+CREATE INDEX ix_dead_letters_reason ON _dead_letters (reason);
+CREATE INDEX ix_dead_letters_state_parked_at ON _dead_letters (state, parked_at);
+CREATE TABLE _mirror_counters (
+	topic TEXT NOT NULL, 
+	partition INTEGER NOT NULL, 
+	family TEXT NOT NULL, 
+	events INTEGER NOT NULL, 
+	first_received_at TEXT NOT NULL, 
+	last_received_at TEXT NOT NULL, 
+	last_mirrored_at TEXT NOT NULL, 
+	PRIMARY KEY (topic, partition, family)
+)
+ STRICT;
+CREATE TABLE _mirror_layout (
+	version INTEGER NOT NULL, 
+	connector TEXT NOT NULL, 
+	made_at TEXT NOT NULL, 
+	PRIMARY KEY (version)
+)
+ STRICT;
+CREATE TABLE _mirror_losses (
+	topic TEXT NOT NULL, 
+	partition INTEGER NOT NULL, 
+	first_offset INTEGER NOT NULL, 
+	next_offset INTEGER, 
+	records INTEGER, 
+	sent_after TEXT, 
+	sent_before TEXT, 
+	found_at TEXT NOT NULL, 
+	acknowledged_at TEXT, 
+	PRIMARY KEY (topic, partition, first_offset, found_at)
+)
+ STRICT;
+CREATE TABLE _mirror_routes (
+	family TEXT NOT NULL, 
+	action TEXT NOT NULL, 
+	topic TEXT NOT NULL, 
+	PRIMARY KEY (family, action)
+)
+ STRICT;
+CREATE TABLE _mirror_rules (
+	table_name TEXT NOT NULL, 
+	column_name TEXT NOT NULL, 
+	rule TEXT NOT NULL, 
+	PRIMARY KEY (table_name, column_name)
+)
+ STRICT;
+CREATE TABLE _notifications (
+	event_id TEXT NOT NULL, 
+	delivery_id TEXT, 
+	notification_index INTEGER, 
+	hook TEXT, 
+	attempt INTEGER, 
+	family TEXT NOT NULL, 
+	action TEXT NOT NULL, 
+	entity_key TEXT, 
+	details TEXT NOT NULL, 
+	properties TEXT NOT NULL, 
+	received_at TEXT NOT NULL, 
+	occurred_at TEXT NOT NULL, 
+	kafka_topic TEXT NOT NULL, 
+	kafka_partition INTEGER NOT NULL, 
+	kafka_offset INTEGER NOT NULL, 
+	mirrored_at TEXT NOT NULL, 
+	source TEXT NOT NULL, 
+	PRIMARY KEY (event_id, source)
+)
+ STRICT;
+CREATE INDEX ix_notifications_entity_key ON _notifications (entity_key);
+CREATE INDEX ix_notifications_received_at ON _notifications (received_at);
+CREATE INDEX ix_notifications_unkeyed ON _notifications (action, event_id, source) WHERE json_type(details) = 'array' OR entity_key IS NULL
