@@ -1,6 +1,6 @@
-"""The commands: thin, each hands over to the room that does the work.
+"""The commands: thin, each calls the package that does the work.
 
-Errors that reach a person are sentences with a cure; a traceback comes with ``--debug`` alone.
+Errors that reach a person are sentences with a fix; a traceback comes with ``--debug`` alone.
 """
 
 import os
@@ -70,7 +70,7 @@ def main() -> None:
         if debug:
             raise
         code = failures.report(error)
-    sys.exit(failures.flush_output(said=bool(code)) or code)
+    sys.exit(failures.flush_output(reported=bool(code)) or code)
 
 
 @app.command()
@@ -84,7 +84,7 @@ def up(
     accept_mapping: AcceptMapping = False,
 ) -> None:
     """Run everything on this machine: broker, topics, gateway, worker and a SQLite mirror."""
-    from connector import local  # noqa: PLC0415 - each command loads only its own room
+    from connector import local  # noqa: PLC0415 - each command loads only its own package
 
     options = local.UpOptions(
         config_dir=config_dir,
@@ -160,7 +160,7 @@ def topics_command(
     for result in checkup.topic_faults(settings):
         out.print(safe_text.plain(f"{result.what}: {result.fault}"))
         out.print(f"  Fix: {safe_text.plain(result.cure)}")
-    raise typer.Exit(1 if any(deviation.mended_by_ensure for deviation in left) else 0)
+    raise typer.Exit(1 if any(deviation.fixed_by_ensure for deviation in left) else 0)
 
 
 @app.command()
@@ -186,7 +186,7 @@ def check(
             out.print(Text.assemble(("ok", "green"), f" {safe_text.plain(result.what)}"))
             continue
         findings += not result.warns
-        mark = ("warning", "yellow") if result.warns else ("FAULT", "red")
+        mark = ("warning", "yellow") if result.warns else ("FAIL", "red")
         found = f" {safe_text.plain(result.what)} - {safe_text.plain(result.fault)}"
         out.print(Text.assemble(mark, found))
         out.print(f"      Fix: {safe_text.plain(result.cure)}")
@@ -196,14 +196,14 @@ def check(
 @app.command()
 def losses(
     acknowledge: Annotated[
-        bool, typer.Option("--acknowledge", help="Take note of what is listed: it is no fault any more.")
+        bool, typer.Option("--acknowledge", help="Acknowledge what is listed: it is no fault any more.")
     ] = False,
     config_dir: ConfigDir = CONFIG_DIR,
     database_url: DatabaseUrl = None,
     format_: Annotated[Format | None, typer.Option("--format", help="As of connector query.")] = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """List what Kafka no longer held when the mirror wanted it, and when XTND sent that."""
+    """List records that expired on Kafka before they were mirrored, and when XTND sent them."""
     from connector.commands.rows import print_rows  # noqa: PLC0415
     from connector.mirror import database, steps  # noqa: PLC0415
     from connector.mirror import losses as kept  # noqa: PLC0415
@@ -230,7 +230,7 @@ def query(
     as_json: Annotated[bool, typer.Option("--json", help="As --format json: one object a line.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Ask the mirror; nothing can be changed with it."""
+    """Run a SELECT on the mirror; it cannot change anything."""
     from connector.commands.rows import print_rows  # noqa: PLC0415
     from connector.mirror import database  # noqa: PLC0415
     from connector.mirror.query import run  # noqa: PLC0415
@@ -331,8 +331,12 @@ def sign(
         return
     diagnosis = doctor.diagnose(data, header, [secret])
     if as_json:
-        told = {"matches": diagnosis.matches, "findings": diagnosis.findings, "expected": diagnosis.expected}
-        print(safe_text.as_json(told))
+        report = {
+            "matches": diagnosis.matches,
+            "findings": diagnosis.findings,
+            "expected": diagnosis.expected,
+        }
+        print(safe_text.as_json(report))
     else:
         out.print("The signature matches." if diagnosis.matches else "The signature does not match.")
         for finding in diagnosis.findings:

@@ -48,7 +48,7 @@ def load(environ: Mapping[str, str]) -> None:
 
 
 def reach(point: str) -> None:
-    """Say that the process has come to a point; strikes when the plan says so."""
+    """Reach a point; strikes when the plan names it."""
     faults = _faults.get(point)
     if not faults:
         return

@@ -1,8 +1,7 @@
 """A process's health, measured in the background: readiness answers at once, and metrics never lag.
 
-Nobody has to ask for it. Each part is measured by a task of its own every few seconds, so one that
-hangs holds up no other, and never runs twice at a time. What was measured too long ago counts as
-trouble by itself: green means measured just now.
+Each part is measured by a task of its own every few seconds, so one that hangs delays no other, and never
+runs twice at a time. A measurement that is too old counts as trouble: green means measured just now.
 """
 
 import asyncio
@@ -52,7 +51,7 @@ class Report(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """The newest result of a part, and when it was had, on the monotonic clock."""
+    """The newest result of a part, and its time on the monotonic clock."""
 
     trouble: str | None
     at: float
@@ -62,7 +61,7 @@ class Health:
     """Measures parts while ``measuring`` runs; ``report`` gives the newest results.
 
     ``checks``, by the name of their part, decide readiness; ``notes`` find what makes the process
-    degraded: it works, and somebody should look. Both show in ``xtnd_up``, notes in
+    degraded: it works, and a person should look. Both show in ``xtnd_up``, notes in
     ``xtnd_degraded`` too, from the moment that this is made.
     """
 
@@ -140,7 +139,7 @@ class Health:
             log.info("health: well again", part=part)
 
     def _show(self) -> None:
-        """Have the gauges ask when they are read, so that a stale result cannot stand in them."""
+        """Have the gauges ask when they are scraped, so that they show no stale result."""
         for part in (*self._checks, *self._notes):
             metrics.up.labels(part).set_function(partial(self._up, part))
         for part in self._notes:

@@ -35,9 +35,9 @@ def _visible(character: str) -> str:
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:
-    """A value as JSON that says the same and can be shown: what is not printable is escaped.
+    """A value as JSON that can be shown: what is not printable is escaped.
 
-    What JSON has no kind for becomes text.
+    A value of a type that JSON does not have becomes text.
     """
     return escaped(json.dumps(value, ensure_ascii=False, indent=indent, default=str))
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # so that a look at the list does not load Kafka's client
     from connector.mirror.letters import Stored
     from connector.mirror.rehearsal import Change, Rehearsed
     from connector.replay import Outcome
-    from connector.replay.plans import Plan
+    from connector.replay.plans import ReplayPlan
 
 FACTS = (
     *("stage", "reason", "error", "hook", "action", "event_id"),
@@ -31,26 +31,31 @@ SHOWN_BYTES = 8192
 SHOWN_CHANGES = 200
 TABLE: Any = {"box": None, "pad_edge": False, "header_style": "bold", "padding": (0, 2, 0, 0)}
 
-Told = dict[str, Any]
+Report = dict[str, Any]
 
 # --- For --json ----------------------------------------------------------------------------------
 
 
-def summary(stored: Stored) -> Told:
+def summary(stored: Stored) -> Report:
     """Everything of a letter but payload and context."""
     letter = stored.letter
-    told = {"id": stored.id, "state": stored.state, "state_at": stored.state_at, "mirrored": stored.mirrored}
-    return told | {name: getattr(letter, name) for name in FACTS}
+    report = {
+        "id": stored.id,
+        "state": stored.state,
+        "state_at": stored.state_at,
+        "mirrored": stored.mirrored,
+    }
+    return report | {name: getattr(letter, name) for name in FACTS}
 
 
-def whole(stored: Stored) -> Told:
+def whole(stored: Stored) -> Report:
     """A letter with context and payload; bytes that are no UTF-8 come as hex."""
     payload, text = stored.letter.payload, readable(stored.letter.payload, strict=False)
     shown = {"payload": text} if text is not None else {"payload_hex": payload.hex()}
     return {**summary(stored), "context": stored.letter.context, "payload_bytes": len(payload), **shown}
 
 
-def outcome(done: Outcome) -> Told:
+def outcome(done: Outcome) -> Report:
     """What a replay did."""
     return {
         "replayed": [_published(plan) for plan in done.done],
@@ -59,7 +64,7 @@ def outcome(done: Outcome) -> Told:
     }
 
 
-def rehearsal(would: Outcome, rehearsed: Rehearsed) -> Told:
+def rehearsal(would: Outcome, rehearsed: Rehearsed) -> Report:
     """What a replay would do."""
     return {
         "dry_run": True,
@@ -75,12 +80,12 @@ def rehearsal(would: Outcome, rehearsed: Rehearsed) -> Told:
     }
 
 
-def refusals(refused: Mapping[str, str]) -> list[Told]:
+def refusals(refused: Mapping[str, str]) -> list[Report]:
     """Letters that were not parked, with their state."""
     return [{"id": letter_id, "state": state} for letter_id, state in refused.items()]
 
 
-def _published(plan: Plan) -> Told:
+def _published(plan: ReplayPlan) -> Report:
     listed = [
         {
             "topic": record.topic,
@@ -92,13 +97,13 @@ def _published(plan: Plan) -> Told:
     return {"id": plan.letter.dead_letter_id, "event_id": plan.letter.event_id, "records": listed}
 
 
-def _still_bad(plan: Plan) -> Told:
+def _still_bad(plan: ReplayPlan) -> Report:
     fault = plan.fault
     reason, error = (fault.reason, fault.error) if fault else ("", "")
     return {"id": plan.letter.dead_letter_id, "reason": reason, "error": error}
 
 
-def _change(change: Change) -> Told:
+def _change(change: Change) -> Report:
     columns = {name: {"before": old, "after": new} for name, (old, new) in change.columns.items()}
     return {"table": change.table, "key": change.key, "row": _kind(change), "columns": columns}
 
@@ -194,13 +199,15 @@ def _print_refused(out: Console, refused: Mapping[str, str]) -> None:
         out.print(Text(f"{line} replayed or discarded", style="red"), soft_wrap=True)
 
 
-def _went(plan: Plan, verb: str) -> str:
+def _went(plan: ReplayPlan, verb: str) -> str:
     topics: dict[str, int] = {}
     for record in plan.records:
         topics[record.topic] = topics.get(record.topic, 0) + 1
     where = ", ".join(f"{topic} ({count})" if count > 1 else topic for topic, count in topics.items())
-    reasons = ", ".join(sorted({plain(record.label) for record in plan.anew}))
-    parked = f"; of these {len(plan.anew)} parked as new letters ({reasons})" if plan.anew else ""
+    reasons = ", ".join(sorted({plain(record.label) for record in plan.new_letters}))
+    parked = (
+        f"; of these {len(plan.new_letters)} parked as new letters ({reasons})" if plan.new_letters else ""
+    )
     return f"{plan.letter.dead_letter_id[:SHORT]}  {verb} {where or 'nowhere: it is empty'}{parked}"
 
 

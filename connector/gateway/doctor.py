@@ -1,7 +1,7 @@
-"""The signature doctor: whether a signature matches, and if not, what probably went wrong.
+"""Signature diagnosis: whether a signature matches, and if not, what probably went wrong.
 
-Nothing is guessed: each way in which a body, a secret or a header is commonly spoilt is tried, and
-only what makes the signature match is told.
+Nothing is guessed: each way in which a body, a secret or a header is commonly altered is tried, and
+only what makes the signature match is reported.
 """
 
 import base64
@@ -23,7 +23,7 @@ _UNCHANGED = ""
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What the doctor found.
+    """What was found.
 
     ``matches`` is what the gateway would say. ``findings`` are sentences; for a signature that does
     not match they name what would make it match. ``secret`` is the place (from 0) of the secret that
@@ -63,18 +63,18 @@ def _compare(
         computed = hmac.digest(spoilt_key[1], spoilt_body[1], hashing)
         if computed not in digests:
             continue
-        told = [text for text in (digests[computed], spoilt_body[0], spoilt_key[0]) if text]
+        causes = [text for text in (digests[computed], spoilt_body[0], spoilt_key[0]) if text]
         if hashing != "sha256":
-            told.append(f"It is an HMAC with {hashing}; XTND uses SHA-256.")
+            causes.append(f"It is an HMAC with {hashing}; XTND uses SHA-256.")
         if place > 0:
-            told.append(f"It was made with secret number {place + 1} of those given.")
+            causes.append(f"It was made with secret number {place + 1} of those given.")
         matches = not faults and not spoilt_body[0] and not spoilt_key[0] and not digests[computed]
-        findings = (*faults, *told) or ("The signature matches.",)
+        findings = (*faults, *causes) or ("The signature matches.",)
         return Diagnosis(matches, findings, place, expected)
     if hashlib.sha256(body).digest() in digests:
         what = "The header is a plain SHA-256 of the body; no secret went into it."
     else:
-        what = "Another secret was used, or the body was altered in a way that is not one of the usual."
+        what = "Another secret was used, or the body was altered in an unusual way."
     return Diagnosis(False, (*faults, what), None, expected)
 
 
@@ -105,7 +105,7 @@ def _header_faults(header: str) -> Iterator[str]:
     if not text.isascii():
         yield "The header holds characters that are not ASCII."
     elif prefix != "sha256":
-        yield "The header must begin with 'sha256='."
+        yield "The header must start with 'sha256='."
     elif "," in text:
         yield "The header holds several values; it must stand exactly once."
     elif header.strip(" \t") != text:
@@ -135,7 +135,7 @@ def _base64(text: str) -> bytes | None:
     return decoded if len(decoded) in (20, 32, 64) else None
 
 
-# --- The usual ways to spoil a body ----------------------------------------------------------------
+# --- How a body is commonly altered -----------------------------------------------------------------
 
 
 def _bodies(body: bytes) -> Iterator[Variant]:
@@ -159,7 +159,7 @@ def _edges(body: bytes) -> Iterator[Variant]:
 
 
 def _serialised(body: bytes) -> Iterator[Variant]:
-    """Bodies that mean the same JSON and are written otherwise."""
+    """Bodies with the same JSON in another layout."""
     try:
         data = json.loads(body.removeprefix(_BOM))
     except (ValueError, RecursionError):
@@ -181,8 +181,8 @@ def _serialised(body: bytes) -> Iterator[Variant]:
             if indent is None and name == "LF":
                 continue
             lines = f" with {name} line ends" if indent is not None else ""
-            told = f"The body was re-serialised; it was signed {layout}{lines}{order}. Verify the raw bytes."
-            yield told, text.replace("\n", ends).encode("utf-8", "surrogatepass")
+            what = f"The body was re-serialised; it was signed {layout}{lines}{order}. Verify the raw bytes."
+            yield what, text.replace("\n", ends).encode("utf-8", "surrogatepass")
 
 
 def _encoded(body: bytes) -> Iterator[Variant]:
@@ -197,7 +197,7 @@ def _encoded(body: bytes) -> Iterator[Variant]:
         return
 
 
-# --- The usual ways to spoil a secret --------------------------------------------------------------
+# --- How a secret is commonly altered ---------------------------------------------------------------
 
 
 def _keys(secret: str) -> Iterator[Variant]:

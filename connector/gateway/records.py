@@ -18,9 +18,9 @@ from connector.kafka.record import RECORD_OVERHEAD_BYTES, Record
 from connector.kafka.routes import Route, Routes
 
 STAGE = "gateway"
-# What a notification becomes, at most: Details or the whole of it, the action twice and the key
-# twice are no longer than three times what came; properties are text within JSON text, in which a
-# letter takes four bytes at most; and a record has names, ids, instants and Kafka's own around them.
+# An upper bound for the record of a notification: Details or the whole of it, the action twice and the key
+# twice are at most three times what was received; properties are text within JSON text, where a letter
+# takes at most four bytes; names, ids, instants and Kafka's own overhead come on top.
 NOTIFICATION_GROWTH = 3
 PROPERTIES_GROWTH = 4
 AROUND_BYTES = RECORD_OVERHEAD_BYTES + 2048
@@ -137,7 +137,7 @@ class Translator:
         return record
 
     def _unusual_route(self, hook: str, rules: HookRules, action: str) -> Route:
-        """The route of an action that no family claims, or that the hook may not bring."""
+        """The route of an action that no family claims, or that the hook does not allow."""
         if "\0" in action:
             raise Poison("nul-character", "Action holds U+0000, which no database column can.")
         route = self._routes.route(action)
@@ -189,7 +189,7 @@ class Translator:
         context: Mapping[str, Any] = MappingProxyType({}),
         **named: Any,
     ) -> Record:
-        """Make a dead letter; ``what`` tells it from others, and is the same for each retry of it."""
+        """Make a dead letter; ``what`` identifies it, the same for each retry."""
         letter = DeadLetter(
             dead_letter_id=_dead_letter_id(verified.hook, what, poison.reason),
             stage=STAGE,
@@ -208,7 +208,7 @@ class Translator:
 
 
 def _cure(size: int) -> str:
-    """What helps a delivery that would become ``size`` bytes."""
+    """The fix for a delivery that would become ``size`` bytes."""
     if size <= MOST_EXPANDED_BYTES:
         return "Raise it if that is real, then replay."
     return (

@@ -21,21 +21,21 @@ LATEST, EARLIEST = -1, -2
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class TopicLog:
     """A topic as it stands on Kafka: its id, if the broker has one, and by partition (start, end)."""
 
     topic_id: str | None
     ends: Mapping[int, tuple[int, int]]
 
 
-class Identity(NamedTuple):
+class TopicIdentity(NamedTuple):
     """Which topic stands under a name: its id, if the broker has one; partitions that have a leader."""
 
     topic_id: str | None
     partitions: frozenset[int]
 
 
-class Identities:
+class TopicIdentities:
     """Reads which topics are there with one client, made again after an outage; blocking."""
 
     def __init__(self, kafka: Kafka) -> None:
@@ -44,7 +44,7 @@ class Identities:
         self._open: ExitStack | None = None
         self._client: KafkaAdminClient | None = None
 
-    def __call__(self, names: Collection[str]) -> dict[str, Identity]:
+    def __call__(self, names: Collection[str]) -> dict[str, TopicIdentity]:
         """Those topics that exist; raises ``KafkaOutage``."""
         with self._lock:
             try:
@@ -68,7 +68,7 @@ class Identities:
             opened.close()
 
 
-def logs(client: KafkaAdminClient, names: Iterable[str]) -> dict[str, Log]:
+def logs(client: KafkaAdminClient, names: Iterable[str]) -> dict[str, TopicLog]:
     """Those topics that exist, with the ends of their logs; raises what kafka-python raises."""
     described = [topic for topic in client.describe_topics(sorted(set(names))) if not topic["error_code"]]
     tps = [
@@ -81,7 +81,7 @@ def logs(client: KafkaAdminClient, names: Iterable[str]) -> dict[str, Log]:
         for which in (EARLIEST, LATEST)
     )
     return {
-        topic["name"]: Log(
+        topic["name"]: TopicLog(
             _text(topic.get("topic_id")),
             {tp.partition: (starts[tp].offset, ends[tp].offset) for tp in tps if tp.topic == topic["name"]},
         )
@@ -89,10 +89,10 @@ def logs(client: KafkaAdminClient, names: Iterable[str]) -> dict[str, Log]:
     }
 
 
-def _identities(client: KafkaAdminClient, names: Collection[str]) -> dict[str, Identity]:
+def _identities(client: KafkaAdminClient, names: Collection[str]) -> dict[str, TopicIdentity]:
     described = client.describe_topics(sorted(names)) if names else []
     return {
-        topic["name"]: Identity(
+        topic["name"]: TopicIdentity(
             _text(topic.get("topic_id")),
             frozenset(one["partition_index"] for one in topic["partitions"] if one["leader_id"] >= 0),
         )

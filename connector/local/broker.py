@@ -2,8 +2,8 @@
 
 Both have one interface (``Broker``), keep their ports in the data directory and go on with their
 data at the next start. Apache Kafka acknowledges a record once it is in the operating system's page
-cache: it survives ``kill -9`` of the broker, but on one machine not a power cut. Whoever needs that
-replicates over three brokers, as ``docker-compose.yml`` and the README describe.
+cache: it survives ``kill -9`` of the broker, but on one machine not a power cut. To survive that,
+replicate over three brokers, as ``docker-compose.yml`` and the README describe.
 """
 
 import base64
@@ -39,7 +39,7 @@ SERVER_PROPERTIES = Path(__file__).with_name("kafka-server.properties")
 class Broker:
     """A broker as a child process on ports of its own; ``start`` again after an end keeps the ports.
 
-    ``name`` is for people and logs. ``probe`` tells whether the broker at an address answers;
+    ``name`` is for people and logs. ``probe`` checks whether the broker at an address answers;
     ``until`` is how it waits (``up`` hands in one that a Ctrl-C ends).
     """
 
@@ -183,12 +183,12 @@ class KafkaBroker(Broker):
         if tool.run(self._until, timeout_seconds=FORMAT_TIMEOUT_SECONDS) != 0:
             raise StartupError(
                 f"Apache Kafka could not set up its folder {self.folder}: {tool.last_lines()}",
-                "see that the folder can be written and has room, then start again",
+                "check that the folder is writable and its disk has space, then start again",
             )
 
 
 def new_cluster_id() -> str:
-    """Make a cluster id as Kafka itself does: one that begins with "-" would be read as an option."""
+    """Make a cluster id as Kafka itself does: one that starts with "-" would be read as an option."""
     while True:
         made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         if not made.startswith("-"):

@@ -25,7 +25,7 @@ class StopFlag(Protocol):
         """Whether to end."""
 
     def wait(self, seconds: float) -> None:
-        """Wait for the time to pass or for anything that is worth a look."""
+        """Wait for the time to pass, or for a child to end."""
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class _Watched:
 
 
 class Supervisor:
-    """Watches children that were started; ``say`` tells a person what it does.
+    """Watches children that were started; ``say`` reports to a person what it does.
 
     ``clock`` counts seconds.
     """

@@ -1,14 +1,14 @@
 """How orders, purchases and the rest live, step by step.
 
 A life is a generator; each step changes the books and yields the notifications that XTND sends for
-it, in true event order. Lives run interleaved, so a life asks the stock anew at every step.
+it, in true event order. Lives run interleaved, so a life reads the stock again at every step.
 """
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from connector.simulator.books import PRICE_LISTS, WAREHOUSES, Books, Row
+from connector.simulator.books import PRICE_LISTS, WAREHOUSES, Books, OrderRow
 from connector.simulator.stock import ZERO
 from connector.simulator.wire import Notification, notification
 
@@ -21,14 +21,14 @@ def order(books: Books) -> Life:
     fate = books.order_fates.draw()
     head = {"OrderNumber": books.orders.take(), "OrderType": books.order_type()}
     rows = [
-        Row(10 * index, product, books.place(product), books.quantity(product, 12))
+        OrderRow(10 * index, product, books.place(product), books.quantity(product, 12))
         for index, product in enumerate(books.some_products(4), start=1)
     ]
     yield [notification("OrderCreated", **head), *_promise(books, rows, 1)]
     if fate == "cancelled":
         yield [notification("OrderCancelled", **head), *_promise(books, rows, -1)]
         return
-    # Rows go to the warehouses in one or two rounds, and each round is told.
+    # Rows go to the warehouses in one or two rounds, each with a notification.
     for _ in range(min(len(rows), books.dice.randint(1, 2))):
         yield [notification("OrderReserved", **head)]
     if fate == "changed":
@@ -42,21 +42,21 @@ def order(books: Books) -> Life:
         yield from invoice(books)
 
 
-def _promise(books: Books, rows: list[Row], sign: int) -> Step:
-    return [told for row in rows for told in books.stock.promise(row.place, sign * row.quantity)]
+def _promise(books: Books, rows: list[OrderRow], sign: int) -> Step:
+    return [sent for row in rows for sent in books.stock.promise(row.place, sign * row.quantity)]
 
 
-def _pick(books: Books, head: dict[str, str], row: Row) -> Life:
+def _pick(books: Books, head: dict[str, str], row: OrderRow) -> Life:
     """Pick a row when enough lies there; else buy goods first."""
     while books.stock.balance(row.place) < row.quantity:
-        yield from purchase(books, wanted=row)
+        yield from purchase(books, needed=row)
     yield [_picking_started(head["OrderNumber"], row)]
     while books.stock.balance(row.place) < row.quantity:  # another order was quicker
-        yield from purchase(books, wanted=row)
+        yield from purchase(books, needed=row)
     yield [*books.stock.pick(row.place, row.quantity), notification("OrderPicked", **head)]
 
 
-def _picking_started(order_number: str, row: Row) -> Notification:
+def _picking_started(order_number: str, row: OrderRow) -> Notification:
     details = {
         "Position": row.position,
         "SubPosition": 0,
@@ -69,12 +69,12 @@ def _picking_started(order_number: str, row: Row) -> Notification:
     )
 
 
-def purchase(books: Books, wanted: Row | None = None) -> Life:
-    """Create, then receive in parts or in full, or cancel; what is ``wanted`` is always received."""
-    fate = "full" if wanted else books.purchase_fates.draw()
-    warehouse = wanted.place.warehouse if wanted else books.dice.choice(WAREHOUSES)
+def purchase(books: Books, needed: OrderRow | None = None) -> Life:
+    """Create, then receive in parts or in full, or cancel; what is ``needed`` is always received."""
+    fate = "full" if needed else books.purchase_fates.draw()
+    warehouse = needed.place.warehouse if needed else books.dice.choice(WAREHOUSES)
     head = {"OrderNumber": books.purchases.take(), "Warehouse": warehouse}
-    rows = [wanted] if wanted else books.purchase_rows(warehouse)
+    rows = [needed] if needed else books.purchase_rows(warehouse)
     yield [notification("PurchaseCreated", **head)]
     if fate == "cancelled":
         yield [notification("PurchaseCancelled", **head)]
@@ -82,17 +82,17 @@ def purchase(books: Books, wanted: Row | None = None) -> Life:
     for _ in range(books.dice.randint(1, 3) if fate == "in parts" else 0):
         part = books.dice.sample(rows, books.dice.randint(1, len(rows)))
         yield [_partly_delivered(books, head, part), *_receive(books, part, Decimal(1))]
-    # A wanted row brings twice what is missing, so that the shelf does not stay empty.
+    # A needed row brings twice what is missing, so that the shelf does not stay empty.
     yield [notification("PurchaseDelivered", **head), *_receive(books, rows, Decimal(2))]
     if books.dice.random() < 0.1:  # noqa: PLR2004 - one in ten is received again, with more goods
         yield [notification("PurchaseDelivered", **head), *_receive(books, rows[:1], Decimal(1))]
 
 
-def _receive(books: Books, rows: list[Row], times: Decimal) -> Step:
-    return [told for row in rows for told in books.stock.receive(row.place, row.quantity * times)]
+def _receive(books: Books, rows: list[OrderRow], times: Decimal) -> Step:
+    return [sent for row in rows for sent in books.stock.receive(row.place, row.quantity * times)]
 
 
-def _partly_delivered(books: Books, head: dict[str, str], rows: list[Row]) -> Notification:
+def _partly_delivered(books: Books, head: dict[str, str], rows: list[OrderRow]) -> Notification:
     """Thin, or with the rows that came in: their sums are what the balances rise by."""
     if books.dice.random() < 0.3:  # noqa: PLR2004 - both forms occur in XTND's documentation
         return notification("PurchasePartiallyDelivered", **head)
@@ -115,7 +115,7 @@ def product(books: Books) -> Life:
     new = books.new_product()
     yield [notification("ProductCreated", ProductNumber=new.number)]
     for warehouse in new.warehouses:
-        row = Row(0, new, books.place(new)._replace(warehouse=warehouse), books.quantity(new, 400))
+        row = OrderRow(0, new, books.place(new)._replace(warehouse=warehouse), books.quantity(new, 400))
         yield books.stock.count(row.place, row.quantity)
     for _ in range(books.dice.randint(1, 3)):
         yield [notification("ProductChanged", ProductNumber=new.number)]

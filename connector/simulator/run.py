@@ -25,7 +25,7 @@ STOPPED = 130  # what a shell expects after Ctrl-C
 def run_simulation(options: SimulateOptions, console: Console | None = None) -> int:
     """Play a shop. 0: all acknowledged; 1: some given up; 130: stopped by Ctrl-C or SIGTERM.
 
-    Raises ``StartupError`` when an option cannot work or nobody listens at the URL.
+    Raises ``StartupError`` when an option is invalid or nothing listens at the URL.
     """
     parts = check(options)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -81,8 +81,8 @@ async def _lines(console: Console, tally: Tally, total: int) -> None:
 async def _bar(progress: Progress, tally: Tally, total: int) -> None:
     task = progress.add_task("sending", total=total)
     while True:
-        told = f"sending · {tally.retried:,} retries · {tally.given_up:,} given up"
-        progress.update(task, completed=tally.settled, description=told, refresh=True)
+        text = f"sending · {tally.retried:,} retries · {tally.given_up:,} given up"
+        progress.update(task, completed=tally.settled, description=text, refresh=True)
         await asyncio.sleep(BAR_SECONDS)
 
 

@@ -1,7 +1,7 @@
 """A seeded XTND shop that never closes: its deliveries, in true event order.
 
-Two shops with one seed dispatch the same deliveries with the same Ids, for ever; a shorter run is
-the beginning of a longer one. So running a seed twice against one mirror changes nothing there.
+Two shops with one seed dispatch the same deliveries with the same Ids, indefinitely; a shorter run is
+the start of a longer one. So running a seed twice against one mirror changes nothing there.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from connector.simulator import lives
 from connector.simulator.books import Bag, Books
-from connector.simulator.wire import Delivery, Notification
+from connector.simulator.wire import Notification, ShopDelivery
 
 # How many products the shop opens with, and how many lives run side by side.
 OPENING_PRODUCTS = 6
@@ -28,11 +28,11 @@ class Shop:
         # Set when the hook is registered, so it is the same in every delivery.
         self.properties = {"NotificationId": str(UUID(int=self._dice.getrandbits(128), version=4))}
 
-    def deliveries(self) -> Iterator[Delivery]:
+    def deliveries(self) -> Iterator[ShopDelivery]:
         """Deliveries without end, oldest first."""
         for step in self._steps():
             for notifications in self._parcels(step):
-                yield Delivery(
+                yield ShopDelivery(
                     delivery_id=f"{self._dice.getrandbits(128):032x}",
                     properties=self.properties,
                     notifications=tuple(notifications),
@@ -54,8 +54,8 @@ class Shop:
         alive: list[lives.Life] = []
         while True:
             while len(alive) < LIVES:
-                _, begin = lives.KINDS[kinds.draw()]
-                alive.append(begin(self.books))
+                _, start = lives.KINDS[kinds.draw()]
+                alive.append(start(self.books))
             chosen = self._dice.randrange(len(alive))
             step = next(alive[chosen], None)
             if step is None:

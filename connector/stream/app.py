@@ -1,4 +1,4 @@
-"""The Faust app with every setting that the promises rest on (reliability.md, part 3)."""
+"""The Faust app with every setting that its guarantees depend on (docs/reliability.md, Inside the worker)."""
 
 import logging
 import ssl

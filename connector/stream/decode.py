@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 INT32, INT64 = 2**31, 2**63
 SHORT = 200
-# Of an error; one that quotes what was received has no limit by itself, and a header has one.
+# Letters of an error that are kept: one that quotes its input has no limit, and a header has one.
 ERROR_LETTERS = 4000
 
 
@@ -80,7 +80,7 @@ def decode_dead_letters(fetched: Fetched, now: int) -> Decoded:
 
 
 def decode_any(fetched: Fetched, mapping: Mapping, now: int) -> Decoded:
-    """Read a former topic, of which the configuration does not say whether it held events or letters."""
+    """Read a former topic, of which the configuration does not say whether it has events or letters."""
     letters = [record for record in fetched.records if events.is_dead_letter(record.headers)]
     others = [record for record in fetched.records if not events.is_dead_letter(record.headers)]
     read = decode_events(replace(fetched, records=tuple(others)), mapping, now)
@@ -90,7 +90,7 @@ def decode_any(fetched: Fetched, mapping: Mapping, now: int) -> Decoded:
 
 
 def unforeseen(error: Exception) -> Poison:
-    """What an event is parked for that trips over a value in a way of its own: it stops no other."""
+    """The reason to park an event that fails in an unforeseen way, so that it stops no other."""
     return Poison("unforeseen", f"The event cannot be mirrored: {error!r}. Please report this.")
 
 
@@ -179,7 +179,7 @@ def _chunk(fetched: Fetched, **content: Any) -> Chunk:
 def _row(letter: DeadLetter, origin: Origin, now: int) -> dict[str, Any]:
     """Values of a ``dead_letters`` row that every database takes, whatever the header claims.
 
-    ``origin`` is for a letter that does not say a place of its own.
+    ``origin`` is for a letter that names no origin itself.
     """
     at = _instant(letter.parked_at or events.iso(now), now)
     context = {_clean(key): _storable(value) for key, value in letter.context.items()}

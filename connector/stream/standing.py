@@ -1,8 +1,8 @@
-"""How Kafka's topics stand to what the mirror knows of them; asked at a worker's start and by commands.
+"""Compares Kafka's topics with the mirror's offsets; used at a worker's start and by commands.
 
-Records that were acknowledged on a topic which is no longer read would be forgotten in silence. So
-they are looked for: on topics that the mirror has read or noted, and on topics under every prefix that
-was ever given to this consumer group (``kafka.claims``). Blocking.
+Records that were acknowledged on a topic that is no longer read would never be mirrored, without an error.
+So they are searched for: on topics that the mirror has read or noted, and on topics under every prefix that
+this consumer group ever had (``kafka.claims``). Blocking.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,7 +14,7 @@ from connector.config import Config
 from connector.errors import KafkaOutage, Poison, StartupError
 from connector.kafka import inventory, topics
 from connector.kafka.claims import owned
-from connector.kafka.inventory import Log
+from connector.kafka.inventory import TopicLog
 from connector.mirror import database, offsets, steps
 from connector.mirror.offsets import Held, Offset
 
@@ -23,11 +23,11 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a person has to know, by topic."""
+    """What a person must know, by topic."""
 
     # Records that no worker with this configuration reads.
     forgotten: dict[str, int] = field(default_factory=dict)
-    # Partitions that stand at an offset of a former topic of that name.
+    # Partitions whose offset is of a former topic of that name.
     recreated: dict[str, int] = field(default_factory=dict)
     # Offsets that expired and that the worker has not reported yet.
     expired: dict[str, int] = field(default_factory=dict)
@@ -35,12 +35,12 @@ class Standing:
     draining: dict[str, int] = field(default_factory=dict)
 
 
-def standing(config: Config, held: Held) -> Standing:
+def standing(config: Config, stored: Held) -> Standing:
     """Compare Kafka's topics with all of the mirror's offsets. Raises ``KafkaOutage``."""
     read = {*config.topics.today, *config.topics.former}
     with topics.admin_client(config.kafka) as client:
         names = set(client.list_topics())
-        noted = {topic for topic, _ in held}
+        noted = {topic for topic, _ in stored}
         unknown = {
             name: prefix
             for name, prefix in owned(names, config.worker.group).items()
@@ -49,7 +49,7 @@ def standing(config: Config, held: Held) -> Standing:
         }
         others = _read_by_group(client, config.worker.group) if unknown else set()
         found = inventory.logs(client, names & (read | noted | (unknown.keys() - others)))
-    unread = {name: _unread(log, name, held) for name, log in found.items()}
+    unread = {name: _unread(log, name, stored) for name, log in found.items()}
     return Standing(
         forgotten={
             name: count
@@ -59,16 +59,16 @@ def standing(config: Config, held: Held) -> Standing:
             and (name in noted or _is_ours(config, name.removeprefix(unknown[name]), name, found[name]))
         },
         recreated=_counted(
-            {name: _recreated(log, name, held) for name, log in found.items() if name in read}
+            {name: _recreated(log, name, stored) for name, log in found.items() if name in read}
         ),
-        expired=_counted({name: _expired(log, name, held) for name, log in found.items() if name in read}),
+        expired=_counted({name: _expired(log, name, stored) for name, log in found.items() if name in read}),
         draining={name: unread[name] for name in config.topics.former if name in unread},
     )
 
 
-def refuse(config: Config, held: Held) -> None:
+def refuse(config: Config, stored: Held) -> None:
     """Raise ``StartupError`` when acknowledged records would never be read; raises ``KafkaOutage`` too."""
-    forgotten = standing(config, held).forgotten
+    forgotten = standing(config, stored).forgotten
     if forgotten:
         raise StartupError(forgotten_sentence(forgotten), forgotten_fix(config, forgotten))
 
@@ -121,26 +121,26 @@ def _counted(found: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in sorted(found.items()) if count}
 
 
-def _at(log: Log, topic: str, partition: int, held: Held) -> Offset | None:
-    """Where the mirror stands in a partition of this very topic."""
-    offset = held.get((topic, partition))
+def _at(log: TopicLog, topic: str, partition: int, stored: Held) -> Offset | None:
+    """The mirror's offset in a partition of this very topic."""
+    offset = stored.get((topic, partition))
     return offset if offset is not None and offset.is_of(log.topic_id) else None
 
 
-def _unread(log: Log, topic: str, held: Held) -> int:
+def _unread(log: TopicLog, topic: str, stored: Held) -> int:
     count = 0
     for partition, (start, end) in log.ends.items():
-        offset = _at(log, topic, partition, held)
+        offset = _at(log, topic, partition, stored)
         count += max(0, end - max(start, offset.next if offset else start))
     return count
 
 
-def _recreated(log: Log, topic: str, held: Held) -> int:
-    return sum((topic, number) in held and _at(log, topic, number, held) is None for number in log.ends)
+def _recreated(log: TopicLog, topic: str, stored: Held) -> int:
+    return sum((topic, number) in stored and _at(log, topic, number, stored) is None for number in log.ends)
 
 
-def _expired(log: Log, topic: str, held: Held) -> int:
-    here = ((start, _at(log, topic, number, held)) for number, (start, _) in log.ends.items())
+def _expired(log: TopicLog, topic: str, stored: Held) -> int:
+    here = ((start, _at(log, topic, number, stored)) for number, (start, _) in log.ends.items())
     return sum(max(0, start - offset.next) for start, offset in here if offset)
 
 
@@ -150,7 +150,7 @@ def _read_by_group(client: Any, group: str) -> set[str]:
     return {tp.topic for tp, meta in committed.items() if meta.offset > 0}
 
 
-def _is_ours(config: Config, part: str, name: str, log: Log) -> bool:
+def _is_ours(config: Config, part: str, name: str, log: TopicLog) -> bool:
     """Whether a topic that nobody noted holds what a gateway wrote: by its name, or by its first record."""
     if part in config.topics.parts:
         return True
@@ -160,5 +160,5 @@ def _is_ours(config: Config, part: str, name: str, log: Log) -> bool:
     try:
         value = topics.record_value(config.kafka, name, partition, log.ends[partition][0])
         return value is not None and events.decode(value) is not None
-    except (Poison, KafkaOutage):  # among others: not ours to read
+    except (Poison, KafkaOutage):  # for example a topic that we may not read
         return False

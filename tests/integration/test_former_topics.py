@@ -50,7 +50,7 @@ def sink(world: World) -> Sink:
 
 
 def topic_id(world: World) -> str | None:
-    return inventory.Identities(world.config.kafka)([world.topic])[world.topic].topic_id
+    return inventory.TopicIdentities(world.config.kafka)([world.topic])[world.topic].topic_id
 
 
 def test_deliveries_before_any_worker_ran_are_refused_and_drained_after_a_changed_prefix(
