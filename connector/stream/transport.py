@@ -93,7 +93,7 @@ class ChunkConsumer(driver.Consumer):
         self._locating: asyncio.Future[None] | None = None
         self._watching: asyncio.Future[None] | None = None
         self._assigned_once = False
-        # Held while records are fetched, so that no seek happens in the middle.
+        # Locked while records are fetched, so that no seek happens in between.
         self._turn = asyncio.Lock()
         # Records and bytes of each message that is not acked; one that Faust drops vanishes by itself.
         self._waiting: WeakKeyDictionary[Message, tuple[int, int]] = WeakKeyDictionary()
