@@ -25,6 +25,7 @@ class Shop:
     def __init__(self, seed: int) -> None:
         self._dice = Random(seed)  # noqa: S311 - a reproducible play, no secret
         self.books = Books(self._dice)
+        self._lives = lives.Lives(self.books)
         # Set when the hook is registered, so it is the same in every delivery.
         self.properties = {"NotificationId": str(UUID(int=self._dice.getrandbits(128), version=4))}
 
@@ -49,13 +50,14 @@ class Shop:
     def _steps(self) -> Iterator[lives.Step]:
         """Yield the steps of many lives, interleaved."""
         for _ in range(OPENING_PRODUCTS):
-            yield from lives.product(self.books)
-        kinds = Bag([name for name, (turns, _) in lives.KINDS.items() for _ in range(turns)], self._dice)
+            yield from self._lives.product()
+        kinds = self._lives.kinds()
+        names = Bag([name for name, (turns, _) in kinds.items() for _ in range(turns)], self._dice)
         alive: list[lives.Life] = []
         while True:
             while len(alive) < LIVES:
-                _, start = lives.KINDS[kinds.draw()]
-                alive.append(start(self.books))
+                _, start = kinds[names.draw()]
+                alive.append(start())
             chosen = self._dice.randrange(len(alive))
             step = next(alive[chosen], None)
             if step is None:
