@@ -97,7 +97,7 @@ def list_letters(
     if as_json:
         _json({"total": total, "letters": [view.summary(stored) for stored in found]})
     else:
-        view.print_list(found, total, state)
+        view.LettersConsole().letters(found, total, state)
 
 
 @app.command()
@@ -119,7 +119,7 @@ def show(
     if as_json:
         _json(view.whole(stored))
     else:
-        view.print_letter(stored)
+        view.LettersConsole().letter(stored)
 
 
 @app.command()
@@ -163,7 +163,7 @@ def replay(
     if as_json:
         _json(report)
     else:
-        view.print_outcome(outcome, rehearsed)
+        view.LettersConsole().outcome(outcome, rehearsed)
     raise typer.Exit(0 if outcome.complete else 1)
 
 
@@ -192,7 +192,7 @@ def discard(
     if as_json:
         _json({"discarded": sorted(discarded), "refused": view.refusals(refused)})
     else:
-        view.print_discarded(len(discarded), refused)
+        view.LettersConsole().discarded(len(discarded), refused)
     raise typer.Exit(1 if refused else 0)
 
 
