@@ -44,8 +44,9 @@ def own_folder(folder: Path, *, setting: str) -> bool:
     """
     cure = f"name another folder, or one inside it that the connector makes itself: {setting}"
     try:
-        for missing in reversed(_missing(folder)):
-            missing.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        missing = [one for one in (folder, *folder.parents) if not one.exists()]
+        for one in reversed(missing):
+            one.mkdir(mode=FOLDER_MODE, exist_ok=True)
         found = folder.stat()
         if not stat.S_ISDIR(found.st_mode):
             raise StartupError(f"{folder} is no folder", cure)
@@ -124,12 +125,3 @@ def _is_shared(folder: Path) -> bool:
         with contextlib.suppress(OSError, RuntimeError):  # removed meanwhile; a user without a home
             used.append(place())
     return folder in SYSTEM_FOLDERS or any(folder in (place, *place.parents) for place in used)
-
-
-def _missing(folder: Path) -> list[Path]:
-    """The folder and its parents that are not there, the lowest first."""
-    missing = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    return missing

@@ -22,16 +22,15 @@ def plain(text: str) -> str:
     """Text in one line with everything that is not printable made visible."""
     if text.isprintable():
         return text
-    return "".join(character if character.isprintable() else _visible(character) for character in text)
+    return "".join(
+        character if character.isprintable() else SHORT.get(character) or f"\\u{ord(character):04x}"
+        for character in text
+    )
 
 
 def plain_lines(text: str) -> str:
     """As ``plain``, with the text's own line ends."""
     return "\n".join(map(plain, text.split("\n")))
-
-
-def _visible(character: str) -> str:
-    return SHORT.get(character) or f"\\u{ord(character):04x}"
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:

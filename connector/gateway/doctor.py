@@ -11,6 +11,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 
@@ -45,7 +46,8 @@ def diagnose(body: bytes, header: str | None, secrets: Sequence[str]) -> Diagnos
         return Diagnosis(False, ("The ms-signature header is missing or empty.",), None, expected)
     digests = dict(_digests(header))
     try:
-        given = signature.read([_as_sent(header)])
+        # What no header can have becomes what no signature has.
+        given = signature.read([header.encode("utf-8", "backslashreplace")])
     except SignatureRefused:
         faults = list(_header_faults(header))
     else:
@@ -93,11 +95,6 @@ def _suspects(body: bytes, secrets: Sequence[str]) -> Iterator[tuple[Variant, tu
             yield (_UNCHANGED, body), (place, (_UNCHANGED, secret.encode())), hashing
 
 
-def _as_sent(header: str) -> bytes:
-    """The header's value as bytes; what no header can hold becomes what no signature holds."""
-    return header.encode("utf-8", "backslashreplace")
-
-
 def _header_faults(header: str) -> Iterator[str]:
     """What is wrong with a header that the gateway cannot read."""
     text = header.strip()
@@ -123,16 +120,11 @@ def _digests(header: str) -> Iterator[tuple[bytes, str]]:
             digits = part.lower().removeprefix("sha256=")
             if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128}", digits):
                 yield bytes.fromhex(digits), _UNCHANGED
-            elif (decoded := _base64(part)) is not None:
-                yield decoded, "The signature is base64; XTND writes hex."
-
-
-def _base64(text: str) -> bytes | None:
-    try:
-        decoded = base64.b64decode(text.encode("ascii", "replace"), validate=True)
-    except binascii.Error:
-        return None
-    return decoded if len(decoded) in (20, 32, 64) else None
+            else:
+                with suppress(binascii.Error):
+                    decoded = base64.b64decode(part.encode("ascii", "replace"), validate=True)
+                    if len(decoded) in (20, 32, 64):
+                        yield decoded, "The signature is base64; XTND writes hex."
 
 
 # --- How a body is commonly altered -----------------------------------------------------------------
@@ -143,19 +135,19 @@ def _bodies(body: bytes) -> Iterator[Variant]:
     lf = body.replace(b"\r\n", b"\n")
     yield "Its line ends were changed from CRLF to LF.", lf.replace(b"\n", b"\r\n")
     yield "Its line ends were changed from LF to CRLF.", lf
-    yield from _edges(body)
-    yield "A byte order mark was added.", body.removeprefix(_BOM)
-    yield "The byte order mark was taken off.", _BOM + body
-    yield from _serialised(body)
-    yield from _encoded(body)
-
-
-def _edges(body: bytes) -> Iterator[Variant]:
     for name, end in (("line feed", b"\n"), ("CRLF", b"\r\n")):
         if body.endswith(end):
             yield f"A trailing {name} was added.", body.removesuffix(end)
         yield f"The trailing {name} was cut off.", body + end
     yield "White space around it was added.", body.strip()
+    yield "A byte order mark was added.", body.removeprefix(_BOM)
+    yield "The byte order mark was taken off.", _BOM + body
+    yield from _serialised(body)
+    for encoding in ("latin-1", "utf-16-le", "utf-16-be"):
+        with suppress(UnicodeError):
+            yield f"It was re-encoded; it was signed as {encoding}.", body.decode().encode(encoding)
+    with suppress(UnicodeError):
+        yield "It was encoded as UTF-8 twice.", body.decode().encode("latin-1").decode().encode()
 
 
 def _serialised(body: bytes) -> Iterator[Variant]:
@@ -183,18 +175,6 @@ def _serialised(body: bytes) -> Iterator[Variant]:
             lines = f" with {name} line ends" if indent is not None else ""
             what = f"The body was re-serialised; it was signed {layout}{lines}{order}. Verify the raw bytes."
             yield what, text.replace("\n", ends).encode("utf-8", "surrogatepass")
-
-
-def _encoded(body: bytes) -> Iterator[Variant]:
-    for encoding in ("latin-1", "utf-16-le", "utf-16-be"):
-        try:
-            yield f"It was re-encoded; it was signed as {encoding}.", body.decode().encode(encoding)
-        except UnicodeError:
-            continue
-    try:
-        yield "It was encoded as UTF-8 twice.", body.decode().encode("latin-1").decode().encode()
-    except UnicodeError:
-        return
 
 
 # --- How a secret is commonly altered ---------------------------------------------------------------

@@ -96,7 +96,14 @@ class Translator:
         if size > self._max_expanded_bytes:
             what = f"Up to {size} bytes would be made of the delivery, properties in each event included;"
             limit = f"{self._max_expanded_bytes} may be (gateway.max_expanded_bytes)"
-            raise OversizedDelivery("expands-too-far", f"{what} {limit}. {_cure(size)}")
+            cure = "Raise it if that is real, then replay."
+            if size > MOST_EXPANDED_BYTES:
+                cure = (
+                    f"It can be raised to {MOST_EXPANDED_BYTES} only, so send its notifications in several "
+                    "deliveries if they are real (connector dead-letters show, connector send), and discard "
+                    "this one."
+                )
+            raise OversizedDelivery("expands-too-far", f"{what} {limit}. {cure}")
         return delivery
 
     def record(
@@ -190,8 +197,12 @@ class Translator:
         **named: Any,
     ) -> Record:
         """Make a dead letter; ``what`` identifies it, the same for each retry."""
+        # The same for each retry of the same fault, so that they fold into one.
+        digest = hashlib.sha256()
+        for part in (STAGE.encode(), verified.hook.encode(), what, poison.reason.encode()):
+            digest.update(len(part).to_bytes(8, "big") + part)
         letter = DeadLetter(
-            dead_letter_id=_dead_letter_id(verified.hook, what, poison.reason),
+            dead_letter_id=digest.hexdigest()[:32],
             stage=STAGE,
             reason=poison.reason,
             error=poison.error,
@@ -207,25 +218,7 @@ class Translator:
         )
 
 
-def _cure(size: int) -> str:
-    """The fix for a delivery that would become ``size`` bytes."""
-    if size <= MOST_EXPANDED_BYTES:
-        return "Raise it if that is real, then replay."
-    return (
-        f"It can be raised to {MOST_EXPANDED_BYTES} only, so send its notifications in several deliveries "
-        "if they are real (connector dead-letters show, connector send), and discard this one."
-    )
-
-
 def expanded_bytes(body: bytes, delivery: Delivery) -> int:
     """Bytes that all records of a delivery take at most, from its size and its numbers alone."""
     around = AROUND_BYTES + PROPERTIES_GROWTH * len(delivery.properties)
     return NOTIFICATION_GROWTH * len(body) + around * len(delivery.notifications)
-
-
-def _dead_letter_id(hook: str, what: bytes, reason: str) -> str:
-    """32 hex digits that are the same for each retry of the same fault, so that they fold into one."""
-    digest = hashlib.sha256()
-    for part in (STAGE.encode(), hook.encode(), what, reason.encode()):
-        digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()[:32]

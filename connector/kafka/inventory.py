@@ -48,13 +48,21 @@ class TopicIdentities:
         """Those topics that exist; raises ``KafkaOutage``."""
         with self._lock:
             try:
-                return _identities(self._connected(), names)
+                described = self._connected().describe_topics(sorted(names)) if names else []
             except Exception as error:
                 self._close()
                 if isinstance(error, KafkaOutage):
                     raise
                 what = f"Kafka at {self._kafka.bootstrap_servers}: {type(error).__name__}: {error}"
                 raise KafkaOutage(what) from error
+        return {
+            topic["name"]: TopicIdentity(
+                _text(topic.get("topic_id")),
+                frozenset(one["partition_index"] for one in topic["partitions"] if one["leader_id"] >= 0),
+            )
+            for topic in described
+            if not topic["error_code"]
+        }
 
     def _connected(self) -> KafkaAdminClient:
         if self._client is None:
@@ -86,18 +94,6 @@ def logs(client: KafkaAdminClient, names: Iterable[str]) -> dict[str, TopicLog]:
             {tp.partition: (starts[tp].offset, ends[tp].offset) for tp in tps if tp.topic == topic["name"]},
         )
         for topic in described
-    }
-
-
-def _identities(client: KafkaAdminClient, names: Collection[str]) -> dict[str, TopicIdentity]:
-    described = client.describe_topics(sorted(names)) if names else []
-    return {
-        topic["name"]: TopicIdentity(
-            _text(topic.get("topic_id")),
-            frozenset(one["partition_index"] for one in topic["partitions"] if one["leader_id"] >= 0),
-        )
-        for topic in described
-        if not topic["error_code"]
     }
 
 

@@ -197,20 +197,19 @@ def ensure(config: Config, *, timeout_seconds: float = 30) -> list[Deviation]:
         more = {plan.name: plan.partitions for plan in present if partitions[plan.name] < plan.partitions}
         if more:
             client.create_partitions(more)
-        _set_settings(client, [plan for plan in present if _wrong_settings(client, plan)])
-        return _settled_deviations(client, planned)
-
-
-def _settled_deviations(client: KafkaAdminClient, planned: list[TopicPlan]) -> list[Deviation]:
-    """What is not as planned, once the brokers know what the controller has just changed."""
-    settled: Retrying = Retrying(
-        retry=retry_if_result(lambda found: any(one.fixed_by_ensure for one in found)),
-        stop=stop_after_delay(SETTLE_SECONDS),
-        wait=wait_fixed(0.1),
-        retry_error_callback=lambda state: state.outcome.result() if state.outcome else [],
-    )
-    found: list[Deviation] = settled(_deviations, client, planned)
-    return found
+        if wrong := [plan for plan in present if _wrong_settings(client, plan)]:
+            client.alter_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, plan.name, dict(plan.settings)) for plan in wrong]
+            )
+        # The brokers may not know yet what the controller has just changed.
+        settled: Retrying = Retrying(
+            retry=retry_if_result(lambda found: any(one.fixed_by_ensure for one in found)),
+            stop=stop_after_delay(SETTLE_SECONDS),
+            wait=wait_fixed(0.1),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else [],
+        )
+        left: list[Deviation] = settled(_deviations, client, planned)
+        return left
 
 
 def _create(client: KafkaAdminClient, missing: Mapping[str, Any]) -> None:
@@ -264,10 +263,3 @@ def _wrong_settings(client: KafkaAdminClient, plan: TopicPlan) -> dict[str, str]
         for key, planned in plan.settings.items()
         if key in actual and str(actual[key]["value"]) != planned
     }
-
-
-def _set_settings(client: KafkaAdminClient, wrong: list[TopicPlan]) -> None:
-    if wrong:
-        client.alter_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, plan.name, dict(plan.settings)) for plan in wrong]
-        )

@@ -33,6 +33,12 @@ FIRST_LOOK_WARNING = (
     "a crash may lose deliveries that were already acknowledged."
 )
 
+SIMPLE_LOGGING = (
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+    "-Dorg.slf4j.simpleLogger.showThreadName=false",
+)
 SERVER_PROPERTIES = Path(__file__).with_name("kafka-server.properties")
 
 
@@ -163,7 +169,7 @@ class KafkaBroker(Broker):
             )
         jars = kafka_jars.resolve_jars(self._until)
         properties = self._write_properties()
-        jvm = [java, "-cp", f"{jars}/*", *_simple_logging()]
+        jvm = [java, "-cp", f"{jars}/*", *SIMPLE_LOGGING]
         self._format_once([*jvm, "kafka.tools.StorageTool"], properties)
         return [*jvm, f"-Xmx{self.heap}", "-XX:+ExitOnOutOfMemoryError", "kafka.Kafka", str(properties)]
 
@@ -239,16 +245,6 @@ def broker_answers(bootstrap_servers: str) -> bool:
     except (OSError, ValueError):
         return False
     return len(answer) == 10 and struct.unpack(">iih", answer)[1:] == (7, 0)  # noqa: PLR2004 (its head)
-
-
-def _simple_logging() -> list[str]:
-    prefix = "-Dorg.slf4j.simpleLogger"
-    return [
-        f"{prefix}.defaultLogLevel=warn",
-        f"{prefix}.showDateTime=true",
-        f"{prefix}.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
-        f"{prefix}.showThreadName=false",
-    ]
 
 
 def _noida_program() -> Path:

@@ -80,7 +80,9 @@ class Agents:
         events, ready_batches = turn
         gaps = await self._processor.write(ready_batches)
         for event in events:
-            if not _in_gap(event.value, gaps):
+            fetched: Fetched = event.value
+            gap = gaps.get((fetched.topic, fetched.partition))
+            if gap is None or fetched.next_offset <= gap:
                 event.ack()
         if gaps:
             self._reread(set(gaps))
@@ -99,11 +101,6 @@ class Agents:
         if not self._app.should_stop:
             log.critical("a stream ended by itself; the worker stops", agent=name)
             self._die(EXIT_STREAM_ENDED)
-
-
-def _in_gap(fetched: Fetched, gaps: dict[Partition, int]) -> bool:
-    offset = gaps.get((fetched.topic, fetched.partition))
-    return offset is not None and fetched.next_offset > offset
 
 
 async def batches(stream: Any, max_events: int) -> AsyncIterator[list[Any]]:

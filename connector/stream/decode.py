@@ -45,7 +45,7 @@ class Origin(NamedTuple):
     offset: int
 
 
-def decode_events(fetched: Fetched, mapping: Mapping, now: int) -> Decoded:
+def decode_events(mapping: Mapping, fetched: Fetched, now: int) -> Decoded:
     """Read events; what cannot be read or mapped becomes a dead letter."""
     items: list[Item] = []
     parked: list[DeadLetter] = []
@@ -79,11 +79,11 @@ def decode_dead_letters(fetched: Fetched, now: int) -> Decoded:
     return Decoded(_chunk(fetched, letters=letters))
 
 
-def decode_any(fetched: Fetched, mapping: Mapping, now: int) -> Decoded:
+def decode_any(mapping: Mapping, fetched: Fetched, now: int) -> Decoded:
     """Read a former topic, of which the configuration does not say whether it has events or letters."""
     letters = [record for record in fetched.records if events.is_dead_letter(record.headers)]
     others = [record for record in fetched.records if not events.is_dead_letter(record.headers)]
-    read = decode_events(replace(fetched, records=tuple(others)), mapping, now)
+    read = decode_events(mapping, replace(fetched, records=tuple(others)), now)
     parked = decode_dead_letters(replace(fetched, records=tuple(letters)), now)
     chunk = _chunk(fetched, items=read.chunk.items, letters=parked.chunk.letters)
     return Decoded(chunk, read.parked)

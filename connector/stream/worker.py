@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import structlog
 import uvloop
 from faust import streams
-from faust.types import TP
 
 from connector import admin, clocks, failpoints, metrics, open_files, private_files
 from connector.config import Config
@@ -29,7 +28,7 @@ from connector.mirror import database, locks, offsets, schema
 from connector.mirror.dialects import sqlite_file
 from connector.mirror.mapping import Mapping
 from connector.mirror.offsets import Offset
-from connector.mirror.sink import Partition, Sink
+from connector.mirror.sink import Sink
 from connector.mirror.totals import Totals
 from connector.retry import Outages
 from connector.stream import decode, standing
@@ -42,7 +41,6 @@ from connector.stream.letter_topic import LetterTopic
 from connector.stream.parking import Parking
 from connector.stream.positions import Positions, note
 from connector.stream.processor import BatchProcessor
-from connector.stream.transport import ChunkConsumer
 from connector.stream.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -193,14 +191,14 @@ class Worker:
             alarm=self._alarm,
         )
         most = self._config.worker.max_batch_events
-        agents = Agents(app, processor, max_events=most, reread=partial(_reread, app), die=leave)
-        read_events = partial(_read_events, self._mapping)
+        agents = Agents(app, processor, max_events=most, reread=app.reread, die=leave)
+        read_events = partial(decode.decode_events, self._mapping)
         for family, topic in self._routes.event_topics().items():
             agents.add(family, topic, read_events)
         agents.add(DEAD_LETTERS, self._routes.dead_letter_topic, decode.decode_dead_letters)
         for topic in [topic for topic, family in self._families.items() if family == FORMER]:
             log.info("reading a former topic too", topic=topic)
-            agents.add(f"former-{topic}", topic, partial(_read_any, self._mapping))
+            agents.add(f"former-{topic}", topic, partial(decode.decode_any, self._mapping))
         return app
 
     async def _run_app(self, app: MirrorApp) -> int:
@@ -241,18 +239,3 @@ class Worker:
 
     async def _in_thread(self, act: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, act)
-
-
-def _reread(app: MirrorApp, partitions: set[Partition]) -> None:
-    """Have partitions read again from the mirror's offset."""
-    consumer = app.consumer
-    assert isinstance(consumer, ChunkConsumer)  # noqa: S101 - MirrorApp makes no other
-    consumer.reassign(TP(*partition) for partition in partitions)
-
-
-def _read_events(mapping: Mapping, fetched: Any, at: int) -> decode.Decoded:
-    return decode.decode_events(fetched, mapping, at)
-
-
-def _read_any(mapping: Mapping, fetched: Any, at: int) -> decode.Decoded:
-    return decode.decode_any(fetched, mapping, at)

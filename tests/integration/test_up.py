@@ -139,7 +139,7 @@ def test_a_second_up_on_the_same_data_says_who_holds_it(start: Callable[..., Up]
     first.wait_for("\nready ")
     second = start()
     assert second.process.wait(60) == 1
-    assert f"held by connector up, process {first.process.pid}, since" in second.printed
+    assert f"used by connector up, process {first.process.pid}, since" in second.printed
     assert first.process.poll() is None
 
 

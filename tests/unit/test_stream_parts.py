@@ -128,7 +128,7 @@ def test_an_event_that_trips_the_reader_in_a_way_not_foreseen_is_parked_beside_g
         SimpleNamespace(topic="t", partition=0, offset=place, key=b"k", value=value, headers=[])
         for place, value in enumerate((good, bad, good))
     )
-    decoded = decode.decode_events(Fetched("t", 0, 0, records), Picky(), 0)  # type: ignore[arg-type]
+    decoded = decode.decode_events(Picky(), Fetched("t", 0, 0, records), 0)  # type: ignore[arg-type]
     (letter,) = decoded.parked
     assert (letter.reason, letter.kafka_offset, letter.payload) == ("unforeseen", 1, bad)
     assert "OverflowError('too large for this')" in letter.error
