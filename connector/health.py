@@ -23,7 +23,7 @@ Check = Callable[[], Awaitable[str | None] | str | None]
 """What is wrong with one part, as a sentence, or None; one that is not async must not block."""
 
 INTERVAL_SECONDS = 2.0
-# A part that was never well is measured more often: a process is ready as soon as its parts are.
+# A part that was never ready is measured more often: a process is ready as soon as its parts are.
 START_SECONDS = 0.2
 TIMEOUT_SECONDS = 5.0
 # A measurement that is older than the longest that one may take, and a few intervals, is stale.
@@ -132,11 +132,11 @@ class Health:
         before = self._newest.get(part)
         self._newest[part] = Measurement(trouble, self._clock())
         if trouble is not None and before is None:
-            log.info("health: not well yet", part=part, trouble=trouble)
+            log.info("health: not ready yet", part=part, trouble=trouble)
         elif trouble is not None and before is not None and before.trouble is None:
             log.warning("health: trouble", part=part, trouble=trouble)
         elif trouble is None and before is not None and before.trouble is not None:
-            log.info("health: well again", part=part)
+            log.info("health: recovered", part=part)
 
     def _show(self) -> None:
         """Have the gauges ask when they are scraped, so that they show no stale result."""

@@ -1,4 +1,4 @@
-"""``connector dead-letters``: look at what was parked, cure the cause, replay it or discard it.
+"""``connector dead-letters``: list what was parked, fix the cause, replay it or discard it.
 
 Every command prints tables for people and, with ``--json``, one JSON object. The exit code is 0
 when everything asked for was done, else 1.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from connector.mirror.dialects.dialect import Access
     from connector.mirror.letters import Filter, Letters
 
-app = typer.Typer(no_args_is_help=True, help="What could not be mirrored as it was: look, replay, discard.")
+app = typer.Typer(no_args_is_help=True, help="List, show, replay or discard what could not be mirrored.")
 
 
 class State(StrEnum):
@@ -59,22 +59,22 @@ def _since(text: str) -> int:
 
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="Ids, or the first letters of them.")]
-StageOption = Annotated[LetterStage | None, typer.Option("--stage", help="Who parked it.")]
+StageOption = Annotated[LetterStage | None, typer.Option("--stage", help="The process that parked it.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Short code, such as key-missing.")]
 Action = Annotated[str | None, typer.Option("--action", help="XTND's Action.")]
-Hook = Annotated[str | None, typer.Option("--hook", help="Hook that it came in by.")]
+Hook = Annotated[str | None, typer.Option("--hook", help="The hook that received it.")]
 Since = Annotated[
     int | None,
     typer.Option("--since", parser=_since, metavar="WHEN", help="Parked since: 90m, 24h, 7d, or an instant."),
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many, the newest.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many of the newest.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
 def list_letters(
     *,
-    state: Annotated[State, typer.Option("--state", help="What has become of it.")] = State.parked,
+    state: Annotated[State, typer.Option("--state", help="Its present state.")] = State.parked,
     stage: StageOption = None,
     reason: Reason = None,
     action: Action = None,
@@ -126,8 +126,10 @@ def show(
 def replay(
     ids: Ids = [],  # noqa: B006 - Typer's way of saying "none given"
     *,
-    every: Annotated[bool, typer.Option("--all", help="Everything that is parked.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; say what would.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All parked letters.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing; print what would be done.")
+    ] = False,
     stage: StageOption = None,
     reason: Reason = None,
     action: Action = None,

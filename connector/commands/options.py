@@ -36,7 +36,7 @@ AcceptMapping = Annotated[
     typer.Option(
         "--accept-mapping",
         envvar="XTND_ACCEPT_MAPPING",
-        help="Take a changed tables.yaml although events of the ledger no longer fit it; such are parked.",
+        help="Accept a changed tables.yaml although events of the ledger no longer fit it; those are parked.",
     ),
 ]
 
@@ -88,15 +88,15 @@ def load(
 
 
 def load_process(config_dir: Path, **options: Any) -> Config:
-    """As ``load``, for a process that stays: what is odd about the configuration is logged."""
+    """As ``load``, for a process that stays: the configuration's warnings are logged."""
     settings = load(config_dir, **options)
-    for odd in settings.warnings:
-        log.warning("probably not meant", where=odd.where, what=odd.what, fix=odd.cure)
+    for one in settings.warnings:
+        log.warning("configuration warning", where=one.where, what=one.what, fix=one.cure)
     return settings
 
 
 def load_beside(config_dir: Path, data_dir: Path, *, unused: Collection[str] = (), **options: Any) -> Config:
-    """As ``load``, for a person's command: what ``connector up`` runs in ``data_dir`` is found.
+    """As ``load``, for a person's command: finds what ``connector up`` runs in ``data_dir``.
 
     Raises ``StartupError`` for a folder that was named, is needed, and is not there.
     """

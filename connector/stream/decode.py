@@ -58,7 +58,7 @@ def decode_events(mapping: Mapping, fetched: Fetched, now: int) -> Decoded:
             parked.append(dead_letter(record, poison, event, now))
             continue
         except events.JSON_ERRORS as error:
-            log.exception("an event was not read for a reason that is not foreseen", offset=record.offset)
+            log.exception("an event was not read for an unforeseen reason", offset=record.offset)
             parked.append(dead_letter(record, unforeseen(error), event, now))
             continue
         placed = Placed(event, record.topic, record.partition, record.offset)

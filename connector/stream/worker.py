@@ -221,7 +221,7 @@ class Worker:
             # Nothing is lost: what is not committed is read again.
             log.warning("the app did not stop in time; leaving", seconds=STOP_SECONDS)
         elif stopping.exception():
-            log.warning("the app did not stop well; leaving", error=repr(stopping.exception()))
+            log.warning("the app failed to stop; leaving", error=repr(stopping.exception()))
         log.info("worker stopped", exit_code=code)
         return code
 
