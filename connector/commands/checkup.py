@@ -28,8 +28,8 @@ from connector.mirror.mapping_change import Rehearsed
 from connector.mirror.models import MirrorLoss
 from connector.mirror.offsets import Held
 from connector.simulator import verify as journal_verify
-from connector.stream import standing
-from connector.stream.standing import Standing
+from connector.stream import topic_state
+from connector.stream.topic_state import TopicState
 
 MAKE = (
     "start a worker (connector worker) or run: connector schema apply; both make and fill the schema "
@@ -103,7 +103,7 @@ def _examine_standing(config: Config) -> Iterator[CheckResult]:
     for topic, count in found.draining.items():
         state = f"{count} records to read" if count else "empty: take it out of topics.yaml"
         yield CheckResult(f"former topic {topic}: {state}")
-    if not (found.forgotten or found.recreated or found.expired):
+    if not (found.unread or found.recreated or found.expired):
         yield CheckResult("records on Kafka: all losses are reported, and every topic with records is read")
 
 
@@ -135,9 +135,9 @@ def _stored(config: Config) -> _Stored | None:
         return None
 
 
-def _standing(config: Config, stored: _Stored) -> Standing | None:
+def _standing(config: Config, stored: _Stored) -> TopicState | None:
     try:
-        return standing.standing(config, stored.offsets)
+        return topic_state.compare(config, stored.offsets)
     except ConnectorError:
         return None
 
@@ -148,11 +148,10 @@ def _losses(found: Iterable[MirrorLoss]) -> Iterator[CheckResult]:
         yield CheckResult(f"topic {topic}", what, losses.FIX)
 
 
-def _standing_results(config: Config, found: Standing) -> Iterator[CheckResult]:
+def _standing_results(config: Config, found: TopicState) -> Iterator[CheckResult]:
     """What is wrong between Kafka's topics and the mirror."""
-    if found.forgotten:
-        fix = standing.forgotten_fix(config, found.forgotten)
-        yield CheckResult("former topics", standing.forgotten_sentence(found.forgotten), fix)
+    if found.unread:
+        yield CheckResult("former topics", found.sentence(), found.fix(config))
     for topic in found.recreated:
         what = "was re-created since the mirror read it; what it had beyond the mirror's offsets is gone"
         yield CheckResult(
@@ -254,7 +253,7 @@ def verify(config: Config, journal: Path | None) -> tuple[list[str], int]:
     found = mirror_verify.differences(engine, mapping)
     with suppress(KafkaOutage):
         # What is known to be lost no worker can bring back; what is not read it can.
-        stands = replace(standing.standing(config, offsets.held(engine)), expired={})
+        stands = replace(topic_state.compare(config, offsets.held(engine)), expired={})
         results = _standing_results(config, stands)
         found += [f"{one.what}: {one.fault} (fix: {one.cure})" for one in results]
     if journal is not None:

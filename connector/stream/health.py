@@ -21,7 +21,7 @@ from connector.mirror.letters import STATES
 from connector.mirror.sink import Partition
 from connector.mirror.totals import Offsets, Totals
 from connector.retry import Outages
-from connector.stream import standing
+from connector.stream import topic_state
 from connector.stream.app import MirrorApp
 from connector.stream.sampler import PAUSE_SECONDS, Sampler
 from connector.stream.standstill import Standstill
@@ -63,15 +63,15 @@ class WorkerHealth:
         self._letters: Sampler[Any] = Sampler(
             "dead-letters", _calls(totals.dead_letters), pause_seconds=LETTERS_SECONDS
         )
-        self._forgotten: Sampler[str | None] = Sampler(
-            "topics", _calls(partial(standing.forgotten_now, config)), pause_seconds=TOPICS_SECONDS
+        self._unread_topics: Sampler[str | None] = Sampler(
+            "topics", _calls(partial(topic_state.unread_now, config)), pause_seconds=TOPICS_SECONDS
         )
         self.app: MirrorApp | None = None
 
     @asynccontextmanager
     async def measuring(self) -> AsyncIterator[None]:
         """Measure in threads until the block ends; a call under way is not waited for."""
-        samplers: tuple[Sampler[Any], ...] = (self._kafka, self._database, self._letters, self._forgotten)
+        samplers: tuple[Sampler[Any], ...] = (self._kafka, self._database, self._letters, self._unread_topics)
         for sampler in samplers:
             sampler.start()
         try:
@@ -153,9 +153,9 @@ class WorkerHealth:
             for labels, count in counted.items():
                 metrics.mirror_dead_letters.labels(*labels).set(count)
 
-    def forgotten(self) -> str | None:
+    def unread_topics(self) -> str | None:
         """Report what was published to topics that are not read, since the worker started."""
-        return self._forgotten.newest
+        return self._unread_topics.newest
 
     def losses(self) -> str | None:
         """Name the topics with losses that nobody has acknowledged."""

@@ -31,7 +31,7 @@ from connector.mirror.offsets import Offset
 from connector.mirror.sink import Sink
 from connector.mirror.totals import Totals
 from connector.retry import Outages
-from connector.stream import decode, standing
+from connector.stream import decode, topic_state
 from connector.stream.agents import EXIT_DEFECT, EXIT_STANDSTILL, Agents
 from connector.stream.alarm import Alarm
 from connector.stream.app import MirrorApp, build_app
@@ -143,7 +143,7 @@ class Worker:
             "clock": self._database_clock.check,
             "dead_letters": self._alarm.trouble,
             "losses": self._health.losses,
-            "topics": self._health.forgotten,
+            "topics": self._health.unread_topics,
         }
         if file := database.file_of(self._config.database):
             notes["disk"] = Disk("mirror", file.parent, setting="database.url").check
@@ -167,7 +167,7 @@ class Worker:
 
     def _note_topics(self) -> list[str]:
         """Check that no topic is left unread, and store each one's start; gives the former topics."""
-        standing.refuse(self._config, offsets.held(self._engine))
+        topic_state.refuse(self._config, offsets.held(self._engine))
         with topics.admin_client(self._config.kafka) as client:
             found = inventory.logs(client, self._routes.topics_read())
         starts = {

@@ -41,8 +41,8 @@ ALLOWED = {
     ("connector/gateway/chunks.py", "on_message_begin"): "llhttp's name of a callback",
     ("connector/stream/processor.py", "written.holes"): "a field of connector.mirror",
     ("connector/stream/worker.py", "offsets.held"): "a function of connector.mirror",
-    ("connector/stream/standing.py", "offsets.held"): "a function of connector.mirror",
-    ("connector/stream/standing.py", "Held"): "a type of connector.mirror",
+    ("connector/stream/topic_state.py", "offsets.held"): "a function of connector.mirror",
+    ("connector/stream/topic_state.py", "Held"): "a type of connector.mirror",
     ("connector/commands/checkup.py", "offsets.held"): "a function of connector.mirror",
     ("connector/commands/checkup.py", "Held"): "a type of connector.mirror",
 }
