@@ -39,7 +39,7 @@ types: venv-dev ## strict mypy
 walls: venv-dev ## who may import what (.importlinter)
 	.venv/bin/lint-imports
 
-format: venv-dev ## let ruff format the code and mend what it can
+format: venv-dev ## let ruff format the code and fix what it can
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
 

@@ -1,6 +1,6 @@
 """The admin port of any process: ``/healthz``, ``/readyz`` and ``/metrics``.
 
-It is for the probes and scrapers of the house. A browser that a foreign name led here (DNS
+It is for the operator's probes and scrapers. A browser that a foreign name led here (DNS
 rebinding) is refused, and a connection carries one request within bounds (``bounded``).
 
 Also what it takes to run an ASGI app inside a running event loop: the process, not uvicorn, owns
@@ -115,20 +115,20 @@ def bind(host: str, port: int, *, setting: str, option: str, reuse_port: bool = 
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        door = socket.socket(family, kind, protocol)
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
-            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
-            door.bind(address)
+            listener.bind(address)
         except OSError:
-            door.close()
+            listener.close()
             raise
     except OSError as error:
         what = f"Cannot listen on {host}:{port}: {error.strerror or error}."
         raise StartupError(what, _bind_fix(error, setting, option)) from None
-    door.setblocking(False)
-    return door
+    listener.setblocking(False)
+    return listener
 
 
 def _bind_fix(error: OSError, setting: str, option: str) -> str:
@@ -152,7 +152,7 @@ class EmbeddedServer(uvicorn.Server):
         yield
 
     def stop(self) -> None:
-        """Take no new connections, and end when the answers under way are out."""
+        """Accept no new connections, and end when the pending answers are sent."""
         self.should_exit = True
 
 
@@ -172,9 +172,9 @@ def embedded(app: Any, *, drain_seconds: float, **settings: Any) -> EmbeddedServ
 
 
 @asynccontextmanager
-async def running(server: EmbeddedServer, door: socket.socket) -> AsyncIterator[None]:
+async def running(server: EmbeddedServer, listener: socket.socket) -> AsyncIterator[None]:
     """Serve on a bound socket until the block ends, and then drain."""
-    task = asyncio.create_task(server.serve(sockets=[door]))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers no event
             await asyncio.sleep(0.005)

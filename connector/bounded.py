@@ -1,4 +1,4 @@
-"""What uvicorn leaves open, closed around it: time, bytes and number of connections.
+"""Bounds around uvicorn that it does not have itself: time, bytes and number of connections.
 
 A wrapper around uvicorn's protocol that speaks asyncio's public interface on both sides and knows
 nothing of HTTP. It is for a port whose every connection carries one short request.
@@ -16,7 +16,7 @@ class BoundedConnections:
 
     A connection that is still there after ``seconds`` is cut, whatever it does: says nothing, sends
     half a head, or does not read its answer. So is one that sends more than ``most_bytes``. Beyond
-    ``most`` connections the oldest is cut, so that a peer that holds many keeps nobody else out.
+    ``most`` connections the oldest is cut, so that a peer with many keeps nobody else out.
     """
 
     def __init__(self, *, most: int = 64, seconds: float = 10.0, most_bytes: int = 65_536) -> None:
@@ -31,7 +31,7 @@ class BoundedConnections:
 
 
 class BoundedConnection(asyncio.Protocol):
-    """One connection: counts, and hands everything on to ``inner``."""
+    """One connection: counts, and passes everything on to ``inner``."""
 
     def __init__(self, bounds: BoundedConnections, inner: asyncio.Protocol) -> None:
         self._bounds = bounds

@@ -1,6 +1,6 @@
-"""The commands: thin, each hands over to the room that does the work.
+"""The commands: thin, each calls the package that does the work.
 
-Errors that reach a person are sentences with a cure; a traceback comes with ``--debug`` alone.
+Errors that reach a person are sentences with a fix; a traceback comes with ``--debug`` alone.
 """
 
 import os
@@ -33,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Receive XTND's signed webhooks, keep them on Kafka, mirror them into SQL tables.",
+    help="Receive XTND's signed webhooks, store them on Kafka, mirror them into SQL tables.",
 )
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(schema.app, name="schema")
@@ -70,7 +70,7 @@ def main() -> None:
         if debug:
             raise
         code = failures.report(error)
-    sys.exit(failures.flush_output(said=bool(code)) or code)
+    sys.exit(failures.flush_output(reported=bool(code)) or code)
 
 
 @app.command()
@@ -84,7 +84,7 @@ def up(
     accept_mapping: AcceptMapping = False,
 ) -> None:
     """Run everything on this machine: broker, topics, gateway, worker and a SQLite mirror."""
-    from connector import local  # noqa: PLC0415 - each command loads only its own room
+    from connector import local  # noqa: PLC0415 - each command loads only its own package
 
     options = local.UpOptions(
         config_dir=config_dir,
@@ -126,7 +126,7 @@ def worker(
     admin_port: AdminPort = None,
     accept_mapping: AcceptMapping = False,
 ) -> None:
-    """Carry events from Kafka into the mirror."""
+    """Write events from Kafka into the mirror."""
     logs.configure()
     from connector.stream.worker import run_worker  # noqa: PLC0415
 
@@ -138,7 +138,7 @@ def worker(
 def topics_command(
     config_dir: ConfigDir = CONFIG_DIR,
     kafka: Kafka = None,
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; say what differs.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; print what differs.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Create the topics and set them as topics.yaml says."""
@@ -160,7 +160,7 @@ def topics_command(
     for result in checkup.topic_faults(settings):
         out.print(safe_text.plain(f"{result.what}: {result.fault}"))
         out.print(f"  Fix: {safe_text.plain(result.cure)}")
-    raise typer.Exit(1 if any(deviation.mended_by_ensure for deviation in left) else 0)
+    raise typer.Exit(1 if any(deviation.fixed_by_ensure for deviation in left) else 0)
 
 
 @app.command()
@@ -171,7 +171,7 @@ def check(
     data_dir: DataDir = DATA_DIR,
     accept_mapping: AcceptMapping = False,
 ) -> None:
-    """Check the configuration, the broker, the topics and the database; say what fixes each finding."""
+    """Check the configuration, the broker, the topics and the database; print the fix for each failure."""
     from connector.commands import checkup  # noqa: PLC0415
 
     options: dict[str, Any] = {"kafka": kafka, "database_url": database_url}
@@ -186,7 +186,7 @@ def check(
             out.print(Text.assemble(("ok", "green"), f" {safe_text.plain(result.what)}"))
             continue
         findings += not result.warns
-        mark = ("warning", "yellow") if result.warns else ("FAULT", "red")
+        mark = ("warning", "yellow") if result.warns else ("FAIL", "red")
         found = f" {safe_text.plain(result.what)} - {safe_text.plain(result.fault)}"
         out.print(Text.assemble(mark, found))
         out.print(f"      Fix: {safe_text.plain(result.cure)}")
@@ -196,14 +196,14 @@ def check(
 @app.command()
 def losses(
     acknowledge: Annotated[
-        bool, typer.Option("--acknowledge", help="Take note of what is listed: it is no fault any more.")
+        bool, typer.Option("--acknowledge", help="Acknowledge what is listed: it is no fault any more.")
     ] = False,
     config_dir: ConfigDir = CONFIG_DIR,
     database_url: DatabaseUrl = None,
     format_: Annotated[Format | None, typer.Option("--format", help="As of connector query.")] = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """List what Kafka no longer held when the mirror wanted it, and when XTND sent that."""
+    """List records that expired on Kafka before they were mirrored, and when XTND sent them."""
     from connector.commands.rows import print_rows  # noqa: PLC0415
     from connector.mirror import database, steps  # noqa: PLC0415
     from connector.mirror import losses as kept  # noqa: PLC0415
@@ -225,12 +225,12 @@ def query(
     database_url: DatabaseUrl = None,
     format_: Annotated[
         Format | None,
-        typer.Option("--format", help="Else a terminal gets a table or records, and a pipe CSV."),
+        typer.Option("--format", help="By default a table or records on a terminal, CSV in a pipe."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As --format json: one object a line.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Ask the mirror; nothing can be changed with it."""
+    """Run a SELECT on the mirror; it cannot change anything."""
     from connector.commands.rows import print_rows  # noqa: PLC0415
     from connector.mirror import database  # noqa: PLC0415
     from connector.mirror.query import run  # noqa: PLC0415
@@ -245,11 +245,12 @@ def verify(
     config_dir: ConfigDir = CONFIG_DIR,
     database_url: DatabaseUrl = None,
     journal: Annotated[
-        Path | None, typer.Option(help="Journal of a simulation, whose acknowledged events must be there.")
+        Path | None,
+        typer.Option(help="Journal of a simulation; its acknowledged events must be in the ledger."),
     ] = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Fold the ledger again and say where the mirror differs from it."""
+    """Fold the ledger again and print where the mirror differs from it."""
     from connector.commands import checkup  # noqa: PLC0415
 
     settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
@@ -270,9 +271,9 @@ def simulate(
     disorder: Annotated[float, typer.Option(min=0, max=1, help="Share sent late, behind newer ones.")] = 0,
     duplicates: Annotated[float, typer.Option(min=0, max=1, help="Share sent again.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed plays the same shop.")] = 1,
-    parallel: Annotated[int, typer.Option(min=1, help="Deliveries on the way at once.")] = 8,
+    parallel: Annotated[int, typer.Option(min=1, help="Deliveries in flight at once.")] = 8,
     time_scale: Annotated[
-        float, typer.Option(min=0, help="Stretches XTND's retry pauses; 0.01 hurries.")
+        float, typer.Option(min=0, help="Factor for XTND's retry pauses; 0.01 is fast.")
     ] = 1,
     journal: Annotated[Path | None, typer.Option(help="Write every attempt and answer here.")] = None,
     secret_file: SecretFile = None,
@@ -315,13 +316,13 @@ def sign(
         Path, typer.Argument(readable=False, help="File with the body's exact bytes; - for standard input.")
     ],
     header: Annotated[
-        str | None, typer.Option("--header", help="The ms-signature header that came with it.")
+        str | None, typer.Option("--header", help="The ms-signature header of the request.")
     ] = None,
     secret_file: SecretFile = None,
     data_dir: DataDir = DATA_DIR,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print a body's signature, or say why a signature does not match."""
+    """Print a body's signature, or why a signature does not match."""
     from connector.gateway import doctor, signature  # noqa: PLC0415
 
     data = sys.stdin.buffer.read() if str(body) == "-" else _bytes(body)
@@ -331,8 +332,12 @@ def sign(
         return
     diagnosis = doctor.diagnose(data, header, [secret])
     if as_json:
-        told = {"matches": diagnosis.matches, "findings": diagnosis.findings, "expected": diagnosis.expected}
-        print(safe_text.as_json(told))
+        report = {
+            "matches": diagnosis.matches,
+            "findings": diagnosis.findings,
+            "expected": diagnosis.expected,
+        }
+        print(safe_text.as_json(report))
     else:
         out.print("The signature matches." if diagnosis.matches else "The signature does not match.")
         for finding in diagnosis.findings:

@@ -1,6 +1,7 @@
-"""The steady clock, and how far this host's wall clock is from another host's.
+"""The clocks: wall time, steady time, and how far this host's wall clock is from another host's.
 
-A distance is measured, shown as a metric, logged and reported; nothing here changes a time.
+Durations within a process are measured with ``time.monotonic``. A distance is measured, shown as a metric,
+logged and reported; nothing here changes a time.
 """
 
 import time
@@ -13,18 +14,24 @@ from connector import metrics
 
 log = structlog.get_logger(__name__)
 
-# Beyond this a distance is trouble: events of different hosts may change places.
+# Beyond this a distance is reported: events of different hosts may change their order.
 LIMIT_SECONDS = 2.0
-# A distance counts as gone once it stayed within the limit for so long: brokers may differ.
+# A distance is over once it stayed within the limit for so long: brokers may differ.
 RECOVERY_SECONDS = 10.0
 CURE = "Set the clocks right: have both hosts follow NTP (timedatectl, chronyc tracking)."
 
-# Nanoseconds of a clock that no one sets and that runs while the machine sleeps, where there is one.
+# Steady time: nanoseconds of a clock that no one sets and that runs, where there is one, while the machine
+# sleeps.
 steady_nanoseconds: Callable[[], int] = (
     partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
     if hasattr(time, "CLOCK_BOOTTIME")
     else time.monotonic_ns
 )
+
+
+def now() -> int:
+    """Wall time: microseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1000
 
 
 def outside(value: float, low: float, high: float) -> float:
@@ -46,7 +53,7 @@ class ClockDistance:
         self.seconds: float | None = None
 
     def set(self, seconds: float) -> None:
-        """Take note of a measurement; one that cannot be told from 0 is 0."""
+        """Note a measurement in seconds; 0 where the difference is too small to measure."""
         self.seconds = seconds
         self._metric.set(seconds)
         now = self._monotonic()

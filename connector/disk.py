@@ -22,7 +22,7 @@ class Disk:
         self._setting = setting
 
     async def check(self) -> str | None:
-        """What to do when space runs out, else None. A disk that hangs holds up its own thread alone."""
+        """What to do when space runs out, else None. A disk that hangs delays its own thread alone."""
         usage = await asyncio.to_thread(shutil.disk_usage, self._folder)
         metrics.disk_size.labels(self._of).set(usage.total)
         metrics.disk_free.labels(self._of).set(usage.free)

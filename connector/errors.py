@@ -3,21 +3,21 @@
 ::
 
     ConnectorError
-    ├── ConfigError      a person mends the YAML or the environment; refused at start
-    ├── Outage           wait, with growing pauses, for ever; nothing is skipped
+    ├── ConfigError      a person fixes the YAML or the environment; refused at start
+    ├── Outage           wait, with growing pauses, indefinitely; nothing is skipped
     │   ├── KafkaOutage
     │   ├── SpoolOutage
     │   └── DatabaseOutage
     │       └── StatementTimeout  the database ended a statement; a batch is split
     ├── Poison           this one event can never succeed; dead letter, neighbours go on
     ├── RecordRefused    Kafka never takes this record as it is; set it aside, neighbours go on
-    ├── Defect           a bug or a foreign hand; stop the process loudly, offsets kept
+    ├── Defect           a bug, or a change by somebody else; stop the process loudly, offsets kept
     │   └── SchemaMoved  another process changed the mirror's schema; restart to follow
-    └── StartupError     something outside is missing at start; says what mends it
-        └── DatabaseDamaged  what the database holds cannot be read; stop loudly, say the way back
+    └── StartupError     something outside is missing at start; says what fixes it
+        └── DatabaseDamaged  what the database holds cannot be read; stop loudly, say how to recover
 
 A library's own errors are translated into these in one place per library:
-``mirror.sink.translate`` for the database, ``gateway.publisher`` and ``topics`` for Kafka.
+``connector.mirror`` for the database, ``connector.kafka`` for Kafka.
 """
 
 from dataclasses import dataclass
@@ -33,8 +33,8 @@ class ConnectorError(Exception):
 class Finding:
     """One thing that is wrong with the configuration.
 
-    ``where`` is ``file:line`` (or the name of an environment variable), ``what`` says what is
-    wrong there, ``cure`` what to write instead.
+    ``where`` is ``file:line`` (or the name of an environment variable), ``what`` is the fault there, ``cure``
+    what to write instead.
     """
 
     where: str
@@ -48,7 +48,7 @@ class Finding:
 
 
 class ConfigError(ConnectorError):
-    """The configuration cannot work; each finding names file, line, fault and cure."""
+    """The configuration is invalid; each finding names file, line, fault and fix."""
 
     def __init__(self, findings: list[Finding]) -> None:
         self.findings = findings
@@ -76,14 +76,14 @@ class EventsKnown(DatabaseOutage):
 
 
 class StatementTimeout(DatabaseOutage):
-    """The database ended a statement before it was done: it took longer than somebody allows."""
+    """The database ended a statement before it was done: it took longer than its limit."""
 
 
 class Poison(ConnectorError):
     """This event can never be mirrored as it is.
 
     ``reason`` is a stable short code that one can filter by; ``error`` is a sentence that names
-    the field and the cure.
+    the field and the fix.
     """
 
     def __init__(self, reason: str, error: str) -> None:
@@ -97,7 +97,7 @@ class RecordRefused(ConnectorError):
 
 
 class AlreadyThere(Poison):
-    """A row that was taken for new stands there already."""
+    """A row that was inserted as new exists already."""
 
     def __init__(self, error: str) -> None:
         super().__init__("database-refused", error)
@@ -115,7 +115,7 @@ class SchemaMoved(Defect):
 
 
 class StartupError(ConnectorError):
-    """A start is not possible; ``cure`` names the command or setting that mends it."""
+    """A start is not possible; ``cure`` names the command or setting that fixes it."""
 
     def __init__(self, what: str, cure: str) -> None:
         self.what = what
@@ -124,4 +124,4 @@ class StartupError(ConnectorError):
 
 
 class DatabaseDamaged(StartupError):
-    """What the database holds cannot be read back: waiting does not help, and its owner must act."""
+    """What the database holds cannot be read back: waiting does not help; a person must act."""

@@ -48,20 +48,17 @@ def load(environ: Mapping[str, str]) -> None:
 
 
 def reach(point: str) -> None:
-    """Say that the process has come to a point; strikes when the plan says so."""
+    """Reach a point; strikes when the plan names it."""
     faults = _faults.get(point)
     if not faults:
         return
     with _lock:
         times = _reached[point] = _reached.get(point, 0) + 1
     for fault in faults:
-        if fault.at in (None, times):
-            _strike(point, fault)
-
-
-def _strike(point: str, fault: _Fault) -> None:
-    if fault.action == "exit":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if fault.action == "raise":
-        raise Struck(f"failpoint at {point}")
-    time.sleep(fault.seconds)
+        if fault.at not in (None, times):
+            continue
+        if fault.action == "exit":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if fault.action == "raise":
+            raise Struck(f"failpoint at {point}")
+        time.sleep(fault.seconds)

@@ -1,8 +1,7 @@
 """A process's health, measured in the background: readiness answers at once, and metrics never lag.
 
-Nobody has to ask for it. Each part is measured by a task of its own every few seconds, so one that
-hangs holds up no other, and never runs twice at a time. What was measured too long ago counts as
-trouble by itself: green means measured just now.
+Each part is measured by a task of its own every few seconds, so one that hangs delays no other, and never
+runs twice at a time. A measurement that is too old counts as trouble: green means measured just now.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ Check = Callable[[], Awaitable[str | None] | str | None]
 """What is wrong with one part, as a sentence, or None; one that is not async must not block."""
 
 INTERVAL_SECONDS = 2.0
-# A part that was never well is measured more often: a process is ready as soon as its parts are.
+# A part that was never ready is measured more often: a process is ready as soon as its parts are.
 START_SECONDS = 0.2
 TIMEOUT_SECONDS = 5.0
 # A measurement that is older than the longest that one may take, and a few intervals, is stale.
@@ -52,7 +51,7 @@ class Report(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """The newest result of a part, and when it was had, on the monotonic clock."""
+    """The newest result of a part, and its time on the monotonic clock."""
 
     trouble: str | None
     at: float
@@ -62,7 +61,7 @@ class Health:
     """Measures parts while ``measuring`` runs; ``report`` gives the newest results.
 
     ``checks``, by the name of their part, decide readiness; ``notes`` find what makes the process
-    degraded: it works, and somebody should look. Both show in ``xtnd_up``, notes in
+    degraded: it works, and a person should look. Both show in ``xtnd_up``, notes in
     ``xtnd_degraded`` too, from the moment that this is made.
     """
 
@@ -133,14 +132,14 @@ class Health:
         before = self._newest.get(part)
         self._newest[part] = Measurement(trouble, self._clock())
         if trouble is not None and before is None:
-            log.info("health: not well yet", part=part, trouble=trouble)
+            log.info("health: not ready yet", part=part, trouble=trouble)
         elif trouble is not None and before is not None and before.trouble is None:
             log.warning("health: trouble", part=part, trouble=trouble)
         elif trouble is None and before is not None and before.trouble is not None:
-            log.info("health: well again", part=part)
+            log.info("health: recovered", part=part)
 
     def _show(self) -> None:
-        """Have the gauges ask when they are read, so that a stale result cannot stand in them."""
+        """Have the gauges ask when they are scraped, so that they show no stale result."""
         for part in (*self._checks, *self._notes):
             metrics.up.labels(part).set_function(partial(self._up, part))
         for part in self._notes:

@@ -32,10 +32,10 @@ LIBRARY_LEVELS = {
 
 STEPS_SECONDS = (10.0, 60.0, 600.0, 3600.0)
 # Lines that differ in numbers and addresses only are one kind. So many kinds of a logger and level are
-# told apart, and so many in all; beyond them a logger's lines count as one kind.
+# kept apart, and so many in all; beyond them a logger's lines count as one kind.
 KINDS_OF_LOGGER = 32
 KINDS = 512
-# Of a line only so much is looked at.
+# Only so much of a line is compared.
 LOOK_LETTERS = 300
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+")
 
@@ -84,7 +84,7 @@ class Reports:
         return steps.due()
 
 
-class Kind(NamedTuple):
+class LineKind(NamedTuple):
     """What makes two lines of a library the same; ``text`` is None for all that a logger has too many of."""
 
     logger: str
@@ -102,7 +102,7 @@ class RepeatFilter(logging.Filter):
         super().__init__()
         self._clock = clock
         # The most recently seen stand last.
-        self._kinds: OrderedDict[Kind, GrowingSteps] = OrderedDict()
+        self._kinds: OrderedDict[LineKind, GrowingSteps] = OrderedDict()
         self._lock = threading.Lock()
 
     @override
@@ -118,15 +118,15 @@ class RepeatFilter(logging.Filter):
         return True
 
     def _steps(self, record: logging.LogRecord) -> GrowingSteps:
-        kind = Kind(record.name, record.levelno, _shape(record))
+        kind = LineKind(record.name, record.levelno, _shape(record))
         known = self._kinds.get(kind)
         if known is None or known.is_over(self._clock()):
-            kind = self._make_room(kind)
+            kind = self._free_slot(kind)
         steps = self._kinds.setdefault(kind, GrowingSteps(self._clock))
         self._kinds.move_to_end(kind)
         return steps
 
-    def _make_room(self, kind: Kind) -> Kind:
+    def _free_slot(self, kind: LineKind) -> LineKind:
         """Forget what is over; gives the kind, or its logger's common one when there are too many."""
         now = self._clock()
         for known in [known for known, steps in self._kinds.items() if steps.is_over(now)]:

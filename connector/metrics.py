@@ -1,7 +1,7 @@
 """Every metric of the connector, in one list: a registry for each kind of process, and what both have.
 
 A counter that appears with its first increase is one whose first increase no alert sees: Prometheus'
-``increase()`` needs the 0 before it. So each process begins by showing its counters at 0, for every
+``increase()`` needs the 0 before it. So each process starts by showing its counters at 0, for every
 label that can be known (``start_gateway``, ``start_worker``).
 """
 
@@ -156,15 +156,15 @@ dead_letters = Counter(
 )
 up = Gauge(
     "xtnd_up",
-    "1 while the named part (kafka, database, intake, …) was found well just now, else 0; measured in the "
-    "background.",
+    "1 while the last check of the named part (kafka, database, intake, …) found it well, else 0; measured "
+    "in the background.",
     ["part"],
     registry=None,
 )
 degraded = Gauge(
     "xtnd_degraded",
-    "1 while the named part has trouble with which the process works on, and which somebody should look "
-    "at; such a part never makes the process unready.",
+    "1 while the named part has a problem that the process can work with and a person should look at; such "
+    "a part never makes the process unready.",
     ["part"],
     registry=None,
 )
@@ -183,7 +183,7 @@ disk_free = Gauge(
 disk_size = Gauge(
     "xtnd_disk_size_bytes", "Bytes of the file system of the spool or of the mirror.", ["of"], registry=None
 )
-build = Info("xtnd_build", "Versions of the connector and of what it stands on.", registry=None)
+build = Info("xtnd_build", "Versions of the connector, of Python and of its libraries.", registry=None)
 for _registry in (GATEWAY, WORKER):
     for _metric in (dead_letters, up, degraded, clock_distance, disk_free, disk_size, build):
         _registry.register(_metric)
@@ -199,7 +199,7 @@ events_mirrored = Counter(
 )
 events_known = Counter(
     "xtnd_worker_events_known_total",
-    "Events that the ledger held already, by family.",
+    "Events that were in the ledger already, by family.",
     ["family"],
     registry=WORKER,
 )
@@ -214,7 +214,7 @@ batch_seconds = Histogram(
 )
 dead_letter_share = Gauge(
     "xtnd_worker_dead_letter_share",
-    "Which share of the last minute's events could not be mirrored and was parked, from 0 to 1.",
+    "Share of the last minute's events that could not be mirrored and were parked, from 0 to 1.",
     registry=WORKER,
 )
 outage_pauses = Counter(
@@ -223,15 +223,15 @@ outage_pauses = Counter(
     ["part"],
     registry=WORKER,
 )
-holes = Counter(
-    "xtnd_worker_holes_total",
+gaps = Counter(
+    "xtnd_worker_gaps_total",
     "Fetched chunks that did not follow the mirror's offset and were read again.",
     ["topic"],
     registry=WORKER,
 )
 records_lost = Counter(
     "xtnd_worker_records_lost_total",
-    "Offsets that Kafka no longer held when the mirror wanted them.",
+    "Offsets that expired on Kafka before they were mirrored.",
     ["topic"],
     registry=WORKER,
 )
@@ -256,7 +256,7 @@ lag = Gauge(
 )
 standstill = Gauge(
     "xtnd_worker_standstill_seconds",
-    "How long a partition of this worker has stood still while records wait in it: the longest by family.",
+    "How long a partition of this worker has not moved while records wait in it: the longest by family.",
     ["family"],
     registry=WORKER,
 )
@@ -281,7 +281,7 @@ mirror_dead_letters = Gauge(
 )
 mirror_records_lost = Gauge(
     "xtnd_mirror_records_lost",
-    "Offsets that Kafka no longer held when the mirror wanted them, of all times.",
+    "Offsets that expired on Kafka before they were mirrored, since the mirror was made.",
     ["topic"],
     registry=WORKER,
 )
@@ -307,10 +307,10 @@ def start_gateway(*, hooks: Iterable[str], families: Iterable[str]) -> None:
 
 
 def start_worker(*, topics: Iterable[str], families: Iterable[str]) -> None:
-    """Show a worker's counters at 0, for every label that is known; once, before it begins."""
+    """Show a worker's counters at 0, for every label that is known; once, before it starts."""
     for topic in topics:
         records_lost.labels(topic)
-        holes.labels(topic)
+        gaps.labels(topic)
         topics_recreated.labels(topic)
     for family in families:
         events_mirrored.labels(family)

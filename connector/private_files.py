@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 FOLDER_MODE = 0o700
 OTHERS = 0o077
-# Folders that are everybody's even where they belong to the user, as everything does to root.
+# Folders that others use too, even where they belong to the user, as everything does to root.
 SYSTEM_FOLDERS = frozenset(
     map(
         Path,
@@ -26,12 +26,12 @@ SYSTEM_FOLDERS = frozenset(
         ),
     )
 )
-# What SQLite keeps beside a database; it gives them the mode that the database has.
+# Files that SQLite keeps beside a database, with the database's own mode.
 SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
 def keep_new_files_private() -> None:
-    """Have everything that this process and its children make be of this user only."""
+    """Give new files and folders of this process and its children to this user only."""
     os.umask(OTHERS)
 
 
@@ -44,8 +44,9 @@ def own_folder(folder: Path, *, setting: str) -> bool:
     """
     cure = f"name another folder, or one inside it that the connector makes itself: {setting}"
     try:
-        for missing in reversed(_missing(folder)):
-            missing.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        missing = [one for one in (folder, *folder.parents) if not one.exists()]
+        for one in reversed(missing):
+            one.mkdir(mode=FOLDER_MODE, exist_ok=True)
         found = folder.stat()
         if not stat.S_ISDIR(found.st_mode):
             raise StartupError(f"{folder} is no folder", cure)
@@ -87,7 +88,7 @@ def _take_rights(file: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        what = f"{file} cannot be looked at: {error.strerror}"
+        what = f"{file} cannot be read: {error.strerror}"
         raise StartupError(what, f"run chmod u+rwx {file.parent}, or name a file elsewhere") from error
     try:
         theirs = found.st_uid != os.geteuid() or stat.S_ISLNK(found.st_mode)
@@ -124,12 +125,3 @@ def _is_shared(folder: Path) -> bool:
         with contextlib.suppress(OSError, RuntimeError):  # removed meanwhile; a user without a home
             used.append(place())
     return folder in SYSTEM_FOLDERS or any(folder in (place, *place.parents) for place in used)
-
-
-def _missing(folder: Path) -> list[Path]:
-    """The folder and its parents that are not there, the lowest first."""
-    missing = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    return missing

@@ -22,7 +22,10 @@ def plain(text: str) -> str:
     """Text in one line with everything that is not printable made visible."""
     if text.isprintable():
         return text
-    return "".join(character if character.isprintable() else _visible(character) for character in text)
+    return "".join(
+        character if character.isprintable() else SHORT.get(character) or f"\\u{ord(character):04x}"
+        for character in text
+    )
 
 
 def plain_lines(text: str) -> str:
@@ -30,14 +33,10 @@ def plain_lines(text: str) -> str:
     return "\n".join(map(plain, text.split("\n")))
 
 
-def _visible(character: str) -> str:
-    return SHORT.get(character) or f"\\u{ord(character):04x}"
-
-
 def as_json(value: Any, *, indent: int | None = None) -> str:
-    """A value as JSON that says the same and can be shown: what is not printable is escaped.
+    """A value as JSON that can be shown: what is not printable is escaped.
 
-    What JSON has no kind for becomes text.
+    A value of a type that JSON does not have becomes text.
     """
     return escaped(json.dumps(value, ensure_ascii=False, indent=indent, default=str))
 

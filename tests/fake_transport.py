@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connector.errors import ConnectorError
-from connector.gateway.connection import Stage
+from connector.gateway.connection import RequestStage
 from connector.gateway.http import HttpConnection
 from connector.kafka.record import Record
 
@@ -115,7 +115,7 @@ async def quiet(connection: Any) -> None:
     """Wait until nothing is being answered and nothing waits for its turn."""
     for _ in range(3000):
         await asyncio.sleep(0)
-        if connection._stage is not Stage.ANSWER and not connection._resting:
+        if connection._stage is not RequestStage.ANSWER and not connection._resting:
             return
     raise AssertionError("no end of answers")
 

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, Self
 import uvloop
 from kafka import KafkaConsumer, TopicPartition
 
-from connector import admin
+from connector import admin, clocks
 from connector.config import Config
 from connector.gateway.clock import Clock
-from connector.gateway.protocol import Intake
-from connector.gateway.server import make_publisher, now_microseconds, serving
+from connector.gateway.server import make_publisher, serving
 from connector.gateway.signature import sign
+from connector.kafka.lanes import DeliverySink
 from connector.kafka.routes import Routes
 
 DEADLINE_SECONDS = 60.0
@@ -42,21 +42,21 @@ def until(condition: Callable[[], Any], what: str, *, seconds: float = DEADLINE_
 @contextmanager
 def running(
     config: Config,
-    intake: Intake | None = None,
+    intake: DeliverySink | None = None,
     clock: Clock | None = None,
     *,
     loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
 ) -> Iterator[int]:
     """The public port as ``connector gateway`` serves it, on a free port; gives the port."""
-    door = admin.bind("127.0.0.1", 0, setting="gateway.port", option="--port")
+    listener = admin.bind("127.0.0.1", 0, setting="gateway.port", option="--port")
     started, stop = threading.Event(), threading.Event()
 
     async def serve() -> None:
         publisher = make_publisher(config, clock.observe if clock else None)
         publisher.start()
-        door.listen()
-        now = clock.now if clock else now_microseconds
-        async with serving(config, intake or publisher, door, clock=now):
+        listener.listen()
+        now = clock.now if clock else clocks.now
+        async with serving(config, intake or publisher, listener, clock=now):
             started.set()
             await asyncio.to_thread(stop.wait)
         await publisher.close(3)
@@ -69,7 +69,7 @@ def running(
     thread.start()
     assert started.wait(DEADLINE_SECONDS)
     try:
-        yield door.getsockname()[1]
+        yield listener.getsockname()[1]
     finally:
         stop.set()
         thread.join(DEADLINE_SECONDS)

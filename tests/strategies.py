@@ -24,7 +24,7 @@ from connector.mirror.statements import quoted
 
 NOON = 1_700_000_000_000_000
 MINUTE = 60_000_000
-# What may differ between two mirrors of the same events (mirror.md, part 2).
+# What may differ between two mirrors of the same events (docs/contract.md, The law).
 OWN_OF_LEDGER = {"kafka_topic", "kafka_partition", "kafka_offset", "mirrored_at"}
 
 

@@ -1,18 +1,17 @@
-"""``connector dead-letters``: look at what was parked, cure the cause, replay it or discard it.
+"""``connector dead-letters``: list what was parked, fix the cause, replay it or discard it.
 
 Every command prints tables for people and, with ``--json``, one JSON object. The exit code is 0
 when everything asked for was done, else 1.
 """
 
 import re
-import time
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from connector import errors, logs, safe_text
+from connector import clocks, errors, logs, safe_text
 from connector.commands.options import (
     CONFIG_DIR,
     DATA_DIR,
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from connector.mirror.dialects.dialect import Access
     from connector.mirror.letters import Filter, Letters
 
-app = typer.Typer(no_args_is_help=True, help="What could not be mirrored as it was: look, replay, discard.")
+app = typer.Typer(no_args_is_help=True, help="List, show, replay or discard what could not be mirrored.")
 
 
 class State(StrEnum):
@@ -38,7 +37,7 @@ class State(StrEnum):
     all = "all"
 
 
-class Stage(StrEnum):
+class LetterStage(StrEnum):
     gateway = "gateway"
     worker = "worker"
 
@@ -49,7 +48,7 @@ SECONDS = {"m": 60, "h": 3600, "d": 86_400}
 def _since(text: str) -> int:
     """``90m``, ``24h``, ``7d`` ago, or an ISO-8601 date or instant (UTC unless it says otherwise)."""
     if found := re.fullmatch(r"(\d{1,6})([mhd])", text):
-        return time.time_ns() // 1000 - int(found[1]) * SECONDS[found[2]] * 1_000_000
+        return clocks.now() - int(found[1]) * SECONDS[found[2]] * 1_000_000
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
@@ -60,22 +59,22 @@ def _since(text: str) -> int:
 
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="Ids, or the first letters of them.")]
-StageOption = Annotated[Stage | None, typer.Option("--stage", help="Who parked it.")]
+StageOption = Annotated[LetterStage | None, typer.Option("--stage", help="The process that parked it.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Short code, such as key-missing.")]
 Action = Annotated[str | None, typer.Option("--action", help="XTND's Action.")]
-Hook = Annotated[str | None, typer.Option("--hook", help="Hook that it came in by.")]
+Hook = Annotated[str | None, typer.Option("--hook", help="The hook that received it.")]
 Since = Annotated[
     int | None,
     typer.Option("--since", parser=_since, metavar="WHEN", help="Parked since: 90m, 24h, 7d, or an instant."),
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many, the newest.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many of the newest.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
 def list_letters(
     *,
-    state: Annotated[State, typer.Option("--state", help="What has become of it.")] = State.parked,
+    state: Annotated[State, typer.Option("--state", help="Its present state.")] = State.parked,
     stage: StageOption = None,
     reason: Reason = None,
     action: Action = None,
@@ -88,17 +87,17 @@ def list_letters(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """List dead letters, the newest first."""
-    from connector.commands import dead_letters_view as view  # noqa: PLC0415 - each command loads only its own room
+    from connector.commands import dead_letters_view as view  # noqa: PLC0415 - each command loads its own package
 
     letters = _letters(
         _settings(config_dir, data_dir, unused=("kafka",), database_url=database_url), access="read"
     )
-    wanted = _filter(stage, reason, action, hook, since, limit, state=state)
-    found, total = letters.load(letters.ids(wanted), with_payload=False), letters.count(wanted)
+    filter_ = _filter(stage, reason, action, hook, since, limit, state=state)
+    found, total = letters.load(letters.ids(filter_), with_payload=False), letters.count(filter_)
     if as_json:
         _json({"total": total, "letters": [view.summary(stored) for stored in found]})
     else:
-        view.print_list(found, total, state)
+        view.LettersConsole().letters(found, total, state)
 
 
 @app.command()
@@ -120,15 +119,17 @@ def show(
     if as_json:
         _json(view.whole(stored))
     else:
-        view.print_letter(stored)
+        view.LettersConsole().letter(stored)
 
 
 @app.command()
 def replay(
     ids: Ids = [],  # noqa: B006 - Typer's way of saying "none given"
     *,
-    every: Annotated[bool, typer.Option("--all", help="Everything that is parked.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; say what would.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All parked letters.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing; print what would be done.")
+    ] = False,
     stage: StageOption = None,
     reason: Reason = None,
     action: Action = None,
@@ -141,7 +142,7 @@ def replay(
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Send parked letters through the whole way again, with the configuration of today."""
+    """Process parked letters again, with the present configuration."""
     from connector.commands import dead_letters_view as view  # noqa: PLC0415
     from connector.replay import Replay  # noqa: PLC0415
 
@@ -153,18 +154,18 @@ def replay(
         )
     settings = _settings(config_dir, data_dir, kafka=kafka, database_url=database_url)
     letters = _letters(settings, access="read" if dry_run else "write")
-    wanted = _filter(stage, reason, action, hook, since, limit, state=State.parked)
-    chosen = letters.resolve(ids) if ids else letters.ids(wanted)
+    filter_ = _filter(stage, reason, action, hook, since, limit, state=State.parked)
+    chosen = letters.resolve(ids) if ids else letters.ids(filter_)
     if dry_run:
         outcome, rehearsed = Replay(settings, dry_run=True).rehearse(chosen)
-        told = view.rehearsal(outcome, rehearsed)
+        report = view.rehearsal(outcome, rehearsed)
     else:
         outcome, rehearsed = Replay(settings).run(chosen), None
-        told = view.outcome(outcome)
+        report = view.outcome(outcome)
     if as_json:
-        _json(told)
+        _json(report)
     else:
-        view.print_outcome(outcome, rehearsed)
+        view.LettersConsole().outcome(outcome, rehearsed)
     raise typer.Exit(0 if outcome.complete else 1)
 
 
@@ -177,13 +178,13 @@ def discard(
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Give parked letters up: they stay in the table, and are never parked again."""
+    """Give parked letters up: they stay in the table and are never parked again."""
     from connector.commands import dead_letters_view as view  # noqa: PLC0415
     from connector.mirror.letters import DISCARDED  # noqa: PLC0415
 
     letters = _letters(_settings(config_dir, data_dir, unused=("kafka",), database_url=database_url))
     chosen = letters.resolve(ids)
-    with letters.change(chosen, DISCARDED, time.time_ns() // 1000) as discarded:
+    with letters.change(chosen, DISCARDED, clocks.now()) as discarded:
         pass
     refused = {
         stored.id: stored.state
@@ -193,7 +194,7 @@ def discard(
     if as_json:
         _json({"discarded": sorted(discarded), "refused": view.refusals(refused)})
     else:
-        view.print_discarded(len(discarded), refused)
+        view.LettersConsole().discarded(len(discarded), refused)
     raise typer.Exit(1 if refused else 0)
 
 
@@ -213,7 +214,7 @@ def _letters(settings: "Config", *, access: "Access" = "write") -> "Letters":
 
 
 def _filter(
-    stage: Stage | None,
+    stage: LetterStage | None,
     reason: str | None,
     action: str | None,
     hook: str | None,
@@ -228,5 +229,5 @@ def _filter(
     return Filter(chosen, stage.value if stage else None, reason, action, hook, since, limit)
 
 
-def _json(told: dict[str, Any]) -> None:
-    typer.echo(safe_text.as_json(told, indent=2))
+def _json(report: dict[str, Any]) -> None:
+    typer.echo(safe_text.as_json(report, indent=2))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # so that a look at the list does not load Kafka's client
     from connector.mirror.letters import Stored
     from connector.mirror.rehearsal import Change, Rehearsed
     from connector.replay import Outcome
-    from connector.replay.plans import Plan
+    from connector.replay.plans import ReplayPlan
 
 WHOLE = ("dead_letter_id", "context", "payload")  # shown in ways of their own
 FACTS = tuple(name for name in DeadLetter.__struct_fields__ if name not in WHOLE)
@@ -30,26 +30,31 @@ SHOWN_BYTES = 8192
 SHOWN_CHANGES = 200
 TABLE: Any = {"box": None, "pad_edge": False, "header_style": "bold", "padding": (0, 2, 0, 0)}
 
-Told = dict[str, Any]
+Report = dict[str, Any]
 
 # --- For --json ----------------------------------------------------------------------------------
 
 
-def summary(stored: Stored) -> Told:
+def summary(stored: Stored) -> Report:
     """Everything of a letter but payload and context."""
     letter = stored.letter
-    told = {"id": stored.id, "state": stored.state, "state_at": stored.state_at, "mirrored": stored.mirrored}
-    return told | {name: getattr(letter, name) for name in FACTS}
+    report = {
+        "id": stored.id,
+        "state": stored.state,
+        "state_at": stored.state_at,
+        "mirrored": stored.mirrored,
+    }
+    return report | {name: getattr(letter, name) for name in FACTS}
 
 
-def whole(stored: Stored) -> Told:
+def whole(stored: Stored) -> Report:
     """A letter with context and payload; bytes that are no UTF-8 come as hex."""
     payload, text = stored.letter.payload, readable(stored.letter.payload, strict=False)
     shown = {"payload": text} if text is not None else {"payload_hex": payload.hex()}
     return {**summary(stored), "context": stored.letter.context, "payload_bytes": len(payload), **shown}
 
 
-def outcome(done: Outcome) -> Told:
+def outcome(done: Outcome) -> Report:
     """What a replay did."""
     return {
         "replayed": [_published(plan) for plan in done.done],
@@ -58,7 +63,7 @@ def outcome(done: Outcome) -> Told:
     }
 
 
-def rehearsal(would: Outcome, rehearsed: Rehearsed) -> Told:
+def rehearsal(would: Outcome, rehearsed: Rehearsed) -> Report:
     """What a replay would do."""
     return {
         "dry_run": True,
@@ -74,12 +79,12 @@ def rehearsal(would: Outcome, rehearsed: Rehearsed) -> Told:
     }
 
 
-def refusals(refused: Mapping[str, str]) -> list[Told]:
+def refusals(refused: Mapping[str, str]) -> list[Report]:
     """Letters that were not parked, with their state."""
     return [{"id": letter_id, "state": state} for letter_id, state in refused.items()]
 
 
-def _published(plan: Plan) -> Told:
+def _published(plan: ReplayPlan) -> Report:
     listed = [
         {
             "topic": record.topic,
@@ -91,13 +96,13 @@ def _published(plan: Plan) -> Told:
     return {"id": plan.letter.dead_letter_id, "event_id": plan.letter.event_id, "records": listed}
 
 
-def _still_bad(plan: Plan) -> Told:
+def _still_bad(plan: ReplayPlan) -> Report:
     fault = plan.fault
     reason, error = (fault.reason, fault.error) if fault else ("", "")
     return {"id": plan.letter.dead_letter_id, "reason": reason, "error": error}
 
 
-def _change(change: Change) -> Told:
+def _change(change: Change) -> Report:
     columns = {name: {"before": old, "after": new} for name, (old, new) in change.columns.items()}
     return {"table": change.table, "key": change.key, "row": _kind(change), "columns": columns}
 
@@ -111,132 +116,133 @@ def _kind(change: Change) -> str:
 # --- For people ----------------------------------------------------------------------------------
 
 
-def print_list(found: Sequence[Stored], total: int, state: str) -> None:
-    """One line of facts and one of the error per letter, at any width."""
-    out = _console()
-    if not found:
-        out.print("No dead letters." if state == "all" else f"No dead letters are {state}.")
-        return
-    table = Table(**TABLE)
-    table.add_column("id", no_wrap=True)
-    table.add_column("parked at (UTC)", no_wrap=True)
-    table.add_column("what", ratio=2, overflow="fold")
-    table.add_column("why", ratio=3, overflow="fold")
-    for stored in found:
-        letter = stored.letter
-        at = f"{letter.parked_at[:10]}\n{letter.parked_at[11:19]}"
-        what = f"{plain(letter.action or 'no action')}\n{plain(letter.event_id or letter.hook or '')}"
-        why = f"{letter.stage}: {plain(letter.reason)}\n{plain(letter.error)}"
-        table.add_row(Text(f"{stored.id[:SHORT]}\n{stored.state}"), Text(at), Text(what), Text(why))
-    out.print(table)
-    more = "" if total == len(found) else "; --limit shows more, --reason and others fewer"
-    out.print(f"\n{len(found)} of {total}{more}. Next: connector dead-letters show ID")
+class LettersConsole:
+    """Prints dead letters to standard output."""
 
+    def __init__(self) -> None:
+        self._out = Console(highlight=False, markup=False)
+        # Narrower, columns would be left out; a terminal breaks the lines instead.
+        self._out.width = max(self._out.width, NARROWEST)
 
-def print_letter(stored: Stored) -> None:
-    """Every field of a letter, then its payload."""
-    out = _console()
-    table = Table(show_header=False, **TABLE)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold", ratio=1)
-    for name, value in (summary(stored) | stored.letter.context).items():
-        if value is not None and value != "":
-            shown = ("yes" if value else "no") if isinstance(value, bool) else str(value)
-            table.add_row("event mirrored" if name == "mirrored" else plain(name), Text(plain(shown)))
-    out.print(table)
-    payload = stored.letter.payload
-    text = readable(payload[:SHOWN_BYTES], strict=True) or hexdump(payload[:SHOWN_BYTES])
-    whole = stored.letter.context.get("whole_bytes")
-    length = f"the first {len(payload)} of {whole}" if whole else f"{len(payload)}"
-    out.print(Text(f"\npayload, {plain(length)} bytes:", style="bold"))
-    # A carriage return would write over what stands before it.
-    out.print(Text(text.replace("\r", "\\r")), soft_wrap=True)
-    if len(payload) > SHOWN_BYTES:
-        out.print(f"… {len(payload) - SHOWN_BYTES} more bytes; --json has them all", style="dim")
+    def letters(self, found: Sequence[Stored], total: int, state: str) -> None:
+        """One line of facts and one of the error per letter, at any width."""
+        if not found:
+            self._out.print("No dead letters." if state == "all" else f"No dead letters are {state}.")
+            return
+        table = Table(**TABLE)
+        table.add_column("id", no_wrap=True)
+        table.add_column("parked at (UTC)", no_wrap=True)
+        table.add_column("what", ratio=2, overflow="fold")
+        table.add_column("why", ratio=3, overflow="fold")
+        for stored in found:
+            letter = stored.letter
+            at = f"{letter.parked_at[:10]}\n{letter.parked_at[11:19]}"
+            what = f"{plain(letter.action or 'no action')}\n{plain(letter.event_id or letter.hook or '')}"
+            why = f"{letter.stage}: {plain(letter.reason)}\n{plain(letter.error)}"
+            table.add_row(Text(f"{stored.id[:SHORT]}\n{stored.state}"), Text(at), Text(what), Text(why))
+        self._out.print(table)
+        more = "" if total == len(found) else "; --limit shows more, --reason and others fewer"
+        self._out.print(f"\n{len(found)} of {total}{more}. Next: connector dead-letters show ID")
 
+    def letter(self, stored: Stored) -> None:
+        """Every field of a letter, then its payload."""
+        table = Table(show_header=False, **TABLE)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold", ratio=1)
+        for name, value in (summary(stored) | stored.letter.context).items():
+            if value is not None and value != "":
+                shown = ("yes" if value else "no") if isinstance(value, bool) else str(value)
+                table.add_row("event mirrored" if name == "mirrored" else plain(name), Text(plain(shown)))
+        self._out.print(table)
+        payload = stored.letter.payload
+        text = readable(payload[:SHOWN_BYTES], strict=True) or hexdump(payload[:SHOWN_BYTES])
+        whole = stored.letter.context.get("whole_bytes")
+        length = f"the first {len(payload)} of {whole}" if whole else f"{len(payload)}"
+        self._out.print(Text(f"\npayload, {plain(length)} bytes:", style="bold"))
+        # A carriage return would write over what stands before it.
+        self._out.print(Text(text.replace("\r", "\\r")), soft_wrap=True)
+        if len(payload) > SHOWN_BYTES:
+            self._out.print(f"… {len(payload) - SHOWN_BYTES} more bytes; --json has them all", style="dim")
 
-def print_outcome(done: Outcome, rehearsed: Rehearsed | None) -> None:
-    """What a replay did, or with ``rehearsed`` what it would do."""
-    out = _console()
-    if not (done.done or done.still_bad or done.refused):
-        out.print("Nothing that is parked fits; nothing to replay.")
-        return
-    for plan in done.done:
-        out.print(Text(_went(plan, "would go to" if rehearsed else "replayed to")), soft_wrap=True)
-    for plan in done.still_bad:
-        fault = plan.fault
-        what = f"{fault.reason}: {fault.error}" if fault else ""
-        stays = "would stay parked" if rehearsed else "stays parked"
-        line = f"{plan.letter.dead_letter_id[:SHORT]}  {stays}: {plain(what)}"
-        out.print(Text(line, style="red"), soft_wrap=True)
-    _print_refused(out, done.refused)
-    if rehearsed:
-        _print_changes(out, rehearsed)
-    verb = "would be replayed" if rehearsed else "replayed"
-    out.print(f"\n{len(done.done)} {verb}, {len(done.still_bad)} still bad, {len(done.refused)} refused.")
-    if rehearsed:
-        out.print("Nothing was changed (--dry-run).")
-    elif done.done:
-        out.print("A worker mirrors them now. One that fails again is parked again.")
+    def outcome(self, done: Outcome, rehearsed: Rehearsed | None) -> None:
+        """What a replay did, or with ``rehearsed`` what it would do."""
+        if not (done.done or done.still_bad or done.refused):
+            self._out.print("Nothing that is parked fits; nothing to replay.")
+            return
+        for plan in done.done:
+            self._out.print(
+                Text(self._went(plan, "would go to" if rehearsed else "replayed to")), soft_wrap=True
+            )
+        for plan in done.still_bad:
+            fault = plan.fault
+            what = f"{fault.reason}: {fault.error}" if fault else ""
+            stays = "would stay parked" if rehearsed else "stays parked"
+            line = f"{plan.letter.dead_letter_id[:SHORT]}  {stays}: {plain(what)}"
+            self._out.print(Text(line, style="red"), soft_wrap=True)
+        self._refused(done.refused)
+        if rehearsed:
+            self._changes(rehearsed)
+        verb = "would be replayed" if rehearsed else "replayed"
+        self._out.print(
+            f"\n{len(done.done)} {verb}, {len(done.still_bad)} still bad, {len(done.refused)} refused."
+        )
+        if rehearsed:
+            self._out.print("Nothing was changed (--dry-run).")
+        elif done.done:
+            self._out.print("A worker mirrors them now. One that fails again is parked again.")
 
+    def discarded(self, count: int, refused: Mapping[str, str]) -> None:
+        """What a discard did."""
+        self._refused(refused)
+        self._out.print(f"{count} discarded, {len(refused)} refused.")
 
-def print_discarded(count: int, refused: Mapping[str, str]) -> None:
-    """What a discard did."""
-    out = _console()
-    _print_refused(out, refused)
-    out.print(f"{count} discarded, {len(refused)} refused.")
+    def _refused(self, refused: Mapping[str, str]) -> None:
+        for letter_id, state in refused.items():
+            line = f"{plain(letter_id[:SHORT])}  refused: it is {plain(state)}, and only a parked one can be"
+            self._out.print(Text(f"{line} replayed or discarded", style="red"), soft_wrap=True)
 
+    @staticmethod
+    def _went(plan: ReplayPlan, verb: str) -> str:
+        topics: dict[str, int] = {}
+        for record in plan.records:
+            topics[record.topic] = topics.get(record.topic, 0) + 1
+        where = ", ".join(f"{topic} ({count})" if count > 1 else topic for topic, count in topics.items())
+        reasons = ", ".join(sorted({plain(record.label) for record in plan.new_letters}))
+        parked = (
+            f"; of these {len(plan.new_letters)} parked as new letters ({reasons})"
+            if plan.new_letters
+            else ""
+        )
+        return f"{plan.letter.dead_letter_id[:SHORT]}  {verb} {where or 'nowhere: it is empty'}{parked}"
 
-def _print_refused(out: Console, refused: Mapping[str, str]) -> None:
-    for letter_id, state in refused.items():
-        line = f"{plain(letter_id[:SHORT])}  refused: it is {plain(state)}, and only a parked one can be"
-        out.print(Text(f"{line} replayed or discarded", style="red"), soft_wrap=True)
+    def _changes(self, rehearsed: Rehearsed) -> None:
+        for (event_id, _), poison in rehearsed.refused.items():
+            line = f"\n{plain(event_id)} would be parked by the worker: {plain(str(poison))}"
+            self._out.print(Text(line, style="red"), soft_wrap=True)
+        for event_id, _ in sorted(rehearsed.known):
+            self._out.print(Text(f"\n{plain(event_id)} is in the mirror already."), soft_wrap=True)
+        if not rehearsed.changes:
+            self._out.print("\nNo row would change.")
+            return
+        for change in rehearsed.changes[:SHOWN_CHANGES]:
+            key = " ".join(f"{name}={value}" for name, value in change.key.items())
+            self._out.print(Text(f"\n{change.table}  {plain(key)}  ({_kind(change)})", style="bold"))
+            self._out.print(self._columns(change))
+        if (more := len(rehearsed.changes) - SHOWN_CHANGES) > 0:
+            self._out.print(f"… and {more} more rows; --json has them all", style="dim")
 
-
-def _went(plan: Plan, verb: str) -> str:
-    topics: dict[str, int] = {}
-    for record in plan.records:
-        topics[record.topic] = topics.get(record.topic, 0) + 1
-    where = ", ".join(f"{topic} ({count})" if count > 1 else topic for topic, count in topics.items())
-    reasons = ", ".join(sorted({plain(record.label) for record in plan.anew}))
-    parked = f"; of these {len(plan.anew)} parked as new letters ({reasons})" if plan.anew else ""
-    return f"{plan.letter.dead_letter_id[:SHORT]}  {verb} {where or 'nowhere: it is empty'}{parked}"
-
-
-def _print_changes(out: Console, rehearsed: Rehearsed) -> None:
-    for (event_id, _), poison in rehearsed.refused.items():
-        line = f"\n{plain(event_id)} would be parked by the worker: {plain(str(poison))}"
-        out.print(Text(line, style="red"), soft_wrap=True)
-    for event_id, _ in sorted(rehearsed.known):
-        out.print(Text(f"\n{plain(event_id)} is in the mirror already."), soft_wrap=True)
-    if not rehearsed.changes:
-        out.print("\nNo row would change.")
-        return
-    for change in rehearsed.changes[:SHOWN_CHANGES]:
-        key = " ".join(f"{name}={value}" for name, value in change.key.items())
-        out.print(Text(f"\n{change.table}  {plain(key)}  ({_kind(change)})", style="bold"))
-        out.print(_columns(change))
-    if (more := len(rehearsed.changes) - SHOWN_CHANGES) > 0:
-        out.print(f"… and {more} more rows; --json has them all", style="dim")
-
-
-def _columns(change: Change) -> Table:
-    table = Table(show_header=False, **TABLE)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold", style="dim")
-    table.add_column()
-    table.add_column(overflow="fold")
-    for name, (before, after) in change.columns.items():
-        table.add_row(f"  {name}", Text(_cell(before)), "→", Text(_cell(after)))
-    return table
-
-
-def _cell(value: Any) -> str:
-    return "-" if value is None else plain(str(value))
-
-
-def _console() -> Console:
-    out = Console(highlight=False, markup=False)
-    # Narrower, columns would be left out; a terminal breaks the lines instead.
-    out.width = max(out.width, NARROWEST)
-    return out
+    @staticmethod
+    def _columns(change: Change) -> Table:
+        table = Table(show_header=False, **TABLE)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold", style="dim")
+        table.add_column()
+        table.add_column(overflow="fold")
+        for name, (before, after) in change.columns.items():
+            table.add_row(
+                f"  {name}",
+                Text("-" if before is None else plain(str(before))),
+                "→",
+                Text("-" if after is None else plain(str(after))),
+            )
+        return table

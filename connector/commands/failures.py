@@ -1,7 +1,7 @@
 """What a person sees when a command cannot go on: what happened, where, and what fixes it.
 
 The connector's own errors say it by themselves. The rest comes from the machine that it runs on, and the
-system's error number tells which fix it is.
+system's error number selects the fix.
 """
 
 import contextlib
@@ -29,13 +29,13 @@ KAFKA_FIX = "start Kafka (make up brings one), or set KAFKA_BOOTSTRAP_SERVERS or
 OTHER_PLACE = "name another folder: --data-dir, gateway.spool_path or DATABASE_URL"
 OTHER_PORT = "choose another port or address: --port, --admin-port, gateway.host"
 FIXES = {
-    errno.EACCES: f"run as the user whose it is, give it to this one (chown), or {OTHER_PLACE}",
-    errno.EPERM: f"run as the user whose it is, give it to this one (chown), or {OTHER_PLACE}",
+    errno.EACCES: f"run as its owner, give it to this user (chown), or {OTHER_PLACE}",
+    errno.EPERM: f"run as its owner, give it to this user (chown), or {OTHER_PLACE}",
     errno.EROFS: f"mount its disk for writing, or {OTHER_PLACE}",
     errno.ENOSPC: f"free space on its disk, or {OTHER_PLACE}",
     errno.EDQUOT: f"free space within this user's quota, or {OTHER_PLACE}",
     errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
-    errno.EIO: f"look at its disk (dmesg), or {OTHER_PLACE}",
+    errno.EIO: f"check its disk (dmesg), or {OTHER_PLACE}",
     errno.EMFILE: f"raise the limit of open files (ulimit -n {SMALLEST_LIMIT}, LimitNOFILE= in systemd)",
     errno.ENFILE: "raise the system's limit of open files (sysctl fs.file-max)",
     errno.ENOMEM: "give this process more memory",
@@ -60,7 +60,7 @@ def report(error: Exception) -> int:
     """Print an error to standard error; gives the exit code."""
     if isinstance(error, ConfigError):
         count = len(error.findings)
-        _say(f"The configuration cannot work ({count} finding{'s' * (count > 1)}):", style="bold red")
+        _say(f"Invalid configuration: {count} error{'s' * (count > 1)}", style="bold red")
         for finding in error.findings:
             _say(f"  {plain(str(finding))}")
         return CONFIGURATION
@@ -75,11 +75,11 @@ def report(error: Exception) -> int:
     return FAILED if isinstance(error, ConnectorError | OSError) else UNEXPECTED
 
 
-def flush_output(*, said: bool = False) -> int:
+def flush_output(*, reported: bool = False) -> int:
     """Write out what standard output still holds; gives 0, or the exit code of a failure.
 
-    Who reads no further (``| head``) has all that they asked for, so of that nothing is said; nor where
-    another failure was ``said`` already.
+    A reader that stops (``| head``) has all that it asked for, so that is not printed; nor is anything where
+    another failure was ``reported`` already.
     """
     try:
         sys.stdout.flush()
@@ -87,7 +87,7 @@ def flush_output(*, said: bool = False) -> int:
         with contextlib.suppress(OSError):
             # What is left goes nowhere, or Python would try again at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), OUTPUT)
-        if not said and not isinstance(error, BrokenPipeError):
+        if not reported and not isinstance(error, BrokenPipeError):
             report(error)
         return FAILED
     return 0
@@ -152,13 +152,13 @@ def _explained(error: Exception) -> tuple[str, str | None]:
 
 
 def _explained_system(error: OSError) -> tuple[str, str]:
-    said = error.strerror or str(error) or type(error).__name__
+    what = error.strerror or str(error) or type(error).__name__
     if error.filename == STANDARD_OUTPUT:
-        return f"{STANDARD_OUTPUT.capitalize()} cannot be written: {said}.", OUTPUT_FIX
+        return f"{STANDARD_OUTPUT.capitalize()} cannot be written: {what}.", OUTPUT_FIX
     if error.errno == errno.ENOENT and _folder_is_gone():
         return "The folder that this runs in is not there any more.", "cd into one that is"
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-    return f"{where}{said}.", FIXES.get(error.errno or 0, REPORT)
+    return f"{where}{what}.", FIXES.get(error.errno or 0, REPORT)
 
 
 def _folder_is_gone() -> bool:

@@ -36,7 +36,7 @@ AcceptMapping = Annotated[
     typer.Option(
         "--accept-mapping",
         envvar="XTND_ACCEPT_MAPPING",
-        help="Take a changed tables.yaml although events of the ledger no longer fit it; such are parked.",
+        help="Accept a changed tables.yaml although events of the ledger no longer fit it; those are parked.",
     ),
 ]
 
@@ -53,7 +53,7 @@ class Format(StrEnum):
 OPTION = re.compile(r"--([\w-]+(=.*)?)?", re.DOTALL)
 CONFIG_DIR = Path("config")
 DATA_DIR = Path("data")
-# What a data folder tells, by section, and the option and the variable that tell it too.
+# What a data folder gives, by section, and the option and the variable that give it too.
 FOUND_BESIDE = (
     ("kafka", "kafka", "KAFKA_BOOTSTRAP_SERVERS"),
     ("database", "database_url", "DATABASE_URL"),
@@ -61,7 +61,7 @@ FOUND_BESIDE = (
 
 
 def behind_options(arguments: list[str]) -> list[str]:
-    """The arguments with those behind the options that start with a comment of SQL, and look like one."""
+    """Move arguments that start with an SQL comment, which look like options, behind the options."""
     comments = [one for one in arguments if one.startswith("--") and not OPTION.fullmatch(one)]
     if not comments or "--" in arguments:
         return arguments
@@ -88,19 +88,19 @@ def load(
 
 
 def load_process(config_dir: Path, **options: Any) -> Config:
-    """As ``load``, for a process that stays: what is odd about the configuration is logged."""
+    """As ``load``, for a process that stays: the configuration's warnings are logged."""
     settings = load(config_dir, **options)
-    for odd in settings.warnings:
-        log.warning("probably not meant", where=odd.where, what=odd.what, fix=odd.cure)
+    for one in settings.warnings:
+        log.warning("configuration warning", where=one.where, what=one.what, fix=one.cure)
     return settings
 
 
 def load_beside(config_dir: Path, data_dir: Path, *, unused: Collection[str] = (), **options: Any) -> Config:
-    """As ``load``, for a person's command: what ``connector up`` runs in ``data_dir`` is found.
+    """As ``load``, for a person's command: finds what ``connector up`` runs in ``data_dir``.
 
     Raises ``StartupError`` for a folder that was named, is needed, and is not there.
     """
-    from connector.local import whereabouts  # noqa: PLC0415
+    from connector.local import endpoints  # noqa: PLC0415
 
     named = data_dir not in (DATA_DIR, Path(os.environ.get("XTND_DATA_DIR", DATA_DIR)))
     needed = any(
@@ -116,6 +116,6 @@ def load_beside(config_dir: Path, data_dir: Path, *, unused: Collection[str] = (
             f"The folder {data_dir} cannot be read by this user (uid {os.geteuid()}).",
             "run as the user whose folder it is, or name another with --data-dir",
         )
-    for variable, value in whereabouts(data_dir, named=named).items():
+    for variable, value in endpoints(data_dir, named=named).items():
         os.environ.setdefault(variable, value)
     return load(config_dir, unused=unused, **options)

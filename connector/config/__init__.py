@@ -139,12 +139,12 @@ def parse(
 
 def _explain(error: ValidationError, document: Document) -> Iterator[Finding]:
     """Turn pydantic's errors into findings, one per place."""
-    told: set[Location] = set()
+    reported: set[Location] = set()
     for problem in error.errors(include_url=False, include_input=False):
         location = _written_location(problem["loc"], document.data)
-        if location in told:
+        if location in reported:
             continue
-        told.add(location)
+        reported.add(location)
         dotted = ".".join(map(str, location))
         if problem["type"] == "extra_forbidden":
             known = _keys_at(location[:-1])

@@ -16,7 +16,7 @@ UNROUTED = "unrouted"
 
 
 def check(config: Config, *, with_secrets: bool = True, absent: Collection[str] = ()) -> Iterator[Located]:
-    """Yield everything that cannot work; ``absent`` are sections whose secrets nobody here needs."""
+    """Yield every error; ``absent`` are sections whose secrets nobody here needs."""
     if with_secrets:
         yield from _hooks(config)
     if "kafka" not in absent:
@@ -74,7 +74,7 @@ def _kafka(config: Config) -> Iterator[Located]:
         yield _finding(("kafka", "security_protocol"), f"{kafka.security_protocol} needs credentials", cure)
     if config.topics.retention_hours == 0:
         what = "a retention of 0 hours deletes records before they are mirrored"
-        yield _finding(("topics", "retention_hours"), what, "Write hours, or -1 for ever.")
+        yield _finding(("topics", "retention_hours"), what, "Write hours, or -1 for no limit.")
     if config.topics.min_insync_replicas > config.topics.replication_factor:
         what = "min_insync_replicas is above replication_factor: no write could ever be acknowledged"
         yield _finding(("topics", "min_insync_replicas"), what, "Lower it, or raise replication_factor.")
@@ -120,7 +120,7 @@ def _topic_names(topics: Topics) -> Iterator[Located]:
             yield _finding(place, f"the topic name {part!r} {same}", "Give each its own name with topic.")
         if (topics.prefix + part).startswith("__"):
             what = f"the topic name {topics.prefix + part!r} is of those that Kafka keeps for itself"
-            yield _finding(place, what, "Choose a name or a prefix that does not begin with __.")
+            yield _finding(place, what, "Choose a name or a prefix that does not start with __.")
     if topics.prefix in topics.former_prefixes:
         what = f"{topics.prefix!r} is the prefix of today"
         yield _finding(("topics", "former_prefixes"), what, "List only prefixes that are used no more.")
@@ -161,9 +161,9 @@ def _source(at: Location, table: Table, source: Source) -> Iterator[Located]:
     if counts and given:
         yield _finding(at, "a count takes no value", f"Remove {given[0]}.")
     if not counts and len(given) != 1:
-        said = " and ".join(given) or "none"
+        sources = " and ".join(given) or "none"
         cure = "Give exactly one of path, constant, by_action, event."
-        yield _finding(at, f"a value comes from one place, here it is {said}", cure)
+        yield _finding(at, f"a value comes from one place, here it is {sources}", cure)
     per_action = [*(source.by_action or ()), *(source.path if isinstance(source.path, dict) else ())]
     named = [*per_action, *(source.on or () if isinstance(source, Column) else ())]
     for action in named:
@@ -196,8 +196,8 @@ def _constants(at: Location, source: Source) -> Iterator[Located]:
             yield _finding(at, f"a key is text, and {str(constant).lower()} is not", "Put it in quotes.")
     types = {constant_type(constant) for constant in constants}
     if isinstance(source, Column) and source.type is None and len(types) > 1:
-        said = " and ".join(name for type_, name in CONSTANTS.items() if type_ in types)
-        yield _finding(at, f"the values are {said} mixed", "Put all in quotes.")
+        kinds = " and ".join(name for type_, name in CONSTANTS.items() if type_ in types)
+        yield _finding(at, f"the values are {kinds} mixed", "Put all in quotes.")
 
 
 def _column(at: Location, table: Table, column: Column) -> Iterator[Located]:
@@ -219,6 +219,6 @@ def _column(at: Location, table: Table, column: Column) -> Iterator[Located]:
         )
     constants = [*(column.by_action or {}).values(), *([] if column.constant is None else [column.constant])]
     for constant in constants:
-        wanted = constant_type(constant)
-        if (column.type or wanted) != wanted:
-            yield _finding(at, f"{constant!r} is {wanted}, not {column.type}", f"Write type: {wanted}.")
+        actual = constant_type(constant)
+        if (column.type or actual) != actual:
+            yield _finding(at, f"{constant!r} is {actual}, not {column.type}", f"Write type: {actual}.")

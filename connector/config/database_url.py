@@ -84,7 +84,7 @@ def _faults(url: str) -> Iterator[Fault]:
     elif scheme is None or name.lower() not in (*POSTGRESQL, "sqlite"):
         yield "names no database that the mirror can live in: PostgreSQL or SQLite", f"Write {EXAMPLE}."
     elif name != name.lower():
-        yield "begins with capital letters", f"Write {name.lower()}:// in small ones."
+        yield "starts with capital letters", f"Write {name.lower()}:// in small ones."
     elif name == "sqlite":
         yield from _sqlite_faults(scheme["slashes"], url[scheme.end() :])
     elif len(scheme["slashes"]) < 2:  # noqa: PLR2004 - the two of ://
@@ -103,7 +103,7 @@ def _sqlite_faults(slashes: str, path: str) -> Iterator[Fault]:
     elif "?" in path:
         yield "has a ? in it, and SQLite takes no parameters here", "Remove them; in a path write ? as %3F."
     elif path.startswith("~"):
-        yield "begins its path with ~, which nothing expands here", "Write the path from the root on."
+        yield "starts its path with ~, which nothing expands here", "Write the path from the root on."
     elif PERCENT.search(path):
         yield "has a per cent sign that encodes nothing", "Write % as %25."
 

@@ -119,7 +119,7 @@ class Mirror(Model):
 
 
 class Gateway(Model):
-    host: str = "0.0.0.0"  # noqa: S104 - the public door; everything else listens on 127.0.0.1
+    host: str = "0.0.0.0"  # noqa: S104 - the public listener; everything else listens on 127.0.0.1
     port: Port = 8080
     admin_host: str = "127.0.0.1"
     admin_port: Port = 8081
@@ -305,7 +305,7 @@ class View(Model):
         """The SQL of ``select`` for a database; None for a view of a kind.
 
         ``shops`` is ``Config.shops``. ``{shop}`` stands for the column of a table or view, ``{shop_of_hook}``
-        for one that is worked out from a column ``hook``; neither is there where shops are not told apart.
+        for one that is worked out from a column ``hook``; neither is there where tables have no shop.
         """
         text = self.select[dialect] if isinstance(self.select, dict) else self.select
         if text is None:

@@ -9,7 +9,7 @@ from connector.config.findings import Located, finding, nearest
 from connector.config.models import SHOP_COLUMN, Config, Table
 from connector.config.source import Location
 
-# Columns that every state table has by itself (mirror.md, part 4) and what keeps late events late.
+# Columns that every state table has by itself (docs/contract.md, Tables), and its newest event's version.
 STATE_COLUMNS = (
     "first_seen_at",
     "as_of",

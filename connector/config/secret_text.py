@@ -2,7 +2,7 @@
 
 What can only be an accident is taken off: a byte order mark in front and line ends behind. What may
 be meant, such as a blank at the end, is kept, because a secret is its text to the letter
-(wire-contract.md), and is named so that somebody looks.
+(docs/contract.md, The signature), and is named so that somebody looks.
 """
 
 import codecs

@@ -159,7 +159,7 @@ class Document:
         text = VARIABLE.sub(replace, node.value)
         tag = node.tag
         if text != node.value and node.style is None:
-            # A plain scalar that held a variable is read again, so that ${PORT:-8080} is a number.
+            # A plain scalar with a variable is read again, so that ${PORT:-8080} is a number.
             tag = scalars.tag(text)
             self.substituted[at] = text
         self._refuse_unstorable(where, at, text)

@@ -20,7 +20,7 @@ MOST_BYTES = 63  # of a name, on PostgreSQL
 
 
 def check(config: Config) -> Iterator[Located]:
-    """Yield everything that cannot work."""
+    """Yield every error."""
     for name, view in config.views.items():
         at: Location = ("views", name)
         if view.select is not None:
@@ -52,10 +52,10 @@ def _kind(at: Location, config: Config, view: View) -> Iterator[Located]:
         yield finding((*at, "of"), what, cure)
         return
     for setting in ("value", "per", "steps"):
-        wanted = setting in SETTINGS[view.kind]
-        if wanted and not getattr(view, setting):
+        needed = setting in SETTINGS[view.kind]
+        if needed and not getattr(view, setting):
             yield finding(at, f"{view.kind} needs {setting}", f"Name columns of {view.of} with {setting}.")
-        elif getattr(view, setting) and not wanted:
+        elif getattr(view, setting) and not needed:
             yield finding((*at, setting), f"{view.kind} has no {setting}", "Remove it.")
     table = tables[view.of]
     named = (*([view.value] if view.value else []), *view.per, *view.steps)

@@ -12,7 +12,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """What can never be mirrored as it is, with its origin (mirror.md, part 7).
+    """What can never be mirrored as it is, with its origin (docs/contract.md, Dead letters).
 
     On Kafka the record value is ``payload``, exactly as received, and everything else stands in the
     header ``dead-letter`` as JSON. ``context`` holds what a replay needs beside the payload.
@@ -41,7 +41,7 @@ _dead_letter = msgspec.json.Decoder(DeadLetter)
 
 
 def is_dead_letter(headers: Sequence[tuple[str, bytes]]) -> bool:
-    """Whether a record is a dead letter, as far as its headers tell."""
+    """Whether a record is a dead letter, by its headers."""
     return any(name == "dead-letter" for name, _ in headers)
 
 

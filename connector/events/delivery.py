@@ -2,7 +2,7 @@
 
 Details and properties stay JSON text all the way, so that no number is ever read as a binary float.
 A fault of the body's grammar spoils the delivery; a value that cannot be read, or a part that nests
-too deep, spoils the notification that it stands in and no other (reliability.md, part 2).
+too deep, spoils its own notification and no other (docs/contract.md, The gateway).
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Events: one notification of one delivery is one event (mirror.md, part 1), a CloudEvent on Kafka."""
+"""Events: one notification of one delivery is one event (docs/contract.md, Events), a CloudEvent on Kafka."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -18,7 +18,7 @@ UNROUTED = "unrouted"
 # the JSON of every database and every reader.
 MAX_DEPTH = 200
 
-# (event_id, source): an event that another hook received is another event (mirror.md, part 1).
+# (event_id, source): an event that another hook received is another event (docs/contract.md, Events).
 Identity = tuple[str, str]
 
 
@@ -52,7 +52,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def identity(self) -> Identity:
-        """What makes it the same event; the id first, because ids tell events apart at once."""
+        """What makes it the same event; the id first, because it differs sooner."""
         return (f"{self.delivery_id}:{self.index}", source_of(self.hook))
 
     @property
@@ -78,7 +78,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event on Kafka: CloudEvents 1.0, structured mode (mirror.md, part 1)."""
+    """An event on Kafka: CloudEvents 1.0, structured mode (docs/contract.md, Events)."""
 
     specversion: str
     id: str
@@ -110,7 +110,7 @@ def source_of(hook: str) -> str:
 
 
 def occurred_at(received_at: int, attempt: int, schedule_seconds: Sequence[float]) -> int:
-    """Best estimate of when it happened: receipt minus XTND's retry schedule (mirror.md, part 1)."""
+    """Best estimate of when it happened: receipt minus the retry schedule (docs/contract.md, Events)."""
     step = min(attempt, len(schedule_seconds)) - 1
     return received_at - round(schedule_seconds[max(step, 0)] * 1_000_000)
 

@@ -2,7 +2,7 @@
 
 Limits of values are applied here, once, at intake: text that is no Unicode, U+0000, and numbers that
 PostgreSQL's ``jsonb`` would print in a way that could not be read again. What passes can be read for
-as long as it is stored (mirror.md, part 8).
+as long as it is stored (docs/contract.md, Types).
 """
 
 import json

@@ -1,1 +1,1 @@
-"""The public door: verifies XTND's deliveries and puts their events on Kafka."""
+"""The HTTP listener: verifies XTND's deliveries and puts their events on Kafka."""

@@ -1,19 +1,19 @@
-"""The time of receipt: it never goes back within a data folder, and believes no jump ahead alone.
+"""The time of receipt: it never goes back within a data folder, and no jump ahead is followed unconfirmed.
 
 Time is the steady clock (which no one sets) plus an offset. The wall clock is followed as long as it
 goes with the steady one; a step of more than 2 s, ahead or back, is followed only once the broker's
 clock agrees with the wall clock better than with the time before the step. Until then time goes on as
-if there had been no step, so order is kept and a false hour is never written down.
+if there had been no step, so order is kept and a wrong time is never stored.
 
 - A step back that the broker confirms means that the time before was wrong: values go on at the
   highest one issued plus 1 us each until the clock has caught up. They stay as near to the truth, and
   to what other hosts write, as they can without going back.
-- At a start in the same boot the offset of the former process holds, so a restart is no way around.
+- At a start in the same boot the offset of the former process holds, so a restart does not bypass this.
 - After a boot there is no steady clock to compare with. A wall clock that stands behind the highest
   value issued is not believed before the broker confirms it: time goes on from that value. One ahead
   of it is believed, because the machine may have been off for long.
 - At the very first start there is nothing to compare with: the wall clock is believed, and the first
-  acknowledgement tells how far it is from the broker's.
+  acknowledgement shows how far it is from the broker's.
 - A broker on the same machine has the same clock, and confirms what that clock does.
 
 Clocks of other hosts are measured only (``clocks``).
@@ -34,7 +34,7 @@ FILE_NAME = "clock"
 LIMIT = int(LIMIT_SECONDS * 1_000_000_000)
 # The broker's time comes in whole milliseconds.
 GRANULARITY = 1_000_000
-# All batches of one answer tell the same, and a busy gateway gets hundreds of answers a second.
+# All batches of one answer carry the same time, and a busy gateway gets hundreds of answers a second.
 OBSERVE_MICROSECONDS = 10_000
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -100,7 +100,7 @@ class Clock:
     def _judge(self, offset: int) -> None:
         """Follow the wall clock, or not, after a step."""
         if abs(offset - self._offset) > LIMIT:
-            # Read once more: the process may have been held up between the two readings.
+            # Read once more: the process may have been paused between the two readings.
             offset = self._wall() - self._steady()
         step = offset - self._offset
         if -LIMIT <= step <= LIMIT:
@@ -139,7 +139,7 @@ class Clock:
         low = broker - GRANULARITY - acknowledged_at * 1000
         high = broker + 2 * GRANULARITY - sent_at * 1000
         if high - low <= LIMIT or self._broker is None:
-            # A slow answer tells less than a quick one before it.
+            # A slow answer is less precise than a fast one before it.
             self._broker = (low, high)
         self._measure()
 

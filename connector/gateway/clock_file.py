@@ -2,7 +2,7 @@
 
 The file is mapped by each process; its words outlive a process that is killed, and the kernel writes
 them to disk within half a minute (a power cut may cost that much of them). Each process has a slot of
-its own, held by a lock that ends with the process. It writes its own slot only and reads all of them,
+its own, locked until the process ends. It writes its own slot only and reads all of them,
 so no two processes ever write one word: a read, compare and write needs no lock. Words are aligned and
 of the machine's own byte order, so each is read and written whole; the file is for one machine.
 
@@ -44,7 +44,7 @@ _own: set[tuple[int, int, int]] = set()
 
 
 class ClockFile:
-    """This process's slot and a look at all others."""
+    """This process's slot, and read access to all others."""
 
     def __init__(self, path: Path, boot: str) -> None:
         """``boot`` identifies the boot of the machine; "" where that is not known.
@@ -71,7 +71,7 @@ class ClockFile:
             os.close(file)
 
     def _map_in(self, file: int) -> bool:
-        """Map the file; False when it was damaged and put aside, so that a new one is made."""
+        """Map the file; False when it was damaged and moved aside, so that a new one is made."""
         size = os.fstat(file).st_size
         if size == 0:
             os.pwrite(file, struct.pack("3Q", MAGIC, BYTE_ORDER, 0).ljust(SIZE, b"\0"), 0)
@@ -133,8 +133,8 @@ class ClockFile:
         """Note this process's offset, before it has issued anything."""
         self._signed[self._offset_word] = offset
 
-    def issue(self, wanted: int, offset: int) -> int:
-        """Take a value above all that were issued, ``wanted`` if it is; returns it.
+    def issue(self, proposed: int, offset: int) -> int:
+        """Take a value above all that were issued, ``proposed`` if it is; returns it.
 
         Every call that starts after another one returned, in any process, gets a higher value.
         """
@@ -142,7 +142,7 @@ class ClockFile:
             self._used = self._words[USED_WORD]
             self._read = struct.Struct(f"{self._used}Q").unpack_from
         highest = max(self._read(self._map, VALUES_BYTE))
-        value = wanted if wanted > highest else highest + 1
+        value = proposed if proposed > highest else highest + 1
         self._words[self._value_word] = value
         self._signed[self._offset_word] = offset
         return value

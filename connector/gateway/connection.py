@@ -19,13 +19,13 @@ from connector.gateway.reader import RequestReader
 log = structlog.get_logger(__name__)
 
 
-class Stage:
+class RequestStage:
     """How far a request has come. No Enum: a delivery reads nine, and an Enum's take thrice as long."""
 
     HEAD = "head"
     BODY = "body"
     ANSWER = "answer"
-    # Answered for good: what still comes is thrown away, or the last answer is on its way out.
+    # Fully answered: what still comes is discarded, or the last answer is being written.
     END = "end"
 
 
@@ -35,12 +35,12 @@ class LimitedConnection(asyncio.Protocol):
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
-        self._stage = Stage.HEAD
+        self._stage = RequestStage.HEAD
         self.deadline = self._loop.time() + limits.request_seconds
         self._reader = RequestReader(
             max_header_bytes=limits.max_header_bytes, max_body_bytes=limits.max_body_bytes
         )
-        self._held = 0
+        self._buffered_bytes = 0
         # The peer has finished sending.
         self._ended = False
         # Answers that the peer does not read stand in the way of the next one.
@@ -77,17 +77,17 @@ class LimitedConnection(asyncio.Protocol):
 
     @property
     def gone(self) -> bool:
-        """Whether nobody reads an answer any more."""
-        return self._stage is Stage.END
+        """Whether the peer no longer reads an answer."""
+        return self._stage is RequestStage.END
 
     def refuse(self, problem: Problem) -> None:
         self._last = self._last or problem.close
         self.answer(problem.status, partial(refusal, problem))
 
     def fail(self, bug: Exception) -> None:
-        """Answer a request that met a bug; no stack trace leaves the house."""
+        """Answer a request that met a bug; no stack trace leaves the process."""
         log.error("request failed", exc_info=bug)
-        self.refuse(Problem(500, "A bug of the connector; its log tells more. Send it again.", close=True))
+        self.refuse(Problem(500, "A bug of the connector; see its log. Send it again.", close=True))
 
     def answer(self, status: int, whole: Callable[[bytes], bytes]) -> None:
         """Write an answer; go on with the next request, or end the connection.
@@ -95,7 +95,7 @@ class LimitedConnection(asyncio.Protocol):
         ``whole`` gives its bytes for a Connection header. A body that was not read ends the connection.
         """
         self.count(status)
-        if self._stage is Stage.END:
+        if self._stage is RequestStage.END:
             return
         self._last = self._last or self._reader.left != 0
         kept = b"keep-alive" if self.head.minor_version == b"0" else b""
@@ -106,12 +106,12 @@ class LimitedConnection(asyncio.Protocol):
         if self._last:
             self._end()
             return
-        self._stage, self.head, self._answered = Stage.HEAD, NO_HEAD, True
+        self._stage, self.head, self._answered = RequestStage.HEAD, NO_HEAD, True
         self._wait()
         self.go_on()
 
     def _wait(self) -> None:
-        """Wait for the next request, behind all others that are waited for."""
+        """Wait for the next request; this connection is now the last to be evicted."""
         limits = self._limits
         seconds = limits.request_seconds if self._unread else limits.keep_alive_seconds
         self.deadline = self._loop.time() + seconds
@@ -122,14 +122,14 @@ class LimitedConnection(asyncio.Protocol):
 
     def _drop_ahead(self) -> None:
         """Serve nothing of what was sent ahead."""
-        self._last, self._held = True, 0
+        self._last, self._buffered_bytes = True, 0
         self._reader.drop()
-        self._limits.hold(self, 0)
-        if self._stage is Stage.HEAD:
+        self._limits.set_buffered(self, 0)
+        if self._stage is RequestStage.HEAD:
             self._end()
 
     def _end(self) -> None:
-        """End the connection; a peer that may still be sending is listened to, so that it can read.
+        """End the connection; a peer that may still be sending is read from, so that it reads the answer.
 
         Closing a socket with unread input resets the connection, and the peer loses its answer.
         """
@@ -147,7 +147,7 @@ class LimitedConnection(asyncio.Protocol):
 
     def time_out(self) -> None:
         """End what was not done by the deadline: a request, an answer that is not read, idleness."""
-        if self._unread or self._stage is Stage.END:
+        if self._unread or self._stage is RequestStage.END:
             self.abort()
         elif self._answered and self._reader.left == 0:
             self._end()
@@ -157,9 +157,9 @@ class LimitedConnection(asyncio.Protocol):
 
     def evict(self) -> None:
         """Make space for others: an idle connection just ends, a slow one gets its answer."""
-        if self._stage is Stage.ANSWER:
+        if self._stage is RequestStage.ANSWER:
             self._drop_ahead()
-        elif self._unread or self._stage is Stage.END:
+        elif self._unread or self._stage is RequestStage.END:
             self.abort()
         else:
             if self._reader.left != 0:
@@ -168,26 +168,26 @@ class LimitedConnection(asyncio.Protocol):
                 self._transport.write(refusal(problem, b"close"))
             self._leave()
             self._transport.close()
-            # It counts no more, so it must not wait for its peer to read.
+            # It is no longer counted, so it must not wait for its peer to read.
             self._loop.call_later(LINGER_SECONDS, self._transport.abort)
 
     def shut_down(self) -> None:
         """Finish what is being answered, and nothing else: the process ends."""
-        if self._stage is Stage.ANSWER:
+        if self._stage is RequestStage.ANSWER:
             self._last = True
-        elif self._stage is not Stage.END and self._reader.left == 0:
+        elif self._stage is not RequestStage.END and self._reader.left == 0:
             self._end()
-        elif self._stage is not Stage.END:
+        elif self._stage is not RequestStage.END:
             self.refuse(Problem(503, "The gateway is being stopped. Send it again.", close=True))
 
     def abort(self) -> None:
-        """End at once."""
+        """Close at once."""
         self._leave()
         self._transport.abort()
 
     def _leave(self) -> None:
-        """Take nothing any more, and count no more."""
-        self._stage = Stage.END
-        self.head, self._held = NO_HEAD, 0
+        """Read nothing more, and stop counting."""
+        self._stage = RequestStage.END
+        self.head, self._buffered_bytes = NO_HEAD, 0
         self._reader.drop()
         self._limits.forget(self)

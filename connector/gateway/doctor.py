@@ -1,7 +1,7 @@
-"""The signature doctor: whether a signature matches, and if not, what probably went wrong.
+"""Signature diagnosis: whether a signature matches, and if not, what probably went wrong.
 
-Nothing is guessed: each way in which a body, a secret or a header is commonly spoilt is tried, and
-only what makes the signature match is told.
+Nothing is guessed: each way in which a body, a secret or a header is commonly altered is tried, and
+only what makes the signature match is reported.
 """
 
 import base64
@@ -11,6 +11,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 
@@ -23,7 +24,7 @@ _UNCHANGED = ""
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What the doctor found.
+    """What was found.
 
     ``matches`` is what the gateway would say. ``findings`` are sentences; for a signature that does
     not match they name what would make it match. ``secret`` is the place (from 0) of the secret that
@@ -45,7 +46,8 @@ def diagnose(body: bytes, header: str | None, secrets: Sequence[str]) -> Diagnos
         return Diagnosis(False, ("The ms-signature header is missing or empty.",), None, expected)
     digests = dict(_digests(header))
     try:
-        given = signature.read([_as_sent(header)])
+        # What no header can have becomes what no signature has.
+        given = signature.read([header.encode("utf-8", "backslashreplace")])
     except SignatureRefused:
         faults = list(_header_faults(header))
     else:
@@ -63,18 +65,18 @@ def _compare(
         computed = hmac.digest(spoilt_key[1], spoilt_body[1], hashing)
         if computed not in digests:
             continue
-        told = [text for text in (digests[computed], spoilt_body[0], spoilt_key[0]) if text]
+        causes = [text for text in (digests[computed], spoilt_body[0], spoilt_key[0]) if text]
         if hashing != "sha256":
-            told.append(f"It is an HMAC with {hashing}; XTND uses SHA-256.")
+            causes.append(f"It is an HMAC with {hashing}; XTND uses SHA-256.")
         if place > 0:
-            told.append(f"It was made with secret number {place + 1} of those given.")
+            causes.append(f"It was made with secret number {place + 1} of those given.")
         matches = not faults and not spoilt_body[0] and not spoilt_key[0] and not digests[computed]
-        findings = (*faults, *told) or ("The signature matches.",)
+        findings = (*faults, *causes) or ("The signature matches.",)
         return Diagnosis(matches, findings, place, expected)
     if hashlib.sha256(body).digest() in digests:
         what = "The header is a plain SHA-256 of the body; no secret went into it."
     else:
-        what = "Another secret was used, or the body was altered in a way that is not one of the usual."
+        what = "Another secret was used, or the body was altered in an unusual way."
     return Diagnosis(False, (*faults, what), None, expected)
 
 
@@ -93,11 +95,6 @@ def _suspects(body: bytes, secrets: Sequence[str]) -> Iterator[tuple[Variant, tu
             yield (_UNCHANGED, body), (place, (_UNCHANGED, secret.encode())), hashing
 
 
-def _as_sent(header: str) -> bytes:
-    """The header's value as bytes; what no header can hold becomes what no signature holds."""
-    return header.encode("utf-8", "backslashreplace")
-
-
 def _header_faults(header: str) -> Iterator[str]:
     """What is wrong with a header that the gateway cannot read."""
     text = header.strip()
@@ -105,7 +102,7 @@ def _header_faults(header: str) -> Iterator[str]:
     if not text.isascii():
         yield "The header holds characters that are not ASCII."
     elif prefix != "sha256":
-        yield "The header must begin with 'sha256='."
+        yield "The header must start with 'sha256='."
     elif "," in text:
         yield "The header holds several values; it must stand exactly once."
     elif header.strip(" \t") != text:
@@ -123,19 +120,14 @@ def _digests(header: str) -> Iterator[tuple[bytes, str]]:
             digits = part.lower().removeprefix("sha256=")
             if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{128}", digits):
                 yield bytes.fromhex(digits), _UNCHANGED
-            elif (decoded := _base64(part)) is not None:
-                yield decoded, "The signature is base64; XTND writes hex."
+            else:
+                with suppress(binascii.Error):
+                    decoded = base64.b64decode(part.encode("ascii", "replace"), validate=True)
+                    if len(decoded) in (20, 32, 64):
+                        yield decoded, "The signature is base64; XTND writes hex."
 
 
-def _base64(text: str) -> bytes | None:
-    try:
-        decoded = base64.b64decode(text.encode("ascii", "replace"), validate=True)
-    except binascii.Error:
-        return None
-    return decoded if len(decoded) in (20, 32, 64) else None
-
-
-# --- The usual ways to spoil a body ----------------------------------------------------------------
+# --- How a body is commonly altered -----------------------------------------------------------------
 
 
 def _bodies(body: bytes) -> Iterator[Variant]:
@@ -143,23 +135,23 @@ def _bodies(body: bytes) -> Iterator[Variant]:
     lf = body.replace(b"\r\n", b"\n")
     yield "Its line ends were changed from CRLF to LF.", lf.replace(b"\n", b"\r\n")
     yield "Its line ends were changed from LF to CRLF.", lf
-    yield from _edges(body)
-    yield "A byte order mark was added.", body.removeprefix(_BOM)
-    yield "The byte order mark was taken off.", _BOM + body
-    yield from _serialised(body)
-    yield from _encoded(body)
-
-
-def _edges(body: bytes) -> Iterator[Variant]:
     for name, end in (("line feed", b"\n"), ("CRLF", b"\r\n")):
         if body.endswith(end):
             yield f"A trailing {name} was added.", body.removesuffix(end)
         yield f"The trailing {name} was cut off.", body + end
     yield "White space around it was added.", body.strip()
+    yield "A byte order mark was added.", body.removeprefix(_BOM)
+    yield "The byte order mark was taken off.", _BOM + body
+    yield from _serialised(body)
+    for encoding in ("latin-1", "utf-16-le", "utf-16-be"):
+        with suppress(UnicodeError):
+            yield f"It was re-encoded; it was signed as {encoding}.", body.decode().encode(encoding)
+    with suppress(UnicodeError):
+        yield "It was encoded as UTF-8 twice.", body.decode().encode("latin-1").decode().encode()
 
 
 def _serialised(body: bytes) -> Iterator[Variant]:
-    """Bodies that mean the same JSON and are written otherwise."""
+    """Bodies with the same JSON in another layout."""
     try:
         data = json.loads(body.removeprefix(_BOM))
     except (ValueError, RecursionError):
@@ -181,23 +173,11 @@ def _serialised(body: bytes) -> Iterator[Variant]:
             if indent is None and name == "LF":
                 continue
             lines = f" with {name} line ends" if indent is not None else ""
-            told = f"The body was re-serialised; it was signed {layout}{lines}{order}. Verify the raw bytes."
-            yield told, text.replace("\n", ends).encode("utf-8", "surrogatepass")
+            what = f"The body was re-serialised; it was signed {layout}{lines}{order}. Verify the raw bytes."
+            yield what, text.replace("\n", ends).encode("utf-8", "surrogatepass")
 
 
-def _encoded(body: bytes) -> Iterator[Variant]:
-    for encoding in ("latin-1", "utf-16-le", "utf-16-be"):
-        try:
-            yield f"It was re-encoded; it was signed as {encoding}.", body.decode().encode(encoding)
-        except UnicodeError:
-            continue
-    try:
-        yield "It was encoded as UTF-8 twice.", body.decode().encode("latin-1").decode().encode()
-    except UnicodeError:
-        return
-
-
-# --- The usual ways to spoil a secret --------------------------------------------------------------
+# --- How a secret is commonly altered ---------------------------------------------------------------
 
 
 def _keys(secret: str) -> Iterator[Variant]:

@@ -1,9 +1,8 @@
 """HTTP/1.1 as the public port serves it: one connection, its requests in order, deadlines and answers.
 
-httptools can neither pause nor be told to ignore an upgrade, and it calls back before it has seen a bad
-framing. So a head is checked whole, on its raw bytes, and where its body ends is counted here. One
-request of a connection is served at a time; what was sent ahead waits, bounded, and nothing is read
-meanwhile.
+httptools can neither pause nor ignore an upgrade, and it calls back before it has seen a bad framing. So a
+head is checked whole, on its raw bytes, and where its body ends is counted here. One request of a connection
+is served at a time; what was sent ahead waits, bounded, and nothing is read meanwhile.
 """
 
 import math
@@ -12,14 +11,14 @@ from abc import abstractmethod
 from typing_extensions import override
 
 from connector.gateway.chunks import TooLarge
-from connector.gateway.connection import LimitedConnection, Stage
+from connector.gateway.connection import LimitedConnection, RequestStage
 from connector.gateway.head import Head, Malformed
 from connector.gateway.limits import AHEAD_BYTES, LINGER_BYTES, Limits
 from connector.gateway.problems import CONTINUE, Problem
 
 
 class HttpConnection(LimitedConnection):
-    """One connection. A subclass finds out what a request is for (``begin``) and serves it (``serve``).
+    """One connection. A subclass decides what a request is for (``handle_head``) and serves it (``serve``).
 
     It answers every request once, by ``answer`` or ``refuse``, at once or later; either method may
     raise ``Problem`` instead.
@@ -34,7 +33,7 @@ class HttpConnection(LimitedConnection):
         self._paused = False
 
     @abstractmethod
-    def begin(self, head: Head) -> bool:
+    def handle_head(self, head: Head) -> bool:
         """Look at a head; answer a request that needs no body, and say so."""
 
     @abstractmethod
@@ -44,10 +43,10 @@ class HttpConnection(LimitedConnection):
     @override
     def resume_writing(self) -> None:
         self._unread = False
-        if self._stage is Stage.HEAD:
+        if self._stage is RequestStage.HEAD:
             self._wait()
             self._rest()
-        elif self._stage is Stage.ANSWER:
+        elif self._stage is RequestStage.ANSWER:
             self.deadline = math.inf
 
     @override
@@ -55,11 +54,11 @@ class HttpConnection(LimitedConnection):
         """Keep the way back open while an answer is due to a peer that has finished sending."""
         self._ended = True
         self._settle()
-        return self._stage is not Stage.END
+        return self._stage is not RequestStage.END
 
     @override
     def data_received(self, data: bytes) -> None:
-        if self._stage is Stage.END:
+        if self._stage is RequestStage.END:
             self._ignored += len(data)
             if self._ignored > LINGER_BYTES:
                 self.abort()
@@ -72,10 +71,10 @@ class HttpConnection(LimitedConnection):
     def _advance(self) -> None:
         """Go on with what has come, as far as it goes."""
         try:
-            if self._stage is Stage.HEAD and not self._unread:
+            if self._stage is RequestStage.HEAD and not self._unread:
                 self._take_head()
-            if self._stage is Stage.BODY and (body := self._reader.take_body()) is not None:
-                self._stage, self.deadline = Stage.ANSWER, math.inf
+            if self._stage is RequestStage.BODY and (body := self._reader.take_body()) is not None:
+                self._stage, self.deadline = RequestStage.ANSWER, math.inf
                 self._limits.waiting.pop(self, None)
                 self.serve(body)
         except Problem as problem:
@@ -98,8 +97,8 @@ class HttpConnection(LimitedConnection):
             self.deadline = self._loop.time() + self._limits.request_seconds
         if head is None:
             return
-        self.head, self._stage, self._last = head, Stage.BODY, not head.keep_alive
-        if self.begin(head):
+        self.head, self._stage, self._last = head, RequestStage.BODY, not head.keep_alive
+        if self.handle_head(head):
             return
         # Where a body in chunks ends within what has come is not known, so nothing can follow it.
         self._last = self._last or head.length is None
@@ -108,12 +107,14 @@ class HttpConnection(LimitedConnection):
             self._transport.write(CONTINUE)
 
     def _settle(self) -> None:
-        """Read no further while something waits that cannot be served yet, and hold little of it."""
+        """Read no further while something waits that cannot be served yet, and buffer little of it."""
         reader = self._reader
-        if self._stage is Stage.END or not (reader.held or self._held or self._paused or self._ended):
+        if self._stage is RequestStage.END or not (
+            reader.buffered_bytes or self._buffered_bytes or self._paused or self._ended
+        ):
             return
         ahead = reader.ahead
-        if self._stage is Stage.ANSWER or self._resting or self._unread:
+        if self._stage is RequestStage.ANSWER or self._resting or self._unread:
             if ahead > AHEAD_BYTES:
                 self._drop_ahead()
                 return
@@ -126,10 +127,10 @@ class HttpConnection(LimitedConnection):
         elif self._paused:
             self._paused = False
             self._transport.resume_reading()
-        held = reader.held
-        if held != self._held:
-            self._held = held
-            self._limits.hold(self, held)
+        buffered = reader.buffered_bytes
+        if buffered != self._buffered_bytes:
+            self._buffered_bytes = buffered
+            self._limits.set_buffered(self, buffered)
 
     def _give_up(self) -> None:
         """End what a peer that has finished sending has not finished."""
@@ -156,6 +157,6 @@ class HttpConnection(LimitedConnection):
 
     def _turn(self) -> None:
         self._resting = False
-        if self._stage is Stage.HEAD:
+        if self._stage is RequestStage.HEAD:
             self._advance()
         self._settle()

@@ -1,8 +1,8 @@
 """Where verified deliveries become safe: on Kafka, else in the spool.
 
 ``submit`` calls back when a 2xx may be answered. It tries Kafka unless Kafka is known not to take it,
-then the spool; within ``gateway.ack_timeout_seconds`` for each it succeeds or says why not. Order does
-not matter to the mirror, so new deliveries need not queue behind the spool.
+then the spool; within ``gateway.ack_timeout_seconds`` for each it succeeds or reports why not. Order does
+not matter to the mirror, so new deliveries do not queue behind the spool.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from connector.errors import ConnectorError, SpoolOutage
-from connector.kafka.lanes import Done, Kafka
+from connector.kafka.lanes import Done, RecordPublisher
 from connector.kafka.record import Record
 from connector.spool.spool import Spool
 
@@ -18,14 +18,14 @@ from connector.spool.spool import Spool
 class Intake:
     """Kafka with the spool behind it."""
 
-    def __init__(self, kafka: Kafka, spool: Spool, *, spool_timeout_seconds: float) -> None:
+    def __init__(self, kafka: RecordPublisher, spool: Spool, *, spool_timeout_seconds: float) -> None:
         self._kafka = kafka
         self._spool = spool
         self._spool_timeout = spool_timeout_seconds
         self._puts: set[asyncio.Task[None]] = set()
 
     def submit(self, records: Sequence[Record], done: Done) -> None:
-        """Call ``done`` once, later: with None when the records are on Kafka or fsynced, else with why not.
+        """Call ``done`` once, later: with None when the records are on Kafka or fsynced, else with the error.
 
         What Kafka can never take goes to the spool as well, which sets it aside: it was sent with a good
         signature, and nobody would send it again for long enough.

@@ -1,7 +1,7 @@
 """The limits of the public port, those of one connection and those that all share.
 
-When there are too many connections, or they hold too many bytes of unfinished requests, the one that
-has kept the gateway waiting longest goes: a good sender is never the slowest.
+When there are too many connections, or they buffer too many bytes of unfinished requests, the one
+that has kept the gateway waiting longest is evicted: a good sender is never the slowest.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 # Lines of a head: each costs as much as a hundred bytes of it.
 MAX_HEAD_LINES = 256
-# Empty lines before a request: clumsy clients send one, and a connection of nothing else is work for nobody.
+# Empty lines before a request: some clients send one, and a connection of nothing else serves nobody.
 MAX_EMPTY_LINES = 8
 # What may be sent ahead of an answer; beyond it the connection is closed after the answer.
 AHEAD_BYTES = 65_536
@@ -26,11 +26,11 @@ UNREAD_BYTES = 4096
 # still comes in 5 s at a round trip of 300 ms.
 SEND_BUFFER_BYTES = 16_384
 RECEIVE_BUFFER_BYTES = 65_536
-# How long, and how much, a peer that still sends is listened to so that it can read the refusal.
+# How long, and how much, a peer that still sends is read from, so that it reads the refusal.
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 4_194_304
 # Unfinished requests of all connections together.
-MAX_HELD_BYTES = 134_217_728
+MAX_BUFFERED_BYTES = 134_217_728
 # Deadlines are looked at so many times within the shortest of them, and at least twice a second.
 LOOKS = 10
 LONGEST_TICK_SECONDS = 0.5
@@ -45,13 +45,13 @@ class Limited(Protocol):
         """End what was not done by the deadline."""
 
     def evict(self) -> None:
-        """Make space for others: hold nothing any more, and count no more while nothing is answered."""
+        """Free its slot for others: drop what is buffered, and count only while an answer is due."""
 
     def shut_down(self) -> None:
         """Finish what is being answered, and nothing else."""
 
     def abort(self) -> None:
-        """End at once."""
+        """Close at once."""
 
 
 class Limits:
@@ -63,30 +63,30 @@ class Limits:
         self.max_body_bytes = settings.max_body_bytes
         self.request_seconds = settings.request_deadline_seconds
         self.keep_alive_seconds = settings.keep_alive_seconds
-        self.max_held_bytes = max(MAX_HELD_BYTES, 4 * settings.max_body_bytes)
-        self.held_bytes = 0
+        self.max_buffered_bytes = max(MAX_BUFFERED_BYTES, 4 * settings.max_body_bytes)
+        self.buffered_bytes = 0
         self.connections: set[Limited] = set()
-        # Ordered, the longest first: who is waited for, who was answered for good, and who holds how many
-        # bytes of unfinished requests.
+        # Ordered, the longest first: connections that wait for a request, those that are fully answered, and
+        # the bytes of unfinished requests by connection.
         self.waiting: dict[Limited, None] = {}
         self.ending: dict[Limited, None] = {}
-        self.holding: dict[Limited, int] = {}
+        self.buffered: dict[Limited, int] = {}
 
-    def hold(self, connection: Limited, size: int) -> None:
-        """Count the bytes that a connection holds."""
-        before = self.holding.get(connection, 0)
+    def set_buffered(self, connection: Limited, size: int) -> None:
+        """Count the bytes that a connection buffers, and evict the oldest while there are too many."""
+        before = self.buffered.get(connection, 0)
         if size:
-            self.holding[connection] = size
+            self.buffered[connection] = size
         else:
-            self.holding.pop(connection, None)
-        self.held_bytes += size - before
-        while size > before and self.held_bytes > self.max_held_bytes:
-            next(iter(self.holding)).evict()
+            self.buffered.pop(connection, None)
+        self.buffered_bytes += size - before
+        while size > before and self.buffered_bytes > self.max_buffered_bytes:
+            next(iter(self.buffered)).evict()
 
     def admit(self, connection: Limited) -> None:
         """Count a new connection, and evict the slowest while there are too many.
 
-        Who was answered for good already goes first.
+        A connection that is fully answered goes first.
         """
         self.connections.add(connection)
         self.waiting[connection] = None
@@ -97,8 +97,8 @@ class Limits:
             longest.evict()
 
     def forget(self, connection: Limited) -> None:
-        """Count a connection no more."""
-        self.hold(connection, 0)
+        """Stop counting a connection."""
+        self.set_buffered(connection, 0)
         self.connections.discard(connection)
         self.waiting.pop(connection, None)
         self.ending.pop(connection, None)

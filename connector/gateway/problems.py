@@ -44,7 +44,10 @@ class Problem(ConnectorError):
 
 def answer(status: int, lines: Lines, body: bytes, connection: bytes = b"") -> bytes:
     """Return a whole answer; ``connection`` is its Connection header, if any."""
-    parts = [b"HTTP/1.1 %d %s\r\ndate: %s\r\n" % (status, HTTPStatus(status).phrase.encode(), _date())]
+    parts = [
+        b"HTTP/1.1 %d %s\r\ndate: %s\r\n"
+        % (status, HTTPStatus(status).phrase.encode(), _date(int(time.time())))
+    ]
     parts += [b"%s: %s\r\n" % line for line in lines]
     if connection:
         parts.append(b"connection: %s\r\n" % connection)
@@ -69,11 +72,7 @@ def _accepted(events: int, parked: int, connection: bytes, _second: int) -> byte
     return answer(202, ((b"content-type", b"application/json"),), body, connection)
 
 
-def _date() -> bytes:
-    """The Date of an answer made now (RFC 9110, 6.6.1)."""
-    return _date_of(int(time.time()))
-
-
 @functools.lru_cache(maxsize=2)
-def _date_of(second: int) -> bytes:
+def _date(second: int) -> bytes:
+    """The Date of an answer (RFC 9110, 6.6.1)."""
     return formatdate(second, usegmt=True).encode()

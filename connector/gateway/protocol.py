@@ -1,6 +1,6 @@
 """The public port's hooks. The whole way of a delivery reads in ``Connection.serve``.
 
-Order of checks (reliability.md, part 2): path and method → header size → content length → body →
+Order of checks (docs/contract.md, The gateway): path and method → header size → content length → body →
 signature over the raw bytes → content type → JSON → notifications.
 """
 
@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import islice
-from typing import Protocol
 from urllib.parse import parse_qsl
 
 import httptools
@@ -27,7 +26,7 @@ from connector.gateway.limits import Limits
 from connector.gateway.problems import Problem, accepted, answer
 from connector.gateway.records import STAGE, Translator
 from connector.gateway.signature import Keys, SignatureRefused
-from connector.kafka.lanes import Done
+from connector.kafka.lanes import DeliverySink
 from connector.kafka.record import Record
 
 log = structlog.get_logger(__name__)
@@ -43,20 +42,12 @@ MAX_UNDER_WAY_BYTES = 134_217_728
 TOO_MUCH = "Too many deliveries wait for Kafka already. Send it again later."
 
 
-class Intake(Protocol):
-    """Where verified records go."""
-
-    def submit(self, records: Sequence[Record], done: Done) -> None:
-        """Call ``done`` once, later, when the records are safe or with why they are not.
-
-        May raise ``ConnectorError`` instead.
-        """
-
-
-class Gateway:
+class GatewayState:
     """What the connections of a process share."""
 
-    def __init__(self, config: Config, intake: Intake, clock: Callable[[], int], limits: Limits) -> None:
+    def __init__(
+        self, config: Config, intake: DeliverySink, clock: Callable[[], int], limits: Limits
+    ) -> None:
         """``clock`` gives microseconds since the epoch."""
         self.intake = intake
         self.clock = clock
@@ -80,14 +71,14 @@ class Gateway:
 class Connection(HttpConnection):
     """One connection of the public port."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: GatewayState) -> None:
         self._gateway = gateway
         self._hook: Keys | None = None
         self._bytes = 0
         super().__init__(gateway.limits)
 
     @override
-    def begin(self, head: Head) -> bool:
+    def handle_head(self, head: Head) -> bool:
         """Find the hook, refuse what is neither a delivery nor an echo check, and answer the latter."""
         hooks, query = self._gateway.hooks, b""
         self._hook = hooks.get(head.target)
@@ -207,7 +198,7 @@ class Connection(HttpConnection):
 
 
 def path_and_query(target: bytes) -> tuple[bytes, bytes]:
-    """Split a request target, whose usual form begins with a slash; the other one is a whole URL."""
+    """Split a request target, whose usual form starts with a slash; the other one is a whole URL."""
     if target.startswith(b"/"):
         path, _, query = target.partition(b"?")
         return path, query

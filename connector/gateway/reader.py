@@ -31,8 +31,8 @@ class RequestReader:
         return len(self._inbox) - self._at
 
     @property
-    def held(self) -> int:
-        """How many bytes are kept."""
+    def buffered_bytes(self) -> int:
+        """Bytes in memory that were not taken yet."""
         return len(self._inbox) + len(self._body)
 
     def add(self, data: bytes) -> None:

@@ -18,9 +18,9 @@ from connector.kafka.record import RECORD_OVERHEAD_BYTES, Record
 from connector.kafka.routes import Route, Routes
 
 STAGE = "gateway"
-# What a notification becomes, at most: Details or the whole of it, the action twice and the key
-# twice are no longer than three times what came; properties are text within JSON text, in which a
-# letter takes four bytes at most; and a record has names, ids, instants and Kafka's own around them.
+# An upper bound for the record of a notification: Details or the whole of it, the action twice and the key
+# twice are at most three times what was received; properties are text within JSON text, where a letter
+# takes at most four bytes; names, ids, instants and Kafka's own overhead come on top.
 NOTIFICATION_GROWTH = 3
 PROPERTIES_GROWTH = 4
 AROUND_BYTES = RECORD_OVERHEAD_BYTES + 2048
@@ -96,7 +96,14 @@ class Translator:
         if size > self._max_expanded_bytes:
             what = f"Up to {size} bytes would be made of the delivery, properties in each event included;"
             limit = f"{self._max_expanded_bytes} may be (gateway.max_expanded_bytes)"
-            raise OversizedDelivery("expands-too-far", f"{what} {limit}. {_cure(size)}")
+            cure = "Raise it if that is real, then replay."
+            if size > MOST_EXPANDED_BYTES:
+                cure = (
+                    f"It can be raised to {MOST_EXPANDED_BYTES} only, so send its notifications in several "
+                    "deliveries if they are real (connector dead-letters show, connector send), and discard "
+                    "this one."
+                )
+            raise OversizedDelivery("expands-too-far", f"{what} {limit}. {cure}")
         return delivery
 
     def record(
@@ -137,7 +144,7 @@ class Translator:
         return record
 
     def _unusual_route(self, hook: str, rules: HookRules, action: str) -> Route:
-        """The route of an action that no family claims, or that the hook may not bring."""
+        """The route of an action that no family claims, or that the hook does not allow."""
         if "\0" in action:
             raise Poison("nul-character", "Action holds U+0000, which no database column can.")
         route = self._routes.route(action)
@@ -189,9 +196,13 @@ class Translator:
         context: Mapping[str, Any] = MappingProxyType({}),
         **named: Any,
     ) -> Record:
-        """Make a dead letter; ``what`` tells it from others, and is the same for each retry of it."""
+        """Make a dead letter; ``what`` identifies it, the same for each retry."""
+        # The same for each retry of the same fault, so that they fold into one.
+        digest = hashlib.sha256()
+        for part in (STAGE.encode(), verified.hook.encode(), what, poison.reason.encode()):
+            digest.update(len(part).to_bytes(8, "big") + part)
         letter = DeadLetter(
-            dead_letter_id=_dead_letter_id(verified.hook, what, poison.reason),
+            dead_letter_id=digest.hexdigest()[:32],
             stage=STAGE,
             reason=poison.reason,
             error=poison.error,
@@ -207,25 +218,7 @@ class Translator:
         )
 
 
-def _cure(size: int) -> str:
-    """What helps a delivery that would become ``size`` bytes."""
-    if size <= MOST_EXPANDED_BYTES:
-        return "Raise it if that is real, then replay."
-    return (
-        f"It can be raised to {MOST_EXPANDED_BYTES} only, so send its notifications in several deliveries "
-        "if they are real (connector dead-letters show, connector send), and discard this one."
-    )
-
-
 def expanded_bytes(body: bytes, delivery: Delivery) -> int:
     """Bytes that all records of a delivery take at most, from its size and its numbers alone."""
     around = AROUND_BYTES + PROPERTIES_GROWTH * len(delivery.properties)
     return NOTIFICATION_GROWTH * len(body) + around * len(delivery.notifications)
-
-
-def _dead_letter_id(hook: str, what: bytes, reason: str) -> str:
-    """32 hex digits that are the same for each retry of the same fault, so that they fold into one."""
-    digest = hashlib.sha256()
-    for part in (STAGE.encode(), hook.encode(), what, reason.encode()):
-        digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()[:32]

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import socket
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,19 +10,19 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from connector import admin, metrics, open_files, private_files
+from connector import admin, clocks, metrics, open_files, private_files
 from connector.config import Config
 from connector.disk import Disk
 from connector.errors import StartupError
 from connector.gateway.clock import Clock
 from connector.gateway.intake import Intake
 from connector.gateway.limits import RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, Limits
-from connector.gateway.protocol import Connection, Gateway
-from connector.gateway.protocol import Intake as AnyIntake
+from connector.gateway.protocol import Connection, GatewayState
 from connector.health import Check, Health
-from connector.interpreter import GATEWAY_YOUNG_OBJECTS, set_for_batches
+from connector.interpreter import GATEWAY_GENERATION_0, tune
 from connector.kafka import topics
-from connector.kafka.batches import Observe
+from connector.kafka.accumulator import Observe
+from connector.kafka.lanes import DeliverySink
 from connector.kafka.publisher import Publisher
 from connector.kafka.routes import Routes
 from connector.spool import layout
@@ -34,7 +33,7 @@ log = structlog.get_logger()
 
 Checks = dict[str, Check]
 
-# SIGTERM to exit is promised within 10 s; these two and a margin stay below.
+# The gateway exits within 10 s of SIGTERM; these two and a margin stay below that.
 MAX_DRAIN_SECONDS = 5.0
 CLOSE_PRODUCER_SECONDS = 3.0
 # Below the time that a measurement of health may take.
@@ -47,11 +46,6 @@ BACKLOG = 4096
 GROWTH = 2
 
 
-def now_microseconds() -> int:
-    """Return the instant, in microseconds since 1970-01-01 UTC."""
-    return time.time_ns() // 1000
-
-
 def run_gateway(config: Config) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code. Raises ``StartupError``."""
     _check_sizes(config)
@@ -59,7 +53,7 @@ def run_gateway(config: Config) -> int:
     metrics.start_gateway(hooks=config.hooks, families=Routes(config).event_topics())
     metrics.show_build(sqlite=layout.SQLITE_VERSION)
     metrics.spool_limit.set(config.gateway.spool_max_bytes)
-    set_for_batches(young_objects=GATEWAY_YOUNG_OBJECTS)
+    tune(generation_0=GATEWAY_GENERATION_0)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(config))
 
@@ -84,7 +78,7 @@ async def _run(config: Config) -> int:
     drainer = asyncio.create_task(drain.run())
     health = Health(*_health(config, publisher, intake, drain, clock))
     admin_port = (settings.admin_host, settings.admin_port)
-    # Who is told that the gateway is ready finds its port open, if only to wait behind it.
+    # The port is open before the gateway reports ready; early connections wait in the backlog.
     listener.listen(BACKLOG)
     try:
         async with (
@@ -117,16 +111,16 @@ def make_publisher(config: Config, observe: Observe | None = None) -> Publisher:
 @asynccontextmanager
 async def serving(
     config: Config,
-    intake: AnyIntake,
+    intake: DeliverySink,
     listener: socket.socket,
     *,
-    clock: Callable[[], int] = now_microseconds,
-    gateway: type[Gateway] = Gateway,
+    clock: Callable[[], int] = clocks.now,
+    state: type[GatewayState] = GatewayState,
 ) -> AsyncIterator[None]:
     """Serve the public port on a bound socket until the block ends, and then drain."""
     settings = config.gateway
     limits = Limits(settings, max_connections=_connections(settings.max_connections))
-    shared = gateway(config, intake, clock, limits)
+    shared = state(config, intake, clock, limits)
     # Connections inherit both.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
@@ -176,7 +170,7 @@ def _announce(config: Config, listener: socket.socket, admin_port: int) -> None:
 
 
 def _stop_signal() -> asyncio.Event:
-    """Set by SIGTERM or SIGINT; caught before anything is ready, so that no signal kills outright."""
+    """Set by SIGTERM or SIGINT; installed before anything is ready, so that no signal kills the process."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -196,17 +190,17 @@ async def _until_stopped(stop: asyncio.Event, publisher: Publisher, drainer: "as
     return 0 if waits[0] in done else 1
 
 
-def _connections(wanted: int) -> int:
-    """As many connections as wanted, or as open files allow; raises ``StartupError`` for too few."""
-    allowed = open_files.allow(wanted + OTHER_FILES)
-    if allowed >= wanted + OTHER_FILES:
-        return wanted
+def _connections(requested: int) -> int:
+    """As many connections as requested, or as open files allow; raises ``StartupError`` for too few."""
+    allowed = open_files.allow(requested + OTHER_FILES)
+    if allowed >= requested + OTHER_FILES:
+        return requested
     log.warning("fewer connections than configured: open files are limited", open_files=allowed)
     return max(allowed - OTHER_FILES, 16)
 
 
 def _check_sizes(config: Config) -> None:
-    """Every body that is taken must fit into a Kafka record, as events or as a dead letter."""
+    """Every accepted body must fit into a Kafka record, as events or as a dead letter."""
     body, message = config.gateway.max_body_bytes, config.topics.max_message_bytes
     if GROWTH * body + 65_536 > message:
         what = f"gateway.max_body_bytes ({body}) is too large for topics.max_message_bytes ({message})"

@@ -1,4 +1,4 @@
-"""XTND's signature: ``ms-signature: sha256=<64 hex digits>`` (wire-contract.md, The signature).
+"""XTND's signature: ``ms-signature: sha256=<64 hex digits>`` (docs/contract.md, The signature).
 
 HMAC-SHA256 over the exact body bytes; the key is the UTF-8 bytes of the secret as text. Everything
 is compared as bytes: comparing text that is not ASCII raises.
@@ -94,7 +94,7 @@ def verify(values: Sequence[bytes], body: bytes, keys: Keys) -> VerifiedBody:
 def matches(given: bytes, body: bytes, keyed: Sequence[KeyedHash]) -> bool:
     """Whether the 32 bytes ``given`` are the body's HMAC under one of the secrets.
 
-    Every secret is tried, in constant time, so that the time tells nothing about which came near.
+    Every secret is tried, in constant time, so that the time reveals nothing about the secrets.
     """
     found = False
     for secret in keyed:
@@ -110,7 +110,7 @@ def read(values: Sequence[bytes]) -> bytes:
     if not values:
         raise SignatureRefused("missing", "The ms-signature header is missing.")
     if len(values) > 1:
-        raise SignatureRefused("twice", "The ms-signature header stands more than once.")
+        raise SignatureRefused("twice", "The ms-signature header is repeated.")
     found = _SIGNATURE.fullmatch(values[0].strip(b" \t"))
     if found is None:
         raise SignatureRefused("malformed", "The ms-signature header must be sha256=<64 hex digits>.")

@@ -1,32 +1,32 @@
-"""Where the batches of a fetch start and which offsets they have, also when a disk has damaged that.
+"""Finds the batches of a fetch and their offsets, also where a disk has damaged them.
 
 No checksum covers a batch's offset, length and format. A wrong offset hides the records behind it from
-every client in silence, a wrong length all that follows. What is right is seen from the batches beside:
-offsets leave no gap, for our topics are not compacted, and a checksum holds for one length alone.
+every client without an error, a wrong length all that follows. The neighbouring batches show what is
+right: offsets have no gap, for our topics are not compacted, and a checksum fits one length alone.
 """
 
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from connector.kafka.record_batch import CRC_END, HEAD, LENGTH_END, START, batch_end, damaged, head
+from connector.kafka.record_batch import CRC_END, HEADER, LENGTH_END, START, batch_end, damaged, header
 
 FORMAT, FORMAT_AT = 2, CRC_END - 5
-# More records, of seven bytes each, than a worker expands of a batch: what is behind is not that far.
+# More records, of seven bytes each, than a worker expands of a batch: the next batch starts before.
 MOST_RECORDS = 1 << 22
 # How often, at most, the bytes of a fetch go into a checksum while a batch is looked for; and how many
 # batches behind a damaged one are tried as the next.
 MOST_LOOKS = 8
 
 
-class Found(NamedTuple):
+class LocatedBatch(NamedTuple):
     """A batch, and where in the fetch the next one starts."""
 
     batch: bytes
     end: int
 
 
-def find(fetched: bytes, start: int) -> Found | None:
+def find(fetched: bytes, start: int) -> LocatedBatch | None:
     """The batch that starts there; None when the rest of it is not in the fetch.
 
     One that is not sound ends where a sound one follows, and is given with length and format set right
@@ -34,32 +34,32 @@ def find(fetched: bytes, start: int) -> Found | None:
     """
     end = batch_end(fetched, start)
     if end is not None and _is_sound(fetched, start):
-        return Found(fetched[start:end], end)
+        return LocatedBatch(fetched[start:end], end)
     ends = [*islice(_sound(fetched, start + 1), MOST_LOOKS)]
     # A wrong length may point at a batch that is not the next one.
     behind = end if end is not None and _is_sound(fetched, end) else next(iter(ends), end or len(fetched))
     for one in (behind, *ends):
-        if one - start >= HEAD.size and not damaged(whole := _ended(fetched, start, one)):
-            return Found(whole, one)
-    if behind - start < HEAD.size or (end is None and start):
+        if one - start >= HEADER.size and not damaged(whole := _ended(fetched, start, one)):
+            return LocatedBatch(whole, one)
+    if behind - start < HEADER.size or (end is None and start):
         return None  # cut off where the fetch ends; it comes again, as the first
-    return Found(fetched[start:behind], behind)
+    return LocatedBatch(fetched[start:behind], behind)
 
 
 def _ended(fetched: bytes, start: int, end: int) -> bytes:
     """A batch of today's format that ends there."""
-    fields = list(HEAD.unpack_from(fetched, start))
+    fields = list(HEADER.unpack_from(fetched, start))
     fields[1], fields[3] = end - start - LENGTH_END, FORMAT
-    return HEAD.pack(*fields) + fetched[start + HEAD.size : end]
+    return HEADER.pack(*fields) + fetched[start + HEADER.size : end]
 
 
 def offsets(batch: bytes, expected: int, following: bytes, *, exact: bool) -> tuple[int, int]:
     """The offset of a batch's first record, and the one behind its last.
 
-    ``expected`` is the next one that is wanted; the first batch of a fetch may start before it, any other
-    starts there (``exact``). ``following`` is what stands behind the batch.
+    ``expected`` is the next one to read; the first batch of a fetch may start before it, any other
+    starts there (``exact``). ``following`` are the bytes behind the batch.
     """
-    own, last, _ = head(batch)
+    own, last, _ = header(batch)
     if not has_first_offset(batch):
         return own, last + 1
     count = last - own + 1
@@ -85,7 +85,7 @@ def offsets(batch: bytes, expected: int, following: bytes, *, exact: bool) -> tu
 
 def has_first_offset(batch: bytes) -> bool:
     """Whether a batch names its first offset; formats before today's name the last one."""
-    return batch[FORMAT_AT] >= FORMAT and len(batch) >= HEAD.size
+    return batch[FORMAT_AT] >= FORMAT and len(batch) >= HEADER.size
 
 
 def _sound(fetched: bytes, start: int) -> Iterator[int]:

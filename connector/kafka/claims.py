@@ -1,10 +1,10 @@
 """Which consumer group reads the topics of a prefix, kept on Kafka as an empty topic beside them.
 
-A gateway may publish before any worker has run. When the prefix is changed then, no database knows of
-the topics before, and only Kafka can tell that they are ours. Their names alone cannot: several
+A gateway may publish before any worker has run. When the prefix is changed then, no database knows
+the former topics, and only Kafka can show that they are ours. Their names alone cannot: several
 connectors may share a cluster, each with topics that the others never read. A topic's settings take no
-text of ours, and a group's offsets are forgotten after a week. An empty topic lasts as long as what it
-speaks of, needs the same rights, and costs no request of its own, because all names are listed anyway.
+text of ours, and a group's offsets are deleted after a week. An empty topic lasts as long as the topics
+that it names, needs the same rights, and costs no request of its own, because all names are listed anyway.
 """
 
 import hashlib

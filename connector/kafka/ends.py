@@ -1,4 +1,4 @@
-"""Where the topics' logs begin and end, asked over a connection that stays open."""
+"""The offsets at which the topics' logs start and end, asked over a connection that stays open."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ class Ends:
     ``trouble`` says by topic why some of its partitions are not here.
     """
 
-    begins: dict[Partition, int] = field(default_factory=dict)
+    starts: dict[Partition, int] = field(default_factory=dict)
     ends: dict[Partition, int] = field(default_factory=dict)
     trouble: dict[str, str] = field(default_factory=dict)
 
@@ -77,7 +77,7 @@ def _read(client: KafkaAdminClient, names: Collection[str], former: Collection[s
 def _add_offsets(client: KafkaAdminClient, tps: Sequence[TopicPartition], found: Ends) -> None:
     if not tps:
         return
-    for which, offsets in ((EARLIEST, found.begins), (LATEST, found.ends)):
+    for which, offsets in ((EARLIEST, found.starts), (LATEST, found.ends)):
         answers = client.list_partition_offsets(
             dict.fromkeys(tps, which), timeout_ms=int(LEADER_SECONDS * 1000)
         )

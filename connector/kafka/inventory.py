@@ -21,21 +21,21 @@ LATEST, EARLIEST = -1, -2
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class TopicLog:
     """A topic as it stands on Kafka: its id, if the broker has one, and by partition (start, end)."""
 
     topic_id: str | None
     ends: Mapping[int, tuple[int, int]]
 
 
-class Identity(NamedTuple):
+class TopicIdentity(NamedTuple):
     """Which topic stands under a name: its id, if the broker has one; partitions that have a leader."""
 
     topic_id: str | None
     partitions: frozenset[int]
 
 
-class Identities:
+class TopicIdentities:
     """Reads which topics are there with one client, made again after an outage; blocking."""
 
     def __init__(self, kafka: Kafka) -> None:
@@ -44,17 +44,25 @@ class Identities:
         self._open: ExitStack | None = None
         self._client: KafkaAdminClient | None = None
 
-    def __call__(self, names: Collection[str]) -> dict[str, Identity]:
+    def __call__(self, names: Collection[str]) -> dict[str, TopicIdentity]:
         """Those topics that exist; raises ``KafkaOutage``."""
         with self._lock:
             try:
-                return _identities(self._connected(), names)
+                described = self._connected().describe_topics(sorted(names)) if names else []
             except Exception as error:
                 self._close()
                 if isinstance(error, KafkaOutage):
                     raise
                 what = f"Kafka at {self._kafka.bootstrap_servers}: {type(error).__name__}: {error}"
                 raise KafkaOutage(what) from error
+        return {
+            topic["name"]: TopicIdentity(
+                _text(topic.get("topic_id")),
+                frozenset(one["partition_index"] for one in topic["partitions"] if one["leader_id"] >= 0),
+            )
+            for topic in described
+            if not topic["error_code"]
+        }
 
     def _connected(self) -> KafkaAdminClient:
         if self._client is None:
@@ -68,7 +76,7 @@ class Identities:
             opened.close()
 
 
-def logs(client: KafkaAdminClient, names: Iterable[str]) -> dict[str, Log]:
+def logs(client: KafkaAdminClient, names: Iterable[str]) -> dict[str, TopicLog]:
     """Those topics that exist, with the ends of their logs; raises what kafka-python raises."""
     described = [topic for topic in client.describe_topics(sorted(set(names))) if not topic["error_code"]]
     tps = [
@@ -81,23 +89,11 @@ def logs(client: KafkaAdminClient, names: Iterable[str]) -> dict[str, Log]:
         for which in (EARLIEST, LATEST)
     )
     return {
-        topic["name"]: Log(
+        topic["name"]: TopicLog(
             _text(topic.get("topic_id")),
             {tp.partition: (starts[tp].offset, ends[tp].offset) for tp in tps if tp.topic == topic["name"]},
         )
         for topic in described
-    }
-
-
-def _identities(client: KafkaAdminClient, names: Collection[str]) -> dict[str, Identity]:
-    described = client.describe_topics(sorted(names)) if names else []
-    return {
-        topic["name"]: Identity(
-            _text(topic.get("topic_id")),
-            frozenset(one["partition_index"] for one in topic["partitions"] if one["leader_id"] >= 0),
-        )
-        for topic in described
-        if not topic["error_code"]
     }
 
 

@@ -1,6 +1,6 @@
-"""Lanes to Kafka: for each partition what waits for it, and the one batch of it that is under way.
+"""Lanes to Kafka: for each partition the records that wait, and its one batch in flight.
 
-What comes while a batch is under way makes up the next one: the slower Kafka is, the larger they are.
+What comes while a batch is in flight makes up the next one: the slower Kafka is, the larger they are.
 """
 
 import functools
@@ -23,31 +23,38 @@ LONGEST_REST_SECONDS = 60.0
 Done = Callable[[ConnectorError | None], None]
 
 
-class Kafka(Protocol):
-    """What those who have deliveries need of the publisher."""
+class DeliverySink(Protocol):
+    """Where a delivery's records go."""
+
+    def submit(self, records: Sequence[Record], done: Done) -> None:
+        """Call ``done`` once, later: with None when the records are safe, else with the error.
+
+        May raise ``ConnectorError`` instead.
+        """
+
+
+class RecordPublisher(DeliverySink, Protocol):
+    """Publishes to Kafka: what intake and drain need of ``Publisher``."""
 
     def trouble(self) -> str | None:
         """What keeps every delivery from Kafka, or None."""
-
-    def submit(self, records: Sequence[Record], done: Done) -> None:
-        """Call ``done`` once, later, with None when Kafka has the records; may raise instead."""
 
     async def publish(self, records: Sequence[Record]) -> None:
         """Return when Kafka has the records; raises ``KafkaOutage`` or ``RecordRefused``."""
 
 
 class PendingDelivery:
-    """One delivery's records on their way, and whom to call when Kafka has them.
+    """One delivery's records on their way, and the callback for when Kafka has them.
 
-    ``held`` are its records that still take memory here: those of a delivery that timed out may be under
-    way for longer.
+    ``unreleased`` counts its records that still take memory here: those of a delivery that timed out may be
+    in flight for longer.
     """
 
-    __slots__ = ("concluded", "deadline", "done", "held", "size")
+    __slots__ = ("concluded", "deadline", "done", "size", "unreleased")
 
     def __init__(self, records: Sequence[Record], done: Done, deadline: float) -> None:
         self.size = records[0].size if len(records) == 1 else sum([record.size for record in records])
-        self.held = len(records)
+        self.unreleased = len(records)
         self.done = done
         self.deadline = deadline
         self.concluded = False
@@ -56,20 +63,20 @@ class PendingDelivery:
         """Call back, once."""
         if not self.concluded:
             self.concluded = True
-            # With it go the records, for which a delivery that is behind a late one has no use.
+            # The callback keeps the records in memory, which a delivery that is done must not.
             done, self.done = self.done, _nothing
             done(error)
 
 
 def _nothing(_error: ConnectorError | None) -> None:
-    """Call nobody back a second time."""
+    """The callback of a delivery that was called back already."""
 
 
 Entry = tuple[Record, PendingDelivery]
 
 
 class Lane:
-    """The way to one partition."""
+    """The queue of one partition."""
 
     __slots__ = ("alone", "batch", "failures", "partition", "rests_until", "topic", "trouble", "waiting")
 
@@ -86,16 +93,16 @@ class Lane:
         self.rests_until = 0.0
 
     @property
-    def place(self) -> tuple[str, int]:
+    def topic_partition(self) -> tuple[str, int]:
         """Topic and partition, as Kafka names them."""
         return (self.topic.name, self.partition)
 
     def load(
         self, producer: AIOKafkaProducer, forget: Callable[[PendingDelivery], None]
     ) -> "tuple[InFlightBatch, Any] | None":
-        """Put as much as a batch holds, one record at least, under way; gives it and aiokafka's batch.
+        """Make the next batch, of at least one record; gives it and aiokafka's own.
 
-        Records that nobody waits for go to ``forget`` instead.
+        Records of deliveries that timed out go to ``forget`` instead.
         """
         builder = producer.create_batch()
         alone = self.alone > 0
@@ -121,13 +128,13 @@ class Lane:
         return self.batch, builder
 
     def rest(self, trouble: str) -> None:
-        """Leave the partition alone for a while, because a batch of it failed."""
+        """Send nothing to the partition for a while, because a batch of it failed."""
         self.trouble = trouble
         self.rests_until = time.monotonic() + min(REST_SECONDS * 2**self.failures, LONGEST_REST_SECONDS)
         self.failures = min(self.failures + 1, 10)
 
-    def stands(self, now: float, ack_timeout: float) -> str | None:
-        """Why nothing goes over it, as far as is known at this moment (monotonic); None when it goes."""
+    def blocked(self, now: float, ack_timeout: float) -> str | None:
+        """Why the partition takes nothing at ``now`` (monotonic), as far as is known; None when it does."""
         if self.rests_until > now:
             return self.trouble
         if self.batch is not None and self.batch.since + ack_timeout < now:
@@ -136,7 +143,7 @@ class Lane:
 
     @property
     def unacknowledged(self) -> str:
-        """What is wrong where a batch does not come back, for people."""
+        """The error of a batch that is not answered, for people."""
         return f"Kafka does not acknowledge what it was sent for {self.topic.name}."
 
     def recover(self) -> bool:
@@ -147,7 +154,7 @@ class Lane:
 
 
 class InFlightBatch:
-    """Records that a producer was given, and when (``sent_at`` in microseconds, ``since`` monotonic)."""
+    """Records that a producer has, and since when (``sent_at`` in microseconds, ``since`` monotonic)."""
 
     __slots__ = ("alone", "entries", "lane", "producer", "sent_at", "since")
 
@@ -155,7 +162,7 @@ class InFlightBatch:
         self, lane: Lane, entries: list[Entry], producer: AIOKafkaProducer, *, alone: bool = False
     ) -> None:
         self.lane = lane
-        # Its record goes by itself, also when it has to go again.
+        # Its record is sent in a batch of its own, also when it is sent again.
         self.alone = alone
         self.entries = entries
         self.producer = producer
@@ -164,7 +171,7 @@ class InFlightBatch:
 
 
 class Topic:
-    """One topic: a lane for each partition, once Kafka has told how many there are."""
+    """One topic: a lane for each partition, once Kafka has reported how many there are."""
 
     __slots__ = ("lanes", "missing", "name")
 
@@ -181,7 +188,7 @@ class Topic:
     def repartition(self, count: int) -> list[Entry]:
         """Have ``count`` lanes; gives what waited, for each key's partition is another now.
 
-        Lanes that stay keep their batch: no partition ever has two under way with one producer.
+        Lanes that stay keep their batch: no partition ever has two in flight with one producer.
         """
         entries: list[Entry] = []
         for lane in self.lanes:

@@ -24,7 +24,7 @@ class Probe:
         if self._asked is None or self._asked.done() or self._client is not producer.client:
             self.close()
             self._client = producer.client
-            self._asked = asyncio.create_task(_any_answers(self._client))
+            self._asked = asyncio.create_task(self._any_answers())
         done, _ = await asyncio.wait([self._asked], timeout=timeout_seconds)
         return any(one.result() for one in done)
 
@@ -33,21 +33,20 @@ class Probe:
         if self._asked is not None:
             self._asked.cancel()
 
-
-async def _any_answers(client: Any) -> bool:
-    """Whether a broker answers a request for the metadata of no topic: the least that it can be asked."""
-    asked = [
-        asyncio.ensure_future(client.send(broker.nodeId, MetadataRequest([])))
-        for broker in client.cluster.brokers()
-    ]
-    try:
-        for answer in asyncio.as_completed(asked):
-            try:
-                await answer
-            except (KafkaError, OSError, TimeoutError):
-                continue
-            return True
-        return False
-    finally:
-        for one in asked:
-            one.cancel()
+    async def _any_answers(self) -> bool:
+        """Whether a broker answers a request for the metadata of no topic: the least that it can be asked."""
+        asked = [
+            asyncio.ensure_future(self._client.send(broker.nodeId, MetadataRequest([])))
+            for broker in self._client.cluster.brokers()
+        ]
+        try:
+            for answer in asyncio.as_completed(asked):
+                try:
+                    await answer
+                except (KafkaError, OSError, TimeoutError):
+                    continue
+                return True
+            return False
+        finally:
+            for one in asked:
+                one.cancel()

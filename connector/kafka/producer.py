@@ -1,12 +1,12 @@
 """The publisher's aiokafka producer: built when a broker answers, replaced when it breaks.
 
-Nothing here gives up, and nothing is in a hurry: each request has Kafka's own timeout, so a broker at
+Nothing here gives up or hurries: each request has Kafka's own timeout, so a broker at
 a round trip of 300 ms, or one whose first answer takes seconds, is as good as a near one.
 
 An idempotent producer whose batch failed has a gap in its sequence and fails from there on, so any
-failed batch replaces the producer. The former one gets a moment for what it has under way. Its
+failed batch replaces the producer. The former one gets a moment for what it has in flight. Its
 ``stop`` would wait for that as long as no broker answers; it is abandoned instead: its sender task is
-ended by the only private name of a library that the gateway uses.
+cancelled by the only private name of a library that the gateway uses.
 """
 
 import asyncio
@@ -16,7 +16,6 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
-import tenacity
 from aiokafka import AIOKafkaProducer
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
@@ -24,6 +23,7 @@ from aiokafka.errors import KafkaError, SaslAuthenticationFailed, UnsupportedSas
 from connector.config import Config, Kafka
 from connector.errors import KafkaOutage
 from connector.logs import Reports
+from connector.retry import jittered, retry_until_available
 
 log = structlog.get_logger(__name__)
 
@@ -31,11 +31,11 @@ log = structlog.get_logger(__name__)
 BATCH_BYTES = 524_288
 # A request that was not answered by then is repeated on a new connection.
 MAX_REQUEST_SECONDS = 10.0
-# Starting with a server that answers takes some requests in a row; then the search begins again.
+# Starting with a server that answers takes some requests in a row; then the search starts again.
 START_REQUESTS = 8
-# A producer lives so long at least.
+# A producer is used for at least so long.
 PAUSE_SECONDS = 0.25
-# What a replaced producer has under way may arrive within this time.
+# What a replaced producer has in flight may arrive within this time.
 GRACE_SECONDS = 1.0
 STOP_SECONDS = 1.0
 CLIENT_ID = "xtnd-connector-gateway"
@@ -103,12 +103,12 @@ class ProducerKeeper:
 
     async def _run(self) -> None:
         while True:
-            retrying = tenacity.AsyncRetrying(
-                retry=tenacity.retry_if_exception_type((KafkaError, OSError, KafkaOutage)),
-                wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
-                after=self._note,
+            producer = await retry_until_available(
+                self._build,
+                away=(KafkaError, OSError, KafkaOutage),
+                note=self._note,
+                pause=jittered(0.2, 5),
             )
-            producer: AIOKafkaProducer = await retrying(self._build)
             former, self.producer, self.trouble = self.producer, producer, None
             self._broken.clear()
             if not self._quiet:
@@ -119,10 +119,9 @@ class ProducerKeeper:
             await asyncio.sleep(PAUSE_SECONDS)
             await self._broken.wait()
 
-    def _note(self, state: tenacity.RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
+    def _note(self, error: Exception, failures: int) -> None:
         what = str(error) if isinstance(error, KafkaOutage) else self._reason("Kafka", error)
-        if state.attempt_number == 1:
+        if failures == 1:
             log.warning("kafka is away", error=what)
         if self.producer is None:
             self.trouble = what
@@ -143,7 +142,7 @@ class ProducerKeeper:
         raise KafkaOutage("Kafka does not answer which topics there are.")
 
     async def _answering_server(self) -> str:
-        """The first bootstrap server that lets us in; all are asked at once, so that none keeps the others.
+        """The first bootstrap server that lets us in; all are asked at once, so that none delays the others.
 
         aiokafka asks them one after the other, each for a request's time or more, and only logs why not.
         """
@@ -213,8 +212,8 @@ class ProducerKeeper:
 async def abandon(producer: AIOKafkaProducer) -> None:
     """End a producer together with what it still holds.
 
-    While no broker answers this takes a request's time or two, for what is under way ends by itself
-    then; when cancelled, no time.
+    While no broker answers this takes up to two requests' time, after which what is in flight ends by
+    itself; when cancelled, no time.
     """
     sender: asyncio.Task[None] | None = producer._sender.sender_task  # noqa: SLF001
     if sender is not None:

@@ -24,7 +24,7 @@ TOO_LARGE, UNREADABLE = "batch-too-large", "batch-unreadable"
 
 # The formats: kafka.apache.org/documentation/#recordbatch and, before version 2, #messageset.
 START = struct.Struct(">qiiB")
-HEAD = struct.Struct(">qiiBIhiqqqhii")
+HEADER = struct.Struct(">qiiBIhiqqqhii")
 LENGTH_END = 12
 CRC_END = 21
 LEGACY_CRC_END = 16
@@ -35,7 +35,7 @@ XERIAL_START, XERIAL_HEAD = b"\x82SNAPPY\x00", 16
 PIECE = 1_048_576
 
 
-class Head(NamedTuple):
+class BatchHeader(NamedTuple):
     """What stands uncompressed at the start of a batch; ``timestamp`` is milliseconds since the epoch."""
 
     first_offset: int
@@ -51,18 +51,18 @@ def batch_end(fetched: bytes, start: int) -> int | None:
     return end if start + START.size < end <= len(fetched) else None
 
 
-def head(batch: bytes) -> Head:
+def header(batch: bytes) -> BatchHeader:
     """Offsets and newest timestamp of a batch; a format before version 2 names only its last offset.
 
     Of a damaged batch the number of records is believed as far as it stands there twice, so that no
     record behind the batch is passed over.
     """
     offset, magic = START.unpack_from(batch)[::3]
-    if magic < LEGACY_BELOW or len(batch) < HEAD.size:
-        return Head(0, offset, -1)
-    fields = HEAD.unpack_from(batch)
+    if magic < LEGACY_BELOW or len(batch) < HEADER.size:
+        return BatchHeader(0, offset, -1)
+    fields = HEADER.unpack_from(batch)
     more = min(fields[6], fields[12] - 1) if damaged(batch) else fields[6]
-    return Head(offset, offset + max(0, more), fields[8])
+    return BatchHeader(offset, offset + max(0, more), fields[8])
 
 
 def expanded(batch: bytes, most_bytes: int) -> bytes:
@@ -75,9 +75,9 @@ def expanded(batch: bytes, most_bytes: int) -> bytes:
     if damaged(batch):
         raise Poison(UNREADABLE, "its checksum is wrong, so it was damaged on a disk or on the way")
     magic = batch[LEGACY_CRC_END]
-    attributes = batch[LEGACY_CRC_END + 1] if magic < LEGACY_BELOW else HEAD.unpack_from(batch)[5]
+    attributes = batch[LEGACY_CRC_END + 1] if magic < LEGACY_BELOW else HEADER.unpack_from(batch)[5]
     codec = attributes & CODEC_BITS
-    start = _legacy_value(batch, magic) if magic < LEGACY_BELOW else HEAD.size
+    start = _legacy_value(batch, magic) if magic < LEGACY_BELOW else HEADER.size
     if not codec:
         if len(batch) - start > most_bytes:
             raise _too_large(batch, most_bytes)
@@ -93,10 +93,10 @@ def expanded(batch: bytes, most_bytes: int) -> bytes:
         raise _too_large(batch, most_bytes)
     if magic < LEGACY_BELOW:
         return batch
-    fields = list(HEAD.unpack_from(batch))
-    fields[1] = HEAD.size - LENGTH_END + len(records)
+    fields = list(HEADER.unpack_from(batch))
+    fields[1] = HEADER.size - LENGTH_END + len(records)
     fields[5] &= ~CODEC_BITS
-    return HEAD.pack(*fields) + records
+    return HEADER.pack(*fields) + records
 
 
 def damaged(batch: bytes) -> bool:
@@ -104,9 +104,9 @@ def damaged(batch: bytes) -> bool:
     view = memoryview(batch)
     if batch[LEGACY_CRC_END] < LEGACY_BELOW:
         return zlib.crc32(view[LEGACY_CRC_END:]) != int.from_bytes(batch[LENGTH_END:LEGACY_CRC_END])
-    if len(batch) < HEAD.size:
+    if len(batch) < HEADER.size:
         return True
-    return bool(crc32c.crc32c(view[CRC_END:]) != HEAD.unpack_from(batch)[4])
+    return bool(crc32c.crc32c(view[CRC_END:]) != HEADER.unpack_from(batch)[4])
 
 
 def _legacy_value(batch: bytes, magic: int) -> int:

@@ -30,12 +30,12 @@ READ_SECONDS = 20.0
 READ_POLL_MS = 500
 # What the batch that holds a record may expand to.
 READ_BYTES = 67_108_864
-# Held while kafka-python's fetcher reads one batch only, which other consumers must not do.
+# Locked while kafka-python's fetcher reads one batch only, which other consumers must not do.
 _reading = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TopicPlan:
     """A topic as it should be; ``settings`` are Kafka's own names and texts."""
 
     name: str
@@ -44,7 +44,7 @@ class Plan:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-def plans(config: Config) -> list[Plan]:
+def plans(config: Config) -> list[TopicPlan]:
     """Every topic of the connector."""
     topics, routes = config.topics, Routes(config)
     retention = -1 if topics.retention_hours < 0 else topics.retention_hours * 3_600_000
@@ -54,7 +54,7 @@ def plans(config: Config) -> list[Plan]:
         "retention.ms": str(retention),
         "max.message.bytes": str(topics.max_message_bytes),
         "min.insync.replicas": str(topics.min_insync_replicas),
-        # Each acknowledgement tells the broker's time, and retention counts from the append.
+        # Each acknowledgement carries the broker's time, and retention counts from the append.
         "message.timestamp.type": "LogAppendTime",
     }
     partitions = {
@@ -62,16 +62,16 @@ def plans(config: Config) -> list[Plan]:
         for name, family in topics.families.items()
     }
     partitions |= {routes.unrouted_topic: topics.partitions, routes.dead_letter_topic: topics.partitions}
-    return [Plan(name, count, topics.replication_factor, settings) for name, count in partitions.items()]
+    return [TopicPlan(name, count, topics.replication_factor, settings) for name, count in partitions.items()]
 
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """Something about a topic that is not as planned, and whether ``ensure`` mends it."""
+    """Something about a topic that is not as planned, and whether ``ensure`` fixes it."""
 
     topic: str
     what: str
-    mended_by_ensure: bool = True
+    fixed_by_ensure: bool = True
 
 
 def client_settings(kafka: Kafka, *, client_id: str) -> dict[str, Any]:
@@ -197,20 +197,19 @@ def ensure(config: Config, *, timeout_seconds: float = 30) -> list[Deviation]:
         more = {plan.name: plan.partitions for plan in present if partitions[plan.name] < plan.partitions}
         if more:
             client.create_partitions(more)
-        _set_settings(client, [plan for plan in present if _wrong_settings(client, plan)])
-        return _settled_deviations(client, planned)
-
-
-def _settled_deviations(client: KafkaAdminClient, planned: list[Plan]) -> list[Deviation]:
-    """What is not as planned, once the brokers have heard of what the controller has just changed."""
-    settled: Retrying = Retrying(
-        retry=retry_if_result(lambda found: any(one.mended_by_ensure for one in found)),
-        stop=stop_after_delay(SETTLE_SECONDS),
-        wait=wait_fixed(0.1),
-        retry_error_callback=lambda state: state.outcome.result() if state.outcome else [],
-    )
-    found: list[Deviation] = settled(_deviations, client, planned)
-    return found
+        if wrong := [plan for plan in present if _wrong_settings(client, plan)]:
+            client.alter_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, plan.name, dict(plan.settings)) for plan in wrong]
+            )
+        # The brokers may not know yet what the controller has just changed.
+        settled: Retrying = Retrying(
+            retry=retry_if_result(lambda found: any(one.fixed_by_ensure for one in found)),
+            stop=stop_after_delay(SETTLE_SECONDS),
+            wait=wait_fixed(0.1),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else [],
+        )
+        left: list[Deviation] = settled(_deviations, client, planned)
+        return left
 
 
 def _create(client: KafkaAdminClient, missing: Mapping[str, Any]) -> None:
@@ -231,7 +230,7 @@ def _create(client: KafkaAdminClient, missing: Mapping[str, Any]) -> None:
         client.wait_for_topics(list(missing))
 
 
-def _deviations(client: KafkaAdminClient, planned: list[Plan]) -> list[Deviation]:
+def _deviations(client: KafkaAdminClient, planned: list[TopicPlan]) -> list[Deviation]:
     existing = set(client.list_topics())
     found = [Deviation(plan.name, "does not exist") for plan in planned if plan.name not in existing]
     present = [plan for plan in planned if plan.name in existing]
@@ -242,32 +241,25 @@ def _deviations(client: KafkaAdminClient, planned: list[Plan]) -> list[Deviation
             found.append(Deviation(plan.name, f"has {count} partitions instead of {plan.partitions}"))
         elif count > plan.partitions:
             what = f"has {count} partitions, more than the {plan.partitions} of topics.yaml"
-            found.append(Deviation(plan.name, what, mended_by_ensure=False))
+            found.append(Deviation(plan.name, what, fixed_by_ensure=False))
         for key, value in _wrong_settings(client, plan).items():
             found.append(Deviation(plan.name, f"{key} is {value} instead of {plan.settings[key]}"))
     return found
 
 
-def _partition_counts(client: KafkaAdminClient, present: list[Plan]) -> dict[str, int]:
+def _partition_counts(client: KafkaAdminClient, present: list[TopicPlan]) -> dict[str, int]:
     if not present:
         return {}
     described = client.describe_topics([plan.name for plan in present])
     return {topic["name"]: len(topic["partitions"]) for topic in described}
 
 
-def _wrong_settings(client: KafkaAdminClient, plan: Plan) -> dict[str, str]:
+def _wrong_settings(client: KafkaAdminClient, plan: TopicPlan) -> dict[str, str]:
     resource = ConfigResource(ConfigResourceType.TOPIC, plan.name, dict.fromkeys(plan.settings, ""))
     answer = client.describe_configs([resource], config_filter="all")
     actual = next(iter(answer.values()))[plan.name]
     return {
         key: str(actual[key]["value"])
-        for key, wanted in plan.settings.items()
-        if key in actual and str(actual[key]["value"]) != wanted
+        for key, planned in plan.settings.items()
+        if key in actual and str(actual[key]["value"]) != planned
     }
-
-
-def _set_settings(client: KafkaAdminClient, wrong: list[Plan]) -> None:
-    if wrong:
-        client.alter_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, plan.name, dict(plan.settings)) for plan in wrong]
-        )

@@ -2,8 +2,8 @@
 
 Both have one interface (``Broker``), keep their ports in the data directory and go on with their
 data at the next start. Apache Kafka acknowledges a record once it is in the operating system's page
-cache: it survives ``kill -9`` of the broker, but on one machine not a power cut. Whoever needs that
-replicates over three brokers, as ``docker-compose.yml`` and the README describe.
+cache: it survives ``kill -9`` of the broker, but on one machine not a power cut. To survive that,
+replicate over three brokers, as ``docker-compose.yml`` and the README describe.
 """
 
 import base64
@@ -33,13 +33,19 @@ FIRST_LOOK_WARNING = (
     "a crash may lose deliveries that were already acknowledged."
 )
 
+SIMPLE_LOGGING = (
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+    "-Dorg.slf4j.simpleLogger.showThreadName=false",
+)
 SERVER_PROPERTIES = Path(__file__).with_name("kafka-server.properties")
 
 
 class Broker:
     """A broker as a child process on ports of its own; ``start`` again after an end keeps the ports.
 
-    ``name`` is for people and logs. ``probe`` tells whether the broker at an address answers;
+    ``name`` is for people and logs. ``probe`` checks whether the broker at an address answers;
     ``until`` is how it waits (``up`` hands in one that a Ctrl-C ends).
     """
 
@@ -163,7 +169,7 @@ class KafkaBroker(Broker):
             )
         jars = kafka_jars.resolve_jars(self._until)
         properties = self._write_properties()
-        jvm = [java, "-cp", f"{jars}/*", *_simple_logging()]
+        jvm = [java, "-cp", f"{jars}/*", *SIMPLE_LOGGING]
         self._format_once([*jvm, "kafka.tools.StorageTool"], properties)
         return [*jvm, f"-Xmx{self.heap}", "-XX:+ExitOnOutOfMemoryError", "kafka.Kafka", str(properties)]
 
@@ -183,12 +189,12 @@ class KafkaBroker(Broker):
         if tool.run(self._until, timeout_seconds=FORMAT_TIMEOUT_SECONDS) != 0:
             raise StartupError(
                 f"Apache Kafka could not set up its folder {self.folder}: {tool.last_lines()}",
-                "see that the folder can be written and has room, then start again",
+                "check that the folder is writable and its disk has space, then start again",
             )
 
 
 def new_cluster_id() -> str:
-    """Make a cluster id as Kafka itself does: one that begins with "-" would be read as an option."""
+    """Make a cluster id as Kafka itself does: one that starts with "-" would be read as an option."""
     while True:
         made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         if not made.startswith("-"):
@@ -239,16 +245,6 @@ def broker_answers(bootstrap_servers: str) -> bool:
     except (OSError, ValueError):
         return False
     return len(answer) == 10 and struct.unpack(">iih", answer)[1:] == (7, 0)  # noqa: PLR2004 (its head)
-
-
-def _simple_logging() -> list[str]:
-    prefix = "-Dorg.slf4j.simpleLogger"
-    return [
-        f"{prefix}.defaultLogLevel=warn",
-        f"{prefix}.showDateTime=true",
-        f"{prefix}.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
-        f"{prefix}.showThreadName=false",
-    ]
 
 
 def _noida_program() -> Path:

@@ -1,4 +1,4 @@
-"""The data directory of ``connector up``: who holds it, the hook's secret, and what lies where."""
+"""The data directory of ``connector up``: its lock, the hook's secret, and the endpoints of what runs."""
 
 import contextlib
 import fcntl
@@ -17,18 +17,18 @@ from connector.local.stopping import Until
 SECRET_BYTES = 32
 """Written as hexadecimal, so the secret has 64 characters."""
 
-OWN_FILES = ("lock", "webhook-secret", "whereabouts.json", "mirror.db*", "spool.db*")
+OWN_FILES = ("lock", "webhook-secret", "endpoints.json", "mirror.db*", "spool.db*")
 LEFTOVERS_TIMEOUT_SECONDS = 5.0
 
 
-class DataDir:
+class DataFolder:
     """Where one local stack keeps its data; the path becomes absolute."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().absolute()
         self.lock_file = self.path / "lock"
         self.secret_file = self.path / "webhook-secret"
-        self.whereabouts_file = self.path / "whereabouts.json"
+        self.endpoints_file = self.path / "endpoints.json"
         self.logs = self.path / "logs"
         self.database_url = f"sqlite:///{self.path / 'mirror.db'}"
 
@@ -50,56 +50,56 @@ class DataDir:
             private_files.own_files(*self.path.glob(pattern))
 
     @contextlib.contextmanager
-    def held(self, until: Until, **about: Any) -> Iterator[int]:
-        """Hold the directory for this process; yields the file descriptor that is the hold.
+    def locked(self, until: Until, **about: Any) -> Iterator[int]:
+        """Lock the directory for this process; yields the file descriptor of the lock.
 
-        Processes that inherit the descriptor share the hold: a start right after ``kill -9`` of
-        ``up`` waits until its broker has really gone. ``about`` (ports) is told to whoever comes
-        second. Raises ``StartupError`` when another process holds it.
+        Processes that inherit the descriptor share the lock: a start right after ``kill -9`` of
+        ``up`` waits until its broker has ended. ``about`` (ports) is for the error of a second
+        process. Raises ``StartupError`` when another process has it.
         """
         with self.lock_file.open("a+", encoding="utf-8") as lock:
-            self._take(lock, until)
+            self._lock(lock, until)
             lock.truncate(0)
             started = datetime.now(UTC).isoformat(timespec="seconds")
             json.dump({"pid": os.getpid(), "started_at": started, **about}, lock)
             lock.flush()
             yield lock.fileno()
 
-    def _take(self, lock: TextIO, until: Until) -> None:
+    def _lock(self, lock: TextIO, until: Until) -> None:
         """Take the lock; wait for it only while its holder is dead and its children are ending."""
 
-        def taken_or_refused() -> bool:
+        def locked_or_refused() -> bool:
             return _try_lock(lock) or _is_alive(_holder(lock).get("pid"))
 
-        if not until(taken_or_refused, timeout_seconds=LEFTOVERS_TIMEOUT_SECONDS) or not _try_lock(lock):
-            raise self._is_held(_holder(lock))
+        if not until(locked_or_refused, timeout_seconds=LEFTOVERS_TIMEOUT_SECONDS) or not _try_lock(lock):
+            raise self._in_use(_holder(lock))
 
-    def _is_held(self, holder: dict[str, Any]) -> StartupError:
+    def _in_use(self, holder: dict[str, Any]) -> StartupError:
         pid = holder.get("pid", "unknown")
         ports = f"ports {holder.get('port', '?')} and {holder.get('admin_port', '?')}"
         since = holder.get("started_at", "an unknown time")
         return StartupError(
-            f"The data directory {self.path} is held by connector up, process {pid}, since {since} ({ports})",
+            f"The data directory {self.path} is used by connector up, process {pid}, since {since} ({ports})",
             f"stop it with Ctrl-C or kill {pid}, or start this with other --data-dir, --port, --admin-port",
         )
 
-    def note_whereabouts(self, environment: Mapping[str, str]) -> None:
-        """Write down where the stack's parts are, for commands in another terminal; owner only."""
-        scratch = self.whereabouts_file.with_name(f"{self.whereabouts_file.name}.{os.getpid()}")
+    def write_endpoints(self, environment: Mapping[str, str]) -> None:
+        """Write the addresses of the stack's parts, for commands in another terminal; owner only."""
+        scratch = self.endpoints_file.with_name(f"{self.endpoints_file.name}.{os.getpid()}")
         scratch.unlink(missing_ok=True)
         descriptor = os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(dict(environment), file)
-        scratch.rename(self.whereabouts_file)
+        scratch.rename(self.endpoints_file)
 
-    def whereabouts(self) -> dict[str, str]:
-        """Read what ``note_whereabouts`` wrote; empty where no stack was ever started.
+    def endpoints(self) -> dict[str, str]:
+        """Read what ``write_endpoints`` wrote; empty where no stack was ever started.
 
         A folder that was copied or moved since answers for itself: its own mirror and its own secret,
         and not the broker that runs on the data of the other.
         """
         try:
-            noted = json.loads(self.whereabouts_file.read_text(encoding="utf-8"))
+            noted = json.loads(self.endpoints_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         if not isinstance(noted, dict):
@@ -107,7 +107,7 @@ class DataDir:
         then = Path(str(noted.get("XTND_DATA_DIR", self.path)))
         if then.resolve() == self.path.resolve():
             return noted
-        former, own = DataDir(then), {"XTND_DATA_DIR": str(self.path)}
+        former, own = DataFolder(then), {"XTND_DATA_DIR": str(self.path)}
         if noted.get("DATABASE_URL") == former.database_url:
             own["DATABASE_URL"] = self.database_url
         if noted.get("XTND_WEBHOOK_SECRET_FILE") == str(former.secret_file):
@@ -119,8 +119,8 @@ class DataDir:
     def ensure_secret(self) -> bool:
         """Make the hook's secret at first start, readable by its owner only; whether it was made.
 
-        Raises ``StartupError`` for a file that holds no secret: silently making a new one would
-        turn away every delivery that is signed with the old one.
+        Raises ``StartupError`` for a file that holds no secret: a new one would
+        refuse every delivery that is signed with the old one.
         """
         if self.secret_file.exists():
             self._check_secret()

@@ -70,10 +70,10 @@ def find_java() -> str | None:
 def _java_version(java: str) -> int:
     """Give Java's major version, 0 when it does not run (macOS has a ``java`` that is none)."""
     try:
-        told = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=True)
+        answer = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
         return 0
-    found = re.search(r'version "(\d+)', told.stderr + told.stdout)
+    found = re.search(r'version "(\d+)', answer.stderr + answer.stdout)
     return int(found[1]) if found else 0
 
 
@@ -139,7 +139,7 @@ def _locked(path: Path, until: Until) -> Iterator[None]:
             return True
 
         if not until(taken, timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS):
-            raise _not_fetched(f"another process has held {path} for {DOWNLOAD_TIMEOUT_SECONDS} s")
+            raise _not_fetched(f"another process has locked {path} for {DOWNLOAD_TIMEOUT_SECONDS} s")
         yield
 
 

@@ -1,4 +1,4 @@
-"""What ``connector up`` will run, worked out from its options and the environment before anything starts."""
+"""What ``connector up`` will run, computed from its options and the environment before anything starts."""
 
 import errno
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 from connector.config.database_url import without_password
 from connector.config.secret_text import without_accidents
 from connector.errors import StartupError
-from connector.local.data_dir import DataDir
+from connector.local.data_dir import DataFolder
 from connector.local.ports import port_trouble
 
 CALLBACK_PATH = "/webhooks/xtnd"
@@ -35,7 +35,7 @@ class UpOptions:
     accept_mapping: bool = False
 
 
-class Plan:
+class LaunchPlan:
     """The processes' commands, environment and addresses.
 
     ``connector`` is how the command itself is run; the tests put small scripts in its place.
@@ -45,7 +45,7 @@ class Plan:
         self, options: UpOptions, environ: Mapping[str, str], *, connector: tuple[str, ...] | None = None
     ) -> None:
         self.options = options
-        self.data = DataDir(options.data_dir)
+        self.data = DataFolder(options.data_dir)
         self.kafka = options.kafka or environ.get("KAFKA_BOOTSTRAP_SERVERS") or None
         self.database_url = options.database_url or environ.get("DATABASE_URL") or self.data.database_url
         # As the gateway takes them: a variable that holds a line end alone gives no secret.
@@ -87,13 +87,13 @@ class Plan:
 
     def check_ports(self) -> None:
         """Refuse ports that are taken, by name of the option that moves them."""
-        wanted = [
+        ports = [
             (self.options.port, "0.0.0.0", "--port"),  # noqa: S104 (tested, not served)
             (self.options.admin_port, "127.0.0.1", "--admin-port"),
             (self.worker_admin_port, "127.0.0.1", "--admin-port (the worker takes the one after it)"),
         ]
         seen: set[int] = set()
-        for port, host, option in wanted:
+        for port, host, option in ports:
             if port in seen:
                 raise StartupError(f"Port {port} would be used twice", f"choose another with {option}")
             if trouble := port_trouble(port, host):
@@ -104,7 +104,7 @@ class Plan:
             seen.add(port)
 
     def ready_line(self) -> str:
-        """Give the line that tells where everything is."""
+        """Give the line with all addresses."""
         base = "http://127.0.0.1"
         return (
             f"ready  callback {base}:{self.options.port}{CALLBACK_PATH}  secret {self.secret_place}"

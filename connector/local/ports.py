@@ -34,8 +34,12 @@ def free_port() -> int:
     port for its end of the connection and so connect to itself, and the server can never listen
     again. Below the ephemeral range that cannot happen.
     """
+    end = SERVER_PORTS.stop
+    if EPHEMERAL_RANGE.exists():  # a tuned machine may start its ephemeral ports lower
+        first = int(EPHEMERAL_RANGE.read_text().split()[0])
+        end = min(first, end) if first > SERVER_PORTS.start else end
     for _ in range(ATTEMPTS):
-        port = SERVER_PORTS.start + secrets.randbelow(_first_ephemeral() - SERVER_PORTS.start)
+        port = SERVER_PORTS.start + secrets.randbelow(end - SERVER_PORTS.start)
         if port_is_free(port):
             return port
     with socket.socket() as probe:
@@ -51,11 +55,3 @@ def remembered_ports(file: Path, names: Sequence[str]) -> dict[str, int]:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(ports))
     return ports
-
-
-def _first_ephemeral() -> int:
-    """Give the end of our range; a machine that was tuned may start its ephemeral ports lower."""
-    if not EPHEMERAL_RANGE.exists():
-        return SERVER_PORTS.stop
-    first = int(EPHEMERAL_RANGE.read_text().split()[0])
-    return min(first, SERVER_PORTS.stop) if first > SERVER_PORTS.start else SERVER_PORTS.stop

@@ -1,4 +1,4 @@
-"""A child process of the local stack: started on a leash, logged to a file, stopped by a deadline."""
+"""A child process of the local stack: ended with its parent, logged to a file, stopped by a deadline."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from connector.local.stopping import Until
 
-LEASH = Path(__file__).with_name("leash.py")
+PARENT_DEATH = Path(__file__).with_name("parent_death.py")
 LOG_LIMIT_BYTES = 10 * 1024 * 1024
 KILLED_WITHIN_SECONDS = 5.0
 
@@ -21,8 +21,8 @@ class Child:
     """One process in a session of its own, so that a Ctrl-C in the terminal reaches only ``up``.
 
     ``env`` is added to this process's environment. ``pass_fds`` stay open in the child. Output of
-    both streams goes to ``log``. Start it from the main thread: the leash (see ``leash.py``)
-    belongs to the starting thread, so from any other thread it is left off.
+    both streams goes to ``log``. Start it from the main thread: the kernel ends the child with the
+    *thread* that started it (see ``parent_death.py``), so from any other thread this is left out.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Child:
         with self.log.open("ab") as log:
             self._log_start_bytes = log.tell()
             self.process = subprocess.Popen(
-                _leashed(self.command),
+                _with_parent_death(self.command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -129,8 +129,8 @@ class Child:
                 os.killpg(self.process.pid, number)
 
 
-def _leashed(command: list[str]) -> list[str]:
+def _with_parent_death(command: list[str]) -> list[str]:
     if threading.current_thread() is not threading.main_thread():
         return command
     death_signal = str(int(signal.SIGKILL))
-    return [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), death_signal, *command]
+    return [sys.executable, "-I", "-S", str(PARENT_DEATH), str(os.getpid()), death_signal, *command]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from connector import private_files
 from connector.errors import StartupError
 from connector.local.broker import FIRST_LOOK_WARNING, Broker, NoidaBroker, choose_broker
-from connector.local.plan import Plan, UpOptions
+from connector.local.plan import LaunchPlan, UpOptions
 from connector.local.processes import Child
 from connector.local.screen import Screen
 from connector.local.stopping import StopRequested, StopSignal
@@ -21,7 +21,7 @@ STOP_SECONDS = 8.0
 
 BROKER_STOP_SECONDS = 5.0
 
-# A proxy named in the environment is for the world outside, not for our own ports.
+# A proxy named in the environment is for other hosts, not for our own ports.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -35,7 +35,7 @@ def run_up(options: UpOptions, *, connector: tuple[str, ...] | None = None) -> i
     screen = Screen()
     try:
         with StopSignal() as stop:
-            run_plan(Plan(options, os.environ, connector=connector), screen, stop)
+            run_plan(LaunchPlan(options, os.environ, connector=connector), screen, stop)
     except StartupError as error:
         screen.fail(str(error))
         return 1
@@ -46,13 +46,13 @@ def run_up(options: UpOptions, *, connector: tuple[str, ...] | None = None) -> i
     return 0
 
 
-def run_plan(plan: Plan, screen: Screen, stop: StopSignal, *, broker: Broker | None = None) -> None:
+def run_plan(plan: LaunchPlan, screen: Screen, stop: StopSignal, *, broker: Broker | None = None) -> None:
     """Hold the data directory, start everything, supervise, stop everything."""
     plan.data.create()
     ports = {"port": plan.options.port, "admin_port": plan.options.admin_port}
-    with contextlib.suppress(StopRequested), plan.data.held(stop.until, **ports) as hold:
+    with contextlib.suppress(StopRequested), plan.data.locked(stop.until, **ports) as lock:
         plan.check_ports()
-        stack = Stack(plan, screen, stop, hold=hold, broker=broker)
+        stack = Stack(plan, screen, stop, lock=lock, broker=broker)
         try:
             stack.start()
             screen.say(plan.ready_line())
@@ -63,15 +63,15 @@ def run_plan(plan: Plan, screen: Screen, stop: StopSignal, *, broker: Broker | N
 
 
 class Stack:
-    """The processes of one run. ``hold`` is the data directory's lock, which the children share."""
+    """The processes of one run. ``lock`` is the data directory's lock, which the children share."""
 
     def __init__(
-        self, plan: Plan, screen: Screen, stop: StopSignal, *, hold: int, broker: Broker | None = None
+        self, plan: LaunchPlan, screen: Screen, stop: StopSignal, *, lock: int, broker: Broker | None = None
     ) -> None:
         self._plan = plan
         self._screen = screen
         self._stop = stop
-        self._hold = hold
+        self._lock = lock
         self._broker = broker
         self._parts: list[Child] = []
         self._deadline = time.monotonic() + plan.options.ready_timeout_seconds
@@ -81,7 +81,7 @@ class Stack:
         self._make_secret()
         kafka = self._plan.kafka or self._start_broker()
         environment = self._plan.environment(kafka)
-        self._plan.data.note_whereabouts(environment)
+        self._plan.data.write_endpoints(environment)
         self._create_topics(environment)
         worker, gateway = (self._child(name, environment) for name in ("worker", "gateway"))
         self._parts = [worker, gateway]
@@ -115,7 +115,7 @@ class Stack:
 
     def _start_broker(self) -> str:
         if self._broker is None:
-            self._broker = choose_broker(self._plan.data.path, until=self._stop.until, pass_fds=[self._hold])
+            self._broker = choose_broker(self._plan.data.path, until=self._stop.until, pass_fds=[self._lock])
         if isinstance(self._broker, NoidaBroker):
             self._screen.warn(FIRST_LOOK_WARNING)
         with self._screen.step(f"preparing {self._broker.name} (at first start this downloads it)"):
@@ -141,11 +141,11 @@ class Stack:
             if part.pid is None:
                 raise _failed(part, f"ended with exit code {part.exit_code()} while starting")
             if not readiness.ready:
-                raise _failed(part, f"is not ready; {readiness.url} says: {readiness.said}")
+                raise _failed(part, f"is not ready; {readiness.url} answers: {readiness.answer}")
 
     def _child(self, name: str, environment: dict[str, str]) -> Child:
         log = self._plan.data.logs / f"{name}.log"
-        return Child(name, self._plan.command(name), log, env=environment, pass_fds=[self._hold])
+        return Child(name, self._plan.command(name), log, env=environment, pass_fds=[self._lock])
 
     def _all_parts(self) -> Iterator[Child]:
         if self._broker:
@@ -162,22 +162,22 @@ class Readiness:
     def __init__(self, url: str) -> None:
         self.url = url
         self.ready = False
-        self.said = "nothing yet"
+        self.answer = "nothing yet"
 
     def ask(self) -> bool:
         """Whether the part is ready now."""
         try:
             with _DIRECT.open(self.url, timeout=5.0) as answer:
-                self.ready, self.said = True, str(answer.status)
+                self.ready, self.answer = True, str(answer.status)
         except urllib.error.HTTPError as error:
-            self.said = error.read(2000).decode(errors="replace").strip()
+            self.answer = error.read(2000).decode(errors="replace").strip()
         except OSError as error:
-            self.said = str(error)
+            self.answer = str(error)
         return self.ready
 
 
 def _failed(child: Child, what: str) -> StartupError:
     return StartupError(
         f"The {child.name} {what}. It wrote last:\n{child.last_lines()}",
-        f"mend what it says and start again; all of it is in {child.log}",
+        f"fix what it reports and start again; its log is {child.log}",
     )

@@ -45,7 +45,7 @@ class StopSignal:
         for number in STOP_SIGNALS:
             self._before[number] = signal.signal(number, self._note)
         # A child that ends wakes the wait, so its end is noticed at once.
-        self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _nothing)
+        self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         return self
 
     def __exit__(
@@ -103,7 +103,3 @@ def wait_until(
         retry_error_callback=lambda _: False,
     )
     return bool(retrying(condition))
-
-
-def _nothing(number: int, frame: FrameType | None) -> None:
-    """Let SIGCHLD wake the wait without doing anything itself."""

@@ -25,7 +25,7 @@ class StopFlag(Protocol):
         """Whether to end."""
 
     def wait(self, seconds: float) -> None:
-        """Wait for the time to pass or for anything that is worth a look."""
+        """Wait for the time to pass, or for a child to end."""
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class _Watched:
 
 
 class Supervisor:
-    """Watches children that were started; ``say`` tells a person what it does.
+    """Watches children that were started; ``say`` reports to a person what it does.
 
     ``clock`` counts seconds.
     """
@@ -63,7 +63,11 @@ class Supervisor:
             if watched.start_again_at is not None:
                 self._start_when_due(watched)
             elif watched.child.pid is None:
-                self._plan_restart(watched, _ending(watched.child.exit_code()))
+                code = watched.child.exit_code()
+                if code is not None and code < 0:
+                    self._plan_restart(watched, f"was ended by {signal.Signals(-code).name}")
+                else:
+                    self._plan_restart(watched, f"ended with exit code {code}")
             else:
                 watched.child.keep_log_small()
 
@@ -87,9 +91,3 @@ class Supervisor:
             self._plan_restart(watched, f"could not be started ({error.strerror})")
         else:
             self._say(f"{watched.child.name} started again (process {watched.child.pid})")
-
-
-def _ending(exit_code: int | None) -> str:
-    if exit_code is not None and exit_code < 0:
-        return f"was ended by {signal.Signals(-exit_code).name}"
-    return f"ended with exit code {exit_code}"

@@ -1,16 +1,15 @@
-"""Dead letters back on their way, with the configuration of today (mirror.md, part 7).
+"""Replays dead letters with the present configuration (docs/contract.md, Dead letters).
 
-A letter of the gateway is translated anew from the raw notification (or the raw body) by the
+A letter of the gateway is translated again from the raw notification (or the raw body) by the
 gateway's own code, as received then: same event id, same instants, so a late replay ends in the same
-rows as a timely arrival. A letter of the worker is the event itself, routed anew. What is still bad
+rows as a timely arrival. A letter of the worker is the event itself, routed again. What is still bad
 stays parked and says why; the rest is published, acknowledged, and marked ``replayed``.
 """
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from connector import events
+from connector import clocks, events
 from connector.config import Config
 from connector.errors import KafkaOutage, Poison, StartupError
 from connector.events import DeadLetter, Event, Identity
@@ -21,7 +20,7 @@ from connector.mirror.letters import PARKED, REPLAYED, REPLAYED_AT, Letters, Sto
 from connector.mirror.mapping import Mapping
 from connector.mirror.rehearsal import Rehearsal, Rehearsed
 from connector.replay.origin import completed
-from connector.replay.plans import Plan, Planner, is_body
+from connector.replay.plans import Planner, ReplayPlan, is_body
 
 # Letters per transaction; each may hold a body of the gateway's largest size.
 PAGE = 32
@@ -31,18 +30,18 @@ PAGE = 32
 class Outcome:
     """What was done, or would be."""
 
-    done: list[Plan] = field(default_factory=list)
-    still_bad: list[Plan] = field(default_factory=list)
+    done: list[ReplayPlan] = field(default_factory=list)
+    still_bad: list[ReplayPlan] = field(default_factory=list)
     # Letters that were not parked (any more): id → state.
     refused: dict[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
         """Whether nothing was left and nothing came back as a dead letter."""
-        return not (self.still_bad or self.refused or any(plan.anew for plan in self.done))
+        return not (self.still_bad or self.refused or any(plan.new_letters for plan in self.done))
 
-    def sort(self, plans: Sequence[Plan]) -> None:
-        """Take plans in, by whether they can go."""
+    def sort(self, plans: Sequence[ReplayPlan]) -> None:
+        """Add plans, by whether they can be replayed."""
         for plan in plans:
             (self.still_bad if plan.fault else self.done).append(plan)
 
@@ -66,7 +65,7 @@ class Replay:
             cure = "start the worker with this configuration first: it brings the tables up to it"
             raise StartupError(f"The mirror is not as this configuration says: {state}.", cure)
 
-    # --- What would happen ---
+    # --- Dry run ---
 
     def rehearse(self, ids: Sequence[str]) -> tuple[Outcome, Rehearsed]:
         """What a replay would publish and change; nothing is published or changed.
@@ -76,29 +75,31 @@ class Replay:
         outcome = Outcome()
         for plans in self._pages(ids, outcome):
             outcome.sort(plans)
-        said = {event.identity: event for plan in outcome.done for event in plan.events}
-        unmappable = self._unmappable(said.values())
-        sink = Rehearsal(self._engine, self._mapping, schema.fingerprint(self._mapping), now)
-        rehearsed = sink.rehearse([event for event in said.values() if event.identity not in unmappable])
+        by_identity = {event.identity: event for plan in outcome.done for event in plan.events}
+        unmappable = self._unmappable(by_identity.values())
+        sink = Rehearsal(self._engine, self._mapping, schema.fingerprint(self._mapping), clocks.now)
+        rehearsed = sink.rehearse(
+            [event for event in by_identity.values() if event.identity not in unmappable]
+        )
         rehearsed.refused |= unmappable
         for plan in outcome.done[:]:
             fault = None if is_body(plan.letter) else rehearsed.refused.get(plan.events[0].identity)
             if fault:
                 outcome.done.remove(plan)
-                outcome.sort([Plan(plan.letter, fault=fault)])
+                outcome.sort([ReplayPlan(plan.letter, fault=fault)])
         return outcome, rehearsed
 
-    def _unmappable(self, said: Iterable[Event]) -> dict[Identity, Poison]:
+    def _unmappable(self, events_: Iterable[Event]) -> dict[Identity, Poison]:
         """Events, out of whole bodies, that the worker would park."""
         found: dict[Identity, Poison] = {}
-        for event in said:
+        for event in events_:
             try:
                 self._mapping.contributions(event)
             except Poison as poison:
                 found[event.identity] = poison
         return found
 
-    # --- Doing it ---
+    # --- Replay ---
 
     def run(self, ids: Sequence[str]) -> Outcome:
         """Replay these letters; raises ``Outage``, and what was done before it stays done."""
@@ -113,7 +114,7 @@ class Replay:
             raise KafkaOutage(f"{what} Run it again when Kafka is back.") from error
         return outcome
 
-    def _replay(self, publish: Publish, plans: Sequence[Plan], outcome: Outcome) -> None:
+    def _replay(self, publish: Publish, plans: Sequence[ReplayPlan], outcome: Outcome) -> None:
         """Publish a page of plans and mark their letters, or neither.
 
         The mark is made before and committed after the acknowledgements, so that what the worker
@@ -124,7 +125,7 @@ class Replay:
         page = Outcome()
         page.sort(plans)
         good = [plan.letter.dead_letter_id for plan in page.done]
-        at = max([now(), *(events.from_iso(plan.letter.parked_at) for plan in page.done)])
+        at = max([clocks.now(), *(events.from_iso(plan.letter.parked_at) for plan in page.done)])
         with self._letters.change(good, REPLAYED, at) as marked:
             going = [plan for plan in page.done if plan.letter.dead_letter_id in marked]
             publish([_replayed(record, at) for plan in going for record in plan.records])
@@ -132,23 +133,18 @@ class Replay:
         gone = [letter_id for letter_id in good if letter_id not in marked]
         outcome.refused |= {stored.id: stored.state for stored in self._letters.load(gone)}
 
-    def _pages(self, ids: Sequence[str], outcome: Outcome) -> Iterator[list[Plan]]:
+    def _pages(self, ids: Sequence[str], outcome: Outcome) -> Iterator[list[ReplayPlan]]:
         """Plans of the letters that are parked, in pages; the others are noted as refused."""
         for start in range(0, len(ids), PAGE):
             page: list[Stored] = self._letters.load(ids[start : start + PAGE])
             outcome.refused |= {one.id: one.state for one in page if one.state != PARKED}
             yield [self._plan(one.letter) for one in page if one.state == PARKED]
 
-    def _plan(self, letter: DeadLetter) -> Plan:
+    def _plan(self, letter: DeadLetter) -> ReplayPlan:
         try:
             return self._planner.plan(completed(letter, self._config.kafka))
         except Poison as poison:
-            return Plan(letter, fault=poison)
-
-
-def now() -> int:
-    """Microseconds since the epoch."""
-    return time.time_ns() // 1000
+            return ReplayPlan(letter, fault=poison)
 
 
 def _replayed(record: Record, at: int) -> Record:

@@ -1,4 +1,4 @@
-"""The whole record of a letter that holds only its beginning, from where it still stands on Kafka."""
+"""The whole record of a letter that was cut, read from Kafka."""
 
 import msgspec
 

@@ -19,7 +19,7 @@ from connector.mirror.mapping import Mapping
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ReplayPlan:
     """What a replay of a letter does: the records it publishes, or the fault that keeps it parked."""
 
     letter: DeadLetter
@@ -28,14 +28,14 @@ class Plan:
     fault: Poison | None = None
 
     @property
-    def anew(self) -> list[Record]:
+    def new_letters(self) -> list[Record]:
         """Records that are dead letters themselves: bad notifications of a body that is good now."""
         return [record for record in self.records if record.parked]
 
-    def light(self) -> "Plan":
+    def light(self) -> "ReplayPlan":
         """The plan without what takes memory."""
         small = tuple(record._replace(value=b"", headers=[]) for record in self.records)
-        return Plan(msgspec.structs.replace(self.letter, payload=b""), small, fault=self.fault)
+        return ReplayPlan(msgspec.structs.replace(self.letter, payload=b""), small, fault=self.fault)
 
 
 def is_body(letter: DeadLetter) -> bool:
@@ -53,18 +53,18 @@ class Planner:
         self._max_bytes = config.topics.max_message_bytes - RECORD_OVERHEAD_BYTES
         self._translator = Translator(config)
 
-    def plan(self, letter: DeadLetter) -> Plan:
-        """Make a letter's records anew; never raises for what the letter holds."""
+    def plan(self, letter: DeadLetter) -> ReplayPlan:
+        """Make a letter's records again; never raises for the letter's content."""
         try:
             made = tuple(self._records(letter))
-            said = tuple(events.decode(record.value) for record in made if not record.parked)
+            made_events = tuple(events.decode(record.value) for record in made if not record.parked)
             if not is_body(letter):
-                self._refuse_bad(made, said)
+                self._refuse_bad(made, made_events)
         except Poison as poison:
-            return Plan(letter, fault=poison)
-        return Plan(letter, made, said)
+            return ReplayPlan(letter, fault=poison)
+        return ReplayPlan(letter, made, made_events)
 
-    def _refuse_bad(self, made: Sequence[Record], said: Sequence[Event]) -> None:
+    def _refuse_bad(self, made: Sequence[Record], made_events: Sequence[Event]) -> None:
         """Refuse what the gateway or the worker would only park again."""
         for record in made:
             if record.parked:
@@ -73,7 +73,7 @@ class Planner:
             if record.size > self._max_bytes:
                 what = f"The event takes {record.size} bytes on Kafka; {self._max_bytes} are taken."
                 raise Poison("record-too-large", f"{what} Raise topics.max_message_bytes if it is real.")
-        for event in said:
+        for event in made_events:
             self._mapping.contributions(event)
 
     def _records(self, letter: DeadLetter) -> list[Record]:

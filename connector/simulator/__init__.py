@@ -1,7 +1,7 @@
 """An XTND shop to play against a receiver: for a first look, for tests, and for load.
 
 ``shop`` makes deliveries, ``traffic`` puts them out of order, ``sender`` posts them as XTND does,
-``journal`` keeps every attempt, and ``verify`` says from a journal what a mirror must hold.
+``journal`` keeps every attempt, and ``verify`` computes from a journal what a mirror must contain.
 """
 
 from connector.simulator.files import send_files

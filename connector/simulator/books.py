@@ -8,7 +8,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any, NamedTuple
 
-from connector.simulator.stock import Place, Stock
+from connector.simulator.stock import Stock, StockLocation
 from connector.simulator.wire import BLANKS, plain_number, printed_number
 
 WAREHOUSES = ("YX", "ADR-1", "B-1", "BA", "APAK-M", "MALMÖ")
@@ -28,12 +28,12 @@ class Product(NamedTuple):
     warehouses: tuple[str, ...]
 
 
-class Row(NamedTuple):
+class OrderRow(NamedTuple):
     """A row of an order or a purchase; ``quantity`` in the product's unit."""
 
     position: int
     product: Product
-    place: Place
+    place: StockLocation
     quantity: Decimal
 
     @property
@@ -97,9 +97,9 @@ class Books:
         self.products.append(product)
         return product
 
-    def place(self, product: Product) -> Place:
+    def place(self, product: Product) -> StockLocation:
         """One of the warehouses that hold the product."""
-        return Place(product.number, self.dice.choice(product.warehouses))
+        return StockLocation(product.number, self.dice.choice(product.warehouses))
 
     def quantity(self, product: Product, most: int) -> Decimal:
         """Draw a quantity of up to ``most`` steps of the product's unit."""
@@ -108,11 +108,13 @@ class Books:
     def order_type(self) -> str:
         return self.dice.choice(ORDER_TYPES)
 
-    def purchase_rows(self, warehouse: str) -> list[Row]:
+    def purchase_rows(self, warehouse: str) -> list[OrderRow]:
         """Rows of a purchase: now and then thousands of units."""
         most = self.dice.choice((40, 40, 9000))
         return [
-            Row(10 * index, product, Place(product.number, warehouse), self.quantity(product, most))
+            OrderRow(
+                10 * index, product, StockLocation(product.number, warehouse), self.quantity(product, most)
+            )
             for index, product in enumerate(self.some_products(3), start=1)
         ]
 

@@ -1,6 +1,6 @@
 """The journal: one JSON line per attempt, with its answer.
 
-A line tells when it was sent, the delivery's Id, the attempt, the answer's status and text or the
+A line has the time of sending, the delivery's Id, the attempt, the answer's status and text or the
 error, and the latency. The line that opens a course (everything but a retry) also carries the
 notifications as they stood in the body, so that a journal alone says what XTND sent.
 """
@@ -14,7 +14,6 @@ from typing import BinaryIO, Self
 
 import msgspec
 
-from connector import events
 from connector.errors import StartupError
 from connector.simulator import wire
 
@@ -22,7 +21,7 @@ FLUSH_SECONDS = 0.5
 MAX_ANSWER = 500  # characters of an answer that are kept
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class JournalEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One attempt. ``status`` is missing when there was no answer; then ``error`` says why."""
 
     sent_at: str
@@ -41,13 +40,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def acknowledged(self) -> bool:
         return self.status in wire.SUCCESS
 
-    def answered(self, status: int, answer: bytes, seconds: float) -> "Entry":
+    def answered(self, status: int, answer: bytes, seconds: float) -> "JournalEntry":
         """Return this attempt with the answer that came after ``seconds``."""
         text = answer[: 4 * MAX_ANSWER].decode("utf-8", "replace")[:MAX_ANSWER]
         latency = round(seconds * 1000, 3)
         return msgspec.structs.replace(self, status=status, answer=text, latency_ms=latency)
 
-    def failed(self, error: str, seconds: float) -> "Entry":
+    def failed(self, error: str, seconds: float) -> "JournalEntry":
         """Return this attempt with the reason why there is no answer."""
         return msgspec.structs.replace(self, error=error[:MAX_ANSWER], latency_ms=round(seconds * 1000, 3))
 
@@ -58,7 +57,7 @@ class Sent(msgspec.Struct, kw_only=True):
     delivery_id: str
     source: str = ""
     notifications: tuple[bytes, ...] = ()
-    attempts: list[Entry]
+    attempts: list[JournalEntry]
 
     @property
     def acknowledged(self) -> bool:
@@ -67,7 +66,7 @@ class Sent(msgspec.Struct, kw_only=True):
 
 
 _encoder = msgspec.json.Encoder()
-_entry = msgspec.json.Decoder(Entry)
+_entry = msgspec.json.Decoder(JournalEntry)
 _raw_list = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -81,7 +80,7 @@ class Journal:
 
     def __enter__(self) -> Self:
         if self._path is not None:
-            with self._told():
+            with self._named():
                 self._file = self._path.open("wb", buffering=1 << 18)
         return self
 
@@ -89,29 +88,29 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file is not None:
-            with self._told():
+            with self._named():
                 self._file.close()
 
-    def write(self, entry: Entry) -> None:
+    def write(self, entry: JournalEntry) -> None:
         if self._file is None:
             return
-        with self._told():
+        with self._named():
             self._file.write(_encoder.encode(entry) + b"\n")
             if (now := time.monotonic()) >= self._flush_at:
                 self._file.flush()
                 self._flush_at = now + FLUSH_SECONDS
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _named(self) -> Iterator[None]:
         """Say which file it is that cannot be written."""
         try:
             yield
         except OSError as error:
             why = f"The journal {self._path} cannot be written: {error.strerror}."
-            raise StartupError(why, "Name a file on a disk with room, in a folder that exists.") from None
+            raise StartupError(why, "Name a file on a disk with space, in a folder that exists.") from None
 
 
-def entries(path: Path) -> Iterator[Entry]:
+def entries(path: Path) -> Iterator[JournalEntry]:
     """Every attempt in the order in which its outcome was known.
 
     A last line without its end was torn by a crash and is left out; any other line that cannot be
@@ -144,11 +143,6 @@ def acknowledged(path: Path) -> set[str]:
     return {entry.id for entry in entries(path) if entry.acknowledged}
 
 
-def instant() -> str:
-    """Now, as ISO-8601 UTC text with microseconds."""
-    return events.iso(time.time_ns() // 1000)
-
-
-def told(delivery: wire.Delivery) -> msgspec.Raw:
+def sent_notifications(delivery: wire.ShopDelivery) -> msgspec.Raw:
     """Write a delivery's notifications as they stand in its body, without white space."""
     return msgspec.Raw(wire.compact(delivery.notifications))

@@ -40,7 +40,7 @@ class SimulateOptions:
 
 
 def check(options: SimulateOptions) -> SplitResult:
-    """Return the callback URL in parts; raise ``StartupError`` for what cannot work."""
+    """Return the callback URL in parts; raise ``StartupError`` for an invalid option."""
     for name in ("disorder", "duplicates"):
         share = getattr(options, name)
         if not 0 <= share <= 1:

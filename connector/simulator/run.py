@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from itertools import islice
 
 import uvloop
@@ -25,7 +25,7 @@ STOPPED = 130  # what a shell expects after Ctrl-C
 def run_simulation(options: SimulateOptions, console: Console | None = None) -> int:
     """Play a shop. 0: all acknowledged; 1: some given up; 130: stopped by Ctrl-C or SIGTERM.
 
-    Raises ``StartupError`` when an option cannot work or nobody listens at the URL.
+    Raises ``StartupError`` when an option is invalid or nothing listens at the URL.
     """
     parts = check(options)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -37,7 +37,8 @@ async def simulate(options: SimulateOptions, console: Console) -> int:
     """As ``run_simulation``, inside a running loop."""
     tally = Tally()
     with Journal(options.journal) as log:
-        async with session(options.parallel) as client, _display(console, tally, options.deliveries) as out:
+        display = _Display(console, tally, options.deliveries)
+        async with session(options.parallel) as client, display.shown() as out:
             sender = Sender(client, options, log, tally, lambda text: say(out, text))
             async with _stopping(sender):
                 await sender.play(sendings(options))
@@ -53,37 +54,38 @@ def sendings(options: SimulateOptions) -> Iterator[Sending]:
     return traffic(deliveries, disorder=options.disorder, duplicates=options.duplicates, seed=options.seed)
 
 
-@asynccontextmanager
-async def _display(console: Console, tally: Tally, total: int) -> AsyncIterator[Console]:
-    """Show a bar on a terminal, a plain line every few seconds elsewhere."""
-    if not console.is_terminal:
-        ticker = asyncio.create_task(_lines(console, tally, total))
-        try:
-            yield console
-        finally:
-            ticker.cancel()
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
-        ticker = asyncio.create_task(_bar(progress, tally, total))
-        try:
-            yield progress.console
-        finally:
-            ticker.cancel()
+class _Display:
+    """The progress of a run: a bar on a terminal, a plain line every few seconds elsewhere."""
 
+    def __init__(self, console: Console, tally: Tally, total: int) -> None:
+        self._console = console
+        self._tally = tally
+        self._total = total
 
-async def _lines(console: Console, tally: Tally, total: int) -> None:
-    while True:
-        await asyncio.sleep(LINE_SECONDS)
-        say(console, tally.line(total))
+    @asynccontextmanager
+    async def shown(self) -> AsyncIterator[Console]:
+        """Show it while the block runs; gives the console for other lines."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        progress = Progress(*columns, console=self._console, transient=True, auto_refresh=False)
+        terminal = self._console.is_terminal
+        with progress if terminal else nullcontext():
+            ticker = asyncio.create_task(self._bar(progress) if terminal else self._lines())
+            try:
+                yield progress.console
+            finally:
+                ticker.cancel()
 
+    async def _lines(self) -> None:
+        while True:
+            await asyncio.sleep(LINE_SECONDS)
+            say(self._console, self._tally.line(self._total))
 
-async def _bar(progress: Progress, tally: Tally, total: int) -> None:
-    task = progress.add_task("sending", total=total)
-    while True:
-        told = f"sending · {tally.retried:,} retries · {tally.given_up:,} given up"
-        progress.update(task, completed=tally.settled, description=told, refresh=True)
-        await asyncio.sleep(BAR_SECONDS)
+    async def _bar(self, progress: Progress) -> None:
+        task, tally = progress.add_task("sending", total=self._total), self._tally
+        while True:
+            text = f"sending · {tally.retried:,} retries · {tally.given_up:,} given up"
+            progress.update(task, completed=tally.settled, description=text, refresh=True)
+            await asyncio.sleep(BAR_SECONDS)
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
-"""Posts deliveries as XTND does (wire-contract.md, "Retries").
+"""Posts deliveries as XTND does (docs/contract.md, Retries).
 
 Eight travel in parallel. Anything but 2xx, an exception, or no answer in time is tried again after
-one minute and then after four, each attempt rendered and signed anew; then the delivery is given up.
+one minute and then after four, each attempt rendered and signed again; then the delivery is given up.
 410 ends the attempts at once. A redirect counts as a failure here, though XTND would follow it.
 """
 
@@ -21,7 +21,7 @@ from tenacity import (
 )
 from yarl import URL
 
-from connector import events
+from connector import clocks, events
 from connector.simulator import journal, wire
 from connector.simulator.options import SimulateOptions
 from connector.simulator.tally import Tally
@@ -88,7 +88,7 @@ class Sender:
 
     async def play(self, sendings: Iterable[Sending]) -> None:
         """Send all of them and wait for the last outcome."""
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
             async with asyncio.TaskGroup() as courses:
                 async for sending in self._paced(sendings):
@@ -97,14 +97,14 @@ class Sender:
             # One course that fails (a full disk under the journal) stops all; its error is the news.
             raise group.exceptions[0] from None
         finally:
-            self._tally.seconds = time.monotonic() - begun
+            self._tally.seconds = time.monotonic() - started
 
     async def _paced(self, sendings: Iterable[Sending]) -> AsyncIterator[Sending]:
         """Yield sendings at the wished rate, each when a slot for its first attempt is taken."""
-        begun = time.monotonic()
+        started = time.monotonic()
         for number, sending in enumerate(sendings):
             if self._options.rate:
-                await self._sleep(begun + number / self._options.rate - time.monotonic())
+                await self._sleep(started + number / self._options.rate - time.monotonic())
             await self._open.acquire()
             await self._slots.acquire()
             if self.stopped:
@@ -177,7 +177,7 @@ class Sender:
                     await self._stop.wait()
 
     async def _attempt(self, sending: Sending, attempt: int) -> None:
-        """One post with the slot that is held; gives the slot back and raises unless it is taken."""
+        """One post with the slot that was acquired; releases the slot and raises unless it is taken."""
         try:
             entry = await self._post(sending, attempt)
         finally:
@@ -188,20 +188,20 @@ class Sender:
         if not entry.acknowledged:
             raise Gone if entry.status == GONE else NotTaken
 
-    async def _post(self, sending: Sending, attempt: int) -> journal.Entry:
+    async def _post(self, sending: Sending, attempt: int) -> journal.JournalEntry:
         """Render, sign, post; whatever comes back is an entry."""
         retry = attempt > sending.attempt
-        opened = journal.Entry(
-            sent_at=journal.instant(),
+        opened = journal.JournalEntry(
+            sent_at=events.iso(clocks.now()),
             id=sending.delivery.delivery_id,
             attempt=attempt,
             kind="retry" if retry else sending.kind,
             source=self._source,
             latency_ms=0.0,
-            notifications=msgspec.UNSET if retry else journal.told(sending.delivery),
+            notifications=msgspec.UNSET if retry else journal.sent_notifications(sending.delivery),
         )
         body = wire.render(sending.delivery, attempt)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         seconds = min(self._options.timeout_seconds, GRACE_SECONDS if self.stopped else math.inf)
         deadline = asyncio.timeout(seconds)
         self._deadlines.add(deadline)
@@ -209,12 +209,12 @@ class Sender:
             async with deadline:
                 status, answer = await self._exchange(body)
         except TimeoutError:
-            return opened.failed("no answer in time", time.perf_counter() - begun)
+            return opened.failed("no answer in time", time.perf_counter() - started)
         except (aiohttp.ClientError, OSError) as fault:
-            return opened.failed(f"{type(fault).__name__}: {fault}", time.perf_counter() - begun)
+            return opened.failed(f"{type(fault).__name__}: {fault}", time.perf_counter() - started)
         finally:
             self._deadlines.discard(deadline)
-        return opened.answered(status, answer, time.perf_counter() - begun)
+        return opened.answered(status, answer, time.perf_counter() - started)
 
     async def _exchange(self, body: bytes) -> tuple[int, bytes]:
         request = self._session.post(

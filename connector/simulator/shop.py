@@ -1,7 +1,7 @@
 """A seeded XTND shop that never closes: its deliveries, in true event order.
 
-Two shops with one seed dispatch the same deliveries with the same Ids, for ever; a shorter run is
-the beginning of a longer one. So running a seed twice against one mirror changes nothing there.
+Two shops with one seed dispatch the same deliveries with the same Ids, indefinitely; a shorter run is
+the start of a longer one. So running a seed twice against one mirror changes nothing there.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from connector.simulator import lives
 from connector.simulator.books import Bag, Books
-from connector.simulator.wire import Delivery, Notification
+from connector.simulator.wire import Notification, ShopDelivery
 
 # How many products the shop opens with, and how many lives run side by side.
 OPENING_PRODUCTS = 6
@@ -25,14 +25,15 @@ class Shop:
     def __init__(self, seed: int) -> None:
         self._dice = Random(seed)  # noqa: S311 - a reproducible play, no secret
         self.books = Books(self._dice)
+        self._lives = lives.Lives(self.books)
         # Set when the hook is registered, so it is the same in every delivery.
         self.properties = {"NotificationId": str(UUID(int=self._dice.getrandbits(128), version=4))}
 
-    def deliveries(self) -> Iterator[Delivery]:
+    def deliveries(self) -> Iterator[ShopDelivery]:
         """Deliveries without end, oldest first."""
         for step in self._steps():
             for notifications in self._parcels(step):
-                yield Delivery(
+                yield ShopDelivery(
                     delivery_id=f"{self._dice.getrandbits(128):032x}",
                     properties=self.properties,
                     notifications=tuple(notifications),
@@ -49,13 +50,14 @@ class Shop:
     def _steps(self) -> Iterator[lives.Step]:
         """Yield the steps of many lives, interleaved."""
         for _ in range(OPENING_PRODUCTS):
-            yield from lives.product(self.books)
-        kinds = Bag([name for name, (turns, _) in lives.KINDS.items() for _ in range(turns)], self._dice)
+            yield from self._lives.product()
+        kinds = self._lives.kinds()
+        names = Bag([name for name, (turns, _) in kinds.items() for _ in range(turns)], self._dice)
         alive: list[lives.Life] = []
         while True:
             while len(alive) < LIVES:
-                _, begin = lives.KINDS[kinds.draw()]
-                alive.append(begin(self.books))
+                _, start = kinds[names.draw()]
+                alive.append(start())
             chosen = self._dice.randrange(len(alive))
             step = next(alive[chosen], None)
             if step is None:

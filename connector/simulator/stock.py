@@ -13,7 +13,7 @@ from connector.simulator.wire import Notification, notification, plain_number
 ZERO = Decimal(0)
 
 
-class Place(NamedTuple):
+class StockLocation(NamedTuple):
     """One product in one warehouse."""
 
     product: str
@@ -37,36 +37,36 @@ class Stock:
     """Balances per place; every change returns the notifications that XTND sends for it."""
 
     def __init__(self) -> None:
-        self._balance: defaultdict[Place, Decimal] = defaultdict(Decimal)
-        self._promised: defaultdict[Place, Decimal] = defaultdict(Decimal)
+        self._balance: defaultdict[StockLocation, Decimal] = defaultdict(Decimal)
+        self._promised: defaultdict[StockLocation, Decimal] = defaultdict(Decimal)
 
-    def balance(self, place: Place) -> Decimal:
+    def balance(self, place: StockLocation) -> Decimal:
         return self._balance[place]
 
-    def available(self, place: Place) -> Decimal:
+    def available(self, place: StockLocation) -> Decimal:
         return self._balance[place] - self._promised[place]
 
-    def promise(self, place: Place, quantity: Decimal) -> list[Notification]:
+    def promise(self, place: StockLocation, quantity: Decimal) -> list[Notification]:
         """Promise it to an order: less is available. A negative quantity takes the promise back."""
         self._promised[place] += quantity
         return [self._available_changed(place)]
 
-    def pick(self, place: Place, quantity: Decimal) -> list[Notification]:
+    def pick(self, place: StockLocation, quantity: Decimal) -> list[Notification]:
         """Take what was promised from the shelf; available stays. ``ValueError`` if it is not there."""
         if self._balance[place] < quantity:
             raise ValueError(f"{quantity} of {place} cannot be picked, {self._balance[place]} are there")
         self._promised[place] -= quantity
         return [self._move(place, -quantity, PICKED)]
 
-    def receive(self, place: Place, quantity: Decimal) -> list[Notification]:
+    def receive(self, place: StockLocation, quantity: Decimal) -> list[Notification]:
         """Goods come in: both balances rise."""
         return [self._move(place, quantity, RECEIVED), self._available_changed(place)]
 
-    def count(self, place: Place, found: Decimal) -> list[Notification]:
+    def count(self, place: StockLocation, found: Decimal) -> list[Notification]:
         """Stocktaking finds ``found`` units on the shelf."""
         return [self._move(place, found - self._balance[place], COUNTED), self._available_changed(place)]
 
-    def _move(self, place: Place, change: Decimal, cause: Cause) -> Notification:
+    def _move(self, place: StockLocation, change: Decimal, cause: Cause) -> Notification:
         self._balance[place] += change
         return notification(
             "BalanceChanged",
@@ -77,7 +77,7 @@ class Stock:
             EventType=cause.kind,
         )
 
-    def _available_changed(self, place: Place) -> Notification:
+    def _available_changed(self, place: StockLocation) -> Notification:
         return notification(
             "AvailableBalanceChanged",
             ProductNumber=place.product,

@@ -5,7 +5,7 @@ from collections import Counter
 
 from rich.table import Table
 
-from connector.simulator.journal import Entry
+from connector.simulator.journal import JournalEntry
 
 # Latencies are counted in buckets that are 2 % wide, so a run of any length needs little memory.
 BUCKET = math.log(1.02)
@@ -43,7 +43,7 @@ class Tally:
     def attempts(self) -> int:
         return self.answers.total()
 
-    def attempt(self, entry: Entry) -> str | None:
+    def attempt(self, entry: JournalEntry) -> str | None:
         """Count one attempt; the first of each grave kind returns a sentence to shout."""
         self.answers[str(entry.status) if entry.status else entry.error.split(":")[0]] += 1
         self.retried += entry.kind == "retry"
@@ -66,9 +66,9 @@ class Tally:
         return 0.0
 
     def line(self, total: int) -> str:
-        """Where the run stands, in one line."""
-        told = f"{self.settled:,} of {total:,} deliveries, {self.acknowledged:,} acknowledged"
-        return f"{told}, {self.retried:,} retries, {self.given_up:,} given up"
+        """The progress of the run, in one line."""
+        done = f"{self.settled:,} of {total:,} deliveries, {self.acknowledged:,} acknowledged"
+        return f"{done}, {self.retried:,} retries, {self.given_up:,} given up"
 
     def table(self) -> Table:
         """Build the summary for people."""

@@ -1,7 +1,7 @@
-"""The order in which deliveries leave: some held back behind newer ones, some sent again.
+"""The order in which deliveries leave: some delayed behind newer ones, some sent again.
 
-Held back: half of them travel as a first attempt that was slow; half as attempt 2, as after a first
-one that never arrived, so that the mirror must sort them in behind what it already holds. Sent
+Delayed: half of them travel as a first attempt that was slow; half as attempt 2, as after a first
+one that never arrived, so that the mirror must sort them in behind what it already has. Sent
 again: half with the same bytes, as the queue-backed sender does, half as the next attempt.
 """
 
@@ -11,24 +11,24 @@ from itertools import count
 from random import Random
 from typing import Literal, NamedTuple
 
-from connector.simulator.wire import Delivery
+from connector.simulator.wire import ShopDelivery
 
-Kind = Literal["first", "held", "duplicate", "retry"]
+SendingKind = Literal["first", "late", "duplicate", "retry"]
 LAST_ATTEMPT = 3
-# How many newer deliveries may overtake one that is held back, or pass before a duplicate.
+# How many newer deliveries may overtake one that is delayed, or pass before a duplicate.
 REACH = 200
 
 
 class Sending(NamedTuple):
     """One delivery on its way out, with the attempt (1 to 3) that it starts at."""
 
-    delivery: Delivery
+    delivery: ShopDelivery
     attempt: int = 1
-    kind: Kind = "first"
+    kind: SendingKind = "first"
 
 
 def traffic(
-    deliveries: Iterable[Delivery], *, disorder: float = 0.0, duplicates: float = 0.0, seed: int = 1
+    deliveries: Iterable[ShopDelivery], *, disorder: float = 0.0, duplicates: float = 0.0, seed: int = 1
 ) -> Iterator[Sending]:
     """Yield sendings for all deliveries; the shares lie from 0 to 1. Deterministic for a seed."""
     # Its own dice, so that the shares do not change what happens in the shop.
@@ -48,7 +48,7 @@ def traffic(
 
     for now, delivery in enumerate(deliveries, start=1):
         if dice.random() < disorder:
-            later(Sending(delivery, dice.randint(1, 2), "held"))
+            later(Sending(delivery, dice.randint(1, 2), "late"))
         else:
             yield from leave(Sending(delivery))
         while waiting and waiting[0][0] <= now:

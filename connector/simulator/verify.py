@@ -1,4 +1,4 @@
-"""What a mirror must hold, told by a journal alone.
+"""What a mirror must contain, from a journal alone.
 
 Pure: no database here. ``must`` are the events of acknowledged deliveries: each has to be in the
 ledger. ``may`` also has those of deliveries that no one acknowledged: the receiver can have taken

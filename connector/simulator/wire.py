@@ -1,4 +1,4 @@
-"""A delivery exactly as XTND writes it on the wire (wire-contract.md, "The request").
+"""A delivery exactly as XTND writes it on the wire (docs/contract.md, The request).
 
 UTF-8 without a BOM, two blanks per level, CRLF line ends, no line end after the last brace, keys in
 PascalCase. ``Attempt`` stands inside the body, so each attempt has other bytes and another signature.
@@ -29,7 +29,7 @@ Notification = dict[str, Any]
 """``{"Action": …, "Details": …}``; fractional numbers are ``Decimal``, never binary floats."""
 
 
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+class ShopDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """What XTND dispatches: the same Id, properties and notifications on every attempt.
 
     ``delivery_id`` is 32 lowercase hex digits. ``properties`` come from the hook's registration.
@@ -45,7 +45,7 @@ def notification(action: str, **details: Any) -> Notification:
     return {"Action": action, "Details": details}
 
 
-def render(delivery: Delivery, attempt: int) -> bytes:
+def render(delivery: ShopDelivery, attempt: int) -> bytes:
     """Write the body's bytes for one attempt (counted from 1)."""
     body = {
         "Id": delivery.delivery_id,

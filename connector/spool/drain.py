@@ -1,14 +1,14 @@
-"""The way from the spool to Kafka: oldest first within a topic, and nothing blocks what is behind it.
+"""Drains the spool to Kafka: oldest first within a topic, and no row blocks those behind it.
 
-Each topic is carried by a task of its own, page by page. A page of which nothing goes is followed by a
-pause, longer each time; then the topic goes on *behind* the rows that failed, and comes back to them at
+Each topic is drained by a task of its own, page by page. A page of which nothing is accepted is followed by a
+pause, longer each time; then the topic goes on *behind* the rows that failed, and returns to them at
 its end. So one topic that is missing, one partition without a leader or one row that Kafka never
 acknowledges delays only itself. A record that Kafka refuses for good, and a row that cannot be read, are
 set aside.
 
 A row goes to the topics of today's configuration, whatever they were when it was stored.
 
-While Kafka as a whole is away, one row at a time finds out whether it is back.
+While Kafka as a whole is away, one row at a time tries whether it is back.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import structlog
 
 from connector import metrics
 from connector.errors import KafkaOutage, Outage, RecordRefused
-from connector.kafka.lanes import Kafka
+from connector.kafka.lanes import RecordPublisher
 from connector.kafka.record import Record
 from connector.logs import Reports
 from connector.retry import Pause, jittered
@@ -38,7 +38,7 @@ WINDOW_BYTES = 4_194_304
 STUCK_SECONDS = 60.0
 
 
-Route = Callable[[Record], Record]
+Reroute = Callable[[Record], Record]
 """Gives a record the topic that it has in the configuration of today."""
 
 
@@ -48,15 +48,15 @@ def as_stored(record: Record) -> Record:
 
 
 class Drain:
-    """Carries the spool to Kafka for as long as ``run`` runs."""
+    """Drains the spool to Kafka while ``run`` runs."""
 
     def __init__(
         self,
-        kafka: Kafka,
+        kafka: RecordPublisher,
         spool: Spool,
         *,
         pause: Pause | None = None,
-        route: Route = as_stored,
+        route: Reroute = as_stored,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """``monotonic`` gives seconds."""
@@ -68,20 +68,20 @@ class Drain:
         self._pause = pause or jittered(0.1, 5)
         self._monotonic = monotonic
         self._topics: dict[str, asyncio.Task[None]] = {}
-        # Held by the topic whose turn it is to find out whether Kafka is back.
+        # Locked by the topic whose turn it is to try whether Kafka is back.
         self._turn = asyncio.Lock()
-        self._failures = 0  # of these turns, since the last row that went
+        self._failures = 0  # of these turns, since the last row that was published
         self._error: str | None = None
         self._stands: tuple[int, float] | None = None  # the oldest row's id, and since when
 
     async def run(self) -> None:
-        """Drain until cancelled; waits while there is nothing to carry."""
+        """Drain until cancelled; waits while the spool is empty."""
         async with asyncio.TaskGroup() as group:
             while True:
                 self._topics = {topic: task for topic, task in self._topics.items() if not task.done()}
                 for topic in self._spool.waiting:
                     if topic not in self._topics:
-                        self._topics[topic] = group.create_task(self._carry(topic))
+                        self._topics[topic] = group.create_task(self._drain(topic))
                 self._spool.filled.clear()
                 await self._spool.filled.wait()
 
@@ -121,8 +121,8 @@ class Drain:
 
     # --- A topic ---
 
-    async def _carry(self, topic: str) -> None:
-        """Carry a topic's rows to Kafka until none waits."""
+    async def _drain(self, topic: str) -> None:
+        """Publish a topic's rows until none waits."""
         after = failures = landed = 0
         while topic in self._spool.waiting:
             away = self._kafka.trouble() is not None
@@ -151,12 +151,12 @@ class Drain:
         except Outage as error:
             self._error = str(error)
         except Exception as bug:
-            log.exception("the drain tripped over a bug; it tries again")
+            log.exception("the drain failed with a bug; it tries again")
             self._error = repr(bug)
         return page, 0
 
     async def _settle(self, page: list[Spooled], outcomes: list[list[Refusal] | None]) -> int:
-        """Take out of the spool what went or never can; how many rows. Raises ``SpoolOutage``."""
+        """Remove what was published or never can be; how many rows. Raises ``SpoolOutage``."""
         landed, aside = [], 0
         for row, refusals in zip(page, outcomes, strict=True):
             if refusals is None:

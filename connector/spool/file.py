@@ -32,7 +32,7 @@ REFUSED, UNREADABLE = "refused", "unreadable"
 
 
 class SpoolFile:
-    """The rows on disk, and what is known of them without looking."""
+    """The rows on disk, with counts of them in memory."""
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         """``clock`` gives seconds since the epoch."""
@@ -192,7 +192,7 @@ class SpoolFile:
             )
             connection.execute("DELETE FROM set_aside WHERE reason = ?", (REFUSED,))
 
-    # --- What is known of the rows ---
+    # --- Counts of the rows ---
 
     def _forget(self, rows: Sequence[Spooled]) -> None:
         # A new one each time: the event loop reads the former meanwhile.

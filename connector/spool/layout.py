@@ -1,6 +1,6 @@
 """The layout of the spool's file, its version, and the connection that holds it alone.
 
-``PRAGMA user_version`` holds the layout's version. A file of an earlier one is brought over when it is
+``PRAGMA user_version`` holds the layout's version. A file of an earlier one is migrated when it is
 opened; a newer one is refused.
 """
 
@@ -48,7 +48,7 @@ def connect(path: Path) -> sqlite3.Connection:
             connection.execute(f"PRAGMA {pragma}").close()
         # Takes the exclusive lock now, so that a second gateway on this file fails at its start.
         connection.execute("BEGIN IMMEDIATE")
-        _bring_over(connection, path)
+        _migrate(connection, path)
         connection.execute("COMMIT")
     except BaseException:
         connection.close()
@@ -56,7 +56,7 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _bring_over(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Give the file this version's layout; raises ``StartupError`` for a newer one."""
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > LAYOUT:

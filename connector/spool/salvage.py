@@ -1,6 +1,6 @@
 """What can still be read of a damaged spool file.
 
-Works on a copy: the damaged file itself stays as it was found, for anybody who wants to look further.
+Works on a copy: the damaged file itself stays as it was found, for further analysis.
 """
 
 import shutil
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 # Raises ValueError for a row (checksum, body) that is not what was written.
-Check = Callable[[int, bytes], Any]
+CheckRow = Callable[[int, bytes], Any]
 # A row takes more than this in the file: no more ids than that are looked for behind an unreadable page.
 SMALLEST_ROW_BYTES = 16
 BUILDING, BUILT = ".salvaging", ".salvaged"
@@ -35,20 +35,20 @@ def opened(damaged: Path) -> Iterator[sqlite3.Connection]:
             yield connection
 
 
-def carry_over(damaged: sqlite3.Connection, into: sqlite3.Connection, *, check: Check) -> tuple[int, int]:
+def carry_over(damaged: sqlite3.Connection, into: sqlite3.Connection, *, check: CheckRow) -> tuple[int, int]:
     """Copy every row that reads, with its id, row by row; how many, and how many others there are at least.
 
     A row whose checksum does not hold is not copied: it stays in the damaged file.
     """
     carried_over = unreadable = 0
-    for table, wanted in (("spool", SPOOL_COLUMNS), ("set_aside", ASIDE_COLUMNS)):
+    for table, expected in (("spool", SPOOL_COLUMNS), ("set_aside", ASIDE_COLUMNS)):
         try:
             there = {row[1] for row in damaged.execute(f"PRAGMA table_info({table})")}
             lowest, highest = _span(damaged, table) if there else (1, 0)
         except sqlite3.Error:
             unreadable += 1
             break  # nothing of the file reads
-        columns = [name for name in wanted if name in there]
+        columns = [name for name in expected if name in there]
         insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
         for row in _rows(damaged, table, columns, lowest, highest):
             if row is None:
@@ -65,7 +65,7 @@ def carry_over(damaged: sqlite3.Connection, into: sqlite3.Connection, *, check: 
 
 
 def _pad(file: Path) -> None:
-    """Give a torn file back the length that its header tells; SQLite reads nothing of a shorter one."""
+    """Extend a torn file to the length in its header; SQLite reads nothing of a shorter one."""
     with file.open("r+b") as torn:
         header = torn.read(32)
         if header.startswith(b"SQLite format 3\0"):
@@ -105,7 +105,7 @@ def _span(connection: sqlite3.Connection, table: str) -> tuple[int, int]:
     return lowest, min(highest, lowest + most)
 
 
-# --- The new file takes the old one's place -------------------------------------------------------
+# --- Replacing the old file by the new one -------------------------------------------------------
 
 
 def unfinished(path: Path) -> Path:

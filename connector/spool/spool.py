@@ -62,7 +62,7 @@ class Spool:
         if self.deliveries:
             log.info("deliveries wait in the spool", deliveries=self.deliveries)
 
-    # --- What is known of it ---
+    # --- State ---
 
     @property
     def deliveries(self) -> int:
@@ -94,8 +94,8 @@ class Spool:
         if self.bytes + self._pending_bytes >= self._max_bytes:
             return f"the spool is full ({self._max_bytes} bytes, gateway.spool_max_bytes)"
         if self._clock() - self._trouble_at > TROUBLE_SECONDS:
-            # Somebody must try again: a gateway that gets nothing because it is not ready would
-            # never learn that its disk was freed.
+            # Try again: an unready gateway that receives nothing would never see that its disk
+            # was freed.
             return None
         return self._trouble
 

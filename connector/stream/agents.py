@@ -1,8 +1,8 @@
-"""One Faust agent per family: thin loops that hand chunks to the delivery.
+"""One Faust agent per family: thin loops that give chunks to the batch processor.
 
-Three rules hold here and nowhere else (reliability.md, part 3): acks are off and an event is acked
-after the transaction that holds it; no exception leaves a loop for an outage; a loop that ends
-while the app is not stopping ends the process.
+Three rules apply here and nowhere else (docs/reliability.md, Inside the worker): acks are off and an event
+is acked after its transaction; no exception leaves a loop for an outage; a loop that ends while the app is
+not stopping ends the process.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ import structlog
 
 from connector import failpoints
 from connector.mirror.sink import Partition
-from connector.stream.delivery import Batch, Decode, Delivery
 from connector.stream.fetched import Fetched
+from connector.stream.processor import BatchProcessor, Decode, PreparedBatch
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +24,7 @@ EXIT_STREAM_ENDED = 71
 EXIT_STANDSTILL = 73
 
 # Batches on their way to the writer with the stream's events, and None at the end.
-Ready = asyncio.Queue[tuple[list[Any], list[Batch]] | None]
+Ready = asyncio.Queue[tuple[list[Any], list[PreparedBatch]] | None]
 Reread = Callable[[set[Partition]], None]
 Die = Callable[[int], Any]
 
@@ -35,9 +35,11 @@ class Agents:
     ``reread`` has partitions read again from the mirror's offset, ``die`` ends the process.
     """
 
-    def __init__(self, app: Any, delivery: Delivery, *, max_events: int, reread: Reread, die: Die) -> None:
+    def __init__(
+        self, app: Any, processor: BatchProcessor, *, max_events: int, reread: Reread, die: Die
+    ) -> None:
         self._app = app
-        self._delivery = delivery
+        self._processor = processor
         self._max_events = max_events
         self._reread = reread
         self._die = die
@@ -52,23 +54,23 @@ class Agents:
         self._app.agent(channel, name=f"mirror-{name}", concurrency=1)(mirror)
 
     async def _mirror(self, stream: Any, read: Decode) -> None:
-        """Decode one batch while the one before is written: the database's time is not the decoder's."""
+        """Decode one batch while the one before is written."""
         ready: Ready = asyncio.Queue()
-        # One batch is being written and one worked out; more would only take memory.
-        room = asyncio.Semaphore(2)
-        await asyncio.gather(self._read(stream, read, ready, room), self._write(ready, room))
+        # One batch is being written and one prepared; more would only take memory.
+        slots = asyncio.Semaphore(2)
+        await asyncio.gather(self._read(stream, read, ready, slots), self._write(ready, slots))
 
-    async def _read(self, stream: Any, read: Decode, ready: Ready, room: asyncio.Semaphore) -> None:
+    async def _read(self, stream: Any, read: Decode, ready: Ready, slots: asyncio.Semaphore) -> None:
         async for events in batches(stream, self._max_events):
             failpoints.reach("agent")
-            await room.acquire()
-            await ready.put((events, await self._delivery.read([event.value for event in events], read)))
+            await slots.acquire()
+            await ready.put((events, await self._processor.read([event.value for event in events], read)))
             del events  # what was written is not kept while nothing comes
         await ready.put(None)
 
-    async def _write(self, ready: Ready, room: asyncio.Semaphore) -> None:
+    async def _write(self, ready: Ready, slots: asyncio.Semaphore) -> None:
         while await self._write_next(ready):
-            room.release()
+            slots.release()
 
     async def _write_next(self, ready: Ready) -> bool:
         """Write a batch and ack it; False when there is no more."""
@@ -76,16 +78,18 @@ class Agents:
         if turn is None:
             return False
         events, ready_batches = turn
-        holes = await self._delivery.write(ready_batches)
+        gaps = await self._processor.write(ready_batches)
         for event in events:
-            if not _in_hole(event.value, holes):
+            fetched: Fetched = event.value
+            gap = gaps.get((fetched.topic, fetched.partition))
+            if gap is None or fetched.next_offset <= gap:
                 event.ack()
-        if holes:
-            self._reread(set(holes))
+        if gaps:
+            self._reread(set(gaps))
         return True
 
     async def _guard(self, name: str, loop: Awaitable[None]) -> None:
-        """Let nothing but the app's own stop end the loop quietly."""
+        """End the process when the loop ends for any reason but the app's own stop."""
         try:
             await loop
         except asyncio.CancelledError:
@@ -97,11 +101,6 @@ class Agents:
         if not self._app.should_stop:
             log.critical("a stream ended by itself; the worker stops", agent=name)
             self._die(EXIT_STREAM_ENDED)
-
-
-def _in_hole(fetched: Fetched, holes: dict[Partition, int]) -> bool:
-    offset = holes.get((fetched.topic, fetched.partition))
-    return offset is not None and fetched.next_offset > offset
 
 
 async def batches(stream: Any, max_events: int) -> AsyncIterator[list[Any]]:

@@ -1,6 +1,6 @@
-"""The alarm of dead letters: a worker parks whatever cannot be mirrored, and says when that is much.
+"""The alarm of dead letters: a worker parks whatever cannot be mirrored, and reports a high share.
 
-No number of dead letters stops a worker, for then one hook could stop all (reliability.md, part 5).
+No number of dead letters stops a worker, or one hook could stop all (docs/reliability.md, Promised).
 A mapping that does not fit is caught before the first batch (``mirror/mapping_change.py``).
 """
 
@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable
 
 WINDOW_SECONDS = 60.0
-# Both bounds must be passed: a count alone would be an alarm at a busy worker's usual few, a share
-# alone at an idle one's first.
+# Both bounds must be passed: a count alone would alarm for a busy worker's usual few, a share alone for
+# an idle worker's first.
 USUAL_LETTERS = 10
 USUAL_SHARE = 0.2
 
@@ -45,7 +45,7 @@ class Alarm:
             return None
         return (
             f"{parked} of the last minute's {events} events could not be mirrored and were parked; "
-            "connector dead-letters list tells why"
+            "connector dead-letters list shows why"
         )
 
     def _sums(self) -> tuple[int, int]:

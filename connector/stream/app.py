@@ -1,4 +1,4 @@
-"""The Faust app with every setting that the promises rest on (reliability.md, part 3)."""
+"""The Faust app with every setting that its guarantees depend on (docs/reliability.md, Inside the worker)."""
 
 import logging
 import ssl
@@ -10,6 +10,7 @@ from faust.types import TP
 from typing_extensions import override
 
 from connector.config import Config
+from connector.mirror.sink import Partition
 from connector.stream.expansion import BATCH_BYTES
 from connector.stream.fetched import Locator
 from connector.stream.transport import ChunkConsumer, ChunkTransport
@@ -39,6 +40,10 @@ class MirrorApp(faust.App):
         """Whether the group has settled and every partition of this worker is being fetched from."""
         consumer = cast("ChunkConsumer | None", self._consumer)
         return bool(self.started and consumer and consumer.settled and not self.rebalancing)
+
+    def reread(self, partitions: set[Partition]) -> None:
+        """Have partitions read again from the mirror's offset."""
+        cast("ChunkConsumer", self.consumer).reassign(TP(*partition) for partition in partitions)
 
     @override
     def _new_transport(self) -> ChunkTransport:

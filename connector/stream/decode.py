@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 INT32, INT64 = 2**31, 2**63
 SHORT = 200
-# Of an error; one that quotes what was received has no limit by itself, and a header has one.
+# Letters of an error that are kept: one that quotes its input has no limit, and a header has one.
 ERROR_LETTERS = 4000
 
 
@@ -45,7 +45,7 @@ class Origin(NamedTuple):
     offset: int
 
 
-def decode_events(fetched: Fetched, mapping: Mapping, now: int) -> Decoded:
+def decode_events(mapping: Mapping, fetched: Fetched, now: int) -> Decoded:
     """Read events; what cannot be read or mapped becomes a dead letter."""
     items: list[Item] = []
     parked: list[DeadLetter] = []
@@ -58,7 +58,7 @@ def decode_events(fetched: Fetched, mapping: Mapping, now: int) -> Decoded:
             parked.append(dead_letter(record, poison, event, now))
             continue
         except events.JSON_ERRORS as error:
-            log.exception("an event was not read for a reason that is not foreseen", offset=record.offset)
+            log.exception("an event was not read for an unforeseen reason", offset=record.offset)
             parked.append(dead_letter(record, unforeseen(error), event, now))
             continue
         placed = Placed(event, record.topic, record.partition, record.offset)
@@ -79,18 +79,18 @@ def decode_dead_letters(fetched: Fetched, now: int) -> Decoded:
     return Decoded(_chunk(fetched, letters=letters))
 
 
-def decode_any(fetched: Fetched, mapping: Mapping, now: int) -> Decoded:
-    """Read a former topic, of which the configuration does not say whether it held events or letters."""
+def decode_any(mapping: Mapping, fetched: Fetched, now: int) -> Decoded:
+    """Read a former topic, of which the configuration does not say whether it has events or letters."""
     letters = [record for record in fetched.records if events.is_dead_letter(record.headers)]
     others = [record for record in fetched.records if not events.is_dead_letter(record.headers)]
-    read = decode_events(replace(fetched, records=tuple(others)), mapping, now)
+    read = decode_events(mapping, replace(fetched, records=tuple(others)), now)
     parked = decode_dead_letters(replace(fetched, records=tuple(letters)), now)
     chunk = _chunk(fetched, items=read.chunk.items, letters=parked.chunk.letters)
     return Decoded(chunk, read.parked)
 
 
 def unforeseen(error: Exception) -> Poison:
-    """What an event is parked for that trips over a value in a way of its own: it stops no other."""
+    """The reason to park an event that fails in an unforeseen way, so that it stops no other."""
     return Poison("unforeseen", f"The event cannot be mirrored: {error!r}. Please report this.")
 
 
@@ -179,7 +179,7 @@ def _chunk(fetched: Fetched, **content: Any) -> Chunk:
 def _row(letter: DeadLetter, origin: Origin, now: int) -> dict[str, Any]:
     """Values of a ``dead_letters`` row that every database takes, whatever the header claims.
 
-    ``origin`` is for a letter that does not say a place of its own.
+    ``origin`` is for a letter that names no origin itself.
     """
     at = _instant(letter.parked_at or events.iso(now), now)
     context = {_clean(key): _storable(value) for key, value in letter.context.items()}

@@ -2,10 +2,10 @@
 
 Without it one record of 200 MB of zeros, or two thousand of 1 MiB, is a few kilobytes on Kafka and
 gigabytes here. aiokafka has no setting for that, so the names under which its fetcher finds the reader
-of records, what reads them and its result are ours: public ones, but there is no other way in (a consumer
-makes its fetcher itself). Versions are pinned, and tests look.
+of records, what reads them and its result are replaced: public names, and the only way, for a consumer
+makes its fetcher itself. Versions are pinned, and tests check them.
 
-A batch that a disk has damaged is put right here too where that is possible (``batch_repair``).
+A batch that a disk has damaged is repaired here too where that is possible (``batch_repair``).
 """
 
 from collections.abc import Iterator
@@ -58,25 +58,25 @@ class Expansion:
         self.left = FETCH_BYTES
 
     def install(self) -> None:
-        """Have the consumers of this process read through this."""
+        """Make the consumers of this process read through this."""
         expansion = self
 
         class Result(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka ships no types
-            """What was fetched of a partition; it waits, not expanded, while the turn has had its share."""
+            """What was fetched of a partition; it waits, not expanded, once the turn has used its share."""
 
             def getall(self, max_records: int | None = None) -> list[Any]:
                 records: list[Any] = super().getall(max_records) if expansion.left > 0 else []
                 return records
 
-        def records_of(tp: Any, batches: Batches, aborted: Any, offset: int, *more: Any) -> Any:
+        def records_of(tp: Any, batches: FetchedBatches, aborted: Any, offset: int, *more: Any) -> Any:
             return PartitionRecords(tp, batches.start_at(offset), aborted, offset, *more)
 
         fetcher.FetchResult = Result
-        fetcher.MemoryRecords = lambda fetched: Batches(fetched, expansion)
+        fetcher.MemoryRecords = lambda fetched: FetchedBatches(fetched, expansion)
         fetcher.PartitionRecords = records_of
 
 
-class Batches:
+class FetchedBatches:
     """The batches of one partition in a fetch; has the methods of aiokafka's ``MemoryRecords``."""
 
     def __init__(self, fetched: bytes, expansion: Expansion) -> None:
@@ -89,7 +89,7 @@ class Batches:
     def size_in_bytes(self) -> int:
         return len(self._fetched)
 
-    def start_at(self, offset: int) -> "Batches":
+    def start_at(self, offset: int) -> "FetchedBatches":
         """Take this for the offset that the fetch asked for."""
         self._expected = offset
         return self
@@ -99,40 +99,40 @@ class Batches:
         expansion = self._expansion
         return self._found is not None and (self._turn != expansion.turn or expansion.left > 0)
 
-    def next_batch(self) -> "Batch":
+    def next_batch(self) -> "FetchedBatch":
         expansion, is_first = self._expansion, self._turn is None
         if self._found is None:
             raise EOFError("no whole batch follows")
         batch, end = self._found
-        expected = record_batch.head(batch).first_offset if self._expected is None else self._expected
+        expected = record_batch.header(batch).first_offset if self._expected is None else self._expected
         following = self._fetched[end : end + record_batch.START.size]
         first, behind = batch_repair.offsets(batch, expected, following, exact=not is_first)
         self._found = batch_repair.find(self._fetched, end)
         self._expected, self._turn = behind, expansion.turn
         batch = first.to_bytes(8) + batch[8:] if batch_repair.has_first_offset(batch) else batch
-        # Of what lies before the first batch the mirror sees that Kafka lacks it.
-        begin = first if is_first else min(first, expected)
+        # The mirror itself notices that Kafka lacks the offsets before the first batch.
+        start = first if is_first else min(first, expected)
         try:
             raw = record_batch.expanded(batch, expansion.most_bytes)
         except Poison as poison:
             expansion.left -= expansion.most_bytes
-            return Batch(batch, begin, behind, poison=poison)
+            return FetchedBatch(batch, start, behind, poison=poison)
         expansion.left -= len(raw)
-        return Batch(batch, begin, behind, records=MemoryRecords(raw).next_batch())
+        return FetchedBatch(batch, start, behind, records=MemoryRecords(raw).next_batch())
 
 
-class Batch:
+class FetchedBatch:
     """A batch as aiokafka's fetcher reads it; what cannot be read of it is one record with ``Unread``.
 
-    ``begin`` is the offset at which it should start; behind its records it goes on at ``next_offset``.
+    ``start`` is the offset of its first record; behind its records it goes on at ``next_offset``.
     """
 
     def __init__(
-        self, batch: bytes, begin: int, next_offset: int, *, records: Any = None, poison: Poison | None = None
+        self, batch: bytes, start: int, next_offset: int, *, records: Any = None, poison: Poison | None = None
     ) -> None:
-        self._timestamp = record_batch.head(batch).timestamp
+        self._timestamp = record_batch.header(batch).timestamp
         self._is_old = not batch_repair.has_first_offset(batch)
-        self._begin = begin
+        self._start = start
         self._records = records
         self._poison = poison
         self.is_control_batch = records is not None and records.is_control_batch
@@ -143,7 +143,7 @@ class Batch:
         return True
 
     def __iter__(self) -> Iterator[Any]:
-        at, poison = self._begin, self._poison
+        at, poison = self._start, self._poison
         try:
             for record in self._records or ():
                 if not at <= record.offset < self.next_offset:
@@ -155,7 +155,7 @@ class Batch:
                 at = record.offset + 1
         except MemoryError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever the reader trips over, the partition goes on
+        except Exception as error:  # noqa: BLE001 - whatever fails in the reader, the partition goes on
             what = f"its records have no sound structure: {type(error).__name__}: {error}"
             poison = Poison(record_batch.UNREADABLE, what)
         if at < self.next_offset:

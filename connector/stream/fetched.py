@@ -1,4 +1,4 @@
-"""What passes between the transport and the rest: chunks of raw records, and where to go on."""
+"""The data between the transport and its users: chunks of raw records, and where to go on."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from typing_extensions import override
 from connector.stream.expansion import first_offset
 
 
-class Log(Protocol):
-    """What can be asked of Kafka about its logs."""
+class LogReader(Protocol):
+    """Reads the ends of Kafka's logs."""
 
     async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]: ...
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]: ...
@@ -22,25 +22,25 @@ class Log(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where to go on in a partition: what the mirror wants, and what Kafka can be asked for.
+    """Where to go on in a partition: the mirror's ``next_offset``, and the one to ``seek`` on Kafka.
 
     ``topic_id`` is that of the topic that stands there; ``empty`` says that Kafka holds no record.
     """
 
-    wanted: int
+    next_offset: int
     seek: int
     topic_id: str | None = None
     empty: bool = False
 
 
 @dataclass(slots=True)
-class Place:
-    """Where fetching from a partition stands: what the mirror wants next, and what Kafka gives next.
+class FetchState:
+    """How far fetching from a partition is: the mirror's next offset, and the one that Kafka gives next.
 
     ``fresh`` until something was fetched.
     """
 
-    wanted: int
+    next_offset: int
     expected: int
     topic_id: str | None = None
     empty: bool = False
@@ -51,7 +51,7 @@ class Place:
 class Fetched:
     """The value of a chunk message: consecutive records of one partition, still raw.
 
-    ``asked`` is the offset that the mirror wanted when these records came. Where the first record
+    ``asked`` is the mirror's next offset when these records came. Where the first record
     lies above it, Kafka no longer has what lay between. Where there is no record at all, Kafka has
     nothing below ``start`` either.
     """
@@ -73,15 +73,15 @@ class Fetched:
 
 
 class Locator(Protocol):
-    """Says where to go on in partitions; ``restarted`` are those whose log began anew.
+    """Says where to go on in partitions; ``restarted`` are those whose log started again.
 
     Both raise ``KafkaOutage``, and what the log raises, when Kafka is away.
     """
 
-    async def locate(self, log: Log, partitions: set[TP], restarted: set[TP]) -> dict[TP, Position]:
+    async def locate(self, log: LogReader, partitions: set[TP], restarted: set[TP]) -> dict[TP, Position]:
         """Where to go on; without partitions that do not exist or have no leader."""
 
-    async def moved(self, log: Log, places: Mapping[TP, Place]) -> set[TP]:
+    async def moved(self, log: LogReader, states: Mapping[TP, FetchState]) -> set[TP]:
         """Partitions whose log is no longer the one that they were located in."""
 
 

@@ -1,7 +1,7 @@
-"""What a worker says of itself: readiness, lag, and the watchdog's evidence.
+"""A worker's health: readiness, lag, and the watchdog's evidence.
 
 Kafka and the database are each asked by a thread of its own (``sampler``): while one is away, the other
-is still measured, and a database that hangs freezes no lag. What is put together here is arithmetic.
+is still measured, and a database that hangs freezes no lag.
 """
 
 import time
@@ -20,13 +20,13 @@ from connector.kafka.ends import Ends
 from connector.mirror.letters import STATES
 from connector.mirror.sink import Partition
 from connector.mirror.totals import Offsets, Totals
-from connector.stream import standing
+from connector.retry import Outages
+from connector.stream import topic_state
 from connector.stream.app import MirrorApp
-from connector.stream.patience import Patience
 from connector.stream.sampler import PAUSE_SECONDS, Sampler
 from connector.stream.standstill import Standstill
 
-# Work that waits and stands still for so long makes a worker unready (reliability.md, part 5, rule 7).
+# A standstill of so long makes a worker unready (docs/reliability.md, How).
 STANDSTILL_SECONDS = 15.0
 # Dead letters are counted, which takes the longer the more there are.
 LETTERS_SECONDS = 30.0
@@ -42,7 +42,7 @@ class WorkerHealth:
         self,
         config: Config,
         totals: Totals,
-        patience: Patience,
+        outages: Outages,
         family_of_topic: Mapping[str, str],
         *,
         standstill_seconds: float = STANDSTILL_SECONDS,
@@ -50,7 +50,7 @@ class WorkerHealth:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``family_of_topic`` has every topic that the worker reads; it may grow."""
-        self._patience = patience
+        self._outages = outages
         self._families = family_of_topic
         self._standstill_seconds = standstill_seconds
         self._clock = clock
@@ -63,15 +63,15 @@ class WorkerHealth:
         self._letters: Sampler[Any] = Sampler(
             "dead-letters", _calls(totals.dead_letters), pause_seconds=LETTERS_SECONDS
         )
-        self._forgotten: Sampler[str | None] = Sampler(
-            "topics", _calls(partial(standing.forgotten_now, config)), pause_seconds=TOPICS_SECONDS
+        self._unread_topics: Sampler[str | None] = Sampler(
+            "topics", _calls(partial(topic_state.unread_now, config)), pause_seconds=TOPICS_SECONDS
         )
         self.app: MirrorApp | None = None
 
     @asynccontextmanager
     async def measuring(self) -> AsyncIterator[None]:
         """Measure in threads until the block ends; a call under way is not waited for."""
-        samplers: tuple[Sampler[Any], ...] = (self._kafka, self._database, self._letters, self._forgotten)
+        samplers: tuple[Sampler[Any], ...] = (self._kafka, self._database, self._letters, self._unread_topics)
         for sampler in samplers:
             sampler.start()
         try:
@@ -91,10 +91,10 @@ class WorkerHealth:
         }
 
     def _check_database(self) -> str | None:
-        return self._patience.trouble("database") or self._database.trouble()
+        return self._outages.trouble("database") or self._database.trouble()
 
     def _check_kafka(self) -> str | None:
-        if trouble := self._patience.trouble("kafka") or self._kafka.trouble():
+        if trouble := self._outages.trouble("kafka") or self._kafka.trouble():
             return trouble
         return "; ".join(self._kafka.newest.trouble.values()) or None if self._kafka.newest else None
 
@@ -104,7 +104,7 @@ class WorkerHealth:
         return None
 
     def _check_progress(self) -> str | None:
-        """Measure lag and standstill of each family; say which one stands still, whatever else moves."""
+        """Measure lag and standstill of each family; report each that does not move."""
         waiting = self._waiting()
         self._show(waiting)
         stood = self._standstill.look(self._clock(), self._lagging(waiting))
@@ -117,12 +117,12 @@ class WorkerHealth:
                 stuck.setdefault(family, []).append(tp)
         for family, seconds in longest.items():
             metrics.standstill.labels(family).set(seconds)
-        said = (
+        sentences = (
             f"{family}: {sum(waiting[tp][1] for tp in tps)} records wait and none was mirrored for "
             f"{longest[family]:.0f} s ({', '.join(f'{topic}/{number}' for topic, number in tps)})"
             for family, tps in stuck.items()
         )
-        return "; ".join(said) or None
+        return "; ".join(sentences) or None
 
     def _waiting(self) -> dict[Partition, tuple[int, int]]:
         """The mirror's offset of every partition (0 before the first), and the records that wait there."""
@@ -130,7 +130,7 @@ class WorkerHealth:
         if logs is None or mirror is None:
             return {}
         return {
-            tp: (mirror.next.get(tp, 0), max(0, end - mirror.next.get(tp, logs.begins[tp])))
+            tp: (mirror.next.get(tp, 0), max(0, end - mirror.next.get(tp, logs.starts[tp])))
             for tp, end in logs.ends.items()
         }
 
@@ -146,23 +146,23 @@ class WorkerHealth:
                 metrics.mirror_records_lost.labels(topic).set(lost)
                 metrics.mirror_losses.labels(topic).set(mirror.losses.get(topic, 0))
         if (letters := self._letters.newest) is not None:
-            # A stage that is none of ours is in a letter of somebody else's, and may be any text.
+            # A letter of another program may have any text as its stage.
             counted = Counter(dict.fromkeys(product((*STAGES, metrics.OTHER), STATES), 0))
             for (stage, state), count in letters.items():
                 counted[stage if stage in STAGES else metrics.OTHER, state] += count
             for labels, count in counted.items():
                 metrics.mirror_dead_letters.labels(*labels).set(count)
 
-    def forgotten(self) -> str | None:
-        """Say what was published to topics that are not read, since the worker started."""
-        return self._forgotten.newest
+    def unread_topics(self) -> str | None:
+        """Report what was published to topics that are not read, since the worker started."""
+        return self._unread_topics.newest
 
     def losses(self) -> str | None:
-        """Say of which topics something was lost that nobody has acknowledged."""
+        """Name the topics with losses that nobody has acknowledged."""
         lost = self._database.newest.losses if self._database.newest else {}
         if not lost:
             return None
-        return f"records of {', '.join(sorted(lost))} were lost; which and when says: connector losses"
+        return f"records of {', '.join(sorted(lost))} were lost; list them with: connector losses"
 
     # --- For the watchdog's thread ---
 
@@ -171,7 +171,7 @@ class WorkerHealth:
 
         May be called from any thread.
         """
-        outages = self._patience.topics()
+        outages = self._outages.topics()
         if "" in outages or self._kafka.trouble() or self._database.trouble():
             return {}
         lagging = self._lagging(self._waiting())
@@ -180,7 +180,7 @@ class WorkerHealth:
     def _lagging(self, waiting: Mapping[Partition, tuple[int, int]]) -> dict[Partition, int]:
         """The mirror's offsets where records wait: in this worker's partitions, or in all while it has none.
 
-        A worker that has dropped out of its group has none, and must not look well for that.
+        A worker that has dropped out of its group has none, and must not look healthy for that.
         """
         own = self.app.assigned if self.app else frozenset()
         return {tp: offset for tp, (offset, lag) in waiting.items() if lag and (tp in own or not own)}

@@ -1,4 +1,4 @@
-"""Dead letters on their way to Kafka: many at once, cut where they are too large, never lost."""
+"""Publishes dead letters to Kafka: many at once, cut where they are too large, never lost."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -14,9 +14,9 @@ from connector.errors import KafkaOutage, RecordRefused
 from connector.events import DeadLetter
 from connector.logs import Reports
 from connector.mirror.letters import REPLAYED_AT, WHOLE_BYTES
+from connector.retry import Outages
 from connector.stream.alarm import Alarm
 from connector.stream.fetched import Fetched
-from connector.stream.patience import Patience
 
 log = structlog.get_logger(__name__)
 
@@ -26,19 +26,19 @@ CUT_TEXT = 2000
 # longer than the watchdog waits.
 GROUP_LETTERS = 256
 GROUP_BYTES = 8_388_608
-Publish = Callable[[DeadLetter], Awaitable[None]]
+PublishLetter = Callable[[DeadLetter], Awaitable[None]]
 
 
 class Parking:
     """Parks what cannot be mirrored; one for all agents of a worker."""
 
-    def __init__(self, publish: Publish, patience: Patience, alarm: Alarm) -> None:
+    def __init__(self, publish: PublishLetter, outages: Outages, alarm: Alarm) -> None:
         """``publish`` puts a dead letter on Kafka and returns when it is acknowledged.
 
         It raises ``KafkaOutage``, and ``RecordRefused`` for what Kafka does not take.
         """
         self._publish = publish
-        self._patience = patience
+        self._outages = outages
         self._alarm = alarm
         self._reports = Reports()
 
@@ -48,7 +48,7 @@ class Parking:
         for some in _groups(letters):
             self._report(some)
             publish = partial(self._publish_left, list(some), refused)
-            await self._patience.until_done("kafka", publish, topic=some[0].kafka_topic or "")
+            await self._outages.retry_until_available("kafka", publish, topic=some[0].kafka_topic or "")
         return refused
 
     async def _publish_left(self, left: list[DeadLetter], refused: list[DeadLetter]) -> None:
@@ -93,9 +93,9 @@ class Parking:
     async def _publish_what_fits(self, letter: DeadLetter) -> bool:
         """Publish a letter; of one that is larger than its topic takes, as much as goes in.
 
-        The gateway writes no such record (its size check leaves room for a letter), but other hands
-        and a limit that was lowered can. It must neither stop the worker nor be lost: what Kafka does
-        not take at all (False) is for the mirror alone.
+        The gateway writes no such record (its size check leaves space for a letter), but another program
+        can, or a limit was lowered. It must neither stop the worker nor be lost: what Kafka does not take
+        at all (False) is kept by the mirror alone.
         """
         size = len(letter.payload)
         fitting = letter

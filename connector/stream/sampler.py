@@ -1,7 +1,7 @@
-"""A thread that measures one thing again and again, beside the event loop and beside other measurements.
+"""A thread that measures one thing periodically, beside the event loop and beside other measurements.
 
-Whoever wants to know takes what was measured last and how old it is, so that a call which hangs holds
-up neither the loop nor another measurement, and its age is what is wrong.
+Readers take the last measurement and its age, so that a call that hangs blocks neither the loop nor another
+measurement, and shows as a measurement that is too old.
 """
 
 import threading
@@ -17,7 +17,7 @@ T = TypeVar("T")
 PAUSE_SECONDS = 2.0
 # After the first failure; it doubles. At the start there are no tables yet, and soon there are.
 FIRST_PAUSE_SECONDS = 0.1
-# A round and a slow answer; what was measured longer ago says nothing of now, and an outage shows soon.
+# A round and a slow answer; an older measurement is not current, and an outage shows soon.
 FRESH_SECONDS = 4.0
 
 
@@ -47,7 +47,7 @@ class Sampler(threading.Thread, Generic[T]):
         return self._newest
 
     def trouble(self) -> str | None:
-        """Why the newest measurement says nothing of now; None when it does."""
+        """Why the newest measurement is not current; None when it is."""
         if self._error is not None:
             return self._error
         age = self._clock() - self._since
@@ -61,7 +61,7 @@ class Sampler(threading.Thread, Generic[T]):
         while not self._over.is_set():
             try:
                 self._measure()
-            except Exception as error:  # noqa: BLE001 - whatever it trips over is what is wrong
+            except Exception as error:  # noqa: BLE001 - whatever fails is what is wrong
                 self._error = str(error) or type(error).__name__
             self._over.wait(min(pause, self._pause))
             pause = min(2 * pause, PAUSE_SECONDS)  # also for what is measured seldom

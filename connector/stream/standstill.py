@@ -1,6 +1,6 @@
-"""The one rule of standing still: records wait in a partition, and the mirror's offset does not move.
+"""The one rule of a standstill: records wait in a partition, and the mirror's offset does not move.
 
-Whatever else moves. Readiness and watchdog hold it against their own lengths of time.
+Whatever else moves. Readiness and watchdog each compare it with a limit of their own.
 """
 
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from connector.mirror.sink import Partition
 
 
 class Standstill:
-    """Keeps since when each partition that lags stands at its offset."""
+    """Keeps since when each partition that lags has the same offset."""
 
     def __init__(self) -> None:
         self._standing: dict[Partition, tuple[int, float]] = {}
 
     def look(self, now: float, lagging: Mapping[Partition, int]) -> dict[Partition, float]:
-        """Take in the offsets of partitions that lag at a time; how many seconds each has stood there."""
+        """Note the offsets of partitions that lag at ``now``; how many seconds each has not moved."""
         before = self._standing
         self._standing = {
             partition: before[partition] if before.get(partition, (None,))[0] == offset else (offset, now)

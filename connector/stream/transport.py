@@ -5,10 +5,10 @@ is a chunk: the consecutive records of one partition out of one fetch, which is 
 database transaction. Everything else (agents, streams, rebalances) is Faust's.
 
 What Faust keeps about offsets is bookkeeping only. A partition is fetched from only while it has a
-``Place``: its position, put there from the database's offset. A rebalance takes all places away,
-and a hole or a log that began anew that of one partition; each is then placed again. A chunk is
-acked after the transaction that holds it, so the highest ack of a partition may always be committed
-to Kafka (reliability.md, part 3).
+``FetchState``, made from the database's offset. A rebalance removes all states, and a gap or a log that
+started again removes that of one partition; each is then located again. A chunk is acked after its
+transaction, so the highest ack of a partition may always be committed to Kafka (docs/reliability.md, Inside
+the worker).
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from typing_extensions import override
 
 from connector.errors import KafkaOutage
 from connector.stream.expansion import Expansion, first_offset, size_of
-from connector.stream.fetched import Fetched, Host, Place, Position, ReadOffsets, allowance
+from connector.stream.fetched import Fetched, FetchState, Host, Position, ReadOffsets, allowance
 
 log = structlog.get_logger(__name__)
 
@@ -36,8 +36,8 @@ log = structlog.get_logger(__name__)
 # a lone event; Faust's own 1.5 s would be felt.
 FETCH_WAIT_MS = 50
 TURN_SECONDS = 0.05
-PLACE_AGAIN_SECONDS = 1.0
-# How often the logs that are read are held against what they were when they were placed.
+LOCATE_AGAIN_SECONDS = 1.0
+# How often the logs are compared with what they were when their partitions were located.
 LOOK_SECONDS = 10.0
 # Bytes of one topic's records that may wait beside each other, as ``allowance`` has it.
 WAITING_BYTES = 8_388_608
@@ -88,12 +88,12 @@ class ChunkConsumer(driver.Consumer):
     _thread: ChunkThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._places: dict[TP, Place] = {}
+        self._states: dict[TP, FetchState] = {}
         self._restarted: set[TP] = set()
-        self._placing: asyncio.Future[None] | None = None
+        self._locating: asyncio.Future[None] | None = None
         self._watching: asyncio.Future[None] | None = None
         self._assigned_once = False
-        # Held while records are fetched, so that no seek happens in the middle.
+        # Locked while records are fetched, so that no seek happens in between.
         self._turn = asyncio.Lock()
         # Records and bytes of each message that is not acked; one that Faust drops vanishes by itself.
         self._waiting: WeakKeyDictionary[Message, tuple[int, int]] = WeakKeyDictionary()
@@ -115,13 +115,13 @@ class ChunkConsumer(driver.Consumer):
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
         async with self._turn:
             generation = self.app.consumer_generation_id
-            places = self._fetchable()
-            records = await self._fetch(set(places))
-        for tp, place in places.items():
+            states = self._fetchable()
+            records = await self._fetch(set(states))
+        for tp, state in states.items():
             if self.should_stop or not self.flow_active or generation != self.app.consumer_generation_id:
-                return  # what was fetched is read again from where it will be placed
-            if place is self._places.get(tp):
-                message = self._chunk(tp, records.get(tp, []), place)
+                return  # what was fetched is read again from the next position
+            if state is self._states.get(tp):
+                message = self._chunk(tp, records.get(tp, []), state)
                 if message is not None:
                     yield tp, message
 
@@ -134,8 +134,8 @@ class ChunkConsumer(driver.Consumer):
         await self.sleep(TURN_SECONDS)
         return {}
 
-    def _fetchable(self) -> dict[TP, Place]:
-        """Placed partitions, without those of a topic of which enough records wait already."""
+    def _fetchable(self) -> dict[TP, FetchState]:
+        """Partitions with a state, without those of a topic of which enough records wait already."""
         records: Counter[str] = Counter()
         size: Counter[str] = Counter()
         for message, waiting in self._waiting.items():
@@ -145,26 +145,26 @@ class ChunkConsumer(driver.Consumer):
         most_bytes = allowance(size, WAITING_BYTES)
         active = self._get_active_partitions() | self._buffered_partitions
         return {
-            tp: place
-            for tp, place in self._places.items()
+            tp: state
+            for tp, state in self._states.items()
             if tp in active and records[tp.topic] < most_records and size[tp.topic] < most_bytes
         }
 
-    def _chunk(self, tp: TP, records: list[Any], place: Place) -> ConsumerMessage | None:
-        """The message of a chunk; None when there is nothing, or the log is another than was read before.
+    def _chunk(self, tp: TP, records: list[Any], state: FetchState) -> ConsumerMessage | None:
+        """The message of a chunk; None when there is nothing, or the log is not the one that was read before.
 
         A log of which nothing is left gives a chunk without records, so that the mirror goes on behind
-        what it lacks.
+        the missing offsets.
         """
-        if not records and not (place.empty and place.wanted < place.expected):
+        if not records and not (state.empty and state.next_offset < state.expected):
             return None
-        first = first_offset(records[0], place.expected) if records else place.expected
-        if first < place.expected or (first > place.expected and not place.fresh):
-            self.place_again([tp], restarted=first < place.expected)
+        first = first_offset(records[0], state.expected) if records else state.expected
+        if first < state.expected or (first > state.expected and not state.fresh):
+            self.reassign([tp], restarted=first < state.expected)
             return None
-        value = Fetched(tp.topic, tp.partition, place.wanted, tuple(records), place.topic_id, first)
-        place.wanted = place.expected = value.next_offset
-        place.fresh = False
+        value = Fetched(tp.topic, tp.partition, state.next_offset, tuple(records), state.topic_id, first)
+        state.next_offset = state.expected = value.next_offset
+        state.fresh = False
         message = ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -203,14 +203,14 @@ class ChunkConsumer(driver.Consumer):
 
     @override
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Leave standstills to our own watchdog: Faust's look counts messages, not chunks."""
+        """Do nothing: our own watchdog detects a standstill; Faust's check counts messages, not chunks."""
 
-    # --- Places ---
+    # --- Fetch states ---
 
     @override
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Give up all places: partitions that stay will be placed again with the others."""
-        self._places.clear()
+        """Remove all states: partitions that stay are located again with the others."""
+        self._states.clear()
         await super().on_partitions_revoked(revoked)
 
     @override
@@ -221,40 +221,40 @@ class ChunkConsumer(driver.Consumer):
 
     @override
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Have every partition placed; called by Faust at every assignment, which must not wait."""
+        """Locate every partition; called by Faust at every assignment, which must not wait."""
         self._restarted.clear()
-        self.place_again(self.assignment())
+        self.reassign(self.assignment())
         if self._watching is None:
             self._watching = self.add_future(self._watch())
         return {}
 
     @property
     def settled(self) -> bool:
-        """Whether partitions were assigned and each has its place."""
-        return self._assigned_once and self.assignment() <= set(self._places)
+        """Whether partitions were assigned and each has a state."""
+        return self._assigned_once and self.assignment() <= set(self._states)
 
-    def place_again(self, partitions: Iterable[TP], *, restarted: bool = False) -> None:
-        """Stop fetching from partitions until they are placed by the mirror's offset."""
+    def reassign(self, partitions: Iterable[TP], *, restarted: bool = False) -> None:
+        """Stop fetching from partitions until they are located by the mirror's offset."""
         for tp in partitions:
-            self._places.pop(tp, None)
+            self._states.pop(tp, None)
             if restarted:
                 self._restarted.add(tp)
-        if self._placing is None or self._placing.done():
-            self._placing = self.add_future(self._place_all())
+        if self._locating is None or self._locating.done():
+            self._locating = self.add_future(self._locate_all())
 
-    async def _place_all(self) -> None:
-        """Place what has no place, for as long as it takes."""
+    async def _locate_all(self) -> None:
+        """FetchState partitions that have no state, for as long as it takes."""
         host = cast("Host", self.app)
-        while not self.should_stop and (missing := self.assignment() - set(self._places)):
+        while not self.should_stop and (missing := self.assignment() - set(self._states)):
             try:
                 positions = await host.locator.locate(self, missing, self._restarted & missing)
                 await self._go_to(positions)
             except (KafkaError, KafkaOutage, TimeoutError) as error:
                 # Kafka is away, or the partitions went to another worker meanwhile.
-                log.warning("partitions not placed yet", error=repr(error))
+                log.warning("partitions not located yet", error=repr(error))
                 positions = {}
             if not missing <= set(positions):  # some may be of a topic that does not exist at the moment
-                await self.sleep(PLACE_AGAIN_SECONDS)
+                await self.sleep(LOCATE_AGAIN_SECONDS)
 
     async def _go_to(self, positions: Mapping[TP, Position]) -> None:
         """Seek partitions between two fetches, and let them be fetched from."""
@@ -262,23 +262,25 @@ class ChunkConsumer(driver.Consumer):
             here = {tp: position for tp, position in positions.items() if tp in self.assignment()}
             await self.seek_wait({tp: position.seek for tp, position in here.items()})
             for tp, position in here.items():
-                self._places[tp] = Place(position.wanted, position.seek, position.topic_id, position.empty)
+                self._states[tp] = FetchState(
+                    position.next_offset, position.seek, position.topic_id, position.empty
+                )
                 self._restarted.discard(tp)
-                if position.wanted < (self._committed_offset.get(tp) or 0):
+                if position.next_offset < (self._committed_offset.get(tp) or 0):
                     self._committed_offset[tp] = None  # it counted in another log
 
     async def _watch(self) -> None:
-        """Place again what stands in a log that is not the same any more."""
+        """FetchState again what stands in a log that is not the same any more."""
         host = cast("Host", self.app)
         while not self.should_stop:
             await self.sleep(LOOK_SECONDS)
-            places = dict(self._places)
+            states = dict(self._states)
             try:
-                moved = await host.locator.moved(self, places)
+                moved = await host.locator.moved(self, states)
             except (KafkaError, KafkaOutage, TimeoutError) as error:
                 log.info("logs not compared", error=repr(error))
                 continue
-            self.place_again(tp for tp in moved if places[tp] is self._places.get(tp))
+            self.reassign(tp for tp in moved if states[tp] is self._states.get(tp))
 
 
 class ChunkTransport(driver.Transport):
@@ -287,5 +289,5 @@ class ChunkTransport(driver.Transport):
     Consumer = ChunkConsumer
 
 
-# What Faust's own services have to say is told under Faust's name and level.
+# Faust's own services log under Faust's name and level.
 ChunkThread.logger = ChunkConsumer.logger = driver.logger

@@ -1,9 +1,9 @@
-"""The watchdog: a thread that ends a worker of which a family stands still.
+"""The watchdog: a thread that ends a worker that makes no progress in a partition.
 
-Faust and aiokafka know ways to stand still without end and without an error (reliability.md, part 3).
+Faust and aiokafka can stop making progress without an error (docs/reliability.md, Inside the worker).
 The thread shares neither event loop nor Kafka client with them, and its evidence is outside of the
 process: records on Kafka that are not in the database, and an offset there that does not move. So
-it also sees a blocked event loop and a database call that never returns.
+it also detects a blocked event loop and a database call that never returns.
 """
 
 import threading
@@ -19,14 +19,14 @@ from connector.stream.standstill import Standstill
 log = structlog.get_logger(__name__)
 
 LONGEST_PAUSE_SECONDS = 10.0
-LOOKS = 12  # within the time that is allowed
+CHECKS = 12  # within the time that is allowed
 
 Lagging = Callable[[], Mapping[Partition, int]]
 """The mirror's offsets of the partitions that lag, without those of which an outage explains it."""
 
 
 class Watchdog(threading.Thread):
-    """Looks every few seconds and calls ``die`` when a partition has stood still for ``seconds``."""
+    """Checks every few seconds; calls ``die`` when a partition made no progress for ``seconds``."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Watchdog(threading.Thread):
     ) -> None:
         super().__init__(name="watchdog", daemon=True)
         self._standstill = Standstill()
-        self._pause = min(LONGEST_PAUSE_SECONDS, seconds / LOOKS)
+        self._pause = min(LONGEST_PAUSE_SECONDS, seconds / CHECKS)
         self._seconds = seconds
         self._lagging = lagging
         self._die = die
@@ -49,7 +49,7 @@ class Watchdog(threading.Thread):
         while not self._over.wait(self._pause):
             if stuck := self._stuck():
                 log.critical(
-                    "NOTHING WAS COMMITTED although records wait and the database is up; the worker stops",
+                    "nothing was committed although records wait and the database is up; the worker stops",
                     seconds=self._seconds,
                     partitions=[f"{topic}/{number}" for topic, number in sorted(stuck)],
                 )
@@ -57,14 +57,14 @@ class Watchdog(threading.Thread):
                 return
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         self._over.set()
 
     def _stuck(self) -> list[Partition]:
         try:
             lagging = self._lagging()
-        except Exception as error:  # noqa: BLE001 - whatever it is, a watchdog must go on looking
-            log.warning("the watchdog could not look", error=repr(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, a watchdog must go on
+            log.warning("the watchdog could not check", error=repr(error))
             lagging = {}
         stood = self._standstill.look(self._clock(), lagging)
         return [partition for partition, seconds in stood.items() if seconds >= self._seconds]

@@ -1,11 +1,10 @@
-"""The worker process: puts the parts together, runs them, and ends with a code that tells why."""
+"""The worker process: builds the parts, runs them, and ends with an exit code that says why."""
 
 import asyncio
 import contextlib
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -15,35 +14,33 @@ from typing import Any, TypeVar
 import structlog
 import uvloop
 from faust import streams
-from faust.types import TP
 
-from connector import admin, failpoints, metrics, open_files, private_files
+from connector import admin, clocks, failpoints, metrics, open_files, private_files
 from connector.config import Config
 from connector.disk import Disk
 from connector.errors import Defect
 from connector.health import Check, Health
-from connector.interpreter import WORKER_YOUNG_OBJECTS, set_for_batches
+from connector.interpreter import WORKER_GENERATION_0, tune
 from connector.kafka import inventory, topics
-from connector.kafka.inventory import Identities
+from connector.kafka.inventory import TopicIdentities
 from connector.kafka.routes import Routes
 from connector.mirror import database, locks, offsets, schema
 from connector.mirror.dialects import sqlite_file
 from connector.mirror.mapping import Mapping
 from connector.mirror.offsets import Offset
-from connector.mirror.sink import Partition, Sink
+from connector.mirror.sink import Sink
 from connector.mirror.totals import Totals
-from connector.stream import decode, standing
+from connector.retry import Outages
+from connector.stream import decode, topic_state
 from connector.stream.agents import EXIT_DEFECT, EXIT_STANDSTILL, Agents
 from connector.stream.alarm import Alarm
 from connector.stream.app import MirrorApp, build_app
 from connector.stream.database_clock import DatabaseClock
-from connector.stream.delivery import Delivery
 from connector.stream.health import WorkerHealth
 from connector.stream.letter_topic import LetterTopic
 from connector.stream.parking import Parking
-from connector.stream.patience import Patience
 from connector.stream.positions import Positions, note
-from connector.stream.transport import ChunkConsumer
+from connector.stream.processor import BatchProcessor
 from connector.stream.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -58,11 +55,6 @@ STOP_SECONDS = 6.0
 OPEN_FILES = 1024
 
 
-def now() -> int:
-    """Microseconds since the epoch."""
-    return time.time_ns() // 1000
-
-
 def run_worker(config: Config, *, accept_mapping: bool = False) -> int:
     """Run until SIGTERM or SIGINT (0), or until the process must end itself (not 0)."""
     if getattr(streams, "_CStreamIterator", None) is None:
@@ -72,49 +64,49 @@ def run_worker(config: Config, *, accept_mapping: bool = False) -> int:
     if file := database.file_of(config.database):
         private_files.own_database(file, setting="database.url")
     failpoints.load(os.environ)
-    set_for_batches(young_objects=WORKER_YOUNG_OBJECTS)
+    tune(generation_0=WORKER_GENERATION_0)
     worker = Worker(config, accept_mapping=accept_mapping)
     with worker.watching_locks(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(worker.run())
-        # A database call may hang in its thread for as long as the database does; it is not
-        # waited for: whatever it still does is fenced by the offsets.
+        # A database call may hang in its thread as long as the database does, and is not awaited:
+        # the offsets fence whatever it still does.
         leave(code)
     return code
 
 
 def leave(code: int) -> None:
-    """End the process at once: a stop in good order would commit offsets on its way out."""
+    """End the process at once: an orderly stop would commit offsets."""
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.flush()
     os._exit(code)
 
 
 class Worker:
-    """One worker: app, agents, admin port, and the way of stopping."""
+    """One worker: app, agents, admin port and shutdown."""
 
     def __init__(self, config: Config, *, accept_mapping: bool) -> None:
         self._config = config
         self._accept_mapping = accept_mapping
         self._mapping = Mapping(config)
         self._engine = database.connect(config.database, connections=config.worker.database_connections)
-        self._sink = Sink(self._engine, self._mapping, schema.fingerprint(self._mapping), now)
+        self._sink = Sink(self._engine, self._mapping, schema.fingerprint(self._mapping), clocks.now)
         self._routes = Routes(config)
         self._executor = ThreadPoolExecutor(config.worker.database_connections, thread_name_prefix="mirror")
-        self._patience = Patience()
+        self._outages = Outages()
         # Every topic that this worker reads, with its family; the former ones are added when they are known.
         self._families = {topic: family for family, topic in self._routes.event_topics().items()}
         self._families[self._routes.dead_letter_topic] = DEAD_LETTERS
-        self._health = WorkerHealth(config, Totals(config.database), self._patience, self._families)
+        self._health = WorkerHealth(config, Totals(config.database), self._outages, self._families)
         self._database_clock = DatabaseClock(partial(database.clock_distance, self._engine))
         self._alarm = Alarm()
         self._stop = asyncio.Event()
 
     def watching_locks(self) -> AbstractContextManager[None]:
-        """Log and report what transactions wait for while the block runs."""
+        """Log and report the locks that transactions wait for while the block runs."""
         return locks.watching(self._engine)
 
     async def run(self) -> int:
-        """Run until told to stop; returns the exit code."""
+        """Run until a signal to stop; returns the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
@@ -151,7 +143,7 @@ class Worker:
             "clock": self._database_clock.check,
             "dead_letters": self._alarm.trouble,
             "losses": self._health.losses,
-            "topics": self._health.forgotten,
+            "topics": self._health.unread_topics,
         }
         if file := database.file_of(self._config.database):
             notes["disk"] = Disk("mirror", file.parent, setting="database.url").check
@@ -160,20 +152,22 @@ class Worker:
         return notes
 
     async def _prepare(self) -> None:
-        """Make schema and topics, and see that none is forgotten; waits for database and Kafka."""
+        """Make schema and topics, and check that no topic is left unread; waits for database and Kafka."""
         accept = self._accept_mapping
         ensure_schema = partial(
             schema.ensure, self._engine, self._config, self._mapping, accept_mapping=accept
         )
-        await self._patience.until_done("database", partial(self._in_thread, ensure_schema))
+        await self._outages.retry_until_available("database", partial(self._in_thread, ensure_schema))
         ensure_topics = partial(topics.ensure, self._config)
-        await self._patience.until_done("kafka", partial(self._in_thread, ensure_topics))
-        former = await self._patience.until_done("kafka", partial(self._in_thread, self._note_topics))
+        await self._outages.retry_until_available("kafka", partial(self._in_thread, ensure_topics))
+        former = await self._outages.retry_until_available(
+            "kafka", partial(self._in_thread, self._note_topics)
+        )
         self._families |= dict.fromkeys(former, FORMER)
 
     def _note_topics(self) -> list[str]:
-        """See that no topic is forgotten, and note all before they are read; the former ones that exist."""
-        standing.refuse(self._config, offsets.held(self._engine))
+        """Check that no topic is left unread, and store each one's start; gives the former topics."""
+        topic_state.refuse(self._config, offsets.held(self._engine))
         with topics.admin_client(self._config.kafka) as client:
             found = inventory.logs(client, self._routes.topics_read())
         starts = {
@@ -186,25 +180,25 @@ class Worker:
 
     def _build(self) -> MirrorApp:
         """The app with an agent per family, one for unrouted actions and one for dead letters."""
-        identities = Identities(self._config.kafka)
-        app = build_app(self._config, Positions(self._sink, self._in_thread, self._patience, identities))
-        delivery = Delivery(
+        identities = TopicIdentities(self._config.kafka)
+        app = build_app(self._config, Positions(self._sink, self._in_thread, self._outages, identities))
+        processor = BatchProcessor(
             self._sink,
             self._executor,
-            Parking(LetterTopic(app, self._config).publish, self._patience, self._alarm),
-            now,
-            patience=self._patience,
+            Parking(LetterTopic(app, self._config).publish, self._outages, self._alarm),
+            clocks.now,
+            outages=self._outages,
             alarm=self._alarm,
         )
         most = self._config.worker.max_batch_events
-        agents = Agents(app, delivery, max_events=most, reread=partial(_reread, app), die=leave)
-        read_events = partial(_read_events, self._mapping)
+        agents = Agents(app, processor, max_events=most, reread=app.reread, die=leave)
+        read_events = partial(decode.decode_events, self._mapping)
         for family, topic in self._routes.event_topics().items():
             agents.add(family, topic, read_events)
         agents.add(DEAD_LETTERS, self._routes.dead_letter_topic, decode.decode_dead_letters)
         for topic in [topic for topic, family in self._families.items() if family == FORMER]:
             log.info("reading a former topic too", topic=topic)
-            agents.add(f"former-{topic}", topic, partial(_read_any, self._mapping))
+            agents.add(f"former-{topic}", topic, partial(decode.decode_any, self._mapping))
         return app
 
     async def _run_app(self, app: MirrorApp) -> int:
@@ -224,10 +218,10 @@ class Worker:
         stopping = asyncio.ensure_future(app.stop())
         done, _ = await asyncio.wait([stopping], timeout=STOP_SECONDS)
         if not done:
-            # Nothing is lost by leaving now: what is not committed will be read again.
+            # Nothing is lost: what is not committed is read again.
             log.warning("the app did not stop in time; leaving", seconds=STOP_SECONDS)
         elif stopping.exception():
-            log.warning("the app did not stop well; leaving", error=repr(stopping.exception()))
+            log.warning("the app failed to stop; leaving", error=repr(stopping.exception()))
         log.info("worker stopped", exit_code=code)
         return code
 
@@ -245,18 +239,3 @@ class Worker:
 
     async def _in_thread(self, act: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, act)
-
-
-def _reread(app: MirrorApp, partitions: set[Partition]) -> None:
-    """Have partitions read again from the mirror's offset."""
-    consumer = app.consumer
-    assert isinstance(consumer, ChunkConsumer)  # noqa: S101 - MirrorApp makes no other
-    consumer.place_again(TP(*partition) for partition in partitions)
-
-
-def _read_events(mapping: Mapping, fetched: Any, at: int) -> decode.Decoded:
-    return decode.decode_events(fetched, mapping, at)
-
-
-def _read_any(mapping: Mapping, fetched: Any, at: int) -> decode.Decoded:
-    return decode.decode_any(fetched, mapping, at)

@@ -29,7 +29,7 @@ MANIFEST = json.loads((DATA / "manifest.json").read_text())
 CONNECTOR = [sys.executable, "-m", "connector"]
 DEADLINE_SECONDS = 120.0
 
-# What mirror.md makes of the 23 files, but for the instants: table → columns → rows.
+# What the contract makes of the 23 files, but for the instants: table → columns → rows.
 EXPECTED: dict[str, tuple[str, list[tuple[Any, ...]]]] = {
     "orders": (
         (

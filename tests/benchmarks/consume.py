@@ -21,7 +21,7 @@ from connector.config import Config
 from connector.kafka.routes import Routes
 from connector.stream.agents import batches
 from connector.stream.app import build_app
-from connector.stream.fetched import Log, Place, Position
+from connector.stream.fetched import FetchState, LogReader, Position
 from connector.stream.transport import FETCH_WAIT_MS
 
 
@@ -52,11 +52,11 @@ class Count:
 class FromTheBegin:
     """Places every partition at its begin."""
 
-    async def locate(self, log: Log, partitions: set[TP], restarted: set[TP]) -> dict[TP, Position]:
+    async def locate(self, log: LogReader, partitions: set[TP], restarted: set[TP]) -> dict[TP, Position]:
         begins = await log.earliest_offsets(*partitions)
         return {tp: Position(begins[tp], begins[tp]) for tp in partitions}
 
-    async def moved(self, log: Log, places: Mapping[TP, Place]) -> set[TP]:
+    async def moved(self, log: LogReader, places: Mapping[TP, FetchState]) -> set[TP]:
         return set()
 
 

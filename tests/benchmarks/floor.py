@@ -15,7 +15,7 @@ import uvloop
 from connector import admin, config
 from connector.config import Config
 from connector.errors import ConnectorError
-from connector.gateway.protocol import Gateway
+from connector.gateway.protocol import GatewayState
 from connector.gateway.server import serving
 from connector.gateway.signature import VerifiedBody
 from connector.kafka.record import Record
@@ -28,7 +28,7 @@ class Unread:
         return iter(())
 
 
-class Floor(Gateway):
+class Floor(GatewayState):
     """A gateway that takes a delivery for accepted once its signature holds."""
 
     def __init__(self, *arguments: object) -> None:
@@ -48,7 +48,7 @@ async def serve(settings: Config) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     listener = admin.bind(settings.gateway.host, settings.gateway.port, setting="gateway.port", option="PORT")
-    async with serving(settings, Nowhere(), listener, gateway=Floor):
+    async with serving(settings, Nowhere(), listener, state=Floor):
         await stop.wait()
 
 

@@ -118,7 +118,9 @@ def request(number: int) -> bytes:
         EventName="ItemChangeST",
         EventType="BalanceAdjustment",
     )
-    delivery = wire.Delivery(delivery_id=delivery_id(number), properties=PROPERTIES, notifications=(balance,))
+    delivery = wire.ShopDelivery(
+        delivery_id=delivery_id(number), properties=PROPERTIES, notifications=(balance,)
+    )
     body = wire.render(delivery, attempt=1)
     return (
         f"POST {PATH} HTTP/1.1\r\nHost: gateway\r\nContent-Type: {wire.CONTENT_TYPE}\r\n"

@@ -111,15 +111,15 @@ class Load:
         timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
-            under_way: set[asyncio.Task[None]] = set()
+            in_flight: set[asyncio.Task[None]] = set()
             due = time.monotonic()
             while not self._over.is_set():
                 task = asyncio.create_task(self._post(session))
-                under_way.add(task)
-                task.add_done_callback(under_way.discard)
+                in_flight.add(task)
+                task.add_done_callback(in_flight.discard)
                 due = max(due + self._pause, time.monotonic() - 1)
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
-            await asyncio.gather(*under_way)
+            await asyncio.gather(*in_flight)
 
     async def _post(self, session: aiohttp.ClientSession) -> None:
         number = self._stack.next_number()

@@ -49,7 +49,7 @@ def test_records_that_retention_took_under_a_slow_worker_are_counted(
     stack.wait_caught_up()
     line.recovery = time.monotonic() - began
     told = int(worker.metric("xtnd_worker_records_lost_total"))
-    line.fault = f"retention took {told} records before a slow worker came to them: all told"
+    line.fault = f"retention took {told} records before a slow worker read them: all reported"
     assert 0 < told < 1500
     assert worker.said_event("expired before they were mirrored")
     assert stack.rows("SELECT SUM(records_lost) FROM consumer_offsets") == [(told,)]

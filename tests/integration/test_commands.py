@@ -173,7 +173,7 @@ def test_a_secret_that_ends_in_a_blank_is_named_by_check_and_at_start_but_never_
         port = str(taken.getsockname()[1])  # so that the gateway ends once it has started
         started = connector("gateway", "--port", port, folder=tmp_path, **variables)
     events = [json.loads(line) for line in started.stderr.splitlines() if line.startswith("{")]
-    (warning,) = [event for event in events if event["event"] == "probably not meant"]
+    (warning,) = [event for event in events if event["event"] == "configuration warning"]
     assert warning["level"] == "warning"
     assert named in warning["what"]
     assert SECRET not in checked.stdout + checked.stderr + started.stdout + started.stderr

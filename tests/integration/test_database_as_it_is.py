@@ -20,10 +20,10 @@ from connector.local.stopping import wait_until
 from connector.mirror import database, schema, verify
 from connector.mirror.dialects import postgresql_session
 from connector.mirror.mapping import Mapping
+from connector.retry import Outages
 from connector.stream.alarm import Alarm
-from connector.stream.delivery import Batch, Delivery
 from connector.stream.parking import Parking
-from connector.stream.patience import Patience
+from connector.stream.processor import BatchProcessor, PreparedBatch
 from tests import strategies
 from tests.conftest import MakeConfig
 from tests.strategies import NOON, Mirror
@@ -234,12 +234,14 @@ def test_a_batch_that_times_out_is_split_until_it_passes(slow: Mirror) -> None:
 
     async def carry() -> None:
         with ThreadPoolExecutor(1) as executor:
-            patience, alarm = Patience(), Alarm()
-            parking = Parking(never, patience, alarm)
-            delivery = Delivery(slow.sink, executor, parking, lambda: NOON, patience=patience, alarm=alarm)
+            outages, alarm = Outages(), Alarm()
+            parking = Parking(never, outages, alarm)
+            delivery = BatchProcessor(
+                slow.sink, executor, parking, lambda: NOON, outages=outages, alarm=alarm
+            )
             chunks = [slow.chunk(said)]
             async with asyncio.timeout(DEADLINE_SECONDS):
-                assert await delivery.write([Batch(chunks, slow.sink.prepare(chunks))]) == {}
+                assert await delivery.write([PreparedBatch(chunks, slow.sink.prepare(chunks))]) == {}
 
     asyncio.run(carry())
     assert verify.count(slow.engine) == len(said)

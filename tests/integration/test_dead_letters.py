@@ -19,8 +19,8 @@ import yaml
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from typer.testing import CliRunner
 
+from connector import clocks, events, logs, replay
 from connector import config as configuration
-from connector import events, logs, replay
 from connector.commands import dead_letters
 from connector.config import Config
 from connector.config.scalars import Loader
@@ -220,7 +220,7 @@ def park(shop: Shop, *raws: bytes, at: int = RECEIVED_AT, wrong: Config | None =
 def write_letter(shop: Shop, record: Record, at: int) -> None:
     letter = letter_of(record)
     row = decode._row(letter, _Origin, at) | {"parked_at": events.iso(at), "state_at": events.iso(at)}
-    sink = Sink(shop.engine, shop.mapping, schema.fingerprint(shop.mapping), replay.now)
+    sink = Sink(shop.engine, shop.mapping, schema.fingerprint(shop.mapping), clocks.now)
     ((_, position),) = sink.positions([("letters", 0)]).items() or ((("letters", 0), 0),)
     chunk = Chunk("letters", 0, position, position, position + 1, letters=[Letter(position, row)])
     sink.write([chunk])
@@ -675,8 +675,8 @@ def test_a_body_keeps_its_good_notifications_and_parks_the_bad_ones_anew(shop: S
     assert [(one["event_id"], one["reason"]) for one in would["worker_would_park"]] == [("d1:2", "not-text")]
     shop.told("replay", "--all", code=1)
     shop.wait_for_events("d1:0")
-    anew = {one.letter.event_id: one.letter.reason for one in shop.wait_for_letters(2)}
-    assert anew == {"d1:1": "key-missing", "d1:2": "not-text"}
+    new_letters = {one.letter.event_id: one.letter.reason for one in shop.wait_for_letters(2)}
+    assert new_letters == {"d1:1": "key-missing", "d1:2": "not-text"}
     assert verify.differences(shop.engine, shop.mapping) == []
 
 

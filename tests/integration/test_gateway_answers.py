@@ -1,6 +1,6 @@
 """Each row of the gateway's answer table, on the running server and a real Kafka.
 
-reliability.md, part 2. Checked are the answer and its effect: what stands on Kafka afterwards.
+docs/contract.md, The gateway. Checked are the answer and its effect: what stands on Kafka afterwards.
 """
 
 import asyncio

@@ -122,7 +122,7 @@ def test_a_connection_that_is_refused_names_its_cure(
     tls: TlsServer, check: Check, options: str, said: str, cure: str
 ) -> None:
     told = check(tls.mirror_url(options))
-    assert "FAULT database" in told
+    assert "FAIL database" in told
     assert said in told
     assert cure in told
     assert "in DATABASE_URL" in told
@@ -135,7 +135,7 @@ def test_another_name_than_the_certificates_is_refused(tls: TlsServer, check: Ch
 
 def test_a_password_among_the_options_is_not_shown_either(check: Check) -> None:
     told = check(f"postgresql://127.0.0.1:{free_port()}/m?password={PASSWORD}&sslpassword={PASSWORD}")
-    assert "FAULT database postgresql+psycopg://127.0.0.1" in told
+    assert "FAIL database postgresql+psycopg://127.0.0.1" in told
 
 
 def test_a_worker_waits_for_a_server_that_it_cannot_trust(

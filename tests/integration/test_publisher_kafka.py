@@ -172,7 +172,7 @@ class Load:
             assert loop.time() - begin < seconds, f"the load's end did not come within {seconds:g} s"
             while self.sent < (loop.time() - begin) * self.rate:
                 self.one()
-            self.most_held = max(self.most_held, self.publisher._batches.held_bytes)
+            self.most_held = max(self.most_held, self.publisher._accumulator.pending_bytes)
             await asyncio.sleep(0.002)
         await wait_for(lambda: len(self.took) == self.sent, "every delivery has its answer")
         return self
@@ -604,7 +604,7 @@ def test_what_was_acknowledged_is_there_after_the_broker_was_away(site: Site, fa
         assert max(load.took) < ack_timeout + 1
         assert recovered < 30
         assert publisher.troubles() == []
-        assert load.most_held < publishing.MAX_HELD_BYTES
+        assert load.most_held < publishing.MAX_PENDING_BYTES
 
     play(site.config(), [topic], act)
 
@@ -678,7 +678,7 @@ def test_a_producer_is_abandoned_within_two_requests_time_and_leaves_no_task(sit
         await wait_for(lambda: not publisher._keeper._abandoned, "the first has ended")
         site.proxy.frozen = True
         publisher.submit([Record("abandoned", b"1", b"1", [], "orders")], lambda _error: None)
-        await wait_for(lambda: publisher._batches.under_way, "it is under way")
+        await wait_for(lambda: publisher._accumulator.in_flight, "it is under way")
         begin = awake()
         publisher._keeper.replace(producer, "the test wants another", at_once=True)
         [task] = publisher._keeper._abandoned

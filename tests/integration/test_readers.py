@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from connector import cli, logs
 from connector.config import Config
 from connector.errors import ConnectorError, StartupError
-from connector.local.data_dir import DataDir
+from connector.local.data_dir import DataFolder
 from connector.mirror import database, query, schema, verify
 from connector.mirror.rehearsal import Rehearsal
 from tests import strategies
@@ -249,23 +249,23 @@ def test_the_text_of_the_schema_needs_no_database_where_the_dialect_is_given(
 def test_a_copied_data_folder_answers_for_itself(
     connector: Command, make_config: MakeConfig, tmp_path: Path
 ) -> None:
-    here, copy = DataDir(tmp_path / "here"), DataDir(tmp_path / "copy")
+    here, copy = DataFolder(tmp_path / "here"), DataFolder(tmp_path / "copy")
     config = make_config({"database.url": here.database_url})
     with strategies.mirror(config) as mirror:
         pick(mirror, "kept")
     (here.path / "kafka").mkdir()
     noted = {"DATABASE_URL": here.database_url, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
     noted |= {"XTND_DATA_DIR": str(here.path), "XTND_WEBHOOK_SECRET_FILE": str(here.secret_file)}
-    here.note_whereabouts(noted)
+    here.write_endpoints(noted)
     shutil.copytree(here.path, copy.path)
     with strategies.mirror(config) as mirror:
         pick(mirror, "later")
-    assert copy.whereabouts() == {
+    assert copy.endpoints() == {
         "DATABASE_URL": copy.database_url,
         "XTND_DATA_DIR": str(copy.path),
         "XTND_WEBHOOK_SECRET_FILE": str(copy.secret_file),
     }
-    assert here.whereabouts() == noted
+    assert here.endpoints() == noted
     said = connector("query", "--json", "SELECT order_number FROM orders", "--data-dir", "copy")
     assert json.loads(said) == {"order_number": "kept"}
 

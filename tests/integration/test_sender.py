@@ -185,7 +185,7 @@ def test_disorder_and_duplicates_reach_the_receiver_and_the_journal_has_a_line_f
     assert Counter((line.id, line.attempt) for line in lines) == Counter(
         (one, attempt) for one, attempts in receiver.attempts.items() for attempt in attempts
     )
-    assert {line.kind for line in lines} == {"first", "held", "duplicate"}
+    assert {line.kind for line in lines} == {"first", "late", "duplicate"}
     assert list(receiver.attempts) != ids(400)
     assert len(set(receiver.bodies)) < len(receiver.bodies)
     assert len({event.event_id for event in verify.must(tmp_path / "journal")}) >= 400

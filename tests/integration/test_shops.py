@@ -1,4 +1,4 @@
-"""Shops apart: order 9001 of two shops is two orders (mirror.md, part 9)."""
+"""Shops apart: order 9001 of two shops is two orders (docs/contract.md, Tables)."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack

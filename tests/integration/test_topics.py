@@ -75,7 +75,7 @@ def test_partitions_are_added_and_never_taken_away(on_kafka: Make) -> None:
     assert topics.ensure(more) == []
     left = topics.ensure(config)
     assert {one.what for one in left} == {"has 4 partitions, more than the 2 of topics.yaml"}
-    assert not any(one.mended_by_ensure for one in left)
+    assert not any(one.fixed_by_ensure for one in left)
 
 
 def test_a_setting_that_differs_is_told_and_set_and_others_are_left_alone(

@@ -117,7 +117,7 @@ def test_all_data_is_of_one_user_only_also_what_its_children_write(start: Callab
     up = start()
     up.wait_for("\nready ")
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (up.data, *up.data.rglob("*"))}
-    assert {"order", "lock", "webhook-secret", "whereabouts.json", "gateway.log"} <= {p.name for p in modes}
+    assert {"order", "lock", "webhook-secret", "endpoints.json", "gateway.log"} <= {p.name for p in modes}
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
     assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
 
@@ -139,7 +139,7 @@ def test_a_second_up_on_the_same_data_says_who_holds_it(start: Callable[..., Up]
     first.wait_for("\nready ")
     second = start()
     assert second.process.wait(60) == 1
-    assert f"held by connector up, process {first.process.pid}, since" in second.printed
+    assert f"used by connector up, process {first.process.pid}, since" in second.printed
     assert first.process.poll() is None
 
 

@@ -219,7 +219,7 @@ def test_the_watchdog_ends_a_worker_that_stands_still(kafka_bootstrap: str, tmp_
         worker = world.worker("slow-database@1=3600").wait_ready()
         world.send(balances(5))
         assert worker.exit_code() == 73
-        assert worker.said_event("NOTHING WAS COMMITTED")
+        assert worker.said_event("nothing was committed")
         world.worker().wait_ready()
         world.wait_caught_up()
         world.assert_sound()

@@ -17,8 +17,8 @@ from connector.mirror.mapping import Mapping
 from connector.mirror.offsets import Offset
 from connector.mirror.sink import Chunk, Letter, Sink
 from connector.mirror.totals import Totals
+from connector.retry import Outages
 from connector.stream.health import WorkerHealth
-from connector.stream.patience import Patience
 from tests import workers
 from tests.workers import START, World, balance, balances, next_number
 
@@ -38,7 +38,7 @@ def health_of(config: Config, world: World, *, former: str = "") -> WorkerHealth
     families[world.routes.dead_letter_topic] = "dead-letters"
     if former:
         families[former] = "former-topics"
-    made = WorkerHealth(config, Totals(config.database), Patience(), families, **FAST)
+    made = WorkerHealth(config, Totals(config.database), Outages(), families, **FAST)
     assigned = frozenset(TP(tp.topic, tp.partition) for tp in world.tps)
     made.app = SimpleNamespace(assigned=assigned, ready=True)  # type: ignore[assignment]
     return made

@@ -113,7 +113,7 @@ def test_an_offset_that_the_database_moved_back_is_read_again(world: World) -> N
         connection.exec_driver_sql("DELETE FROM _notifications WHERE kafka_offset >= 40")
     world.send(balances(10), partition=0)
     world.wait_caught_up()
-    assert worker.metric("xtnd_worker_holes_total") == 1
+    assert worker.metric("xtnd_worker_gaps_total") == 1
     assert sorted(world.ledger_ids()) == sorted(event.event_id for event in world.sent)
     assert world.rows("SELECT SUM(records_lost) FROM consumer_offsets") == [(0,)]
 

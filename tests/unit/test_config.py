@@ -46,7 +46,7 @@ def line_of(name: str, text: str) -> int:
     return SHIPPED[name][: SHIPPED[name].index(text)].count("\n") + 1
 
 
-# --- The shipped files are exactly mirror.md -----------------------------------------------------
+# --- The shipped files are exactly the contract --------------------------------------------------
 
 AT = "occurred_at"
 ORDER_ACTIONS = (
@@ -79,7 +79,7 @@ FAMILIES = {
     },
 }
 
-# Table → (key, {column: (rule, actions it is limited to or None for all, type)}), from mirror.md 4 and 5.
+# Table → (key, {column: (rule, actions it is limited to or None for all, type)}), as the contract has them.
 DELIVERIES = {"PurchasePartiallyDelivered", "PurchaseDelivered"}
 
 

@@ -108,8 +108,8 @@ DIGEST = bytes.fromhex(HEADER.partition("=")[2])
     [
         (None, "missing"),
         ("  ", "missing"),
-        (HEADER.removeprefix("sha256="), "must begin with 'sha256='"),
-        (HEADER.replace("sha256", "sha1"), "must begin with 'sha256='"),
+        (HEADER.removeprefix("sha256="), "must start with 'sha256='"),
+        (HEADER.replace("sha256", "sha1"), "must start with 'sha256='"),
         ("sha256=" + base64.b64encode(DIGEST).decode(), "base64"),
         ("sha256=" + DIGEST.hex(" "), "without blanks"),
         (f"{HEADER}, {HEADER}", "exactly once"),

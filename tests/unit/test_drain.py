@@ -38,7 +38,7 @@ class Broker:
         self.holds = 64 * MIB
         self.landed: Counter[bytes] = Counter()
         self.tries: list[bytes] = []
-        self.under_way = self.most_under_way = self.most_bytes = 0
+        self.in_flight = self.most_under_way = self.most_bytes = 0
 
     def trouble(self) -> str | None:
         return self.away
@@ -49,8 +49,8 @@ class Broker:
 
     async def publish(self, records: Sequence[Record]) -> None:
         size = sum(one.size for one in records)
-        self.under_way += size
-        self.most_bytes = max(self.most_bytes, self.under_way)
+        self.in_flight += size
+        self.most_bytes = max(self.most_bytes, self.in_flight)
         self.tries.append(records[0].value)
         try:
             await asyncio.sleep(0)
@@ -66,7 +66,7 @@ class Broker:
                 if fate is not None:
                     raise fate
         finally:
-            self.under_way -= size
+            self.in_flight -= size
 
 
 def fails(*names: str, error: type[Exception] = KafkaOutage) -> Callable[[Record], Exception | None]:

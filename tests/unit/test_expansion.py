@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from connector.errors import Poison
 from connector.kafka import batch_repair, record_batch
-from connector.stream.expansion import FETCH_BYTES, Batches, Expansion, Unread, first_offset, size_of
+from connector.stream.expansion import FETCH_BYTES, Expansion, FetchedBatches, Unread, first_offset, size_of
 
 LIMIT = 1_000_000
 NONE, GZIP, SNAPPY, LZ4, ZSTD = CODECS = range(5)
@@ -57,7 +57,7 @@ def legacy(records: list[Record], codec: int, magic: int) -> bytes:
 def read(fetched: bytes, limit: int = LIMIT) -> list[Any]:
     """Records as aiokafka's fetcher reads them, a turn for each batch."""
     expansion = Expansion(limit)
-    batches = Batches(fetched, expansion)
+    batches = FetchedBatches(fetched, expansion)
     found: list[Any] = []
     while True:
         expansion.next_turn()
@@ -70,7 +70,7 @@ def read(fetched: bytes, limit: int = LIMIT) -> list[Any]:
 
 def fetch(fetched: bytes, asked: int) -> tuple[list[Any], int]:
     """Records of one fetch as a consumer gets them that asked for an offset, and what it asks for next."""
-    batches = Batches(fetched, Expansion(LIMIT)).start_at(asked)
+    batches = FetchedBatches(fetched, Expansion(LIMIT)).start_at(asked)
     if not batches.has_next():
         return [], asked
     reader = PartitionRecords(
@@ -268,9 +268,9 @@ def test_any_bytes_are_read_without_an_error(noise: bytes, asked: int) -> None:
 
 @given(RECORDS, st.sampled_from([GZIP, SNAPPY, LZ4, ZSTD, 5, 7]), st.binary(max_size=200))
 def test_what_no_codec_can_expand_is_one_record(records: list[Record], codec: int, noise: bytes) -> None:
-    fields = list(record_batch.HEAD.unpack_from(batch(records, NONE)))
-    fields[1], fields[5] = record_batch.HEAD.size - record_batch.LENGTH_END + len(noise) + 1, codec
-    (found,) = read(with_checksum(record_batch.HEAD.pack(*fields) + b"\xff" + noise))
+    fields = list(record_batch.HEADER.unpack_from(batch(records, NONE)))
+    fields[1], fields[5] = record_batch.HEADER.size - record_batch.LENGTH_END + len(noise) + 1, codec
+    (found,) = read(with_checksum(record_batch.HEADER.pack(*fields) + b"\xff" + noise))
     assert found.offset == len(records) - 1
     assert found.value.poison.reason in {"batch-unreadable", "batch-too-large"}
 
@@ -280,7 +280,7 @@ def test_every_offset_of_records_without_a_sound_structure_is_read_or_named(
     records: list[Record], place: int, change: int
 ) -> None:
     raw = bytearray(batch(records, NONE))
-    raw[record_batch.HEAD.size + place % (len(raw) - record_batch.HEAD.size)] ^= change
+    raw[record_batch.HEADER.size + place % (len(raw) - record_batch.HEADER.size)] ^= change
     found = read(with_checksum(bytes(raw)))
     named = [offset for one in found for offset in range(first_offset(one, 0), one.offset + 1)]
     assert named == list(range(len(records)))
@@ -289,7 +289,7 @@ def test_every_offset_of_records_without_a_sound_structure_is_read_or_named(
 def test_a_turn_expands_its_share_and_leaves_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     expansion = Expansion(LIMIT)
     fetched = b"".join(batch([(b"k", bytes(900_000), [])], LZ4, offset) for offset in range(20))
-    batches = Batches(fetched, expansion)
+    batches = FetchedBatches(fetched, expansion)
     expansion.next_turn()
     count = 0
     while batches.has_next():

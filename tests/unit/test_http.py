@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from connector import config as configuration
 from connector.gateway.limits import Limits
-from connector.gateway.protocol import Connection, Gateway
+from connector.gateway.protocol import Connection, GatewayState
 from tests.fake_transport import Outcome, TurnsLater, play
 from tests.gateways import delivery, head, notification, signed
 
@@ -35,7 +35,7 @@ CONFIG = configuration.load(
 def connections(later: int = 2) -> Callable[[], Connection]:
     """Makes connections of one gateway."""
     limits = Limits(CONFIG.gateway, max_connections=100)
-    gateway = Gateway(CONFIG, TurnsLater(later), lambda: 1_700_000_000_000_000, limits)
+    gateway = GatewayState(CONFIG, TurnsLater(later), lambda: 1_700_000_000_000_000, limits)
     return partial(Connection, gateway)
 
 

@@ -13,7 +13,7 @@ from connector import admin
 from connector.gateway import limits as bounds
 from connector.gateway import protocol, server
 from connector.gateway.limits import Limits
-from connector.gateway.protocol import Connection, Gateway
+from connector.gateway.protocol import Connection, GatewayState
 from connector.gateway.reader import RequestReader
 from tests.fake_transport import FakeTransport, TurnsLater, answers, turns
 from tests.gateways import head, signed
@@ -30,7 +30,7 @@ class Port:
     def __init__(self, *, max_connections: int = 100, later: int = 2) -> None:
         self.limits = Limits(CONFIG.gateway, max_connections=max_connections)
         self.intake = TurnsLater(later)
-        self.gateway = Gateway(CONFIG, self.intake, lambda: 1_700_000_000_000_000, self.limits)
+        self.gateway = GatewayState(CONFIG, self.intake, lambda: 1_700_000_000_000_000, self.limits)
 
     def connect(self, data: bytes = b"") -> tuple[Connection, FakeTransport]:
         connection = Connection(self.gateway)
@@ -239,24 +239,24 @@ async def test_a_peer_that_may_still_be_sending_is_listened_to_after_a_refusal()
 @on_a_loop
 async def test_who_holds_bytes_longest_makes_space_for_other_bytes_and_nobody_else_does() -> None:
     port = Port()
-    port.limits.max_held_bytes = 450
+    port.limits.max_buffered_bytes = 450
     idle = port.connect(GET)
     first, second, third = port.connect(PART), port.connect(PART), port.connect(PART)
     fourth = port.connect(PART)
-    assert port.limits.held_bytes == 400
+    assert port.limits.buffered_bytes == 400
     fifth = port.connect(PART)
     assert statuses(first[1]) == [408]
-    assert port.limits.held_bytes == 400
+    assert port.limits.buffered_bytes == 400
     assert not any(kept[1].closing for kept in (idle, second, third, fourth, fifth))
 
 
 @on_a_loop
 async def test_what_was_sent_ahead_goes_and_the_answer_stays() -> None:
     port = Port(later=9)
-    port.limits.max_held_bytes = 3 * len(GET)
+    port.limits.max_buffered_bytes = 3 * len(GET)
     connection, transport = port.connect(POST)
     connection.data_received(GET * 4)
-    assert port.limits.held_bytes == 0
+    assert port.limits.buffered_bytes == 0
     await turns(20)
     assert statuses(transport) == [202]
     assert b"connection: close" in transport.written
@@ -270,7 +270,7 @@ def test_too_much_sent_ahead_ends_the_connection_after_the_answer(more: int) -> 
         connection, transport = port.connect(POST)
         count = bounds.AHEAD_BYTES // len(GET)
         connection.data_received(GET * count + b"G" * (bounds.AHEAD_BYTES - count * len(GET) + more))
-        assert port.limits.held_bytes == (0 if more else bounds.AHEAD_BYTES)
+        assert port.limits.buffered_bytes == (0 if more else bounds.AHEAD_BYTES)
         await turns(20 + 2 * count)
         assert statuses(transport) == ([202] if more else [202] + [200] * count)
         assert transport.ended == bool(more)
@@ -287,7 +287,7 @@ async def test_nothing_is_held_when_connections_are_over() -> None:
         transport.abort()
         await turns(3)
         assert connection.gone
-    assert (port.limits.held_bytes, len(port.limits.holding)) == (0, 0)
+    assert (port.limits.buffered_bytes, len(port.limits.buffered)) == (0, 0)
     assert not port.limits.connections
     assert not port.limits.waiting
     assert not port.limits.ending
@@ -362,12 +362,12 @@ def test_what_is_counted_is_what_is_kept() -> None:
     assert reader.take_head() is not None
     reader.expect_body()
     assert reader.take_body() == b"x" * 200_000
-    assert (reader.ahead, reader.held) == (1, len(large) + 1)
+    assert (reader.ahead, reader.buffered_bytes) == (1, len(large) + 1)
     reader.add(b"E")
-    assert reader.held == 2
+    assert reader.buffered_bytes == 2
     reader.add(large)
     reader.drop()
-    assert reader.held == 0
+    assert reader.buffered_bytes == 0
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -386,7 +386,7 @@ def test_a_body_in_tiny_packets_takes_no_more_memory_than_its_size(chunked: bool
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < 1.5 * size
-    assert reader.held == size - pieces
+    assert reader.buffered_bytes == size - pieces
 
 
 @pytest.mark.parametrize(
@@ -400,7 +400,7 @@ def test_the_kernel_keeps_no_more_for_a_connection_than_it_may(
     monkeypatch.setattr(server, name, 20_000)
     port = Port()
 
-    class Watched(Gateway):
+    class Watched(GatewayState):
         def __init__(self, *given: Any) -> None:
             super().__init__(*given)
             port.gateway = self
@@ -408,7 +408,7 @@ def test_the_kernel_keeps_no_more_for_a_connection_than_it_may(
     @on_a_loop
     async def run() -> None:
         with admin.bind("127.0.0.1", 0, setting="gateway.port", option="--port") as listener:
-            async with server.serving(CONFIG, port.intake, listener, gateway=Watched):
+            async with server.serving(CONFIG, port.intake, listener, state=Watched):
                 _, writer = await asyncio.open_connection(*listener.getsockname())
                 await asyncio.wait_for(_until(lambda: port.gateway.limits.connections), 5)
                 [connection] = port.gateway.limits.connections

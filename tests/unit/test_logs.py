@@ -64,7 +64,7 @@ def test_other_levels_loggers_and_topics_are_other_kinds() -> None:
 def test_our_own_lines_and_quiet_ones_always_pass() -> None:
     kept = RepeatFilter(Clock())
     for _ in range(100):
-        assert kept.filter(record("event parked", logger="connector.stream.delivery"))
+        assert kept.filter(record("event parked", logger="connector.stream.processor"))
         assert kept.filter(record("rebalancing", logger="faust", level=logging.INFO))
 
 

@@ -95,7 +95,7 @@ def test_a_gateway_starts_with_its_counters_at_0() -> None:
 
 def test_a_worker_starts_with_its_counters_at_0() -> None:
     zero = samples(page("worker"))
-    for name in ("records_lost", "holes"):
+    for name in ("records_lost", "gaps"):
         assert zero[f"xtnd_worker_{name}_total"] == [{"topic": "xtnd.orders"}]
     for name in ("mirrored", "known"):
         assert zero[f"xtnd_worker_events_{name}_total"] == [{"family": "orders"}]

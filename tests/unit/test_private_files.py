@@ -10,7 +10,7 @@ import pytest
 
 from connector import private_files
 from connector.errors import StartupError
-from connector.local.data_dir import DataDir
+from connector.local.data_dir import DataFolder
 
 
 def mode(path: Path) -> int:
@@ -87,7 +87,7 @@ def test_a_database_and_what_sqlite_keeps_beside_it_are_narrowed(tmp_path: Path)
 
 
 def test_everything_in_a_data_folder_of_before_is_narrowed(tmp_path: Path) -> None:
-    data = DataDir(tmp_path / "data")
+    data = DataFolder(tmp_path / "data")
     (data.path / "kafka" / "log" / "xtnd.orders-0").mkdir(parents=True)
     files = ("mirror.db", "spool.db-wal", "webhook-secret", "kafka/log/xtnd.orders-0/0.log", "clock")
     for name in files:
@@ -102,7 +102,7 @@ def test_everything_in_a_data_folder_of_before_is_narrowed(tmp_path: Path) -> No
 def test_a_data_folder_that_is_the_working_directory_has_only_its_own_files_narrowed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = DataDir(tmp_path)
+    data = DataFolder(tmp_path)
     tmp_path.chmod(0o755)
     for name in ("mirror.db", "a script"):
         (tmp_path / name).touch()

@@ -15,7 +15,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from connector import config
 from connector.clocks import steady_nanoseconds
 from connector.errors import KafkaOutage, RecordRefused
-from connector.kafka import batches as sending
+from connector.kafka import accumulator as sending
 from connector.kafka import lanes, partitions, producer
 from connector.kafka import publisher as publishing
 from connector.kafka.publisher import Publisher
@@ -109,7 +109,7 @@ def play(act: Callable[[Publisher, Puppet], Awaitable[None]], **options: Any) ->
         await asyncio.wait_for(act(publisher, puppet), 10)
         if publisher._timer is not None:
             publisher._timer.cancel()
-        publisher._batches.close()
+        publisher._accumulator.close()
         publisher._partitions.close()
 
     asyncio.run(both())
@@ -153,7 +153,7 @@ def test_deliveries_that_come_together_are_one_batch_of_a_partition() -> None:
         answer(batches)
         await asyncio.gather(*tasks)
         assert publisher.troubles() == []
-        assert publisher._batches.held_bytes == 0
+        assert publisher._accumulator.pending_bytes == 0
 
     play(act)
 
@@ -176,7 +176,7 @@ def test_what_comes_meanwhile_waits_for_the_batch_before_it() -> None:
         early = taken(publisher)
         before = await puppet.sent()
         late = [taken(publisher) for _ in range(3)]
-        await asyncio.sleep(sending.PATIENCE_SECONDS * 2)
+        await asyncio.sleep(sending.LEAST_GATHER_SECONDS * 2)
         assert puppet.drain() == []
         answer(before)
         await early
@@ -235,11 +235,11 @@ def test_what_is_not_acknowledged_in_time_is_an_outage_and_its_ghost_is_held_unt
         # That partition is known not to answer, so nobody waits for it again.
         with pytest.raises(KafkaOutage, match="does not acknowledge"):
             publisher.submit([record()], lambda _error: None)
-        assert publisher._batches.held_bytes > 0
+        assert publisher._accumulator.pending_bytes > 0
         answer(batches)
         await asyncio.sleep(0.05)
         assert puppet.drain() == []  # nobody waits for the second
-        assert publisher._batches.held_bytes == 0
+        assert publisher._accumulator.pending_bytes == 0
         assert publisher.troubles() == []
 
     play(act)
@@ -273,7 +273,7 @@ def test_nothing_more_goes_to_a_partition_whose_sequence_has_a_gap(monkeypatch: 
         with pytest.raises(KafkaOutage):
             await failed
         waits = taken(publisher)
-        await asyncio.sleep(sending.PATIENCE_SECONDS * 2)
+        await asyncio.sleep(sending.LEAST_GATHER_SECONDS * 2)
         assert puppet.drain() == []
         following = Puppet()
         begin(publisher, following)
@@ -294,7 +294,7 @@ def test_what_a_former_producer_had_under_way_goes_out_with_the_next() -> None:
         await task
         answer(before)  # what the former one still makes of it has no effect
         await asyncio.sleep(0.01)
-        assert publisher._batches.held_bytes == 0
+        assert publisher._accumulator.pending_bytes == 0
 
     play(act)
 
@@ -384,7 +384,7 @@ def test_a_stuck_partition_is_given_up_while_others_are_acknowledged() -> None:
         answer(await following.sent())
         await other
         answer([left])
-        await until(lambda: publisher._batches.held_bytes == 0)
+        await until(lambda: publisher._accumulator.pending_bytes == 0)
 
     play(act)
 
@@ -410,7 +410,7 @@ def test_a_topic_that_vanished_since_it_was_loaded_is_never_asked_for() -> None:
     async def act(publisher: Any, puppet: Puppet) -> None:
         task = taken(publisher)
         await asyncio.sleep(0)
-        publisher._batches.flush()  # its batch is handed over in the loop's next step
+        publisher._accumulator.flush()  # its batch is handed over in the loop's next step
         del puppet.partitions[TOPIC]
         puppet.update()
         with pytest.raises(KafkaOutage):
@@ -436,7 +436,7 @@ def test_a_topic_that_shrank_has_the_batches_of_its_lost_partitions_sent_again()
         await asyncio.gather(*tasks)
         answer(before)
         await asyncio.sleep(0.01)
-        assert publisher._batches.held_bytes == 0
+        assert publisher._accumulator.pending_bytes == 0
 
     play(act)
 
@@ -488,7 +488,7 @@ def test_a_batch_that_a_producer_has_forgotten_is_noticed_and_held_no_longer(
         with pytest.raises(KafkaOutage):
             await taken(publisher)
         await until(lambda: publisher._timer is None)
-        assert publisher._batches.held_bytes == 0
+        assert publisher._accumulator.pending_bytes == 0
 
     play(act)
 
@@ -496,7 +496,7 @@ def test_a_batch_that_a_producer_has_forgotten_is_noticed_and_held_no_longer(
 def test_more_than_the_bound_is_not_held_but_a_lone_delivery_of_any_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(publishing, "MAX_HELD_BYTES", 5000)
+    monkeypatch.setattr(publishing, "MAX_PENDING_BYTES", 5000)
 
     async def act(publisher: Publisher, puppet: Puppet) -> None:
         lone = taken(publisher, record(size=9000))

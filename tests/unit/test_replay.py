@@ -17,7 +17,7 @@ from connector.gateway.signature import Keys
 from connector.kafka.record import Record
 from connector.mirror.ledger import Placed
 from connector.mirror.mapping import Mapping
-from connector.replay.plans import Plan, Planner, is_body
+from connector.replay.plans import Planner, ReplayPlan, is_body
 from connector.stream import decode, parking
 from tests.conftest import MakeConfig
 
@@ -50,7 +50,7 @@ def letter_of(record: Record) -> DeadLetter:
     return events.decode_dead_letter(record.headers, record.value)
 
 
-def planned(config: Config, letter: DeadLetter) -> Plan:
+def planned(config: Config, letter: DeadLetter) -> ReplayPlan:
     return Planner(config, Mapping(config)).plan(letter)
 
 
@@ -112,7 +112,7 @@ def test_a_body_that_can_be_read_now_comes_in_whole(make_config: MakeConfig) -> 
     plan = planned(wide, letter)
     assert list(plan.records) == receive(wide, raw)
     assert [event.entity_key for event in plan.events] == ["1"]
-    assert [record.label for record in plan.anew] == ["key-missing"]
+    assert [record.label for record in plan.new_letters] == ["key-missing"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from connector.gateway.signature import KeyedHash, Keys, SignatureRefused, Verif
 
 DATA = Path(__file__).parents[1] / "data"
 MANIFEST = json.loads((DATA / "manifest.json").read_text())
-# wire-contract.md, The signature: XTND's own check value.
+# docs/contract.md, The signature: XTND's own check value.
 CHECK_SECRET = "secret123"
 CHECK_BODY = bytes.fromhex("7B2774657374273A277465737432277D")
 CHECK_HEADER = "sha256=25FB6994568A75CD233E04BA1C653AF1BF476041CC543AF04F82CAAC482C201A"

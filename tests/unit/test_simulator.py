@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from connector import events
+from connector import clocks, events
 from connector.errors import StartupError
 from connector.simulator import SimulateOptions, journal, options, sender, verify, wire
 from connector.simulator.shop import Shop
-from connector.simulator.stock import Place, Stock
+from connector.simulator.stock import Stock, StockLocation
 from connector.simulator.tally import Tally
 from connector.simulator.traffic import traffic
 
@@ -33,11 +33,11 @@ JSON = st.recursive(
 )
 
 
-def run(seed: int, count: int) -> list[wire.Delivery]:
+def run(seed: int, count: int) -> list[wire.ShopDelivery]:
     return list(islice(Shop(seed).deliveries(), count))
 
 
-def told(deliveries: list[wire.Delivery]):
+def told(deliveries: list[wire.ShopDelivery]):
     return [notification for delivery in deliveries for notification in delivery.notifications]
 
 
@@ -48,7 +48,7 @@ def told(deliveries: list[wire.Delivery]):
 def test_rendering_the_content_of_a_real_delivery_gives_its_bytes_and_its_signature(entry):
     body = (DATA / entry["file"]).read_bytes()
     content = events.exact_json.decode(body)
-    delivery = wire.Delivery(
+    delivery = wire.ShopDelivery(
         delivery_id=content["Id"],
         properties=content["Properties"],
         notifications=tuple(content["Notifications"]),
@@ -65,7 +65,7 @@ def test_rendering_the_content_of_a_real_delivery_gives_its_bytes_and_its_signat
 @settings(deadline=None)
 def test_whatever_is_rendered_is_read_back_the_same(details, attempt):
     notification = {"Action": "A", "Details": details or {"": 0}}
-    delivery = wire.Delivery(delivery_id="0" * 32, properties={}, notifications=(notification,))
+    delivery = wire.ShopDelivery(delivery_id="0" * 32, properties={}, notifications=(notification,))
     body = wire.render(delivery, attempt)
     read = events.parse_delivery(body)
     assert (read.delivery_id, read.attempt) == (delivery.delivery_id, attempt)
@@ -124,25 +124,27 @@ def test_ids_are_new_each_time_and_properties_always_the_same():
 def test_told_balances_are_what_the_movements_make(seed):
     """Picks take what PickingStarted said, counts and purchases move the rest, never below zero."""
     shop = Shop(seed)
-    balance: dict[Place, Decimal] = {}
-    available: dict[Place, Decimal] = {}
-    wanted = defaultdict(Counter)
+    balance: dict[StockLocation, Decimal] = {}
+    available: dict[StockLocation, Decimal] = {}
+    needed = defaultdict(Counter)
     for notification in told(list(islice(shop.deliveries(), 3000))):
         action, details = notification["Action"], notification["Details"]
         if action == "PickingStarted":
             row = details["Order"]["Row"]
-            place = Place(row["ProductNumber"], details["Order"]["Warehouse"])
-            wanted[place][Decimal(row["Unit"]["Quantity"])] += 1
+            place = StockLocation(row["ProductNumber"], details["Order"]["Warehouse"])
+            needed[place][Decimal(row["Unit"]["Quantity"])] += 1
         if action == "AvailableBalanceChanged":
-            available[Place(details["ProductNumber"], details["Warehouse"])] = details["AvailableBalance"]
+            available[StockLocation(details["ProductNumber"], details["Warehouse"])] = details[
+                "AvailableBalance"
+            ]
         if action == "BalanceChanged":
-            place = Place(details["ProductNumber"], details["Warehouse"])
+            place = StockLocation(details["ProductNumber"], details["Warehouse"])
             change = details["Balance"] - balance.get(place, Decimal(0))
             balance[place] = details["Balance"]
             assert details["Balance"] >= 0
             if details["EventType"] == "OrderPicking":
-                wanted[place][-change] -= 1
-                assert wanted[place][-change] >= 0
+                needed[place][-change] -= 1
+                assert needed[place][-change] >= 0
             if details["EventType"] == "PurchaseDelivery":
                 assert change > 0
     assert balance
@@ -152,12 +154,12 @@ def test_told_balances_are_what_the_movements_make(seed):
 def test_the_last_told_balances_are_those_on_the_books():
     shop = Shop(5)
     steps = shop._steps()
-    last: dict[tuple[str, Place], Decimal] = {}
+    last: dict[tuple[str, StockLocation], Decimal] = {}
     for notification in (told for _ in range(3000) for told in next(steps)):
         details = notification["Details"]
         for name in ("Balance", "AvailableBalance"):
             if name in details:
-                last[name, Place(details["ProductNumber"], details["Warehouse"])] = details[name]
+                last[name, StockLocation(details["ProductNumber"], details["Warehouse"])] = details[name]
     stock: Stock = shop.books.stock
     assert last == {
         key: stock.balance(key[1]) if key[0] == "Balance" else stock.available(key[1]) for key in last
@@ -213,10 +215,10 @@ def test_every_delivery_leaves_once_and_its_duplicate_follows_it(disorder, dupli
 def test_the_shares_of_held_and_doubled_deliveries_are_as_asked():
     deliveries = run(1, 20_000)
     kinds = Counter(s.kind for s in traffic(deliveries, disorder=0.1, duplicates=0.05))
-    assert kinds["held"] == pytest.approx(2000, rel=0.1)
+    assert kinds["late"] == pytest.approx(2000, rel=0.1)
     assert kinds["duplicate"] == pytest.approx(1000, rel=0.1)
     attempts = Counter((s.kind, s.attempt) for s in traffic(deliveries, disorder=0.1, duplicates=0.05))
-    assert min(attempts["held", 1], attempts["held", 2]) > 800
+    assert min(attempts["late", 1], attempts["late", 2]) > 800
     assert min(attempts["duplicate", 1], attempts["duplicate", 2]) > 350
 
 
@@ -230,21 +232,21 @@ def test_held_deliveries_leave_behind_newer_ones_and_without_disorder_none_does(
         newest = max(newest, index)
     assert not overtaken["first", True]
     # One that is due before a newer one has left (all of them held as well) is overtaken by none.
-    assert overtaken["held", True] > 20 * overtaken["held", False]
+    assert overtaken["late", True] > 20 * overtaken["late", False]
     assert [s.delivery for s in traffic(deliveries)] == deliveries
 
 
 # --- Journal and verification --------------------------------------------------------------------
 
 
-def entry(delivery: wire.Delivery, status: int | None, **more) -> journal.Entry:
-    fixed = {"sent_at": journal.instant(), "attempt": 1, "kind": "first", "latency_ms": 1.5}
-    notifications = journal.told(delivery)
+def entry(delivery: wire.ShopDelivery, status: int | None, **more) -> journal.JournalEntry:
+    fixed = {"sent_at": events.iso(clocks.now()), "attempt": 1, "kind": "first", "latency_ms": 1.5}
+    notifications = journal.sent_notifications(delivery)
     fields = {**fixed, "notifications": notifications, **more}
-    return journal.Entry(id=delivery.delivery_id, status=status, **fields)
+    return journal.JournalEntry(id=delivery.delivery_id, status=status, **fields)
 
 
-def written(path: Path, *lines: journal.Entry) -> Path:
+def written(path: Path, *lines: journal.JournalEntry) -> Path:
     with journal.Journal(path) as log:
         for line in lines:
             log.write(line)
@@ -269,7 +271,7 @@ def test_a_journal_tells_what_the_mirror_must_and_may_hold(tmp_path):
 
 
 def test_expected_events_are_those_that_the_gateway_reads_in_the_body(tmp_path):
-    odd = wire.Delivery(
+    odd = wire.ShopDelivery(
         delivery_id="a" * 32,
         properties={},
         notifications=(wire.notification("Odd", Text="\u2028\u0085 ö \u00a0\n", Number=Decimal("1.50")),),

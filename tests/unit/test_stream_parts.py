@@ -17,17 +17,17 @@ from structlog.testing import capture_logs
 
 from connector import events, failpoints
 from connector.errors import Poison
-from connector.kafka.inventory import Identity
+from connector.kafka.inventory import TopicIdentity
 from connector.mirror.losses import Loss
 from connector.mirror.offsets import Offset
 from connector.mirror.rows import Item
 from connector.mirror.sink import Chunk
+from connector.retry import Outages
 from connector.stream import decode
 from connector.stream.alarm import Alarm
-from connector.stream.delivery import joined, rounds
-from connector.stream.fetched import Fetched, Place, Position, ReadOffsets, allowance
-from connector.stream.patience import Patience
+from connector.stream.fetched import Fetched, FetchState, Position, ReadOffsets, allowance
 from connector.stream.positions import Positions
+from connector.stream.processor import joined, rounds
 from connector.stream.standstill import Standstill
 from connector.stream.watchdog import Watchdog
 from tests.workers import balance
@@ -128,7 +128,7 @@ def test_an_event_that_trips_the_reader_in_a_way_not_foreseen_is_parked_beside_g
         SimpleNamespace(topic="t", partition=0, offset=place, key=b"k", value=value, headers=[])
         for place, value in enumerate((good, bad, good))
     )
-    decoded = decode.decode_events(Fetched("t", 0, 0, records), Picky(), 0)  # type: ignore[arg-type]
+    decoded = decode.decode_events(Picky(), Fetched("t", 0, 0, records), 0)  # type: ignore[arg-type]
     (letter,) = decoded.parked
     assert (letter.reason, letter.kafka_offset, letter.payload) == ("unforeseen", 1, bad)
     assert "OverflowError('too large for this')" in letter.error
@@ -303,10 +303,10 @@ def positions(kafka: Kafka, offsets: Offsets, *, exists: bool = True) -> Positio
 
     async def no_sleep(_seconds: float) -> None: ...
 
-    def identify(names: Any) -> dict[str, Identity]:
-        return dict.fromkeys(names, Identity(kafka.topic_id, frozenset([0] if exists else [])))
+    def identify(names: Any) -> dict[str, TopicIdentity]:
+        return dict.fromkeys(names, TopicIdentity(kafka.topic_id, frozenset([0] if exists else [])))
 
-    return Positions(offsets, in_thread, Patience(), identify, no_sleep)  # type: ignore[arg-type]
+    return Positions(offsets, in_thread, Outages(), identify, no_sleep)  # type: ignore[arg-type]
 
 
 def locate(kafka: Kafka, offsets: Offsets, *, restarted: bool = False) -> Position:
@@ -315,7 +315,7 @@ def locate(kafka: Kafka, offsets: Offsets, *, restarted: bool = False) -> Positi
     return asyncio.run(located)[tp]
 
 
-def moved(kafka: Kafka, place: Place) -> bool:
+def moved(kafka: Kafka, place: FetchState) -> bool:
     tp = TP("t", 0)
     return tp in asyncio.run(positions(kafka, Offsets(0)).moved(kafka, {tp: place}))
 
@@ -377,15 +377,15 @@ def test_a_partition_that_does_not_exist_or_has_no_leader_is_left_out() -> None:
 
 
 def test_a_place_has_moved_when_its_topic_has_another_id() -> None:
-    assert moved(Kafka(0, 100, topic_id="B"), Place(40, 40, "A"))
-    assert not moved(Kafka(0, 100, topic_id="A"), Place(40, 40, "A"))
+    assert moved(Kafka(0, 100, topic_id="B"), FetchState(40, 40, "A"))
+    assert not moved(Kafka(0, 100, topic_id="A"), FetchState(40, 40, "A"))
 
 
 def test_a_place_has_moved_when_all_that_it_waits_for_has_expired() -> None:
-    assert moved(Kafka(60, 60, position=60), Place(40, 40))
+    assert moved(Kafka(60, 60, position=60), FetchState(40, 40))
     # What was fetched before is in memory still, or what remains shows the gap by itself.
-    assert not moved(Kafka(60, 60, position=40), Place(40, 40))
-    assert not moved(Kafka(60, 70, position=60), Place(40, 40))
+    assert not moved(Kafka(60, 60, position=40), FetchState(40, 40))
+    assert not moved(Kafka(60, 70, position=60), FetchState(40, 40))
 
 
 # --- Failpoints ---

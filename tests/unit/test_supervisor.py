@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from connector.errors import StartupError
-from connector.local.data_dir import DataDir
-from connector.local.plan import Plan, UpOptions
+from connector.local.data_dir import DataFolder
+from connector.local.plan import LaunchPlan, UpOptions
 from connector.local.ports import free_port, port_is_free
 from connector.local.processes import LOG_LIMIT_BYTES, Child
 from connector.local.stopping import StopRequested, StopSignal, wait_until
@@ -198,14 +198,14 @@ def test_the_supervisor_ends_when_a_stop_is_asked_for(scene: Scene, stop: StopSi
 
 
 def test_the_second_up_on_a_data_directory_is_told_who_holds_it(tmp_path: Path) -> None:
-    data = DataDir(tmp_path)
-    with data.held(wait_until, port=8080, admin_port=8081), pytest.raises(StartupError) as refused:  # noqa: SIM117
-        with data.held(wait_until):
+    data = DataFolder(tmp_path)
+    with data.locked(wait_until, port=8080, admin_port=8081), pytest.raises(StartupError) as refused:  # noqa: SIM117
+        with data.locked(wait_until):
             pass
     assert f"process {os.getpid()}, since 20" in refused.value.what
     assert "ports 8080 and 8081" in refused.value.what
     assert "--data-dir" in refused.value.cure
-    with data.held(wait_until):
+    with data.locked(wait_until):
         pass
 
 
@@ -216,12 +216,12 @@ def test_a_start_after_a_crash_waits_for_the_leftovers_of_the_former_one(tmp_pat
     leftover = (tmp_path / "lock").open()
     fcntl.flock(leftover, fcntl.LOCK_EX)
     threading.Timer(0.3, leftover.close).start()
-    with DataDir(tmp_path).held(wait_until):
+    with DataFolder(tmp_path).locked(wait_until):
         assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
 
 
 def test_the_secret_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
-    data = DataDir(tmp_path)
+    data = DataFolder(tmp_path)
     assert data.ensure_secret()
     secret = data.secret_file.read_text()
     assert re.fullmatch("[0-9a-f]{64}", secret)
@@ -236,11 +236,11 @@ def test_the_secret_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) 
 def test_an_empty_secret_file_is_refused_rather_than_replaced(tmp_path: Path) -> None:
     (tmp_path / "webhook-secret").write_text("\n")
     with pytest.raises(StartupError, match="is empty"):
-        DataDir(tmp_path).ensure_secret()
+        DataFolder(tmp_path).ensure_secret()
 
 
-def plan(tmp_path: Path, environ: dict[str, str] | None = None, **options: object) -> Plan:
-    return Plan(UpOptions(config_dir=tmp_path, data_dir=tmp_path / "d", **options), environ or {})  # type: ignore[arg-type]
+def plan(tmp_path: Path, environ: dict[str, str] | None = None, **options: object) -> LaunchPlan:
+    return LaunchPlan(UpOptions(config_dir=tmp_path, data_dir=tmp_path / "d", **options), environ or {})  # type: ignore[arg-type]
 
 
 def test_passwords_reach_the_children_by_environment_never_by_command_line(tmp_path: Path) -> None:

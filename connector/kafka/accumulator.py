@@ -1,6 +1,6 @@
-"""When records leave for Kafka, as which batches, and what comes of each of these.
+"""Gathers records into batches, sends them, and handles the result of each batch.
 
-Records gather for a moment, each partition's become one batch, and while batches are under way the next
+Records gather for a moment, each partition's become one batch, and while batches are in flight the next
 ones gather.
 """
 
@@ -24,20 +24,20 @@ from connector.kafka.record import Record
 
 log = structlog.get_logger(__name__)
 
-# How long deliveries gather when nothing is under way: long enough that none has a request to itself.
+# How long deliveries gather when nothing is in flight: long enough that several share a request.
 LINGER_SECONDS = 0.002
-# How long they gather at most behind batches that are under way: in times of a batch's way there and back,
-# for aiokafka has one request to a broker under way, and what it is given meanwhile misses the next one.
-PATIENCE = 1.5
-PATIENCE_SECONDS = 0.02
+# How long they gather at most behind batches in flight, in round trips of a batch: aiokafka has one request
+# to a broker in flight, and what it is given meanwhile misses the next one.
+GATHER_ROUND_TRIPS = 1.5
+LEAST_GATHER_SECONDS = 0.02
 
 # Receives when a batch was sent and acknowledged (microseconds of ``clocks.steady_nanoseconds``, which no
 # step comes between) and the broker's LogAppendTime (milliseconds since the epoch; -1 where it gave none).
 Observe = Callable[[int, int, int], None]
 
 
-class Batches:
-    """What waits for Kafka and what is under way; lives on one event loop."""
+class Accumulator:
+    """What waits for Kafka and what is in flight; used from one event loop."""
 
     def __init__(self, keeper: ProducerKeeper, ack_timeout: float, observe: Observe | None) -> None:
         """``ack_timeout`` is in seconds."""
@@ -45,35 +45,35 @@ class Batches:
         self._ack_timeout = ack_timeout
         self._observe = observe
         # Bytes of the records that were submitted and neither acknowledged nor given up.
-        self.held_bytes = 0
-        # Lanes that have something waiting and nothing under way, in the order in which they came.
+        self.pending_bytes = 0
+        # Lanes with records that wait and no batch in flight, in the order in which they came.
         self.ready: dict[Lane, None] = {}
-        self.under_way: set[InFlightBatch] = set()
-        # Of these, the ones that left last: the next ones leave together when all of them are back.
+        self.in_flight: set[InFlightBatch] = set()
+        # Of these, the newest: the next ones are sent together when all of them are answered.
         self._last: set[InFlightBatch] = set()
         # Partitions on which the present producer's sequence has a gap: it must send no more to them.
         self._gaps: set[tuple[str, int]] = set()
         self._linger: asyncio.TimerHandle | None = None
         self._sends: set[asyncio.Task[None]] = set()
-        self._patience = PATIENCE_SECONDS
+        self._gather_seconds = LEAST_GATHER_SECONDS
         # When Kafka last acknowledged something (monotonic), and whether that is too long ago.
         self.acknowledged_at = -math.inf
         self.late = False
         self.died = asyncio.Event()
 
     def enqueue(self, lane: Lane, record: Record, delivery: PendingDelivery) -> None:
-        """Put a record into the lane of its partition, and see to it that it leaves."""
+        """Put a record into the lane of its partition, and schedule a flush."""
         lane.waiting.append((record, delivery))
         if lane.batch is None:
             self.ready[lane] = None
             if self._linger is None:
-                self._gather(self._patience if self._last else LINGER_SECONDS)
+                self._gather(self._gather_seconds if self._last else LINGER_SECONDS)
 
     def release(self, delivery: PendingDelivery) -> None:
-        """Hold one record of a delivery less; with the last one its bytes are free, and it is done."""
-        delivery.held -= 1
-        if not delivery.held:
-            self.held_bytes -= delivery.size
+        """Release one record of a delivery; with the last one its bytes are free, and it is done."""
+        delivery.unreleased -= 1
+        if not delivery.unreleased:
+            self.pending_bytes -= delivery.size
             delivery.conclude(None)
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class Batches:
         self._linger = asyncio.get_running_loop().call_later(seconds, self.flush)
 
     def flush(self) -> None:
-        """Send a batch on each lane that has something waiting and nothing under way."""
+        """Send a batch on each lane that has records waiting and no batch in flight."""
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
@@ -99,23 +99,23 @@ class Batches:
         lanes, self.ready = self.ready, {}
         loaded = []
         for lane in lanes:
-            if self._gaps and lane.place in self._gaps:
+            if self._gaps and lane.topic_partition in self._gaps:
                 self.ready[lane] = None
             elif lane.batch is None and (one := lane.load(producer, self.release)):
                 loaded.append(one)
         if loaded:
             self._last = {batch for batch, _ in loaded}
-            self.under_way |= self._last
+            self.in_flight |= self._last
             task = asyncio.create_task(self._send(producer, loaded))
             self._sends.add(task)
             task.add_done_callback(self.watch)
 
     async def _send(self, producer: AIOKafkaProducer, loaded: list[tuple[InFlightBatch, Any]]) -> None:
-        """Hand batches over. Their partitions are known and have nothing under way, so none waits."""
+        """Give batches to aiokafka. Their partitions are known and have none in flight, so none waits."""
         for batch, builder in loaded:
-            if batch not in self.under_way:
+            if batch not in self.in_flight:
                 continue  # taken back: asking for a topic that vanished might have the broker create it
-            topic, partition = batch.lane.place
+            topic, partition = batch.lane.topic_partition
             try:
                 future = await producer.send_batch(builder, topic, partition=partition)
             except Exception as error:  # noqa: BLE001 - whatever it is, this batch has failed
@@ -124,7 +124,7 @@ class Batches:
                 future.add_done_callback(functools.partial(self._arrived, batch))
 
     def watch(self, task: "asyncio.Task[None]") -> None:
-        """Have the process end when a task trips over a bug; asyncio would only log it."""
+        """End the process when a task fails with a bug; asyncio would only log it."""
         self._sends.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.error("publisher died", exc_info=error)
@@ -143,8 +143,8 @@ class Batches:
             self.died.set()
 
     def _settle(self, batch: InFlightBatch, error: BaseException | None) -> None:
-        """Call back for what a batch carried, and let the next one leave."""
-        if batch not in self.under_way:
+        """Call back for a batch's deliveries, and let the next batch go."""
+        if batch not in self.in_flight:
             return  # its records were taken back
         self._unload(batch)
         if error is None:
@@ -157,12 +157,14 @@ class Batches:
             if not self._last:
                 self._gather(LINGER_SECONDS)
             elif self._linger is None:
-                self._gather(self._patience)
+                self._gather(self._gather_seconds)
 
     def _acknowledge(self, batch: InFlightBatch) -> None:
         now = self.acknowledged_at = time.monotonic()
-        way = min(PATIENCE * (now - batch.since), self._ack_timeout / 4)
-        self._patience = max(self._patience + (way - self._patience) / 16, PATIENCE_SECONDS)
+        longest = min(GATHER_ROUND_TRIPS * (now - batch.since), self._ack_timeout / 4)
+        self._gather_seconds = max(
+            self._gather_seconds + (longest - self._gather_seconds) / 16, LEAST_GATHER_SECONDS
+        )
         if self.late:
             self.late = False
             log.info("kafka acknowledges again")
@@ -190,32 +192,32 @@ class Batches:
         self.replace(batch, what)
 
     def replace(self, batch: InFlightBatch, reason: str) -> None:
-        """Have the producer of a failed batch replaced; other partitions use it until the next is there."""
+        """Replace the producer of a failed batch; other partitions use it until the next is ready."""
         if batch.producer is self._keeper.producer:
-            self._gaps.add(batch.lane.place)
+            self._gaps.add(batch.lane.topic_partition)
         self._keeper.replace(batch.producer, reason, at_once=False)
 
-    # --- What changes on the way -----------------------------------------------------------------
+    # --- Changes of the producer and the partitions ----------------------------------------------
 
     def start_again(self) -> None:
-        """Go on with a new producer; what the former one has under way may still arrive."""
+        """Go on with a new producer; what the former one has in flight may still arrive."""
         self.late = False
         self._gaps.clear()
         if self.ready and not self._last:
             self._gather(0)
 
     def take_back(self, producer: AIOKafkaProducer) -> None:
-        """Have what a producer had under way wait again; what it still makes of it has no effect."""
-        for batch in [one for one in self.under_way if one.producer is producer]:
+        """Queue again what a producer had in flight; its later results have no effect."""
+        for batch in [one for one in self.in_flight if one.producer is producer]:
             self._unload(batch)
             self._wait_again(batch)
         if self.ready:
             self._gather(LINGER_SECONDS)
 
     def move(self, topic: Topic, gone: list[Lane], waiting: list[Entry]) -> None:
-        """Put what waits for a topic on its partitions of now; it fails where there are none."""
-        for batch in [one for one in self.under_way if one.lane in gone]:
-            # While the producer holds it, it asks for that partition again and again, and the others wait.
+        """Put what waits for a topic on its present partitions; it fails where there are none."""
+        for batch in [one for one in self.in_flight if one.lane in gone]:
+            # The producer would ask for that partition repeatedly while the others wait.
             self._unload(batch)
             waiting = [*batch.entries, *waiting]
             self.replace(batch, f"partitions of {topic.name} vanished")
@@ -227,7 +229,7 @@ class Batches:
                 self.release(delivery)
 
     def _unload(self, batch: InFlightBatch) -> None:
-        self.under_way.discard(batch)
+        self.in_flight.discard(batch)
         self._last.discard(batch)
         batch.lane.batch = None
 

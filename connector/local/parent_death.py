@@ -1,6 +1,6 @@
-"""Ties a program to the life of the process that started it, then becomes that program.
+"""Has a program end with the process that started it, then becomes that program.
 
-Run as a script, never imported: ``python -I -S leash.py PARENT_PID SIGNAL PROGRAM ARGUMENT…``.
+Run as a script, never imported: ``python -I -S parent_death.py PARENT_PID SIGNAL PROGRAM ARGUMENT…``.
 On Linux the kernel sends SIGNAL to the program when the *thread* that started it ends, so a
 ``kill -9`` of ``connector up`` leaves no broker, gateway or worker behind. Elsewhere it only runs
 the program. It is a program of its own because Python code between fork and exec (``preexec_fn``)
@@ -16,12 +16,12 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> None:
-    """Leash this process to its parent and turn into the program; never returns."""
+    """Have the kernel end this process with its parent, and become the program; never returns."""
     parent, death_signal, program = int(arguments[0]), int(arguments[1]), arguments[2:]
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, death_signal)
     if os.getppid() != parent:
-        # The parent died before the leash was on: nobody will ever stop this program.
+        # The parent died before that: nothing would ever stop this program.
         sys.exit(1)
     try:
         os.execvp(program[0], program)  # noqa: S606 (no shell is the point)

@@ -1,8 +1,8 @@
-"""From fetched chunks to a committed transaction: patient with outages, exact with poison.
+"""From fetched chunks to a committed transaction: waits for outages, isolates poison.
 
-``Delivery.read`` and then ``Delivery.write`` return when everything they were given is in the mirror
-or parked, or reported as a hole to be read again. They never raise for an outage, however long; a
-``Defect`` they let through, and the agent ends the process.
+``BatchProcessor.read`` and then ``write`` return when everything they were given is in the mirror or parked,
+or reported as a gap to be read again. They never raise for an outage, however long; a ``Defect`` is raised,
+and the agent ends the process.
 """
 
 import asyncio
@@ -21,12 +21,12 @@ from connector.events import DeadLetter
 from connector.mirror.losses import Loss
 from connector.mirror.rows import Rows
 from connector.mirror.sink import Chunk, Partition, Sink, Written
+from connector.retry import Outages
 from connector.stream import decode
 from connector.stream.alarm import Alarm
 from connector.stream.decode import Decoded
 from connector.stream.fetched import Fetched
 from connector.stream.parking import Parking, after_replay, after_replays
-from connector.stream.patience import Patience
 
 log = structlog.get_logger(__name__)
 
@@ -40,15 +40,15 @@ class TooMuchAtOnce(ConnectorError):
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Chunks for one transaction, and what their events come to."""
+class PreparedBatch:
+    """Chunks for one transaction, and the rows of their events."""
 
     chunks: list[Chunk]
     rows: Rows | None
 
 
-class Delivery:
-    """Carries batches into the mirror; one for all agents of a worker."""
+class BatchProcessor:
+    """Brings batches into the mirror; one for all agents of a worker."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Delivery:
         parking: Parking,
         clock: Callable[[], int],
         *,
-        patience: Patience,
+        outages: Outages,
         alarm: Alarm,
     ) -> None:
         """``clock`` gives microseconds since the epoch."""
@@ -65,13 +65,13 @@ class Delivery:
         self._executor = executor
         self._parking = parking
         self._clock = clock
-        self._patience = patience
+        self._outages = outages
         self._alarm = alarm
 
-    async def read(self, fetched: Sequence[Fetched], read: Decode) -> list[Batch]:
+    async def read(self, fetched: Sequence[Fetched], read: Decode) -> list[PreparedBatch]:
         """Decode chunks and park what cannot be decoded; what comes back is to be written, in order.
 
-        All of Python's share of the work is here, so that ``write`` is the database's alone.
+        All work in Python is done here, so that ``write`` is the database's alone.
         """
         decoded, batches = await self._in_thread(partial(self._prepare, fetched, read, self._clock()))
         letters = after_replays([letter for one in decoded for letter in one.parked], fetched)
@@ -82,32 +82,32 @@ class Delivery:
 
     def _prepare(
         self, fetched: Sequence[Fetched], read: Decode, now: int
-    ) -> tuple[list[Decoded], list[Batch]]:
+    ) -> tuple[list[Decoded], list[PreparedBatch]]:
         decoded = [read(one, now) for one in joined(fetched)]
         # A partition stands once in a transaction, so a second run of it waits for the first.
         return decoded, [self._batch(chunks) for chunks in rounds([one.chunk for one in decoded])]
 
-    def _batch(self, chunks: list[Chunk]) -> Batch:
+    def _batch(self, chunks: list[Chunk]) -> PreparedBatch:
         try:
-            return Batch(chunks, self._sink.prepare(chunks))
-        except events.JSON_ERRORS:  # raised again, and the offender found, when it is written
-            return Batch(chunks, None)
+            return PreparedBatch(chunks, self._sink.prepare(chunks))
+        except events.JSON_ERRORS:  # raised again when it is written, where the bad event is found
+            return PreparedBatch(chunks, None)
 
     def _with_letters(self, chunks: Sequence[Chunk], letters: Sequence[DeadLetter]) -> list[Chunk]:
         """Chunks that bring these letters of their records into the mirror by themselves."""
         return [decode.with_letters(chunk, letters, self._clock()) for chunk in chunks]
 
-    async def write(self, batches: Sequence[Batch]) -> dict[Partition, int]:
+    async def write(self, batches: Sequence[PreparedBatch]) -> dict[Partition, int]:
         """Bring batches into the mirror; returns the offsets of partitions that must be read again."""
-        holes: dict[Partition, int] = {}
+        gaps: dict[Partition, int] = {}
         for batch in batches:
-            holes |= await self._write(batch)
-        return holes
+            gaps |= await self._write(batch)
+        return gaps
 
-    async def _write(self, batch: Batch) -> dict[Partition, int]:
+    async def _write(self, batch: PreparedBatch) -> dict[Partition, int]:
         """Write a batch, splitting it around events that the database refuses or where it takes too long."""
         try:
-            written = await self._patience.until_done(
+            written = await self._outages.retry_until_available(
                 "database",
                 lambda: self._in_thread(lambda: self._transact(batch)),
                 topic=batch.chunks[0].topic,
@@ -119,14 +119,14 @@ class Delivery:
             if decode.count_events(batch.chunks) > 1:
                 return await self._write_halves(batch)
             return await self._write(self._batch(await self._park_refused(batch.chunks, poison)))
-        self._tell(batch.chunks, written)
+        self._report(batch.chunks, written)
         return written.holes
 
-    async def _write_halves(self, batch: Batch) -> dict[Partition, int]:
+    async def _write_halves(self, batch: PreparedBatch) -> dict[Partition, int]:
         first, second = map(self._batch, decode.split(batch.chunks))
         return await self._write(first) | await self._write(second)
 
-    def _transact(self, batch: Batch) -> Written:
+    def _transact(self, batch: PreparedBatch) -> Written:
         failpoints.reach("database")
         try:
             with metrics.batch_seconds.time():
@@ -134,7 +134,7 @@ class Delivery:
         except events.JSON_ERRORS as error:
             raise decode.unforeseen(error) from error
         except StatementTimeout as timeout:
-            # A single event is waited for like any outage: somebody's lock may be all that is wrong.
+            # A single event is retried like any outage: another session's lock may be the cause.
             if decode.count_events(batch.chunks) > 1:
                 raise TooMuchAtOnce(str(timeout)) from timeout
             raise
@@ -150,32 +150,32 @@ class Delivery:
                 refused = await self._parking.park([after_replay(letter, item.origin)])
                 rest = self._with_letters([decode.without(chunk, item)], refused)
                 return [*chunks[:index], *rest, *chunks[index + 1 :]]
-        raise poison  # nothing here but offsets and dead letters, which no value can spoil
+        raise poison  # only offsets and dead letters, which hold no bad value
 
     async def _in_thread(self, act: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, act)
 
-    def _tell(self, chunks: Sequence[Chunk], written: Written) -> None:
+    def _report(self, chunks: Sequence[Chunk], written: Written) -> None:
         metrics.batch_events.observe(decode.count_events(chunks))
         metrics.last_commit.set(time.time())
         now = self._clock()
         for family, received in written.received.items():
             metrics.events_mirrored.labels(family=family).inc(len(received))
-            # Clocks of two hosts: what was received in a moment to come was received now.
+            # Clocks of two hosts differ: an event received in the future was received now.
             metrics.latency.observe(family, [max(0.0, (now - at) / 1_000_000) for at in received])
         for family, count in written.known.items():
             metrics.events_known.labels(family=family).inc(count)
         for (topic, partition), offset in written.holes.items():
-            metrics.holes.labels(topic=topic).inc()
+            metrics.gaps.labels(topic=topic).inc()
             log.warning(
                 "reading again from the mirror's offset", topic=topic, partition=partition, offset=offset
             )
         for chunk in chunks:
             if loss := written.lost.get(chunk.tp):
-                self._tell_loss(chunk, loss)
+                self._report_loss(chunk, loss)
 
-    def _tell_loss(self, chunk: Chunk, loss: Loss) -> None:
-        """Say what is missing, and between which instants a person finds it in XTND."""
+    def _report_loss(self, chunk: Chunk, loss: Loss) -> None:
+        """Log what is missing, and between which instants a person finds it in XTND."""
         metrics.records_lost.labels(topic=chunk.topic).inc(loss.records or 0)
         log.error(
             "Records expired before they were mirrored",
