@@ -54,6 +54,7 @@ class PostgreSQL(Dialect):
         "json": JSONB(),
     }
     lock_rows = "FOR UPDATE"
+    unsynced = "SET LOCAL synchronous_commit = off"
     exact = ' COLLATE "C"'
     clock = "extract(epoch FROM clock_timestamp())::float8"
 
