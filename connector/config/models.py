@@ -105,6 +105,8 @@ class Database(Model):
     url: SecretStr
     connect_timeout_seconds: Seconds = 5
     lock_timeout_seconds: Seconds = 20
+    # On PostgreSQL: whether the worker's commits wait for the disk (``Sink``).
+    synchronous_commit: bool = True
     # On PostgreSQL: where people read (by default the first of the search path), and where the connector's
     # own tables stand (by default the same name with _store; it may be the same schema).
     schema_name: SchemaName | None = Field(None, alias="schema")

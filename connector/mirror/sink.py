@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 
 from connector.errors import AlreadyThere, EventsKnown, SchemaMoved
 from connector.events import Identity
-from connector.mirror import counters, indexes, ledger, losses, obstacles, offsets
+from connector.mirror import counters, dialects, indexes, ledger, losses, obstacles, offsets
 from connector.mirror.database import lock_schema, transaction
 from connector.mirror.losses import Loss
 from connector.mirror.mapping import Mapping
@@ -82,13 +82,26 @@ class Written:
 class Sink:
     """Writes chunks into the mirror; blocking, one transaction a call, safe from any thread."""
 
-    def __init__(self, engine: Engine, mapping: Mapping, fingerprint: str, clock: Callable[[], int]) -> None:
-        """``clock`` gives microseconds since the epoch; ``fingerprint`` is ``schema.fingerprint``."""
+    def __init__(
+        self,
+        engine: Engine,
+        mapping: Mapping,
+        fingerprint: str,
+        clock: Callable[[], int],
+        *,
+        synced: bool = True,
+    ) -> None:
+        """``clock`` gives microseconds since the epoch; ``fingerprint`` is ``schema.fingerprint``.
+
+        A batch that is not ``synced`` may be lost in a crash of PostgreSQL. Its offsets are lost with it,
+        so that it is read from Kafka again.
+        """
         self._engine = engine
         self._dialect = engine.dialect.name
         self._mapping = mapping
         self._fingerprint = fingerprint
         self._clock = clock
+        self._unsynced = "" if synced else dialects.of(engine).unsynced
         # How many more batches are looked up in the ledger first; threads may race for it without harm.
         self._careful = 0
 
@@ -142,6 +155,8 @@ class Sink:
         with transaction(self._engine) as connection:
             self._fence_schema(connection)
             clear(connection)
+            if self._unsynced:
+                connection.exec_driver_sql(self._unsynced)
             locked = self._lock_offsets(connection, chunks)
             wanted = [
                 chunk for chunk in chunks if self._follows(connection, chunk, locked[chunk.tp], written)

@@ -89,7 +89,8 @@ class Worker:
         self._accept_mapping = accept_mapping
         self._mapping = Mapping(config)
         self._engine = database.connect(config.database, connections=config.worker.database_connections)
-        self._sink = Sink(self._engine, self._mapping, schema.fingerprint(self._mapping), clocks.now)
+        fingerprint, synced = schema.fingerprint(self._mapping), config.database.synchronous_commit
+        self._sink = Sink(self._engine, self._mapping, fingerprint, clocks.now, synced=synced)
         self._routes = Routes(config)
         self._executor = ThreadPoolExecutor(config.worker.database_connections, thread_name_prefix="mirror")
         self._outages = Outages()

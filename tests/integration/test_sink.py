@@ -419,6 +419,23 @@ def test_after_known_events_the_ledger_is_looked_into_until_they_stop(mirror: Mi
     assert len(looks) == 1 + CAREFUL_BATCHES
 
 
+@pytest.mark.parametrize(("synced", "setting"), [(True, "on"), (False, "off")])
+def test_only_the_transaction_of_a_batch_commits_before_the_disk_has_it(
+    on_postgresql: Mirror, synced: bool, setting: str
+) -> None:
+    mirror, seen = on_postgresql, []
+    fingerprint = schema.fingerprint(mirror.mapping)
+    sink = Sink(mirror.engine, mirror.mapping, fingerprint, lambda: NOON, synced=synced)
+
+    @event.listens_for(mirror.engine, "commit")
+    def _note(connection: Any) -> None:
+        seen.append(connection.exec_driver_sql("SHOW synchronous_commit").scalar())
+
+    sink.write([mirror.chunk([picked(mirror, "a")])])
+    assert sink.positions([("t", 0)]) == {("t", 0): 1}
+    assert seen == [setting, "on"]
+
+
 class _LateSink(Sink):
     """Stops before its insert into the ledger until it is let go on."""
 

@@ -59,6 +59,8 @@ class Dialect(ABC):
     lock_rows: ClassVar[str] = ""
     # Behind an operand: texts are compared byte by byte.
     exact: ClassVar[str] = ""
+    # A statement that lets the transaction's commit return before the disk has it; empty where there is none.
+    unsynced: ClassVar[str] = ""
     # Between two operands, of which each may be null.
     differs: ClassVar[str] = "IS DISTINCT FROM"
     # Seconds since the epoch on the database's clock; None where it has this host's.

@@ -55,6 +55,7 @@ class PostgreSQL(Dialect):
     }
     range_index = {"using": "brin", "with": {"autosummarize": True}}  # noqa: RUF012 - as types
     lock_rows = "FOR UPDATE"
+    unsynced = "SET LOCAL synchronous_commit = off"
     exact = ' COLLATE "C"'
     clock = "extract(epoch FROM clock_timestamp())::float8"
 
