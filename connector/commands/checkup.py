@@ -174,7 +174,7 @@ def examine_database(config: Config, *, accept_mapping: bool) -> Iterator[CheckR
     try:
         engine = database.connect(config.database, access="read")
         state = schema.state(engine, mapping)
-        kept = frozen.standing(engine, mapping)
+        kept = frozen.standing(engine, config)
         ahead = database.clock_distance(engine)
     except StartupError as error:  # it answers, but what it holds is not for this connector
         yield CheckResult(where, error.what, error.cure)

@@ -106,7 +106,7 @@ def apply(
     filled = tables.ensure(engine, settings, mapping, accept_mapping=accept_mapping)
     for table, columns in filled.columns.items():
         typer.echo(f"filled {table}: {', '.join(columns) if columns else 'every row'}")
-    kept = frozen.standing(engine, mapping)
+    kept = frozen.standing(engine, settings)
     if prune and kept:
         names = safe_text.plain(", ".join(one.name for one in kept))
         if yes or typer.confirm(f"Drop {names} with all their values?"):

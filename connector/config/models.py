@@ -240,6 +240,8 @@ class Source(Model):
     by_action: dict[str, Scalar] | None = None
     event: EventField | None = None
     description: str = ""
+    # The column's name before: a column of the database that has it is renamed, and keeps its values.
+    was: Name | None = None
 
     def given(self) -> list[str]:
         """Names of the sources that are written down."""
@@ -256,8 +258,6 @@ class Column(Source):
     rule: Rule | None = None
     type: ColumnType | None = None
     on: tuple[str, ...] | None = Field(None, min_length=1)
-    # Its name before: a column of the database that has it is renamed, and keeps its values.
-    was: Name | None = None
 
 
 class Table(Model):
@@ -273,6 +273,13 @@ class Table(Model):
     # Columns without which a row object gives no row.
     requires: tuple[Name, ...] = ()
     indexes: tuple[tuple[Name, ...], ...] = ()
+    # Its name before: a table of the database that has it is renamed with its view, and keeps its rows.
+    was: Name | None = None
+
+    @property
+    def valued(self) -> dict[str, Source]:
+        """Columns of the key and others, by name."""
+        return {**self.key, **self.columns}
 
 
 class View(Model):

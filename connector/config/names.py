@@ -3,7 +3,7 @@
 A mirror may move from SQLite to PostgreSQL, so what one of them refuses is refused for both.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from connector.config.findings import Located, finding, nearest
 from connector.config.models import SHOP_COLUMN, Config, Table
@@ -76,6 +76,22 @@ def tables_and_views(config: Config) -> Iterator[Located]:
                 reason = f"the name {name!r} is taken by a table"
             if reason:
                 yield finding(at, reason, "Choose another name.")
+    former: dict[Location, str] = {
+        ("tables", name, "was"): table.was for name, table in config.tables.items() if table.was
+    }
+    yield from _former("table", former, {*config.tables, *config.views}, OWN_TABLES)
+
+
+def _former(
+    kind: str, former: dict[Location, str], known: Collection[str], own: Collection[str]
+) -> Iterator[Located]:
+    """Names that tables or columns had before, and that something else has; by where they stand."""
+    for at, was in former.items():
+        if was in own or was.endswith(VERSION_SUFFIX):
+            yield finding(at, f"the {kind} {was!r} is the connector's own", "Remove was.")
+        elif was in known or list(former.values()).count(was) > 1:
+            what = f"the {kind} {was!r}, which was renamed, is still named here"
+            yield finding(at, what, f"Remove was, or the other {kind}.")
 
 
 def _has(name: str, part: str) -> bool:
@@ -92,11 +108,12 @@ def columns(at: Location, table: Table, *, by_shop: bool) -> Iterator[Located]:
     for section, names in (("key", table.key), ("columns", table.columns)):
         for column in names:
             yield from _column((*at, section, column), column, own)
-    former = [column.was for column in table.columns.values()]
-    for name, settings in table.columns.items():
-        if settings.was in {*table.key, *table.columns} or (settings.was and former.count(settings.was) > 1):
-            what = f"the column {settings.was!r}, which was renamed, is still named here"
-            yield finding((*at, "columns", name, "was"), what, "Remove was, or the other column.")
+    former: dict[Location, str] = {
+        (*at, "key" if name in table.key else "columns", name, "was"): source.was
+        for name, source in table.valued.items()
+        if source.was
+    }
+    yield from _former("column", former, table.valued, own)
     for column in sorted(set(table.key) & set(table.columns)):
         yield finding((*at, "columns", column), f"the column {column!r} exists already", "Rename it.")
     if (count := len(shop) + len(table.key) + len(table.columns)) > MAX_COLUMNS:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, inspect
 from typing_extensions import override
 
-from connector.mirror import rules, shown, steps
+from connector.config import Config
+from connector.mirror import renames, rules, shown, steps
 from connector.mirror.database import transaction
 from connector.mirror.mapped import logical, stored
 from connector.mirror.mapping import Mapping
@@ -32,12 +33,16 @@ class Frozen(NamedTuple):
         return f"the {kind} {self.name} is no longer in tables.yaml: it {held}"
 
 
-def standing(engine: Engine, mapping: Mapping) -> list[Frozen]:
-    """As ``of``; nothing where the store is of another layout. Raises ``DatabaseOutage``."""
+def standing(engine: Engine, config: Config) -> list[Frozen]:
+    """As ``of``, apart from what is to be renamed; nothing where the store is of another layout.
+
+    Raises ``DatabaseOutage``, and ``StartupError`` for a rename that cannot be.
+    """
     with transaction(engine) as connection:
         if steps.refuse_newer(connection) != steps.NEWEST:
             return []
-        return of(connection, Tables(mapping))
+        renamed = renames.pending(connection, config)
+        return of(connection, Tables(Mapping(renamed.undone(config))))
 
 
 def of(connection: Connection, tables: Tables) -> list[Frozen]:

@@ -6,7 +6,7 @@ The fold then joins contributions (``fold.py``).
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 
@@ -40,6 +40,10 @@ from connector.mirror.mapped import (
 from connector.mirror.reading import Reading
 
 NOTHING = Constant(None)
+# What tables were called before changes nothing of what they are.
+NO_FORMER_NAMES: Any = {
+    "tables": {"__all__": {"was": True, "key": {"__all__": {"was"}}, "columns": {"__all__": {"was"}}}}
+}
 
 
 class Written(BaseModel):
@@ -66,7 +70,7 @@ class Mapping:
         self.by_shop = shop is not None
         self.written = Written(
             families=config.topics.families, tables=config.tables, shops=config.shops
-        ).model_dump_json(exclude_defaults=True)
+        ).model_dump_json(exclude_defaults=True, exclude=NO_FORMER_NAMES)
         self.routed = frozenset(routes)
         self._by_name = {table.name: table for table in self.tables}
         self._readings = {
@@ -105,18 +109,27 @@ class Mapping:
         return [found for read in self._stored for found in read(event)]
 
 
-def former_mapping(config: Config, written: str) -> Mapping | None:
-    """A mapping compiled from its ``written``; None where this connector cannot read that."""
+def former_config(config: Config, written: str) -> Config | None:
+    """A configuration with the tables of a mapping's ``written``; None where that cannot be read."""
     try:
         former = Written.model_validate_json(written, strict=True)
-        parts = {
-            "topics": config.topics.model_copy(update={"families": former.families}),
-            "tables": former.tables,
-            "hooks": {hook: Hook(shop=shop) for hook, shop in (former.shops or {}).items()},
-            "mirror": Mirror(key_by_shop=former.shops is not None),
-        }
-        return Mapping(config.model_copy(update=parts))
-    except (ValueError, LookupError):  # of a connector before this one, or after it
+    except ValueError:  # of a connector before this one, or after it
+        return None
+    parts = {
+        "topics": config.topics.model_copy(update={"families": former.families}),
+        "tables": former.tables,
+        "hooks": {hook: Hook(shop=shop) for hook, shop in (former.shops or {}).items()},
+        "mirror": Mirror(key_by_shop=former.shops is not None),
+    }
+    return config.model_copy(update=parts)
+
+
+def former_mapping(config: Config, written: str) -> Mapping | None:
+    """The same, compiled; None where this connector cannot do that either."""
+    try:
+        former = former_config(config, written)
+        return None if former is None else Mapping(former)
+    except (ValueError, LookupError):
         return None
 
 
@@ -194,7 +207,7 @@ def _table(name: str, table: Table, routes: dict[str, tuple[str, ...]], narrow: 
         written=f"{sorted(table.actions)} {table.each}{_through_arrays(table, each, routes)} "
         f"{table.requires} "
         + " ".join(
-            f"{column}={source.model_dump_json(exclude={'description'})}"
+            f"{column}={source.model_dump_json(exclude={'description', 'was'})}"
             for column, source in table.key.items()
         ),
     )

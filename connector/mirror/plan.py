@@ -26,7 +26,7 @@ from connector.mirror import (
     view_schema,
 )
 from connector.mirror.database import connect, file_of, transaction
-from connector.mirror.mapped import MappedColumn, logical, stored
+from connector.mirror.mapped import MappedColumn, logical
 from connector.mirror.mapping import Mapping, former_mapping
 from connector.mirror.shape import Shape
 from connector.mirror.tables import Tables
@@ -93,28 +93,44 @@ def of(config: Config, mapping: Mapping, *, accept_mapping: bool = False) -> Pla
 
 
 def _changes(connection: Connection, config: Config, mapping: Mapping) -> Iterator[Change]:
-    tables, pending = Tables(mapping), renames.pending(connection, config)
-    recorded = renames.adjusted(rules.recorded(connection), pending)
-    shapes, former = shape.of(connection, tables), {(one.table, one.former) for one in pending}
-    for one in pending:  # which is done before anything else
-        found_here = shapes[stored(one.table)]
-        names = {one.column, f"{one.column}__version"}
-        found_here.columns = [name for name in found_here.columns if name not in names]
+    """What a start changes, found with the names that the database still has, and told by those of today."""
+    try:
+        pending = renames.pending(connection, config)
+    except StartupError as refused:
+        yield _refusal(refused)
+        return
+    today, config = config, pending.undone(config)
+    if pending:
+        mapping = Mapping(config)
+    tables, recorded = Tables(mapping), rules.recorded(connection)
+    shapes = shape.of(connection, tables)
     is_fresh = not {*inspect(connection).get_table_names()} & {*tables.metadata.tables}
     found = [
-        *(Change("rename", "column", f"{table}.{was}", detail=f"to {name}") for table, was, name in pending),
-        *_shaped(shapes),
-        *(() if is_fresh else _filled(connection, mapping, tables, shapes, recorded)),
+        *_shaped(shapes, pending),
+        *(() if is_fresh else _filled(connection, mapping, tables, shapes, recorded, pending)),
         *(
             Change("freeze" if one.is_new else "frozen", _kind(one), one.name, detail=str(one))
-            for one in frozen.of(connection, tables)
-            if (one.table, one.column) not in former
+            for one in (one._replace(table=pending.table(one.table)) for one in frozen.of(connection, tables))
         ),
-        *_indexes(config, mapping, tables, shapes, recorded),
+        *_indexes(config, mapping, tables, shapes, recorded, pending),
         *(
-            Change(what, "view", name, detail=WHY_NOT.get(what, ""))
+            Change(what, "view", pending.table(name), detail=WHY_NOT.get(what, ""))
             for what, name in view_schema.changes(connection, config, mapping, tables)
         ),
+    ]
+    views = {one.name for one in found if one.kind == "view"}
+    renamed = [
+        *(Change("rename", "table", name, detail=f"to {today}") for name, today in pending.tables.items()),
+        *(
+            Change("rename", "column", f"{table}.{was}", detail=f"to {name}")
+            for (table, was), name in pending.columns.items()
+        ),
+    ]
+    of_renamed = [table for table in today.tables if table in {table for table, _ in pending.columns}]
+    found = [
+        *renamed,
+        *found,
+        *(Change("change", "view", table) for table in of_renamed if table not in views),
     ]
     yield from found
     if not rules.stands(connection, mapping) and Plan(found).is_empty:
@@ -127,10 +143,10 @@ def _kind(one: frozen.Frozen) -> str:
     return "column" if one.column else "table"
 
 
-def _shaped(shapes: dict[str, Shape]) -> Iterator[Change]:
+def _shaped(shapes: dict[str, Shape], pending: renames.Renames) -> Iterator[Change]:
     """Tables and columns that are made, and what somebody changed by hand and is set back."""
     for store, found in shapes.items():
-        table = logical(store)
+        table = pending.table(logical(store))
         if found.missing:
             yield Change("add", "table", table)
             continue
@@ -148,6 +164,7 @@ def _filled(
     tables: Tables,
     shapes: dict[str, Shape],
     recorded: rules.Rules,
+    pending: renames.Renames,
 ) -> Iterator[Change]:
     """What is filled from the ledger, with the events that are read for it."""
     recorded = schema.unfilled(recorded, tables, shapes)
@@ -160,33 +177,42 @@ def _filled(
         if changed is None or changed:
             count = sum(events.get(action, 0) for action in table.actions)
             found = shapes.get(table.store, Shape())
-            detail = _why_all(found) if changed is None else _why(changed, found)
-            yield Change("fill", "table", table.name, count, round(count / FILLED_PER_SECOND, 1), detail)
+            name, seconds = pending.table(table.name), round(count / FILLED_PER_SECOND, 1)
+            detail = _why_all(found) if changed is None else _why(changed, found, name, pending)
+            yield Change("fill", "table", name, count, seconds, detail)
 
 
 def _why_all(found: Shape) -> str:
     return "every row: the table is new" if found.missing else "every row: what decides its rows was changed"
 
 
-def _why(changed: list[MappedColumn], found: Shape) -> str:
+def _why(changed: list[MappedColumn], found: Shape, table: str, pending: renames.Renames) -> str:
     new = [one.name for one in changed if one.name in found.columns]
-    other = [one.name for one in changed if one.name not in found.columns]
+    other = [pending.column(table, one.name) for one in changed if one.name not in found.columns]
     said = (("new", new), ("filled again", other))
     return "; ".join(f"{what}: {', '.join(names)}" for what, names in said if names)
 
 
 def _indexes(
-    config: Config, mapping: Mapping, tables: Tables, shapes: dict[str, Shape], recorded: rules.Rules
+    config: Config,
+    mapping: Mapping,
+    tables: Tables,
+    shapes: dict[str, Shape],
+    recorded: rules.Rules,
+    pending: renames.Renames,
 ) -> Iterator[Change]:
+    names = pending.indexes(config) if pending else {}
     for store, found in shapes.items():
-        yield from (Change("add", "index", name, detail=f"on {logical(store)}") for name in found.indexes)
+        where = f"on {pending.table(logical(store))}"
+        yield from (Change("add", "index", names.get(name, name), detail=where) for name in found.indexes)
     former = former_mapping(config, recorded.get(rules.MAPPING, ""))
     if former is not None and former.written != mapping.written:
         before = Tables(former).metadata.tables
         for name, table in tables.metadata.tables.items():
             held = {str(index.name) for index in before[name].indexes} if name in before else set()
             gone = held - {str(index.name) for index in table.indexes}
-            yield from (Change("drop", "index", one, detail=f"on {logical(name)}") for one in sorted(gone))
+            where = f"on {pending.table(logical(name))}"
+            yield from (Change("drop", "index", one, detail=where) for one in sorted(gone))
 
 
 def _checked(

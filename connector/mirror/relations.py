@@ -21,14 +21,19 @@ ON_POSTGRESQL = f"""
 ON_SQLITE = "SELECT lower(name) FROM sqlite_master WHERE type <> 'trigger'"
 
 
+def names(connection: Connection) -> set[str]:
+    """Everything whose name no table or view may take."""
+    query = ON_POSTGRESQL if connection.dialect.name == "postgresql" else ON_SQLITE
+    return {*connection.exec_driver_sql(query).scalars()}
+
+
 def refuse_foreign(connection: Connection, config: Config, strange: set[str]) -> None:
     """Never touch what has the name of a table, or of its view, and is another program's or a reader's.
 
     ``strange`` are tables, by their names in the store, that are not there, or not as the connector makes
     them. Raises ``StartupError``.
     """
-    on_postgresql = connection.dialect.name == "postgresql"
-    existing = set(connection.exec_driver_sql(ON_POSTGRESQL if on_postgresql else ON_SQLITE).scalars())
+    existing = names(connection)
     recorded = rules.recorded(connection)
     if stored("mirror_rules") in existing and not recorded:
         return  # made by hand from the text of ``connector schema``

@@ -1,80 +1,298 @@
-"""Columns that ``tables.yaml`` gives another name with ``was``: they keep their values."""
+"""Tables and columns that ``tables.yaml`` gives another name with ``was``: rows and readers stay."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, inspect
 
-from connector.config import Config
+from connector.config import Config, Table, view_checks
 from connector.errors import StartupError
-from connector.mirror import broken_views, namespaces, rules
+from connector.mirror import broken_views, namespaces, relations, rules, view_making
 from connector.mirror.mapped import stored
+from connector.mirror.mapping import Mapping, former_config
+from connector.mirror.rules import Rules
 from connector.mirror.statements import quoted
+from connector.mirror.tables import Tables
 from connector.mirror.view_schema import TAKEN
 
-
-class Rename(NamedTuple):
-    """A column that has its former name in the database."""
-
-    table: str
-    former: str
-    column: str
+COLUMNS_OF_VIEW = """
+    SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
+"""
 
 
-def pending(connection: Connection, config: Config) -> list[Rename]:
-    """Columns that are still to be renamed; one that was renamed before, or is new, is none."""
-    existing, found = set(inspect(connection).get_table_names()), []
+@dataclass(frozen=True, slots=True)
+class Renames:
+    """Names that the database still has → those of ``tables.yaml``; none that were renamed before.
+
+    Columns have the table's name of today before their own.
+    """
+
+    tables: dict[str, str] = field(default_factory=dict)
+    columns: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.tables or self.columns)
+
+    def table(self, former: str) -> str:
+        """Today's name of a table."""
+        return self.tables.get(former, former)
+
+    def column(self, table: str, former: str) -> str:
+        """Today's name of a column; ``table`` is today's."""
+        return self.columns.get((table, former), former)
+
+    def undone(self, config: Config) -> Config:
+        """The configuration with the names that the database still has."""
+        if not self:
+            return config
+        names = {today: former for former, today in self.tables.items()}
+        columns = {
+            (names.get(table, table), today): former for (table, former), today in self.columns.items()
+        }
+        back = Renames(names, columns)
+        undone = back._renamed(config)
+
+        def where(location: tuple[str | int, ...]) -> str:
+            section, *rest = map(str, location)
+            if section == "tables" and rest:
+                rest[0] = self.table(rest[0])
+                rest[2:3] = [self.column(rest[0], one) for one in rest[2:3]]
+            return config.where(section, *rest)
+
+        return undone.with_warnings(config.warnings, where)
+
+    def rules(self, recorded: Rules, former: Config | None) -> Rules:
+        """The recorded rules with today's names; writers that know the former ones stop.
+
+        ``former`` is the configuration that wrote last, where it can be read.
+        """
+        moved: Rules = {}
+        # What had today's names and was dropped by hand.
+        gone = {(table, "") for table in self.tables.values()}
+        gone |= {(table, column) for (table, _), column in self.columns.items()}
+        for (table, column), rule in recorded.items():
+            today = self.table(table) if table else ""
+            name = self.column(today, column) if table else self.table(column)
+            if (table, "") not in gone and (table, column) not in gone:
+                moved[today, name] = rule
+        if former is not None:
+            before, after = Mapping(former), Mapping(self._renamed(former))
+            for one in before.tables:
+                renamed = after.table(self.table(one.name))
+                # The names of keys and of what is required are part of what decides the rows.
+                if recorded.get((one.name, "")) == rules.of_rows(one):
+                    moved[renamed.name, ""] = rules.of_rows(renamed)
+            moved[rules.MAPPING] = after.written
+        for (table, was), today in self.columns.items():  # whose comments are the connector's
+            if noted := moved.get(("", table)):
+                moved["", table] = re.sub(rf"(?<=[ ,]){was}=", f"{today}=", noted)
+        return moved | {("", ""): rules.REMOVED}
+
+    def _renamed(self, config: Config) -> Config:
+        """A configuration of the former names with today's, without its views' own SELECTs."""
+        tables = {self.table(name): self._table(self.table(name), one) for name, one in config.tables.items()}
+        views = {}
+        for view_name, view in config.views.items():
+            of = view.of and self.table(view.of)
+            names = {old: new for (table, old), new in self.columns.items() if table == of}
+            per, steps = (tuple([names.get(one, one) for one in given]) for given in (view.per, view.steps))
+            value = view.value and names.get(view.value, view.value)
+            views[view_name] = view.model_copy(update={"of": of, "value": value, "per": per, "steps": steps})
+        return config.model_copy(update={"tables": tables, "views": views})
+
+    def _table(self, name: str, table: Table) -> Table:
+        names = {old: new for (of, old), new in self.columns.items() if of == name}
+        key = {names.get(one, one): source for one, source in table.key.items()}
+        columns = {names.get(one, one): column for one, column in table.columns.items()}
+        requires = tuple([names.get(one, one) for one in table.requires])
+        indexes = tuple([tuple([names.get(one, one) for one in index]) for index in table.indexes])
+        parts = {"key": key, "columns": columns, "requires": requires, "indexes": indexes}
+        return table.model_copy(update=parts)
+
+    # --- In the database --------------------------------------------------------------------------
+
+    @contextmanager
+    def applied(self, connection: Connection, config: Config) -> Iterator[None]:
+        """Rename tables and columns, with what is built on them; the block then makes what else changed.
+
+        On PostgreSQL the views of readers follow. On SQLite those on a renamed table do, and one that does
+        not survive the new name of a column has the change refused, with ``StartupError``.
+        """
+        if not self:
+            yield
+            return
+        on_postgresql = connection.dialect.name == "postgresql"
+        # Compiled before there is a lock that readers wait for.
+        recorded = rules.recorded(connection)
+        before = former_config(config, recorded.get(rules.MAPPING, ""))
+        indexes, moved = self.indexes(before) if before else {}, self.rules(recorded, before)
+        ours = {name for name, rule in rules.views(connection).items() if rule != TAKEN}
+        self._rename_tables(connection, ours)
+        ours = {self.table(name) for name in ours}
+        with self._readers_asked(connection, config, ours):
+            for (table, former), column in self.columns.items():
+                with _explained(connection, f"The column {table}.{former} cannot be renamed to {column}"):
+                    for suffix in ("", "__version"):
+                        if former + suffix in _columns(connection, table):
+                            change = f"RENAME COLUMN {quoted(former + suffix)} TO {quoted(column + suffix)}"
+                            _alter(connection, "TABLE", quoted(stored(table)), change)
+            if on_postgresql:
+                self._rename_columns_of_views(connection, config, ours)
+            for held, today in indexes.items():  # else a new table of the former name would take them
+                if on_postgresql:
+                    _alter(connection, "INDEX IF EXISTS", quoted(held), f"RENAME TO {quoted(today)}")
+                else:  # made again with those that are missing
+                    connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(held)}")
+            rules.replace(connection, moved)
+            try:
+                yield
+            except StartupError as refused:  # all is as it was, names too
+                cure = refused.cure
+                for former, table in self.tables.items():
+                    cure = cure.replace(quoted(stored(table)), quoted(stored(former)))
+                raise StartupError(refused.what, cure) from refused
+
+    def _rename_tables(self, connection: Connection, ours: set[str]) -> None:
+        for former, table in self.tables.items():
+            with _explained(connection, f"The table {former} cannot be renamed to {table}"):
+                _alter(connection, "TABLE", quoted(stored(former)), f"RENAME TO {quoted(stored(table))}")
+                if former in ours and connection.dialect.name == "postgresql":
+                    view = namespaces.public(connection) + quoted(former)
+                    _alter(connection, "VIEW IF EXISTS", view, f"RENAME TO {quoted(table)}")
+                elif former in ours:
+                    _rename_view_on_sqlite(connection, former, table)
+
+    def _rename_columns_of_views(self, connection: Connection, config: Config, ours: set[str]) -> None:
+        """Those of tables, and those that are made of a table; others may stand on these."""
+        former, pairs = self.undone(config), []
+        pairs += [(table, was, column) for (table, was), column in self.columns.items()]
+        for name, view in config.views.items():
+            if view.select is None:
+                before = former.views[name]
+                names = view_checks.columns(before, former.tables[str(before.of)])
+                today = view_checks.columns(view, config.tables[str(view.of)])
+                pairs += [(name, *pair) for pair in zip(names, today, strict=True)]
+        schema = namespaces.public(connection)
+        for view_name, was, column in pairs:
+            qualified = schema + quoted(view_name)
+            held = set(connection.exec_driver_sql(COLUMNS_OF_VIEW, (qualified,)).scalars())
+            # If somebody else has the name, it is theirs.
+            if view_name in ours and was in held and column not in held:
+                _alter(connection, "VIEW", qualified, f"RENAME COLUMN {quoted(was)} TO {quoted(column)}")
+
+    def indexes(self, config: Config) -> dict[str, str]:
+        """Names of indexes → today's, where they differ; ``config`` has the former names."""
+        before, after = Mapping(config), Tables(Mapping(self._renamed(config))).metadata.tables
+        tables, found = Tables(before).metadata.tables, {}
+        for one in before.tables:
+            today = self.table(one.name)
+            names = {tuple(index.columns.keys()): str(index.name) for index in after[stored(today)].indexes}
+            for index in tables[one.store].indexes:
+                columns = tuple([self.column(today, column.name) for column in index.columns])
+                found[str(index.name)] = names.get(columns, str(index.name))
+        return {former: today for former, today in found.items() if former != today}
+
+    @contextmanager
+    def _readers_asked(self, connection: Connection, config: Config, ours: set[str]) -> Iterator[None]:
+        """On SQLite the connector's own views make way meanwhile: they are made again of other columns."""
+        if not self.columns or connection.dialect.name == "postgresql":
+            yield
+            return
+        before = broken_views.working(connection)
+        kept = {self.table(table) for table, _ in rules.recorded(connection)} - config.tables.keys()
+        triggers: list[str] = []
+        for name in sorted((ours & before) - kept):
+            query = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?"
+            triggers += connection.exec_driver_sql(query, (name,)).scalars()
+            connection.exec_driver_sql(f"DROP VIEW {quoted(name)}")
+        yield
+        for statement in triggers:
+            connection.exec_driver_sql(statement)
+        if broken := sorted(before - broken_views.working(connection) - ours):
+            (table, former), column = next(iter(self.columns.items()))
+            raise StartupError(
+                f"The column {table}.{former} cannot be renamed to {column}, because views were "
+                f"built on it: {', '.join(broken)}.",
+                "drop these views (DROP VIEW), start again, and make them with the new name",
+            )
+
+
+def pending(connection: Connection, config: Config) -> Renames:
+    """What is still to be renamed; nothing that is new or was renamed before.
+
+    Raises ``StartupError`` where the new name is that of something else which the database holds.
+    """
+    found, recorded = Renames(), rules.recorded(connection)
+    existing = set(inspect(connection).get_table_names())
+    taken: set[str] | None = None
     for table, settings in config.tables.items():
-        wanted = [(column.was, name) for name, column in settings.columns.items() if column.was]
-        if not wanted or stored(table) not in existing:
+        was = settings.was or ""
+        if was and stored(was) in existing and (was, "") in recorded and not _settled(recorded, was, table):
+            taken = relations.names(connection) if taken is None else taken
+            if {stored(table), table} & taken:
+                where = config.where("tables", table, "was")
+                raise _refusal(f"{where}: the table {was}", table, f"the database holds {table}")
+            found.tables[was] = table
+        source = was if was in found.tables else table
+        former = {name: one.was for name, one in settings.valued.items() if one.was}
+        if not former or stored(source) not in existing:
             continue
-        held = _columns(connection, table)
-        found += [Rename(table, was, name) for was, name in wanted if was in held and name not in held]
+        held = _columns(connection, source)
+        key = inspect(connection).get_pk_constraint(stored(source))["constrained_columns"]
+        for name, column in former.items():
+            if column not in held or name in key:
+                continue
+            if name not in held:
+                found.columns[table, column] = name
+            elif not ((source, name) in recorded and (source, column) not in recorded):
+                section = "key" if name in settings.key else "columns"
+                where = config.where("tables", table, section, name, "was")
+                raise _refusal(f"{where}: the column {column}", name, f"the table has {name}")
     return found
 
 
-def rename(connection: Connection, renames: list[Rename]) -> None:
-    """Rename columns, in their views on PostgreSQL too, where others may stand on these."""
-    for one in renames:
-        held = _columns(connection, one.table)
-        refusal = f"The column {one.table}.{one.former} cannot be renamed to {one.column}"
-        with broken_views.put_aside(connection), broken_views.named(refusal):
-            for suffix in ("", "__version"):
-                if one.former + suffix in held:
-                    _rename(connection, "TABLE", quoted(stored(one.table)), one, suffix)
-        if connection.dialect.name == "postgresql":
-            view = namespaces.public(connection) + quoted(one.table)
-            # If somebody else has the name, it is theirs.
-            if rules.views(connection).get(one.table, TAKEN) != TAKEN:
-                _rename(connection, "VIEW IF EXISTS", view, one, "")
-        rules.rename(connection, one.table, one.former, one.column)
+def _settled(recorded: Rules, was: str, table: str) -> bool:
+    """Whether both are tables of the connector, and only that of today is filled."""
+    filled = {name for name, column in recorded if column}
+    return table in filled and was not in filled
 
 
-def adjusted(recorded: rules.Rules, renames: list[Rename]) -> rules.Rules:
-    """The recorded rules as they are when columns were renamed."""
-    names = {(one.table, one.former): (one.table, one.column) for one in renames}
-    return {names.get(key, key): rule for key, rule in recorded.items()}
+def _refusal(what: str, name: str, held: str) -> StartupError:
+    return StartupError(
+        f"{what} cannot be renamed to {name}, because {held} already.",
+        "take another name, or remove was, and it is filled from the ledger; what is frozen is dropped, with "
+        "the tables.yaml of before, by: connector schema apply --prune",
+    )
 
 
 @contextmanager
-def readers_asked(connection: Connection, renames: list[Rename]) -> Iterator[None]:
-    """Have SQLite refuse a rename that a reader's view does not survive; PostgreSQL's views follow it."""
-    before = broken_views.working(connection) if renames else set()
-    yield
-    if renames and (broken := sorted(before - broken_views.working(connection) - {*rules.views(connection)})):
-        one = renames[0]
+def _explained(connection: Connection, refusal: str) -> Iterator[None]:
+    with broken_views.put_aside(connection), broken_views.named(refusal):
+        yield
+
+
+def _rename_view_on_sqlite(connection: Connection, former: str, name: str) -> None:
+    """SQLite renames tables in what is built on them, but no views: a table stands for the view meanwhile."""
+    listed = ", ".join(map(quoted, view_making.columns(connection, f"SELECT * FROM {quoted(former)}")))
+    query = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?"
+    if triggers := connection.exec_driver_sql(query, (former,)).scalars().all():
         raise StartupError(
-            f"The column {one.table}.{one.former} cannot be renamed to {one.column}, because views were "
-            f"built on it: {', '.join(broken)}.",
-            "drop these views (DROP VIEW), start again, and make them with the new name",
+            f"The table {former} cannot be renamed to {name}, because its view has triggers: "
+            f"{', '.join(triggers)}.",
+            "drop these triggers (DROP TRIGGER), start again, and make them on the new name",
         )
+    connection.exec_driver_sql(f"DROP VIEW {quoted(former)}")
+    connection.exec_driver_sql(f"CREATE TABLE {quoted(former)} ({listed})")
+    _alter(connection, "TABLE", quoted(former), f"RENAME TO {quoted(name)}")
+    connection.exec_driver_sql(f"DROP TABLE {quoted(name)}")
+    connection.exec_driver_sql(f"CREATE VIEW {quoted(name)} AS SELECT {listed} FROM {quoted(stored(name))}")
 
 
 def _columns(connection: Connection, table: str) -> set[str]:
     return {column["name"] for column in inspect(connection).get_columns(stored(table))}
 
 
-def _rename(connection: Connection, kind: str, name: str, one: Rename, suffix: str) -> None:
-    former, column = quoted(one.former + suffix), quoted(one.column + suffix)
-    connection.exec_driver_sql(f"ALTER {kind} {name} RENAME COLUMN {former} TO {column}")
+def _alter(connection: Connection, kind: str, name: str, change: str) -> None:
+    connection.exec_driver_sql(f"ALTER {kind} {name} {change}")

@@ -119,11 +119,10 @@ def erase(connection: Connection, table: str) -> None:
     connection.execute(delete(MirrorRule).where(col(MirrorRule.table_name) == table))
 
 
-def rename(connection: Connection, table: str, former: str, column: str) -> None:
-    """Note another name of a column; writers that know the former one stop."""
-    of_table = update(MirrorRule).where(col(MirrorRule.table_name) == table)
-    connection.execute(of_table.where(col(MirrorRule.column_name) == former).values(column_name=column))
-    forget(connection, "", None)
+def replace(connection: Connection, rules: Rules) -> None:
+    """Note these rules instead of those that are noted."""
+    connection.execute(delete(MirrorRule))
+    _insert(connection, rules)
 
 
 def _insert(connection: Connection, rules: Rules) -> None:

@@ -94,7 +94,7 @@ def ensure(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping: 
         obstacles.overcome(engine, mapping, step)
         mapping_change.require_fit(engine, config, mapping, accept=accept_mapping)
         filled = apply(engine, config, mapping)
-        for one in frozen.standing(engine, mapping):
+        for one in frozen.standing(engine, config):
             log.warning("no longer in tables.yaml: keeps its old values", name=one.name, fix=frozen.FIX)
     for table, columns in filled.columns.items():
         log.info("filled from the ledger", table=table, columns=columns or "all")
@@ -144,9 +144,7 @@ def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables, cl
         clear(connection)
         steps.refuse_newer(connection)
         namespaces.make_store(connection)
-        pending = renames.pending(connection, config)
-        with renames.readers_asked(connection, pending):
-            renames.rename(connection, pending)
+        with renames.pending(connection, config).applied(connection, config):
             return _change_renamed(connection, config, mapping, tables)
 
 
