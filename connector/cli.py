@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from connector import __version__, errors, logs, safe_text
-from connector.commands import dead_letters, failures, schema
+from connector.commands import dead_letters, failures, rebuild, schema
 from connector.commands.options import (
     CONFIG_DIR,
     DATA_DIR,
@@ -37,6 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(schema.app, name="schema")
+app.command()(rebuild.rebuild)
 out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
@@ -248,6 +249,9 @@ def verify(
         Path | None,
         typer.Option(help="Journal of a simulation; its acknowledged events must be in the ledger."),
     ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Fold again what differs, and verify that.")
+    ] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Fold the ledger again and print where the mirror differs from it."""
@@ -255,6 +259,9 @@ def verify(
 
     settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
     found, events = checkup.verify(settings, journal)
+    if found and repair:
+        rebuild.repair(settings)
+        found, events = checkup.verify(settings, journal)
     for difference in found[:20]:
         err.print(safe_text.plain(difference))
     if found:

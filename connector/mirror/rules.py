@@ -102,6 +102,14 @@ def forget(connection: Connection, table: str, columns: Collection[str] | None) 
     connection.execute(of_table.where(which).values(rule=REMOVED))
 
 
+def note_filled(connection: Connection, table: MappedTable) -> None:
+    """Note that all rows of a table are as its rules say, which ``forget`` took back."""
+    filled = {"": of_rows(table), **{column.name: of_column(column) for column in table.columns}}
+    for column, rule in filled.items():
+        which = (col(MirrorRule.table_name) == table.name, col(MirrorRule.column_name) == column)
+        connection.execute(update(MirrorRule).where(*which).values(rule=rule))
+
+
 def views(connection: Connection) -> dict[str, str]:
     """The rule of every view that was made, by name."""
     return {column: rule for (table, column), rule in recorded(connection).items() if column and not table}

@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 
 from connector import events
 from connector.config import Database
-from connector.errors import ConnectorError
+from connector.errors import ConnectorError, StartupError
 
 # Names and types.
 Columns = tuple[tuple[str, str], ...]
@@ -65,6 +65,8 @@ class Dialect(ABC):
     differs: ClassVar[str] = "IS DISTINCT FROM"
     # Seconds since the epoch on the database's clock; None where it has this host's.
     clock: ClassVar[str | None] = None
+    # How many rows a tool changes in one transaction; None where it does not keep all others from writing.
+    most_rows: ClassVar[int | None] = None
 
     # --- Sessions ---
 
@@ -95,6 +97,17 @@ class Dialect(ABC):
     @abstractmethod
     def until(self, connection: Connection, deadline: float) -> AbstractContextManager[None]:
         """Have the database end a statement that is not done at ``deadline``, on the monotonic clock."""
+
+    @abstractmethod
+    def snapshot(self, connection: Connection) -> AbstractContextManager[None]:
+        """A transaction that sees one state of the database, and writes to temporary tables alone."""
+
+    @abstractmethod
+    def rebuilding(self, connection: Connection) -> AbstractContextManager[None]:
+        """Be the only rebuild of this mirror, with temporary tables that need not fit into memory.
+
+        Lasts until the block ends, or the process. Raises ``StartupError``, which names the other one.
+        """
 
     # --- SQL ---
 
@@ -164,6 +177,13 @@ class Dialect(ABC):
     ) -> None:
         """``before`` with rows that cannot be in conflict with any."""
         self.run(connection, before, encoded, "", late)
+
+
+def rebuilt_by(holder: str) -> StartupError:
+    """The error for a mirror that somebody else rebuilds."""
+    return StartupError(
+        f"This mirror is being rebuilt already, by {holder}.", "wait until that is done, or end it"
+    )
 
 
 def as_text(type_: str, value: Any) -> str | None:

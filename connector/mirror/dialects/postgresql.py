@@ -23,7 +23,7 @@ from connector.errors import (
     StatementTimeout,
 )
 from connector.mirror.dialects import postgresql_rows, postgresql_session
-from connector.mirror.dialects.dialect import UNLOCKED, Access, Columns, Dialect, Encoded
+from connector.mirror.dialects.dialect import UNLOCKED, Access, Columns, Dialect, Encoded, rebuilt_by
 
 # SQLSTATE classes (PostgreSQL, appendix A) by the reaction that they need.
 # Data exception, constraint violation, row or index too big, and what a trigger of somebody's raises.
@@ -36,6 +36,15 @@ QUERY_CANCELED = "57014"
 UNIQUE_VIOLATION = "23505"
 # Held shared by every batch and alone by a change of the schema.
 SCHEMA_LOCK = 0x58544E44
+# The first half of a key, which a session holds; the second is of the store: a database may hold two mirrors.
+REBUILD_LOCK = 0x58544E45
+REBUILD = "SELECT pg_try_advisory_lock(%s, hashtext(current_setting('xtnd.store')))"
+REBUILT_BY = """
+    SELECT format('process %%s of user %%s since %%s', pid, usename, date_trunc('second', backend_start))
+    FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND classid::bigint = %s AND granted AND objsubid = 2
+      AND objid::bigint = hashtext(current_setting('xtnd.store'))::bigint & 4294967295
+"""
 
 
 class PostgreSQL(Dialect):
@@ -138,6 +147,22 @@ class PostgreSQL(Dialect):
     def until(self, connection: Connection, deadline: float) -> Iterator[None]:
         left = max(int((deadline - time.monotonic()) * 1000), 1)
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {left}")
+        yield
+
+    @override
+    @contextmanager
+    def snapshot(self, connection: Connection) -> Iterator[None]:
+        with connection.begin():
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            yield
+
+    @override
+    @contextmanager
+    def rebuilding(self, connection: Connection) -> Iterator[None]:
+        with connection.begin():
+            if not connection.exec_driver_sql(REBUILD, (REBUILD_LOCK,)).scalar_one():
+                holder = connection.exec_driver_sql(REBUILT_BY, (REBUILD_LOCK,)).scalar()
+                raise rebuilt_by(holder or "another process")
         yield
 
     @override

@@ -55,6 +55,7 @@ class SQLite(Dialect):
     }
     table_options = " STRICT"
     differs = "IS NOT"
+    most_rows = 20_000
 
     @override
     def url(self, text: str) -> URL:
@@ -103,6 +104,24 @@ class SQLite(Dialect):
             yield
         finally:
             driver.set_progress_handler(None, 0)
+
+    @override
+    @contextmanager
+    def snapshot(self, connection: Connection) -> Iterator[None]:
+        connection.execution_options(**{sqlite_file.SNAPSHOT: True})
+        try:
+            with connection.begin():
+                yield
+        finally:
+            connection.execution_options(**{sqlite_file.SNAPSHOT: False})
+
+    @override
+    @contextmanager
+    def rebuilding(self, connection: Connection) -> Iterator[None]:
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA temp_store = FILE").close()
+        with sqlite_file.rebuilding(self.file(connection.engine.url)):
+            yield
 
     @override
     def scalar(self, type_: str) -> str:

@@ -1,9 +1,10 @@
 """A mirror in one SQLite file: opened as what it is used for, and its write-ahead log kept small."""
 
 import contextlib
+import fcntl
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +12,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from connector.errors import DatabaseDamaged, StartupError
-from connector.mirror.dialects.dialect import Access
+from connector.mirror.dialects.dialect import Access, rebuilt_by
 
 MINIMUM = (3, 37, 0)  # STRICT tables
 MIB = 1_048_576
@@ -31,6 +32,7 @@ PRAGMAS = (
 READING_PRAGMAS = PRAGMAS[-2:]
 
 OPENED = "opened"  # in a connection's info: which file it is on
+SNAPSHOT = "xtnd_snapshot"  # execution option of a connection that writes, where it only reads
 MODES: dict[Access, str] = {"create": "rwc", "write": "rw", "read": "ro"}
 NAME_IT = "name the mirror with --database-url or DATABASE_URL, or the folder of connector up with --data-dir"
 
@@ -65,7 +67,8 @@ def engine(file: Path, *, lock_timeout_seconds: float, access: Access) -> Engine
     def _on_begin(connection: Connection) -> None:
         # A writer takes the lock at once, so that no transaction fails half-way for want of it. A reader
         # never takes it, and sees one state of the database until its transaction ends.
-        connection.exec_driver_sql("BEGIN" if access == "read" else "BEGIN IMMEDIATE")
+        reads = access == "read" or connection.get_execution_options().get(SNAPSHOT)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return made
 
@@ -163,6 +166,41 @@ def damaged(file: str, reason: str) -> DatabaseDamaged:
         "makes it again from what Kafka holds (topics.retention_hours). What is older may still be read: "
         f'sqlite3 {file}.damaged ".recover"',
     )
+
+
+# --- One rebuild at a time -----------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def rebuilding(file: Path) -> Iterator[None]:
+    """Be the only rebuild of this file; raises ``StartupError``, which names the other one.
+
+    The lock is on a file beside it, which has the id of the process that holds it.
+    """
+    beside = file.with_name(f"{file.name}-rebuild")
+    descriptor = _locked(beside)
+    try:
+        yield
+    finally:
+        beside.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _locked(file: Path) -> int:
+    while True:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise rebuilt_by(f"process {holder}" if holder else "another process") from None
+        # Who held it last takes its file away before the lock is free.
+        if file.exists() and os.path.samestat(file.stat(), os.fstat(descriptor)):
+            os.truncate(descriptor, 0)
+            os.write(descriptor, str(os.getpid()).encode())
+            return descriptor
+        os.close(descriptor)
 
 
 # --- The write-ahead log -------------------------------------------------------------------------

@@ -1,0 +1,133 @@
+"""``connector rebuild`` and ``connector verify --repair``: tables made again while workers go on."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from connector import failpoints, logs, private_files, safe_text
+from connector.commands.options import (
+    CONFIG_DIR,
+    DATA_DIR,
+    ConfigDir,
+    DatabaseUrl,
+    DataDir,
+    Kafka,
+    load_beside,
+)
+from connector.config import Config
+from connector.errors import StartupError
+
+if TYPE_CHECKING:
+    from connector.mirror.rebuilder import Report
+    from connector.mirror.replacement import Rebuilt
+
+LINE_SECONDS = 5.0
+SHOWN_SECONDS = 0.1  # of a wait
+out = Console(highlight=False, markup=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+class Source(StrEnum):
+    """What tables are made again from."""
+
+    ledger = "ledger"
+    kafka = "kafka"
+
+
+def rebuild(
+    tables: Annotated[list[str] | None, typer.Argument(help="Tables of tables.yaml; all by default.")] = None,
+    source: Annotated[
+        Source,
+        typer.Option(
+            "--from",
+            help="The ledger alone, or the ledger with all that Kafka still holds put into it first.",
+        ),
+    ] = Source.ledger,
+    config_dir: ConfigDir = CONFIG_DIR,
+    kafka: Kafka = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Make tables again from the ledger while workers go on; a row that is right is left alone."""
+    unused = ("kafka",) if source is Source.ledger else ()
+    settings = load_beside(config_dir, data_dir, unused=unused, kafka=kafka, database_url=database_url)
+    _run(settings, tables or list(settings.tables))
+
+
+def repair(settings: Config) -> None:
+    """Put right what differs from the fold of the ledger, and say what it was."""
+    _run(settings, list(settings.tables))
+
+
+def _run(settings: Config, names: list[str]) -> None:
+    if unknown := [name for name in names if name not in settings.tables]:
+        raise StartupError(
+            f"tables.yaml has no table {', '.join(unknown)}.", f"name some of: {', '.join(settings.tables)}"
+        )
+    logs.configure()
+    failpoints.load(os.environ)
+    from connector.mirror import database, rebuilder  # noqa: PLC0415 - each command loads only what it needs
+    from connector.mirror.mapping import Mapping  # noqa: PLC0415
+
+    private_files.keep_new_files_private()
+    mapping, engine = Mapping(settings), database.connect(settings.database, access="write")
+    with rebuilder.rebuilding(engine, mapping) as session, _progress(err) as report:
+        _print(session.tables(dict.fromkeys(names), report))
+        if session.count_again():
+            out.print("mirror_status: its counters were counted again")
+
+
+def _print(rebuilt: Iterable["Rebuilt"]) -> None:
+    for one in rebuilt:
+        parts = {"added": one.added, "changed": one.changed, "removed": one.removed}
+        done = ", ".join(f"{count:,} rows {what}" for what, count in parts.items() if count)
+        waited = f" (batches waited {one.waited_seconds:.1f} s at most)"
+        shown = waited if one.waited_seconds >= SHOWN_SECONDS else ""
+        out.print(safe_text.plain(f"{one.table}: {done or 'as the ledger has it'}{shown}"))
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator["Report"]:
+    """Show a bar on a terminal, a plain line every few seconds elsewhere."""
+    started: dict[str, float] = {}
+
+    def rate(what: str, done: int) -> float:
+        return done / max(time.monotonic() - started.setdefault(what, time.monotonic()), 0.001)
+
+    if not console.is_terminal:
+        shown_at = time.monotonic()
+
+        def line(what: str, done: int, total: int) -> None:
+            nonlocal shown_at
+            per_second = rate(what, done)
+            if time.monotonic() - shown_at < LINE_SECONDS:
+                return
+            shown_at = time.monotonic()
+            left = f", {(total - done) / per_second:.0f} s left" if done else ""
+            console.print(f"{what}: {done:,} of {total:,} ({per_second:,.0f}/s{left})")
+
+        yield line
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=None, rate="")
+
+        def bar(what: str, done: int, total: int) -> None:
+            if what not in started:
+                progress.reset(task, description=what, total=total)
+            progress.update(task, completed=done, total=total, rate=f"{rate(what, done):,.0f}/s")
+
+        yield bar

@@ -1,0 +1,189 @@
+"""Mapped tables made again from the ledger while workers go on (``connector rebuild``, ``verify --repair``).
+
+What a table should hold is folded beside it (``replacement.py``) out of one state of the database; no
+lock is taken for that. Then the rows that differ are put right, a table at a time, in a short transaction
+that no batch runs beside. Interrupted before that, nothing happened.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, delete
+
+from connector import failpoints
+from connector.errors import StartupError
+from connector.mirror import counters, database, dialects, ledger, locks, obstacles, rules, shape, steps
+from connector.mirror.mapped import logical
+from connector.mirror.mapping import Mapping
+from connector.mirror.models import MirrorCounter
+from connector.mirror.replacement import Rebuilt, Replacement
+from connector.mirror.tables import Tables
+
+T = TypeVar("T")
+Report = Callable[[str, int, int], None]
+"""Is told what is done, how much of it, and of how much."""
+
+PAGE = 20_000  # events that are folded at once
+# So many rows may be folded again while batches wait, and so often is tried to have no more than that.
+FEW_ROWS = 200
+ROUNDS = 10
+APPLY = "run connector schema apply, or start a worker with this configuration: it makes and fills the tables"
+
+
+class Rebuilder:
+    """The only rebuild of a mirror while it is open, on one session of its own."""
+
+    def __init__(self, engine: Engine, mapping: Mapping, connection: Connection) -> None:
+        self.connection = connection
+        self.mapping = mapping
+        self._engine = engine
+        self._tables = Tables(mapping)
+        self._fingerprint = rules.fingerprint(mapping)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database, and writes to temporary tables alone."""
+        with self._translated(), dialects.of(self.connection).snapshot(self.connection):
+            yield self.connection
+
+    def change(self, act: Callable[[Connection], T]) -> T:
+        """Do it in a transaction beside which no batch and no change of the schema runs.
+
+        Raises ``StartupError`` when the mapping is no longer the one that the tables were made by.
+        """
+
+        def change(clear: obstacles.Clear) -> T:
+            with self._translated(), self.connection.begin():
+                steps.lock_for_change(self.connection)
+                clear(self.connection)
+                self._require_mapping()
+                return act(self.connection)
+
+        return obstacles.overcome(
+            self._engine, self.mapping, lambda clear: locks.until_granted(partial(change, clear))
+        )
+
+    def require(self) -> None:
+        """Raise ``StartupError`` unless the store has the tables of this mapping."""
+        steps.require(self._engine)
+        with self.snapshot() as connection:
+            self._require_mapping()
+            for table, found in shape.of(connection, self._tables).items():
+                if found.missing or found.refilled or found.key:
+                    fault = next(found.faults(logical(table)))
+                    raise StartupError(f"The mirror is not as tables.yaml says: {fault}.", APPLY)
+
+    def tables(self, names: Iterable[str], report: Report) -> list[Rebuilt]:
+        """Make these tables as the ledger has them; gives what became of each.
+
+        Raises ``DatabaseOutage``, and ``StartupError`` where somebody's foreign key keeps a row.
+        """
+        tables = [self.mapping.table(name) for name in names]
+        with self.snapshot() as connection:
+            replacements = [
+                Replacement(connection, self._tables, table, number) for number, table in enumerate(tables)
+            ]
+        with self.snapshot():
+            self._fold(replacements, report)
+        for _ in range(ROUNDS):
+            with self.snapshot():
+                if sum(replacement.catch_up() for replacement in replacements) <= FEW_ROWS:
+                    break
+        rebuilt = []
+        for number, replacement in enumerate(replacements):
+            report("putting rows right", number, len(replacements))
+            rebuilt.append(self._put_right(replacement))
+        return rebuilt
+
+    def count_again(self) -> bool:
+        """Count the ledger's events again where ``mirror_status`` has them wrong; whether it had."""
+        with self.snapshot() as connection:
+            if next(counters.differences(connection), None) is None:
+                return False
+
+        def count(connection: Connection) -> None:
+            connection.execute(delete(MirrorCounter))
+            counters.fill(connection)
+
+        self.change(count)
+        return True
+
+    def _fold(self, replacements: Sequence[Replacement], report: Report) -> None:
+        """Fold the ledger's events, and note which rows are other ones."""
+        wanted = {action for replacement in replacements for action in replacement.table.actions}
+        total = sum(count for action, count in ledger.counts(self.connection).items() if action in wanted)
+        done, events = 0, ledger.of_actions(self.connection, wanted)
+        report("folding events", 0, total)
+        while page := list(islice(events, PAGE)):
+            for replacement in replacements:
+                replacement.merge(page)
+            done += len(page)
+            report("folding events", done, total)
+            failpoints.reach("rebuild-page")
+        for number, replacement in enumerate(replacements):
+            report("comparing tables", number, len(replacements))
+            replacement.compare()
+        failpoints.reach("rebuild-compared")
+
+    def _put_right(self, replacement: Replacement) -> Rebuilt:
+        """Put the rows of a table right that differ; no lock is taken where none does."""
+        table = replacement.table
+        with self.snapshot() as connection:
+            is_filled = rules.changed_columns(table, rules.recorded(connection)) == []
+            left = replacement.count
+        rebuilt, started = Rebuilt(table.name, 0, 0, 0), 0.0  # on the monotonic clock
+        most = dialects.of(self.connection).most_rows
+
+        def put_right(connection: Connection) -> tuple[Rebuilt, int]:
+            nonlocal started
+            started = time.monotonic()
+            while replacement.catch_up(most):
+                pass
+            done = replacement.apply(most)
+            left = replacement.count
+            if not left:
+                rules.note_filled(connection, table)
+            failpoints.reach("rebuild-swap")
+            return done, left
+
+        while left or not is_filled:
+            done, left = self.change(put_right)
+            is_filled = is_filled or not left
+            rebuilt = rebuilt.plus(done, time.monotonic() - started)
+        return rebuilt
+
+    def _require_mapping(self) -> None:
+        if rules.recorded(self.connection).get(("", "")) != self._fingerprint:
+            raise StartupError("The mirror's tables were made by another tables.yaml.", APPLY)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except dialects.ERRORS as error:
+            raise database.translate(error, self._engine.url.database or "") from error
+
+
+@contextmanager
+def rebuilding(engine: Engine, mapping: Mapping) -> Iterator[Rebuilder]:
+    """Begin a rebuild, which must be the only one of this mirror.
+
+    Raises ``StartupError`` when another one is under way, and when the store is not as ``tables.yaml``
+    says; ``DatabaseOutage``. The session ends with the block, and its temporary tables with it.
+    """
+    try:
+        connection = engine.connect()
+    except dialects.ERRORS as error:
+        raise database.translate(error, engine.url.database or "") from error
+    try:
+        with dialects.of(engine).rebuilding(connection), locks.watching(engine):
+            rebuilder = Rebuilder(engine, mapping, connection)
+            rebuilder.require()
+            yield rebuilder
+    finally:
+        connection.invalidate()
+        connection.close()

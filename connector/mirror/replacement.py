@@ -1,0 +1,220 @@
+"""The rows that a table should have by the ledger, in a temporary table, and their way into the table.
+
+Rows are changed in the table that is there, and only those that differ: views, rights, indexes,
+constraints, triggers, comments and foreign keys of others stay, and so does ``mirrored_at`` of every row
+that was right. Temporary tables are of one session, so nothing is left of a process that is killed.
+"""
+
+import time
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, MetaData
+from sqlalchemy.schema import CreateTable
+
+from connector import events
+from connector.events import Event
+from connector.mirror import dialects, ledger, statements
+from connector.mirror.batches import Batch, run
+from connector.mirror.fold import Key, fold
+from connector.mirror.mapped import MappedTable
+from connector.mirror.mapping import reader
+from connector.mirror.rebuild import dependents_named
+from connector.mirror.rows import events_of
+from connector.mirror.statements import quoted
+from connector.mirror.tables import Tables
+
+
+class Rebuilt(NamedTuple):
+    """What a rebuild did to one table: how many rows it added, changed and removed.
+
+    ``waited_seconds`` is the longest time that batches waited for it.
+    """
+
+    table: str
+    added: int
+    changed: int
+    removed: int
+    waited_seconds: float = 0.0
+
+    def plus(self, other: "Rebuilt", waited_seconds: float) -> "Rebuilt":
+        """With what was done in one more transaction."""
+        return Rebuilt(
+            self.table,
+            self.added + other.added,
+            self.changed + other.changed,
+            self.removed + other.removed,
+            max(self.waited_seconds, waited_seconds),
+        )
+
+
+class Replacement:
+    """What one table should hold, and which of its rows differ from that.
+
+    A row that differs is noted with what shows whether an event touched it since: the bookkeeping of a
+    state row, the ledger's copy of a history row's event. Every other row is right, and what a worker
+    merges into it keeps it so.
+    """
+
+    def __init__(self, connection: Connection, tables: Tables, table: MappedTable, number: int) -> None:
+        """Make the temporary tables, with names that no table of the store has."""
+        self.table = table
+        self._connection = connection
+        # As the table, but what is folded for it goes into the temporary one.
+        self._wanted = replace(table, name=f"_wanted_{number}")
+        self._read = reader(self._wanted)
+        self._differing = f"__differing_{number}"
+        self._differs = dialects.of(connection).differs
+        columns = tables.metadata.tables[table.store].columns
+        self._columns = [one.name for one in columns if one.name != "mirrored_at"]
+        made = tables.metadata.tables[table.store].to_metadata(MetaData(), name=self._wanted.store)
+        create = str(CreateTable(made).compile(dialect=connection.dialect)).strip()
+        self._execute(create.replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1))
+        self._execute(
+            f"CREATE TEMPORARY TABLE {self._differing} AS SELECT {self._keys('wanted')}, "
+            f"CAST('' AS TEXT) AS how, CAST('' AS TEXT) AS noted FROM {self._wanted.store} AS wanted LIMIT 0"
+        )
+        names = ", ".join(quoted(column.name) for column in table.key)
+        self._execute(f"CREATE UNIQUE INDEX {self._differing}_key ON {self._differing} ({names})")
+
+    @property
+    def count(self) -> int:
+        """How many rows differ."""
+        return int(self._execute(f"SELECT COUNT(*) FROM {self._differing}").scalar_one())
+
+    def merge(self, batch: Iterable[Event], only: Collection[Key] | None = None) -> None:
+        """Merge distinct events, each of them once, into the rows that the table should have.
+
+        ``only`` are the rows that they are merged into, all of them when None.
+        """
+        read = ((event, self._read(event)) for event in batch if event.action in self.table.wanted)
+        if only is not None:
+            read = ((event, [one for one in said if one.key in only]) for event, said in read)
+        folded = fold((event, said) for event, said in read if said)
+        dialect, now = self._connection.dialect.name, time.time_ns() // 1000
+        if states := folded.states.get(self._wanted.name):
+            statements.join_states(dialect, self._wanted, states).run(self._connection, now)
+        if histories := folded.histories.get(self._wanted.name):
+            statements.write_history(dialect, self._wanted, histories).run(self._connection, now)
+
+    def compare(self, only: Batch | None = None) -> None:
+        """Note the rows of the table that differ; ``only`` are the keys that are compared, all when None."""
+        if only is None:
+            self._execute(f"ANALYZE {self._wanted.store}")
+        insert = f"INSERT INTO {self._differing} SELECT"
+        live, wanted = quoted(self.table.store), self._wanted.store
+        missing = f"live.{quoted(self.table.key[0].name)} IS NULL"
+        how = f"CASE WHEN {missing} THEN 'missing' ELSE 'other' END"
+        differs = " OR ".join([missing, *self._differences()])
+        missing_or_other = (
+            f"{insert} {self._keys('wanted')}, {how}, {self._note('wanted')} FROM {wanted} AS wanted "
+            f"LEFT JOIN {live} AS live ON {self._same('live', 'wanted')} WHERE ({differs})"
+        )
+        too_many = (
+            f"{insert} {self._keys('live')}, 'too many', {self._note('live')} FROM {live} AS live "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {wanted} AS wanted WHERE {self._same('live', 'wanted')})"
+        )
+        for statement, rows in ((missing_or_other, "wanted"), (too_many, "live")):
+            if only is None:
+                self._execute(statement)
+            else:
+                run(self._connection, f"{statement} AND ({self._keys(rows)}) IN (", only, ")")
+
+    def catch_up(self, most: int | None = None) -> int:
+        """Fold those rows again that an event touched since they were noted; gives how many these are.
+
+        Of rows that differ it looks at the first ``most``, or at all.
+        """
+        page = self._page(most)
+        touched = self._execute(
+            f"SELECT {self._keys('page')} FROM {page} WHERE page.noted {self._differs} {self._note('page')}"
+        )
+        keys = {tuple(row) for row in touched.fetchall()}
+        if not keys:
+            return 0
+        batch = Batch(tuple((column.name, column.type) for column in self.table.key), sorted(keys))
+        names = ", ".join(quoted(column.name) for column in self.table.key)
+        for table in (self._wanted.store, self._differing):
+            run(self._connection, f"DELETE FROM {table} WHERE ({names}) IN (", batch, ")")
+        self.merge(self._events_of(keys), only=keys)
+        self.compare(batch)
+        return len(keys)
+
+    def apply(self, most: int | None = None) -> Rebuilt:
+        """Put the first ``most`` rows right that differ, or all, and note them no more.
+
+        ``catch_up`` has given 0 for them in this transaction. Raises ``StartupError`` where a row that goes
+        stands in a foreign key of others.
+        """
+        live, wanted, page = quoted(self.table.store), self._wanted.store, self._page(most)
+        both = f"FROM {page} JOIN {wanted} AS wanted ON {self._same('page', 'wanted')}"
+        gone = f"SELECT {self._keys('page')} FROM {page}"
+        with dependents_named(f"Rows that no event gives stay in the table {self.table.name}"):
+            removed = self._execute(
+                f"DELETE FROM {live} AS live WHERE ({self._keys('live')}) IN "
+                f"({gone} WHERE page.how = 'too many')"
+            ).rowcount
+        stamp = (
+            {"mirrored_at": f"'{events.iso(time.time_ns() // 1000)}'"} if self.table.kind == "state" else {}
+        )
+        values = {name: f"wanted.{quoted(name)}" for name in self._columns} | stamp
+        key = {column.name for column in self.table.key}
+        sets = ", ".join(f"{quoted(name)} = {value}" for name, value in values.items() if name not in key)
+        changed = self._execute(
+            f"UPDATE {live} AS live SET {sets} {both} "
+            f"WHERE page.how = 'other' AND {self._same('live', 'wanted')}"
+        ).rowcount
+        added = self._execute(
+            f"INSERT INTO {live} ({', '.join(map(quoted, values))}) SELECT {', '.join(values.values())} "
+            f"{both} WHERE page.how = 'missing' ORDER BY {self._keys('page')}"
+        ).rowcount
+        self._execute(
+            f"DELETE FROM {self._differing} AS differing WHERE ({self._keys('differing')}) IN ({gone})"
+        )
+        return Rebuilt(self.table.name, added, changed, removed)
+
+    def _page(self, most: int | None) -> str:
+        limit = "" if most is None else f" LIMIT {most}"
+        rows = f"SELECT * FROM {self._differing} AS differing ORDER BY {self._keys('differing')}{limit}"
+        return f"({rows}) AS page"
+
+    def _events_of(self, keys: set[Key]) -> Iterable[Event]:
+        """The ledger's events that may touch rows with these keys."""
+        if self.table.kind == "state":
+            return events_of(self._connection, self.table, keys)
+        return ledger.held(self._connection, {(event_id, source) for event_id, _, source in keys}).values()
+
+    def _differences(self) -> Iterable[str]:
+        """Conditions of a row that is not as it should be, to the byte: 1.0 equals 1.00 as a number."""
+        numeric = {one.name for one in self.table.columns if one.type == "numeric"}
+        key = {column.name for column in self.table.key}
+        for name in self._columns:
+            if name not in key:
+                live, wanted = (
+                    f"CAST({row}.{quoted(name)} AS TEXT)" if name in numeric else f"{row}.{quoted(name)}"
+                    for row in ("live", "wanted")
+                )
+                yield f"{wanted} {self._differs} {live}"
+
+    def _note(self, row: str) -> str:
+        """SQL for what an event that touches a row changes; null where there is nothing."""
+        if self.table.kind == "state":
+            return (
+                f"(SELECT CAST(held.mirrored_at AS TEXT) || ' ' || CAST(held.event_count AS TEXT) "
+                f"FROM {quoted(self.table.store)} AS held WHERE {self._same('held', row)})"
+            )
+        return (
+            f"(SELECT CAST(held.mirrored_at AS TEXT) FROM _notifications AS held "
+            f"WHERE held.event_id = {row}.event_id AND held.source = {row}.source)"
+        )
+
+    def _keys(self, row: str) -> str:
+        return ", ".join(f"{row}.{quoted(column.name)}" for column in self.table.key)
+
+    def _same(self, one: str, other: str) -> str:
+        names = [quoted(column.name) for column in self.table.key]
+        return " AND ".join(f"{one}.{name} = {other}.{name}" for name in names)
+
+    def _execute(self, statement: str) -> Any:
+        return self._connection.exec_driver_sql(statement)

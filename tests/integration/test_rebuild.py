@@ -1,0 +1,321 @@
+"""Tables are made again from the ledger while workers go on: ``connector rebuild``, ``verify --repair``."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import inspect
+
+from connector.commands import rebuild as commands
+from connector.errors import StartupError
+from connector.mirror import database, rebuilder, verify
+from connector.mirror.dialects.sqlite import SQLite
+from connector.mirror.replacement import Rebuilt
+from tests import strategies, workers
+from tests.conftest import ROOT, SECRET, MakeConfig
+from tests.integration.test_mirror_law import looks
+from tests.strategies import MINUTE, NOON, Mirror, Sent
+from tests.workers import World, until
+
+SPOILS = (
+    "DELETE FROM _orders",
+    "DELETE FROM _stock_balances WHERE warehouse = 'N'",
+    "UPDATE _stock_balances SET balance = 7, balance__version = ''",
+    "UPDATE _orders SET reserved_count = reserved_count + 1, event_count = event_count + 1",
+    "UPDATE _orders SET status = NULL, last_version = '', order_number = order_number || 'x'",
+    "DELETE FROM _stock_balance_history WHERE measure = 'balance'",
+    "UPDATE _stock_balance_history SET quantity = NULL",
+    "UPDATE _stock_balance_history SET event_id = event_id || 'x'",
+    "UPDATE _purchase_delivery_rows SET product_number = 'x'",
+    "DELETE FROM _mirror_counters",
+)
+
+
+def ignore(_what: str, _done: int, _total: int) -> None:
+    """Report to nobody."""
+
+
+@pytest.fixture
+def mirror(make_config: MakeConfig, database_url: str) -> Iterator[Mirror]:
+    with strategies.mirror(make_config({"database.url": database_url})) as found:
+        yield found
+
+
+def rebuild(mirror: Mirror, *names: str, report: rebuilder.Report = ignore) -> list[Rebuilt]:
+    with rebuilder.rebuilding(mirror.engine, mirror.mapping) as session:
+        rebuilt = session.tables(names or [table.name for table in mirror.mapping.tables], report)
+        session.count_again()
+    return [one._replace(waited_seconds=0) for one in rebuilt if one.added or one.changed or one.removed]
+
+
+def does(mirror: Mirror, *statements: str) -> None:
+    with database.transaction(mirror.engine) as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def write_some(mirror: Mirror) -> None:
+    for number in range(6):
+        details = {"OrderNumber": str(number % 3), "OrderType": "Web"}
+        action = "OrderCreated" if number < 3 else "OrderReserved"
+        mirror.now = NOON + number * MINUTE
+        mirror.write(mirror.event(action, details, delivery=f"d{number}", at=NOON + number))
+    stock = {"ProductNumber": "P", "Warehouse": "N", "Balance": "1.5"}
+    mirror.write(mirror.event("BalanceChanged", stock, delivery="s"))
+
+
+def tables_of(mirror: Mirror) -> set[str]:
+    with database.transaction(mirror.engine) as connection:
+        return set(inspect(connection).get_table_names())
+
+
+# --- What is put right -----------------------------------------------------------------------------
+
+
+@looks(12)
+@given(
+    sent=strategies.sent_sets(),
+    later=strategies.sent_sets(max_size=4),
+    spoils=st.sets(st.sampled_from(SPOILS)),
+    seed=st.integers(0, 2**32),
+    moment=st.integers(0, 12),
+)
+def test_whatever_was_spoilt_and_comes_meanwhile_the_tables_are_the_fold_afterwards(
+    mirror: Mirror, sent: list[Sent], later: list[Sent], spoils: set[str], seed: int, moment: int
+) -> None:
+    mirror.empty()
+    for batch in strategies.arrival(
+        mirror, [one for s in sent for one in strategies.copies_of(mirror, s)], seed
+    ):
+        mirror.sink.write(batch)
+    does(mirror, *sorted(spoils))
+    # Of one event that comes in two copies the details are one: a delivery is sent again as it was.
+    known = {(one.delivery, one.index, one.hook): one for one in sent}
+    events = [
+        event
+        for one in later
+        for event in strategies.copies_of(mirror, known.get((one.delivery, one.index, one.hook), one))
+    ]
+    moments = 0
+
+    def report(_what: str, _done: int, _total: int) -> None:
+        nonlocal moments
+        if moments == moment:
+            mirror.now += MINUTE
+            mirror.sink.write([mirror.chunk(events, topic="meanwhile")])
+        moments += 1
+
+    rebuild(mirror, report=report)
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+
+
+def test_a_row_that_is_right_is_left_alone_and_one_that_was_spoilt_says_that_it_changed(
+    mirror: Mirror,
+) -> None:
+    write_some(mirror)
+    before = mirror.content()
+    stamps = {row["order_number"]: row["mirrored_at"] for row in mirror.rows("orders")}
+    does(
+        mirror,
+        "UPDATE _orders SET status = 'x' WHERE order_number = '1'",
+        "DELETE FROM _orders WHERE order_number = '2'",
+        "UPDATE _stock_balances SET product_number = 'Q'",
+    )
+    assert rebuild(mirror) == [Rebuilt("orders", 1, 1, 0), Rebuilt("stock_balances", 1, 0, 1)]
+    assert mirror.content() == before
+    after = {row["order_number"]: row["mirrored_at"] for row in mirror.rows("orders")}
+    assert [after[number] == stamps[number] for number in "012"] == [True, False, False]
+    assert rebuild(mirror) == []
+
+
+def test_only_the_tables_that_were_named_are_made_again(mirror: Mirror) -> None:
+    write_some(mirror)
+    does(mirror, "DELETE FROM _orders", "DELETE FROM _stock_balances")
+    assert rebuild(mirror, "orders") == [Rebuilt("orders", 3, 0, 0)]
+    assert mirror.rows("stock_balances") == []
+
+
+def test_what_differs_by_its_spelling_alone_is_put_right(mirror: Mirror) -> None:
+    write_some(mirror)
+    spelled = "1.50" if mirror.engine.dialect.name == "postgresql" else "'1.50'"
+    does(mirror, f"UPDATE _stock_balances SET balance = {spelled}")
+    assert rebuild(mirror) == [Rebuilt("stock_balances", 0, 1, 0)]
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+
+
+def test_many_rows_are_put_right_in_several_transactions_on_sqlite(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_some(mirror)
+    before = mirror.content()
+    does(mirror, "DELETE FROM _orders")
+    monkeypatch.setattr(SQLite, "most_rows", 2)
+    assert rebuild(mirror) == [Rebuilt("orders", 3, 0, 0)]
+    assert mirror.content() == before
+
+
+# --- What stays ------------------------------------------------------------------------------------
+
+
+def test_what_others_built_on_a_table_stays(mirror: Mirror) -> None:
+    on_postgresql = mirror.engine.dialect.name == "postgresql"
+    write_some(mirror)
+    does(
+        mirror,
+        "CREATE VIEW mine AS SELECT order_number FROM orders",
+        "CREATE INDEX ix_mine ON _orders (as_of)",
+        'CREATE TABLE notes (order_number TEXT REFERENCES "_orders")',
+        "INSERT INTO notes VALUES ('1')",
+        *(
+            ["CREATE ROLE rebuild_reader", "GRANT SELECT ON _orders TO rebuild_reader"]
+            if on_postgresql
+            else []
+        ),
+    )
+    does(mirror, "UPDATE _orders SET status = 'x'", "DELETE FROM _orders WHERE order_number = '2'")
+    assert rebuild(mirror) == [Rebuilt("orders", 1, 2, 0)]
+    assert [row["order_number"] for row in mirror.rows("mine", "1")] == ["0", "1", "2"]
+    assert "ix_mine" in {index["name"] for index in inspect(mirror.engine).get_indexes("_orders")}
+    if on_postgresql:
+        granted = "SELECT has_table_privilege('rebuild_reader', '_orders', 'SELECT') AS may"
+        assert strategies.select(mirror.engine, granted) == [{"may": True}]
+        does(mirror, "DROP OWNED BY rebuild_reader", "DROP ROLE rebuild_reader")
+
+
+def test_a_row_too_many_that_others_point_at_is_refused_with_what_points_at_it(mirror: Mirror) -> None:
+    write_some(mirror)
+    does(
+        mirror,
+        "UPDATE _orders SET order_number = '9' WHERE order_number = '1'",
+        'CREATE TABLE notes (order_number TEXT REFERENCES "_orders")',
+        "INSERT INTO notes VALUES ('9')",
+    )
+    with pytest.raises(StartupError, match="Rows that no event gives stay in the table orders"):
+        rebuild(mirror)
+    does(mirror, "DROP TABLE notes")
+    assert rebuild(mirror) == [Rebuilt("orders", 1, 0, 1)]
+
+
+# --- What is refused -------------------------------------------------------------------------------
+
+
+def test_a_second_rebuild_is_refused_and_names_the_first(mirror: Mirror) -> None:
+    with (
+        rebuilder.rebuilding(mirror.engine, mirror.mapping),
+        pytest.raises(StartupError, match=r"is being rebuilt already, by process \d+"),
+    ):
+        rebuild(mirror)
+    assert rebuild(mirror) == []
+
+
+def test_another_mapping_than_that_of_the_tables_is_refused(mirror: Mirror) -> None:
+    does(mirror, "UPDATE _mirror_rules SET rule = 'other' WHERE table_name = '' AND column_name = ''")
+    with pytest.raises(StartupError, match=r"made by another tables\.yaml"):
+        rebuild(mirror)
+
+
+def test_a_mapping_that_changes_meanwhile_stops_the_rebuild_and_nothing_happened(mirror: Mirror) -> None:
+    write_some(mirror)
+    does(mirror, "DELETE FROM _orders")
+
+    def report(what: str, _done: int, _total: int) -> None:
+        if what == "putting rows right":
+            does(mirror, "UPDATE _mirror_rules SET rule = 'other' WHERE table_name = '' AND column_name = ''")
+
+    with pytest.raises(StartupError, match=r"made by another tables\.yaml"):
+        rebuild(mirror, report=report)
+    assert mirror.rows("orders") == []
+
+
+# --- As a command ----------------------------------------------------------------------------------
+
+
+def command(mirror: Mirror, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    url = str(mirror.config.database.url.get_secret_value())
+    return subprocess.run(
+        [sys.executable, "-m", "connector", *arguments, "--config", str(ROOT / "config")],
+        env={**os.environ, "DATABASE_URL": url, "XTND_WEBHOOK_SECRET": SECRET, **environ},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("point", ["rebuild-compared", "rebuild-swap"])
+def test_killed_at_any_place_nothing_happened_and_the_next_one_does_it(mirror: Mirror, point: str) -> None:
+    write_some(mirror)
+    right = mirror.content()
+    does(mirror, "UPDATE _orders SET status = 'x'")
+    spoilt, tables = mirror.content(), tables_of(mirror)
+    killed = command(mirror, "rebuild", XTND_FAILPOINTS=f"exit-{point}")
+    assert killed.returncode == -9, killed.stderr
+    assert (mirror.content(), tables_of(mirror)) == (spoilt, tables)
+
+    def is_done() -> bool:  # a server sees a little later that its client is gone
+        try:
+            return rebuild(mirror) == [Rebuilt("orders", 0, 3, 0)]
+        except StartupError:
+            return False
+
+    until(is_done, 60, what="rebuilt")
+    assert (mirror.content(), tables_of(mirror)) == (right, tables)
+    database_file = mirror.engine.url.database or ""
+    assert not Path(f"{database_file}-rebuild").exists()
+
+
+def test_a_repair_says_what_it_put_right(mirror: Mirror, capsys: pytest.CaptureFixture[str]) -> None:
+    write_some(mirror)
+    does(mirror, "UPDATE _orders SET status = 'x'", "DELETE FROM _mirror_counters")
+    commands.repair(mirror.config)
+    said = capsys.readouterr().out
+    assert "orders: 3 rows changed" in said
+    assert "products: as the ledger has it" in said
+    assert "its counters were counted again" in said
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+
+
+# --- Beside a worker -------------------------------------------------------------------------------
+
+
+def test_a_worker_goes_on_while_tables_are_made_again(
+    kafka_bootstrap: str, database_url: str, tmp_path: Path
+) -> None:
+    with workers.world(tmp_path / "world", kafka_bootstrap, database_url) as world:
+        worker = world.worker().wait_ready()
+        world.send(workers.balances(3000))
+        world.wait_caught_up()
+        spoil(world, "DELETE FROM _stock_balances", "DELETE FROM _stock_balance_history")
+        assert "stock_balance_history: as the ledger" not in run_while_events_come(world, "rebuild")
+        spoil(world, "UPDATE _stock_balances SET event_count = 0, balance = NULL")
+        assert "verified" in run_while_events_come(world, "verify", "--repair")
+        world.wait_caught_up()
+        world.assert_sound()
+        assert not worker.ended()
+
+
+def spoil(world: World, *statements: str) -> None:
+    with database.transaction(world.engine) as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def run_while_events_come(world: World, *arguments: str) -> str:
+    """Run a command, and send events until it ends; gives what it printed."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "connector", *arguments, "--config", str(world.config_dir)],
+        env={**os.environ, **world.environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while process.poll() is None:
+            world.send(workers.balances(30))
+        out, err = process.communicate()
+    assert process.returncode == 0, err
+    return out
