@@ -12,8 +12,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+<<<<<<< HEAD
 from connector import __version__, errors, logs, safe_text
 from connector.commands import dead_letters, failures, rebuild, schema
+=======
+from connector import __version__, errors, failpoints, logs, safe_text
+from connector.commands import dead_letters, failures, schema
+>>>>>>> copy
 from connector.commands.options import (
     CONFIG_DIR,
     DATA_DIR,
@@ -268,6 +273,26 @@ def verify(
         err.print(f"{len(found)} differences.", style="bold red")
         raise typer.Exit(1)
     out.print(f"verified: the mirror equals the fold of its ledger ({events} events)")
+
+
+@app.command("copy")
+def copy_command(
+    to: Annotated[str, typer.Option("--to", metavar="URL", help="The database that gets the copy.")],
+    config_dir: ConfigDir = CONFIG_DIR,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Copy the whole mirror into an empty database, SQLite or PostgreSQL, while its worker goes on.
+
+    Every row is read back and compared. Interrupted, nothing was copied: run it again.
+    """
+    logs.configure()
+    from connector.commands import copying  # noqa: PLC0415
+
+    failpoints.load(os.environ)
+    source = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
+    target = load_beside(config_dir, data_dir, unused=("kafka",), database_url=to)
+    raise typer.Exit(copying.run(source, target))
 
 
 @app.command()

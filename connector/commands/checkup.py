@@ -166,10 +166,7 @@ def _standing_results(config: Config, found: TopicState) -> Iterator[CheckResult
 
 def examine_database(config: Config, *, accept_mapping: bool) -> Iterator[CheckResult]:
     """Look at the database: whether it answers, its schema, and what a start would change."""
-    url = database.url_of(config.database)
-    # libpq takes a password among the options too, where SQLAlchemy does not hide it.
-    shown = url.difference_update_query(("password", "sslpassword"))
-    where = f"database {shown.render_as_string(hide_password=True)}"
+    where = f"database {database.shown(config.database)}"
     mapping = Mapping(config)
     try:
         engine = database.connect(config.database, access="read")

@@ -33,6 +33,13 @@ def url_of(database: Database) -> URL:
     return dialect_of(database).url(database.url.get_secret_value())
 
 
+def shown(database: Database) -> str:
+    """The database as a URL for people: without its password."""
+    # libpq takes a password among the options too, where SQLAlchemy does not hide it.
+    url = url_of(database).difference_update_query(("password", "sslpassword"))
+    return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
+
+
 def file_of(database: Database) -> Path | None:
     """The file that a mirror in SQLite is; None for PostgreSQL."""
     return dialect_of(database).file(url_of(database))

@@ -31,6 +31,8 @@ from connector.mirror.statements import quoted
 log = structlog.get_logger(__name__)
 
 FIRST = 1
+# A table that stands in a database alone, until a copy into it is finished (``copying.py``).
+UNFINISHED_COPY = "_mirror_copy"
 RECORD = (("version", "integer"), ("connector", "text"), ("made_at", "timestamp"))
 
 
@@ -151,10 +153,19 @@ def lock_for_change(connection: Connection) -> None:
 
 
 def version_of(connection: Connection) -> int | None:
-    """The layout's version; None where the database holds no tables of the connector."""
+    """The layout's version; None where the database holds no tables of the connector.
+
+    Raises ``StartupError`` where a copy was not finished, and where a part of the record is gone.
+    """
     names = set(inspect(connection).get_table_names())
     if not names:
         namespaces.require_usable(connection)
+    if UNFINISHED_COPY in names:
+        raise StartupError(
+            "A copy of a mirror into this database is not finished.",
+            "let it end, or run connector copy again; to have a worker make a new mirror here instead, run: "
+            f"DROP TABLE {namespaces.store(connection)}{UNFINISHED_COPY}",
+        )
     layout = _layout_table(names)
     if layout in names:
         found = connection.exec_driver_sql(f"SELECT MAX(version) FROM {layout}").scalar_one()
@@ -171,6 +182,11 @@ def version_of(connection: Connection) -> int | None:
 def _layout_table(names: Collection[str]) -> str:
     """What ``mirror_layout`` is called, before and after tables stand apart."""
     return "mirror_layout" if "mirror_layout" in names else "_mirror_layout"
+
+
+def copy_is_unfinished(connection: Connection) -> bool:
+    """Whether a copy into this database was begun and is not finished."""
+    return inspect(connection).has_table(UNFINISHED_COPY)
 
 
 def refuse_newer(connection: Connection) -> int | None:

@@ -1,13 +1,13 @@
 """What the mirror asks of a database: everything in which one differs from another."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Connection, Engine, Table
 from sqlalchemy.types import TypeEngine
 
 from connector import events
@@ -177,6 +177,49 @@ class Dialect(ABC):
     ) -> None:
         """``before`` with rows that cannot be in conflict with any."""
         self.run(connection, before, encoded, "", late)
+
+    # --- Whole tables, from one database into another (``copying.py``) ---
+
+    @abstractmethod
+    def for_loading(self, engine: Engine) -> None:
+        """Set up an engine, before its first connection, for a long transaction that writes whole tables."""
+
+    def load_order(self, table: Table) -> list[str]:
+        """Columns in whose order the rows of a table are best written."""
+        return [column.name for column in table.primary_key]
+
+    @abstractmethod
+    def hold(self, connection: Connection, tables: Collection[str]) -> None:
+        """Have tables keep their columns until the transaction ends, before it sees anything of them."""
+
+    @abstractmethod
+    def portable(self, column: str, type_: str) -> str:
+        """A column in the form that all databases share.
+
+        A numeric and JSON are text, an instant is ISO-8601 text, a boolean is 0 or 1.
+        """
+
+    @abstractmethod
+    def stream(self, connection: Connection, query: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query as they come, so that memory does not grow with them."""
+
+    @abstractmethod
+    def load(
+        self, connection: Connection, table: str, columns: Columns, rows: Iterable[Sequence[Any]]
+    ) -> None:
+        """Write rows in the form of ``portable`` into a table, as they come."""
+
+    @abstractmethod
+    def refused_row(self, error: Any) -> int | None:
+        """Which row of ``load``, from 1, an error is about; None for the one that was given last."""
+
+    @abstractmethod
+    def others_views(self, connection: Connection, ours: Collection[str]) -> list[str]:
+        """Views that are not ``ours`` and read the mirror, or stand beside it."""
+
+    @abstractmethod
+    def readers(self, connection: Connection) -> list[str]:
+        """Roles that may read the mirror's views and do not own them."""
 
 
 def rebuilt_by(holder: str) -> StartupError:

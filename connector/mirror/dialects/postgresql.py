@@ -1,13 +1,25 @@
 """A mirror in PostgreSQL."""
 
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import URL, BigInteger, Boolean, Connection, Engine, Numeric, Text, create_engine, event
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    Boolean,
+    Connection,
+    Engine,
+    Numeric,
+    Table,
+    Text,
+    create_engine,
+    event,
+)
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from typing_extensions import override
 
@@ -22,8 +34,13 @@ from connector.errors import (
     Poison,
     StatementTimeout,
 )
+<<<<<<< HEAD
 from connector.mirror.dialects import postgresql_rows, postgresql_session
 from connector.mirror.dialects.dialect import UNLOCKED, Access, Columns, Dialect, Encoded, rebuilt_by
+=======
+from connector.mirror.dialects import postgresql_others, postgresql_rows, postgresql_session
+from connector.mirror.dialects.dialect import UNLOCKED, Access, Columns, Dialect, Encoded
+>>>>>>> copy
 
 # SQLSTATE classes (PostgreSQL, appendix A) by the reaction that they need.
 # Data exception, constraint violation, row or index too big, and what a trigger of somebody's raises.
@@ -45,6 +62,15 @@ REBUILT_BY = """
     WHERE locktype = 'advisory' AND classid::bigint = %s AND granted AND objsubid = 2
       AND objid::bigint = hashtext(current_setting('xtnd.store'))::bigint & 4294967295
 """
+
+PORTABLE = {
+    "numeric": "{0}::text",
+    "json": "{0}::text",
+    "timestamp": """to_char({0}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+    "boolean": "{0}::int",
+}
+FETCHED_ROWS = 100  # at once; each may be as large as a delivery
+COPY_LINE = re.compile(r"line ([0-9]+)")
 
 
 class PostgreSQL(Dialect):
@@ -197,3 +223,57 @@ class PostgreSQL(Dialect):
     @override
     def encode(self, columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
         return postgresql_rows.encode(columns, values)
+
+    @override
+    def for_loading(self, engine: Engine) -> None:
+        @event.listens_for(engine, "begin")
+        def _on_begin(connection: Connection) -> None:
+            # What is written may be long in coming.
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+
+    @override
+    def load_order(self, table: Table) -> list[str]:
+        # A BRIN index says which values lie together, and is of use only where alike ones do.
+        together = (one for one in table.indexes if one.dialect_options["postgresql"]["using"] == "brin")
+        first = [column.name for index in together for column in index.columns]
+        return [*first, *super().load_order(table)]
+
+    @override
+    def hold(self, connection: Connection, tables: Collection[str]) -> None:
+        # Batches go on beside that; a change of columns would have a snapshot see rewritten tables as empty.
+        listed = ", ".join(f'"{table}"' for table in tables)
+        connection.exec_driver_sql(f"LOCK TABLE {listed} IN ACCESS SHARE MODE")
+
+    @override
+    def portable(self, column: str, type_: str) -> str:
+        return PORTABLE.get(type_, "{0}").format(column)
+
+    @override
+    def stream(self, connection: Connection, query: str) -> Iterator[tuple[Any, ...]]:
+        driver: Any = connection.connection.driver_connection
+        size = FETCHED_ROWS if psycopg.capabilities.has_stream_chunked() else 1
+        rows: Iterator[tuple[Any, ...]] = driver.cursor().stream(query, size=size)
+        return rows
+
+    @override
+    def load(
+        self, connection: Connection, table: str, columns: Columns, rows: Iterable[Sequence[Any]]
+    ) -> None:
+        names = ", ".join(f'"{name}"' for name, _ in columns)
+        driver: Any = connection.connection.driver_connection
+        with driver.cursor().copy(f'COPY "{table}" ({names}) FROM STDIN') as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    @override
+    def refused_row(self, error: psycopg.Error) -> int | None:
+        line = COPY_LINE.search(error.diag.context or "")
+        return int(line[1]) if line else None
+
+    @override
+    def others_views(self, connection: Connection, ours: Collection[str]) -> list[str]:
+        return list(connection.exec_driver_sql(postgresql_others.VIEWS, (list(ours),)).scalars())
+
+    @override
+    def readers(self, connection: Connection) -> list[str]:
+        return list(connection.exec_driver_sql(postgresql_others.READERS).scalars())

@@ -1,0 +1,140 @@
+"""``connector copy``: the whole mirror in another database, with a bar while it runs and what to do next."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from connector import private_files, safe_text
+from connector.commands import checkup
+from connector.config import Config
+from connector.errors import KafkaOutage
+from connector.mirror import copying, database, offsets, verify
+from connector.mirror.copying import STAGES, Copied, Observe
+from connector.mirror.mapping import Mapping
+from connector.stream import standing
+
+LINE_SECONDS = 10.0
+SHOWN = 20
+
+_err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+def run(source: Config, target: Config) -> int:
+    """Copy the mirror of one configuration into the database of another; gives the exit code.
+
+    Raises as ``copying.copy`` does.
+    """
+    mapping = Mapping(target)
+    private_files.keep_new_files_private()
+    if file := database.file_of(target.database):
+        private_files.own_database(file, setting="--to")
+    reading = database.connect(source.database, access="read")
+    writing = database.connect(target.database)
+    try:
+        with _shown() as observe:
+            copied = copying.copy(reading, writing, target, mapping, observe)
+    finally:
+        reading.dispose()
+        writing.dispose()  # and with its last connection SQLite writes its log into the file
+    _err.print("comparing the tables with the fold of the ledger")
+    looking = database.connect(target.database, access="read")
+    found = verify.differences(looking, mapping)
+    for difference in found[:SHOWN]:
+        _err.print(safe_text.plain(difference))
+    _tell(copied, target, len(found))
+    _tell_kafka(target, offsets.held(looking))
+    looking.dispose()
+    return 1 if found else 0
+
+
+def _tell(copied: Copied, target: Config, wrong: int) -> None:
+    url = database.shown(target.database)
+    count = sum(copied.rows.values())
+    typer.echo(
+        f"copied {count:,} rows of {len(copied.rows)} tables to {url}; each was read back and is the same"
+    )
+    if wrong:
+        typer.echo(
+            f"{wrong} rows are not the fold of the ledger, in the source either "
+            f"(connector verify --database-url {url})"
+        )
+    else:
+        events = copied.rows["notifications"]
+        typer.echo(f"verified: the copy equals the fold of its ledger ({events:,} events)")
+    for name in copied.frozen:
+        typer.echo(f"not copied: {safe_text.plain(name)} is no longer in tables.yaml; the source keeps it")
+    for name in copied.views:
+        typer.echo(
+            f"not copied: the view {safe_text.plain(name)} is not the connector's; make it again there"
+        )
+    for role in copied.readers:
+        named = safe_text.plain(role)
+        typer.echo(f"not copied: what {named} may read: connector schema grant {named} --database-url {url}")
+    typer.echo("Next:")
+    typer.echo(
+        "  1. stop every worker on the old mirror: beside it, each mirror would get a part of the events"
+    )
+    typer.echo(f"  2. set DATABASE_URL to {url} and start: connector worker")
+    typer.echo("     It goes on where the copy ends; what the old mirror got later is read from Kafka again.")
+
+
+def _tell_kafka(target: Config, held: offsets.Held) -> None:
+    """Say whether a worker on the copy finds all that follows."""
+    where = f"Kafka at {target.kafka.bootstrap_servers}"
+    try:
+        found = standing.standing(target, held)
+    except KafkaOutage:
+        typer.echo(
+            f"{where} did not answer: run connector check before the worker starts: it asks for the offsets"
+        )
+        return
+    if not (found.forgotten or found.recreated or found.expired):
+        typer.echo(f"{where} holds what follows the copy")
+    for result in checkup.topic_faults(target):
+        typer.echo(safe_text.plain(f"{result.what}: {result.fault}"))
+        typer.echo(f"  Fix: {safe_text.plain(result.cure)}")
+
+
+@contextmanager
+def _shown() -> Iterator[Observe]:
+    """Show a bar on a terminal, a plain line every few seconds elsewhere."""
+    if not _err.is_terminal:
+        yield _lines()
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]} rows/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_err, transient=True) as progress:
+        bars = {stage: progress.add_task(stage, total=None, rate="") for stage in STAGES}
+
+        def observe(stage: str, done: int, total: int) -> None:
+            speed = progress.tasks[bars[stage]].finished_speed or progress.tasks[bars[stage]].speed
+            progress.update(bars[stage], completed=done, total=total, rate=f"{speed or 0:,.0f}")
+
+        yield observe
+
+
+def _lines() -> Observe:
+    started: dict[str, float] = {}
+    printed = time.monotonic()
+
+    def observe(stage: str, done: int, total: int) -> None:
+        nonlocal printed
+        now = time.monotonic()
+        seconds = now - started.setdefault(stage, now)
+        if now - printed >= LINE_SECONDS and done and seconds:
+            printed = now
+            left = (total - done) * seconds / done
+            _err.print(
+                f"{stage}: {done:,} of {total:,} rows, {done / seconds:,.0f} rows/s, {left:.0f} s left"
+            )
+
+    return observe

@@ -1,0 +1,199 @@
+"""A whole mirror in another database: ``connector copy``.
+
+One transaction reads the source, so that all tables, the consumer offsets among them, are of one moment: a
+worker that goes on there is not waited for, and one that starts on the copy goes on from that moment. One
+transaction makes and fills the target, so that there is all of the copy or nothing of it. A table that says
+so is made before, and is dropped in the same transaction: whoever opens the target meanwhile, or after the
+copy was interrupted, is told (``steps.version_of``) instead of making an empty mirror there.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from itertools import islice
+from typing import NamedTuple, cast
+
+from sqlalchemy import Connection, Engine, Table
+
+from connector import failpoints
+from connector.config import Config
+from connector.errors import StartupError
+from connector.mirror import dialects, frozen, indexes, namespaces, rules, schema, shape, steps
+from connector.mirror.copied_rows import CopiedTable, Digest, Row, differences
+from connector.mirror.database import transaction
+from connector.mirror.mapped import logical, stored
+from connector.mirror.mapping import Mapping
+from connector.mirror.statements import quoted
+from connector.mirror.tables import Tables
+
+Observe = Callable[[str, int, int], None]
+"""Is given a stage (``STAGES``), the rows done in it, and all rows."""
+
+STAGES = ("copying", "comparing")
+OBSERVED_ROWS = 1000
+SHOWN = 20
+# Made by the schema from tables.yaml, and with rules of its own for views of the database.
+NOT_COPIED = stored("mirror_rules")
+
+
+class Copied(NamedTuple):
+    """What was copied, in rows by table, and what stays behind in the source."""
+
+    rows: dict[str, int]
+    frozen: list[str]
+    views: list[str]
+    readers: list[str]
+
+
+def copy(source: Engine, target: Engine, config: Config, mapping: Mapping, observe: Observe) -> Copied:
+    """Copy the mirror at ``source`` to ``target``, and compare every row; ``config`` is the target's.
+
+    ``source`` is opened for reading (``database.connect``), ``target`` to be made. Raises ``StartupError``
+    where the source is no mirror as ``tables.yaml`` has it, where the target holds one or has names of
+    others, and for a row that is not the same; ``DatabaseOutage``.
+    """
+    tables = Tables(mapping)
+    steps.require(source)
+    with transaction(source) as read:
+        _require_as_configured(read, mapping, tables)
+    dialects.of(target).for_loading(target)
+    _announce(target)
+    with transaction(source) as read:
+        # First of all, because all that is read is of the moment of the next statement.
+        dialects.of(read).hold(read, tables.metadata.tables)
+        _require_as_configured(read, mapping, tables)  # now that nobody can change it
+        copied = [CopiedTable.of(one) for one in tables.metadata.sorted_tables if one.name != NOT_COPIED]
+        counts = {one.name: _count(read, one.name) for one in copied}
+        with transaction(target) as write:
+            _take_over(write)
+            schema.apply(cast("Engine", _Inside(write)), config, mapping)
+            run = _Run(read, write, observe, sum(counts.values()))
+            run.fill(copied, tables.metadata.sorted_tables)
+            run.compare(copied)
+            failpoints.reach("before-copy-commit")
+        return Copied({logical(name): count for name, count in counts.items()}, *_left_behind(read, tables))
+
+
+class _Run:
+    """Rows from one connection to another."""
+
+    def __init__(self, read: Connection, write: Connection, observe: Observe, total: int) -> None:
+        self._read, self._write = read, write
+        self._observe, self._total, self._done = observe, total, 0
+        self._by_meaning = read.dialect.name != write.dialect.name
+        self._digests: dict[str, Digest] = {}
+
+    def fill(self, copied: Sequence[CopiedTable], tables: Sequence[Table]) -> None:
+        """Copy every table; indexes are made when the rows are there."""
+        made = [index for table in tables for index in table.indexes]
+        for index in made:
+            index.drop(self._write)
+        for table in copied:
+            self._write.exec_driver_sql(f"DELETE FROM {quoted(table.name)}")
+            self._copy(table)
+            failpoints.reach("copied-table")
+        for index in made:
+            indexes.make(self._write, index)
+
+    def _copy(self, table: CopiedTable) -> None:
+        digest = self._digests[table.name] = Digest(table, by_meaning=self._by_meaning)
+        given = partial(table.rows, self._read, best_for=self._write)
+        last: list[Row] = []
+        try:
+            with closing(self._watched(STAGES[0], digest.through(given()), last)) as rows:
+                dialects.of(self._write).load(self._write, table.name, table.columns, rows)
+        except dialects.ERRORS as error:
+            raise table.refused(error, last[0] if last else None, given) from error
+
+    def compare(self, copied: Sequence[CopiedTable]) -> None:
+        """Read back what was written; raises ``StartupError`` that names the first differences."""
+        self._done = 0
+        found: list[str] = []
+        for table in copied:
+            digest = Digest(table, by_meaning=self._by_meaning)
+            for _ in self._watched(STAGES[1], digest.through(table.rows(self._write))):
+                pass
+            if digest.value != self._digests[table.name].value:
+                both = table.rows(self._read), table.rows(self._write)
+                found += islice(differences(table, *both, by_meaning=self._by_meaning), SHOWN)
+        if found:
+            more = "\n".join(found[:SHOWN])
+            raise StartupError(
+                f"The copy is not the same as its source, and was undone:\n{more}",
+                "run connector copy again, with the rows above at hand if they differ again",
+            )
+
+    def _watched(self, stage: str, rows: Iterator[Row], last: list[Row] | None = None) -> Generator[Row]:
+        row: Row | None = None
+        start = self._done
+        try:
+            for self._done, row in enumerate(rows, start + 1):
+                if self._done % OBSERVED_ROWS == 0:
+                    self._observe(stage, self._done, self._total)
+                if last is not None:
+                    last[:] = [row]
+                yield row
+        finally:
+            self._observe(stage, self._done, self._total)
+
+
+class _Inside:
+    """Stands for an engine whose transactions are parts of one that is open."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.dialect, self.url = connection.dialect, connection.engine.url
+        self._connection = connection
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        with self._connection.begin_nested():
+            yield self._connection
+
+
+def _announce(target: Engine) -> None:
+    """Say in the target that a copy is on its way; raises ``StartupError`` where there is a mirror."""
+    with transaction(target) as connection:
+        steps.lock_for_change(connection)
+        if steps.copy_is_unfinished(connection):
+            return  # of one that was interrupted there is nothing but this
+        if (version := steps.version_of(connection)) is not None:
+            url = target.url.database or "The target"
+            raise StartupError(
+                f"{url} holds a mirror already (layout {version}).",
+                "name an empty database with --to, or a file that is not there: sqlite:///path/to/mirror.db",
+            )
+        namespaces.make_store(connection)
+        connection.exec_driver_sql(f"CREATE TABLE {steps.UNFINISHED_COPY} (started INTEGER)")
+
+
+def _take_over(write: Connection) -> None:
+    """Be alone with the target until the end, at which what ``_announce`` said is no longer true."""
+    steps.lock_for_change(write)
+    if not steps.copy_is_unfinished(write):
+        raise StartupError("Another copy into the target was finished meanwhile.", "start a worker there")
+    write.exec_driver_sql(f"DROP TABLE {steps.UNFINISHED_COPY}")
+
+
+def _require_as_configured(read: Connection, mapping: Mapping, tables: Tables) -> None:
+    """Raise ``StartupError`` unless the source is what ``tables.yaml`` says, and filled."""
+    wanted = {**rules.of_mapping(mapping), ("", ""): rules.fingerprint(mapping)}
+    shapes = shape.of(read, tables).values()
+    if wanted.items() - rules.recorded(read).items() or any(
+        one.missing or one.columns or one.types or one.key for one in shapes
+    ):
+        raise StartupError(
+            "The mirror is not as tables.yaml says.",
+            "name the configuration of its worker with --config, or run: connector schema apply "
+            "(connector schema plan shows what that changes)",
+        )
+
+
+def _count(connection: Connection, table: str) -> int:
+    return int(connection.exec_driver_sql(f"SELECT COUNT(*) FROM {quoted(table)}").scalar_one())
+
+
+def _left_behind(read: Connection, tables: Tables) -> tuple[list[str], list[str], list[str]]:
+    """What ``tables.yaml`` no longer has, views of others, and roles that may read."""
+    old = [one.name for one in frozen.of(read, tables)]
+    dialect = dialects.of(read)
+    return old, dialect.others_views(read, rules.views(read).keys()), dialect.readers(read)
