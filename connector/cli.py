@@ -12,13 +12,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-<<<<<<< HEAD
-from connector import __version__, errors, logs, safe_text
-from connector.commands import dead_letters, failures, rebuild, schema
-=======
 from connector import __version__, errors, failpoints, logs, safe_text
-from connector.commands import dead_letters, failures, schema
->>>>>>> copy
+from connector.commands import dead_letters, failures, rebuild, schema
 from connector.commands.options import (
     CONFIG_DIR,
     DATA_DIR,

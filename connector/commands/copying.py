@@ -15,7 +15,7 @@ from connector.errors import KafkaOutage
 from connector.mirror import copying, database, offsets, verify
 from connector.mirror.copying import STAGES, Copied, Observe
 from connector.mirror.mapping import Mapping
-from connector.stream import standing
+from connector.stream import topic_state
 
 LINE_SECONDS = 10.0
 SHOWN = 20
@@ -82,17 +82,17 @@ def _tell(copied: Copied, target: Config, wrong: int) -> None:
     typer.echo("     It goes on where the copy ends; what the old mirror got later is read from Kafka again.")
 
 
-def _tell_kafka(target: Config, held: offsets.Held) -> None:
+def _tell_kafka(target: Config, stored: offsets.Held) -> None:
     """Say whether a worker on the copy finds all that follows."""
     where = f"Kafka at {target.kafka.bootstrap_servers}"
     try:
-        found = standing.standing(target, held)
+        found = topic_state.compare(target, stored)
     except KafkaOutage:
         typer.echo(
             f"{where} did not answer: run connector check before the worker starts: it asks for the offsets"
         )
         return
-    if not (found.forgotten or found.recreated or found.expired):
+    if not (found.unread or found.recreated or found.expired):
         typer.echo(f"{where} holds what follows the copy")
     for result in checkup.topic_faults(target):
         typer.echo(safe_text.plain(f"{result.what}: {result.fault}"))

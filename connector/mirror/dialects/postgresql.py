@@ -34,13 +34,8 @@ from connector.errors import (
     Poison,
     StatementTimeout,
 )
-<<<<<<< HEAD
-from connector.mirror.dialects import postgresql_rows, postgresql_session
-from connector.mirror.dialects.dialect import UNLOCKED, Access, Columns, Dialect, Encoded, rebuilt_by
-=======
 from connector.mirror.dialects import postgresql_others, postgresql_rows, postgresql_session
-from connector.mirror.dialects.dialect import UNLOCKED, Access, Columns, Dialect, Encoded
->>>>>>> copy
+from connector.mirror.dialects.dialect import UNLOCKED, Access, Columns, Dialect, Encoded, rebuilt_by
 
 # SQLSTATE classes (PostgreSQL, appendix A) by the reaction that they need.
 # Data exception, constraint violation, row or index too big, and what a trigger of somebody's raises.
