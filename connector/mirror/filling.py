@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 from connector import events
 from connector.errors import Poison
 from connector.events import Event
-from connector.mirror import ledger, statements
+from connector.mirror import dialects, ledger
 from connector.mirror.fold import Folded, fold
-from connector.mirror.mapped import Contribution, MappedColumn, MappedTable
+from connector.mirror.mapped import Contribution, MappedColumn
 from connector.mirror.mapping import reader
+from connector.mirror.projections import Projection
 from connector.mirror.rebuild import REPORT_SECONDS, dependents_named
 from connector.mirror.statements import quoted
 
@@ -23,27 +24,24 @@ FILL_BATCH = 20_000
 FORMER = "__former"  # no table of tables.yaml has this name in the store
 
 
-def fill(connection: Connection, table: MappedTable, columns: Sequence[MappedColumn] | None) -> None:
+def fill(connection: Connection, table: Projection, columns: Sequence[MappedColumn] | None) -> None:
     """Fill columns (or all rows, when None) of a table from the ledger, in batches."""
     with _stamped(connection, table):
         _fill(connection, table, columns)
 
 
 @contextmanager
-def _stamped(connection: Connection, table: MappedTable) -> Iterator[None]:
+def _stamped(connection: Connection, table: Projection) -> Iterator[None]:
     """Set ``mirrored_at`` of the rows, of those that were there, whose cells are other ones afterwards."""
     name = quoted(table.store)
-    if table.kind != "state" or connection.exec_driver_sql(f"SELECT 1 FROM {name} LIMIT 1").first() is None:
+    if not table.stamped or connection.exec_driver_sql(f"SELECT 1 FROM {name} LIMIT 1").first() is None:
         yield
         return
-    key = [quoted(column.name) for column in table.key]
-    cells = [quoted(column.name) for column in table.columns] + [
-        column for column, _ in statements.STATE if column != "last_version"
-    ]
-    listed = ", ".join((*key, *cells))
-    connection.exec_driver_sql(f"CREATE TABLE {FORMER} AS SELECT {listed} FROM {name}")
+    listed = [quoted(column) for column, _ in table.shown]
+    key, cells = listed[: len(table.key)], listed[len(table.key) :]
+    connection.exec_driver_sql(f"CREATE TABLE {FORMER} AS SELECT {', '.join(listed)} FROM {name}")
     yield
-    differs = "IS DISTINCT FROM" if connection.dialect.name == "postgresql" else "IS NOT"
+    differs = dialects.of(connection).differs
     changed = " OR ".join(f"held.{one} {differs} former.{one}" for one in cells)
     same = " AND ".join(f"held.{one} = former.{one}" for one in key)
     connection.exec_driver_sql(
@@ -54,12 +52,8 @@ def _stamped(connection: Connection, table: MappedTable) -> Iterator[None]:
     connection.exec_driver_sql(f"DROP TABLE {FORMER}")
 
 
-def _fill(connection: Connection, table: MappedTable, columns: Sequence[MappedColumn] | None) -> None:
-    name = quoted(table.store)
-    if columns is None and table.kind == "history":
-        connection.exec_driver_sql(f"DELETE FROM {name}")
-    elif cleared := statements.clear(table, columns or table.columns, events=columns is None):
-        connection.exec_driver_sql(f"UPDATE {name} SET {cleared}")
+def _fill(connection: Connection, table: Projection, columns: Sequence[MappedColumn] | None) -> None:
+    connection.exec_driver_sql(table.clear(columns))
     pairs: list[tuple[Event, list[Contribution]]] = []
     left_out: list[Poison] = []
     misfits, first = 0, ""
@@ -79,9 +73,9 @@ def _fill(connection: Connection, table: MappedTable, columns: Sequence[MappedCo
                 log.info("filling a table from the ledger", table=table.name, events=events_read, of=total)
                 report_at = time.monotonic() + REPORT_SECONDS
     _merge(connection, table, fold(pairs), columns)
-    if columns is None and table.kind == "state":
+    if columns is None and table.abandoned:
         with dependents_named(f"Rows that no event gives any longer stay in the table {table.name}"):
-            connection.exec_driver_sql(f"DELETE FROM {name} WHERE event_count = 0")
+            connection.exec_driver_sql(f"DELETE FROM {quoted(table.store)} WHERE {table.abandoned}")
     if misfits:
         log.warning(
             "events of the ledger hold values that a table cannot, which are left out",
@@ -93,13 +87,8 @@ def _fill(connection: Connection, table: MappedTable, columns: Sequence[MappedCo
 
 
 def _merge(
-    connection: Connection, table: MappedTable, folded: Folded, columns: Sequence[MappedColumn] | None
+    connection: Connection, table: Projection, folded: Folded, columns: Sequence[MappedColumn] | None
 ) -> None:
-    dialect, now = connection.dialect.name, time.time_ns() // 1000
-    if states := folded.states.get(table.name):
-        merge = statements.join_states(
-            dialect, table, states, columns=columns, joins_events=columns is None, stamps=False
-        )
-        merge.run(connection, now)
-    if history := folded.histories.get(table.name):
-        statements.write_history(dialect, table, history, columns=columns).run(connection, now)
+    if rows := folded.get(table.name):
+        for statement in table.merge(dialects.of(connection), rows, columns, stamps=False):
+            statement.run(connection, time.time_ns() // 1000)

@@ -9,16 +9,26 @@ joining it into the table equals folding everything at once.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from connector.events import Event
 from connector.mirror import values
-from connector.mirror.mapped import Cells, Contribution, MappedColumn, MappedTable
+from connector.mirror.mapped import Cells, Contribution, MappedColumn, Rows
 
-Key = tuple[Any, ...]
+# By the name of the table.
+Folded = dict[str, Rows]
+
+
+def fold(events: Iterable[tuple[Event, Sequence[Contribution]]]) -> Folded:
+    """Fold distinct events, each with its contributions, into rows."""
+    folded: Folded = defaultdict(dict)
+    for event, contributions in events:
+        version = event.version
+        for one in contributions:
+            one.table.fold_in(folded[one.table.name], event, version, one.key, one.cells)
+    return folded
 
 
 class StateRow(msgspec.Struct):
@@ -35,106 +45,48 @@ class StateRow(msgspec.Struct):
     last_action: str
     last_event_id: str
     event_count: int
+    # Version of the event that was folded in last, whether or not it is the newest.
+    folded: str
 
+    def absorb(self, columns: Sequence[MappedColumn], event: Event, version: str, cells: Cells) -> None:
+        """Fold in what one more event says, or one more row object of the same event."""
+        # Several row objects of one event with one key count once.
+        again = version == self.folded
+        self.folded = version
+        self.first_seen_at = min(self.first_seen_at, event.occurred_at)
+        self.as_of = max(self.as_of, event.occurred_at)
+        self.event_count += 0 if again else 1
+        if version > self.last_version:
+            self.last_version = version
+            self.last_action = event.action
+            self.last_event_id = event.event_id
+        for place, (value, column) in enumerate(zip(cells, columns, strict=True)):
+            if value is not None:
+                self._absorb_cell(place, column, value, version, again=again)
 
-@dataclass(slots=True)
-class Folded:
-    """Rows by table name and key."""
+    def _absorb_cell(
+        self, place: int, column: MappedColumn, value: Any, version: str, *, again: bool
+    ) -> None:
+        """Merge one value: by version for ``newest`` and ``oldest``, else by itself.
 
-    states: dict[str, dict[Key, StateRow]] = field(default_factory=lambda: defaultdict(dict))
-    histories: dict[str, dict[Key, Cells]] = field(default_factory=lambda: defaultdict(dict))
-
-
-def fold(said: Iterable[tuple[Event, Sequence[Contribution]]]) -> Folded:
-    """Fold distinct events, each with its contributions, into rows."""
-    folded = Folded()
-    for event, contributions in said:
-        version = event.version
-        told: set[int] = set()
-        for said_of in contributions:
-            table, key = said_of.table, said_of.key
-            if table.kind == "history":
-                folded.histories[table.name][key] = said_of.cells
-                continue
-            rows = folded.states[table.name]
-            row = rows.get(key)
-            if row is None:
-                row = rows[key] = _first(table, event, said_of.cells, version)
-            else:
-                # Several row objects of one event with one key count once.
-                again = id(row) in told
-                _absorb_event(row, event, version, again=again)
-                _absorb_cells(table, row, said_of.cells, version, again=again)
-            told.add(id(row))
-    return folded
-
-
-def _first(table: MappedTable, event: Event, cells: Sequence[Any], version: str) -> StateRow:
-    """The row of a key of which nothing was known; most rows of a batch stay so."""
-    said_at = event.occurred_at
-    row = [*cells]
-    for place in table.counts:
-        row[place] = cells[place] or 0
-    versions = [
-        version if kept and value is not None else ""
-        for value, kept in zip(cells, table.versioned, strict=True)
-    ]
-    for place in table.ranked:
-        if cells[place] is not None:
-            versions[place] = values.rank(cells[place])
-    return StateRow(
-        row,
-        versions,
-        said_at,
-        said_at,
-        version,
-        event.action,
-        event.event_id,
-        1,
-    )
-
-
-def _rank(column: MappedColumn, value: Any, version: str) -> str:
-    return values.rank(value) if column.ranked else version
-
-
-def _absorb_event(row: StateRow, event: Event, version: str, *, again: bool) -> None:
-    row.first_seen_at = min(row.first_seen_at, event.occurred_at)
-    row.as_of = max(row.as_of, event.occurred_at)
-    row.event_count += 0 if again else 1
-    if version > row.last_version:
-        row.last_version = version
-        row.last_action = event.action
-        row.last_event_id = event.event_id
-
-
-def _absorb_cells(
-    table: MappedTable, row: StateRow, cells: Sequence[Any], version: str, *, again: bool
-) -> None:
-    for index, (value, column) in enumerate(zip(cells, table.columns, strict=True)):
-        if value is None:
-            continue
-        merge = column.merge
-        if merge in ("newest", "oldest"):
-            _absorb_versioned(merge, row, index, value, _rank(column, value, version))
-            continue
-        held = row.cells[index]
-        if merge == "count":
-            row.cells[index] = held + (0 if again else value)
-        elif merge == "max":
-            row.cells[index] = value if held is None or value > held else held
-        else:
-            row.cells[index] = value if held is None or value < held else held
-
-
-def _absorb_versioned(merge: str, row: StateRow, index: int, value: Any, version: str) -> None:
-    """Keep the value with the greater (``newest``) or lesser (``oldest``) version.
-
-    At equal versions, which only row objects of one event (or equal numbers) have, the later row
-    object is the newer one and the earlier the older one.
-    """
-    held = row.versions[index]
-    wins = version >= held if merge == "newest" else held == "" or version < held
-    if wins:
-        row.cells[index] = value
-        row.versions[index] = version
+        At equal versions, which only row objects of one event (or equal numbers) have, the later row
+        object is the newer one and the earlier the older one.
+        """
+        current, current_version = self.cells[place], self.versions[place]
+        if column.ranked:
+            version = values.rank(value)
+        match column.merge:
+            case "newest":
+                wins = version >= current_version
+            case "oldest":
+                wins = not current_version or version < current_version
+            case "max":
+                wins = current is None or value > current
+            case "min":
+                wins = current is None or value < current
+            case _:  # count
+                value, wins = current + (0 if again else value), True
+        if wins:
+            self.cells[place] = value
+            if column.version:
+                self.versions[place] = version

@@ -1,12 +1,15 @@
 """Tables as they were compiled (``mapping.py``), and what an event says for a row of one (``reading.py``)."""
 
-from collections.abc import Callable, Sequence
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import msgspec
 
-from connector.events import Event
+from connector.config import SHOP_COLUMN
+from connector.events import Event, Identity
 from connector.mirror import values
 
 # How two values of one column become one. ``newest`` and ``oldest`` compare the versions beside
@@ -15,7 +18,13 @@ Merge = Literal["newest", "oldest", "max", "min", "count", "plain"]
 ColumnType = Literal["text", "numeric", "timestamp", "boolean", "integer"]
 Row = dict[str, Any]
 Cells = tuple[Any, ...]
+Key = tuple[Any, ...]
+# Names and types.
+Columns = tuple[tuple[str, ColumnType], ...]
+# Rows of one table by key; what a row is, the table's class decides.
+Rows = dict[Key, Any]
 Taking = Callable[[Sequence[Any]], Cells]
+SHOP_DESCRIPTION = "The shop that it is of."
 
 
 def stored(name: str) -> str:
@@ -67,12 +76,18 @@ class Shop:
         names = dict(self.of_hook)
         return lambda event: names.get(event.hook, event.hook)
 
+    @property
+    def column(self) -> "MappedColumn":
+        """The column for it. A shop of another name is another rule, so that tables are filled again."""
+        rule = f"shop={json.dumps(self.of_hook)}"
+        return MappedColumn(SHOP_COLUMN, "text", "plain", SHOP_DESCRIPTION, written=rule)
+
 
 Source = Path | Field | Constant | Shop
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RowSpec:
     """Where one action's row of one table comes from; a history table has no key of its own."""
 
     key: tuple[Source, ...]
@@ -97,12 +112,22 @@ class MappedColumn:
         return f"{self.name}__version" if self.merge in ("newest", "oldest") else None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MappedTable:
-    """One table, compiled."""
+class Fact(NamedTuple):
+    """What the connector itself keeps of the events of a row, in a column of the row."""
 
     name: str
-    kind: Literal["state", "history"]
+    type: ColumnType
+    comment: str
+    # Text that is compared byte by byte.
+    exact: bool = False
+    shown: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class MappedTable(ABC):
+    """One table, compiled: what it is made of and how it folds; how it is stored, ``Projection`` adds."""
+
+    name: str
     description: str
     key: tuple[MappedColumn, ...]
     columns: tuple[MappedColumn, ...]
@@ -110,12 +135,7 @@ class MappedTable:
     each: tuple[str, ...] | None
     requires: tuple[int, ...]
     # By action.
-    wanted: dict[str, Wanted]
-    # Which columns keep a version beside their value; places of those that count, and of those that
-    # are compared by value (MappedColumn.ranked).
-    versioned: tuple[bool, ...]
-    counts: tuple[int, ...]
-    ranked: tuple[int, ...]
+    row_specs: dict[str, RowSpec]
     # Which parts of a row's key spell the entity key of its events, in each way that an action has;
     # None where some action's entity key cannot be told from the row.
     entities: frozenset[tuple[int, ...]] | None = None
@@ -123,6 +143,15 @@ class MappedTable:
     written: str = ""
     # Whether the column ``shop`` stands first in the key, or among the columns of a history.
     by_shop: bool = False
+
+    # The key of every table of the kind; empty where ``tables.yaml`` names it.
+    fixed_key: ClassVar[tuple[MappedColumn, ...]] = ()
+    # What the connector keeps of each row beside its key, its columns and their versions.
+    facts: ClassVar[tuple[Fact, ...]] = ()
+    # Whether each row says when it last changed here (``mirrored_at``).
+    stamped: ClassVar[bool]
+
+    # --- Columns ---
 
     @property
     def store(self) -> str:
@@ -132,17 +161,65 @@ class MappedTable:
     @property
     def actions(self) -> frozenset[str]:
         """Actions whose events touch the table."""
-        return frozenset(self.wanted)
+        return frozenset(self.row_specs)
+
+    @property
+    def layout(self) -> tuple[MappedColumn, ...]:
+        """Key and columns in the order in which the store has them."""
+        return (*self.key, *self.columns)
+
+    @property
+    def key_columns(self) -> Columns:
+        """The key, as names and types."""
+        return tuple([(column.name, column.type) for column in self.key])
+
+    @property
+    def shown(self) -> Columns:
+        """What readers see of a row, ``mirrored_at`` aside."""
+        return (
+            *self.key_columns,
+            *[(column.name, column.type) for column in self.columns],
+            *[(fact.name, fact.type) for fact in self.facts if fact.shown],
+        )
+
+    def kept(self, columns: Sequence[MappedColumn] | None = None) -> Columns:
+        """All that events decide of a row, of these columns alone or of all."""
+        chosen = self.columns if columns is None else columns
+        return (
+            *self.key_columns,
+            *[(column.name, column.type) for column in chosen],
+            *[(fact.name, fact.type) for fact in self.facts],
+            *[(column.version, "text") for column in chosen if column.version],
+        )
+
+    @abstractmethod
+    def apart(self, shop: Shop) -> Self:
+        """The same table with the shop of each row in a column of its own."""
+
+    # --- Contributions and fold ---
 
     def sources(self, action: str) -> list[tuple[MappedColumn, Source]]:
         """Each column that an action may fill, with where its value comes from."""
-        wanted = self.wanted[action]
-        columns = (*self.key, *self.columns) if wanted.key else self.columns
-        return list(zip(columns, (*wanted.key, *wanted.cells), strict=True))
+        spec = self.row_specs[action]
+        columns = (*self.key, *self.columns) if spec.key else self.columns
+        return list(zip(columns, (*spec.key, *spec.cells), strict=True))
 
-    def entity_keys(self, key: Cells) -> set[str]:
-        """Entity keys of the events that touch the row with this key, arrays of Details aside."""
-        return {"|".join(key[place] for place in places) for places in self.entities or ()}
+    @abstractmethod
+    def fold_in(self, rows: Rows, event: Event, version: str, key: Key, cells: Cells) -> None:
+        """Fold into rows what an event, of this version, says for one of them."""
+
+    def identities(self, _keys: Iterable[Key]) -> set[Identity] | None:
+        """The events that rows with these keys are from; None where keys do not name events."""
+        return None
+
+    def entity_keys(self, keys: Iterable[Key]) -> set[str] | None:
+        """Entity keys of the events that touch rows with these keys, arrays of Details aside.
+
+        None where they cannot be told from keys.
+        """
+        if self.entities is None:
+            return None
+        return {"|".join(key[place] for place in places) for key in keys for places in self.entities}
 
 
 class Contribution(msgspec.Struct, frozen=True, gc=False):

@@ -165,7 +165,7 @@ def _emptied(mapping: Mapping, before: Trial, now: Trial) -> Iterator[str]:
     columns = {
         (action, table.name, column.name)
         for table in mapping.tables
-        for action in table.wanted
+        for action in table.row_specs
         for column in table.columns
     }
     for key in sorted(columns & before.filled.keys() - now.filled.keys()):

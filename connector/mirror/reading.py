@@ -22,10 +22,10 @@ from connector.mirror.mapped import (
     MappedTable,
     Path,
     Row,
+    RowSpec,
     Shop,
     Source,
     Taking,
-    Wanted,
 )
 
 SURELY_KEY = values.MAX_INDEXED_BYTES // 4  # letters that are not too long, whatever they are
@@ -52,10 +52,10 @@ class Reading:
     def __init__(self, action: str, tables: Sequence[MappedTable], *, stored: bool = False) -> None:
         self._each = tables[0].each or ()
         self._stored = stored
-        wanted = [pair for table in tables for pair in table.sources(action)]
+        filled = [pair for table in tables for pair in table.sources(action)]
         # Each source once, with the first column that wants it.
         columns: dict[Source, str] = {}
-        for column, source in wanted:
+        for column, source in filled:
             columns.setdefault(source, column.name)
         found = sorted((source for source in columns if isinstance(source, Path)), key=_is_deep)
         fields = [source for source in columns if isinstance(source, Field | Shop)]
@@ -76,7 +76,7 @@ class Reading:
         ]
         self._constants = [constant.value for constant in constants]
         places = {source: place for place, source in enumerate(ordered)}
-        self._picks = [_pick(table, table.wanted[action], places) for table in tables]
+        self._picks = [_pick(table, table.row_specs[action], places) for table in tables]
 
     def contributions(
         self, event: Event, rows: Sequence[Row], left_out: list[Poison] | None = None
@@ -174,10 +174,10 @@ def _first_found(ways: Sequence[Way], read: values.Reader, objects: Sequence[Row
     return read(next((value for value in found if value is not None), None))
 
 
-def _pick(table: MappedTable, wanted: Wanted, places: dict[Source, int]) -> _Pick:
-    cells = [places[source] for source in wanted.cells]
+def _pick(table: MappedTable, spec: RowSpec, places: dict[Source, int]) -> _Pick:
+    cells = [places[source] for source in spec.cells]
     required = [cells[column] for column in table.requires]
-    key = [places[source] for source in wanted.key]
+    key = [places[source] for source in spec.key]
     return _Pick(
         table, _taking(required) if required else None, _taking(key) if key else None, _taking(cells)
     )

@@ -1,6 +1,5 @@
 """What would these events change? The sink's own write, in a transaction that is never committed."""
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,22 +8,19 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-import psycopg
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from connector import events
 from connector.errors import Poison
 from connector.events import Event, Identity
-from connector.mirror import ledger, touched
-from connector.mirror.batches import Batch, run
+from connector.mirror import dialects, ledger, touched
 from connector.mirror.database import translate
-from connector.mirror.fold import Key
 from connector.mirror.ledger import Placed
-from connector.mirror.mapped import MappedTable
+from connector.mirror.mapped import Key
+from connector.mirror.projections import Projection
 from connector.mirror.rows import Item, rows_of
 from connector.mirror.sink import Sink, Written
-from connector.mirror.statements import STATE, quoted
+from connector.mirror.statements import on_keys, quoted
 
 Values = dict[str, Any]
 # The ledger's columns that a person wants to see of an event; Kafka's are not known beforehand.
@@ -73,7 +69,7 @@ class Rehearsal(Sink):
         """
         rehearsed, identities = Rehearsed(), [event.identity for event in said]
         touches = partial(self._touched, said)
-        copies = self._dialect == "sqlite"
+        copies = self._dialect.one_writer
         with (
             touched.copied(self._engine, identities, touches)
             if copies
@@ -92,7 +88,7 @@ class Rehearsal(Sink):
                 rehearsed.changes += _changes(table, before[table.name], after)
         return rehearsed
 
-    def _touched(self, said: Iterable[Event], held: Iterable[Event]) -> list[tuple[MappedTable, set[Key]]]:
+    def _touched(self, said: Iterable[Event], held: Iterable[Event]) -> list[tuple[Projection, set[Key]]]:
         keys: dict[str, set[Key]] = {}
         contributions = [one for event in said for one in self._mapping.contributions(event)]
         contributions += [one for event in held for one in self._mapping.stored_contributions(event)]
@@ -107,7 +103,7 @@ class Rehearsal(Sink):
         try:
             with connection.begin_nested():
                 self._write_events(connection, rows_of(self._dialect, self._mapping, [item]), Written())
-        except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
+        except dialects.ERRORS as error:
             meaning = translate(error)
             if not isinstance(meaning, Poison):
                 raise
@@ -121,28 +117,22 @@ def _undone(engine: Engine) -> Iterator[Connection]:
         with engine.connect() as connection:
             connection.begin()  # closing the connection rolls it back
             yield connection
-    except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
+    except dialects.ERRORS as error:
         raise translate(error) from error
 
 
-def _rows(connection: Connection, table: MappedTable, keys: set[Key]) -> dict[Key, Values]:
+def _rows(connection: Connection, table: Projection, keys: set[Key]) -> dict[Key, Values]:
     """Rows with these keys, as they are shown."""
-    columns: list[tuple[str, str]] = [(column.name, column.type) for column in (*table.key, *table.columns)]
-    if table.kind == "state":
-        columns += [(name, type_) for name, type_ in STATE if name != "last_version"]
-    listed = ", ".join(quoted(name) for name, _ in columns)
-    width = len(table.key)
-    batch = Batch(tuple((column.name, column.type) for column in table.key), sorted(keys))
-    names = ", ".join(quoted(column.name) for column in table.key)
-    query = f"SELECT {listed} FROM {quoted(table.store)} WHERE ({names}) IN ("
+    columns, width = table.shown, len(table.key)
+    query = f"SELECT {', '.join(quoted(name) for name, _ in columns)} FROM {quoted(table.store)}"
     found: dict[Key, Values] = {}
-    for row in run(connection, query, batch, ")"):
+    for row in on_keys(connection, query, table.key_columns, keys):
         cells = {name: _shown(type_, value) for (name, type_), value in zip(columns, row, strict=True)}
         found[tuple(row[:width])] = cells
     return found
 
 
-def _changes(table: MappedTable, before: dict[Key, Values], after: dict[Key, Values]) -> Iterator[Change]:
+def _changes(table: Projection, before: dict[Key, Values], after: dict[Key, Values]) -> Iterator[Change]:
     names = [column.name for column in table.key]
     for key in sorted(before.keys() | after.keys()):
         old, new = before.get(key), after.get(key)

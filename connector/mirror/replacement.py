@@ -15,14 +15,15 @@ from sqlalchemy.schema import CreateTable
 
 from connector import events
 from connector.events import Event
-from connector.mirror import dialects, ledger, statements
+from connector.mirror import dialects
 from connector.mirror.batches import Batch, run
-from connector.mirror.fold import Key, fold
-from connector.mirror.mapped import MappedTable
+from connector.mirror.fold import fold
+from connector.mirror.mapped import Key
 from connector.mirror.mapping import reader
+from connector.mirror.projections import Projection
 from connector.mirror.rebuild import dependents_named
 from connector.mirror.rows import events_of
-from connector.mirror.statements import quoted
+from connector.mirror.statements import on_keys, quoted
 from connector.mirror.tables import Tables
 
 
@@ -52,12 +53,11 @@ class Rebuilt(NamedTuple):
 class Replacement:
     """What one table should hold, and which of its rows differ from that.
 
-    A row that differs is noted with what shows whether an event touched it since: the bookkeeping of a
-    state row, the ledger's copy of a history row's event. Every other row is right, and what a worker
-    merges into it keeps it so.
+    A row that differs is noted with what shows whether an event touched it since (``Projection.trace``).
+    Every other row is right, and what a worker merges into it keeps it so.
     """
 
-    def __init__(self, connection: Connection, tables: Tables, table: MappedTable, number: int) -> None:
+    def __init__(self, connection: Connection, tables: Tables, table: Projection, number: int) -> None:
         """Make the temporary tables, with names that no table of the store has."""
         self.table = table
         self._connection = connection
@@ -88,15 +88,13 @@ class Replacement:
 
         ``only`` are the rows that they are merged into, all of them when None.
         """
-        read = ((event, self._read(event)) for event in batch if event.action in self.table.wanted)
+        read = ((event, self._read(event)) for event in batch if event.action in self.table.row_specs)
         if only is not None:
             read = ((event, [one for one in said if one.key in only]) for event, said in read)
         folded = fold((event, said) for event, said in read if said)
-        dialect, now = self._connection.dialect.name, time.time_ns() // 1000
-        if states := folded.states.get(self._wanted.name):
-            statements.join_states(dialect, self._wanted, states).run(self._connection, now)
-        if histories := folded.histories.get(self._wanted.name):
-            statements.write_history(dialect, self._wanted, histories).run(self._connection, now)
+        if rows := folded.get(self._wanted.name):
+            for statement in self._wanted.merge(dialects.of(self._connection), rows):
+                statement.run(self._connection, time.time_ns() // 1000)
 
     def compare(self, only: Batch | None = None) -> None:
         """Note the rows of the table that differ; ``only`` are the keys that are compared, all when None."""
@@ -108,11 +106,11 @@ class Replacement:
         how = f"CASE WHEN {missing} THEN 'missing' ELSE 'other' END"
         differs = " OR ".join([missing, *self._differences()])
         missing_or_other = (
-            f"{insert} {self._keys('wanted')}, {how}, {self._note('wanted')} FROM {wanted} AS wanted "
+            f"{insert} {self._keys('wanted')}, {how}, {self.table.trace('wanted')} FROM {wanted} AS wanted "
             f"LEFT JOIN {live} AS live ON {self._same('live', 'wanted')} WHERE ({differs})"
         )
         too_many = (
-            f"{insert} {self._keys('live')}, 'too many', {self._note('live')} FROM {live} AS live "
+            f"{insert} {self._keys('live')}, 'too many', {self.table.trace('live')} FROM {live} AS live "
             f"WHERE NOT EXISTS (SELECT 1 FROM {wanted} AS wanted WHERE {self._same('live', 'wanted')})"
         )
         for statement, rows in ((missing_or_other, "wanted"), (too_many, "live")):
@@ -127,18 +125,15 @@ class Replacement:
         Of rows that differ it looks at the first ``most``, or at all.
         """
         page = self._page(most)
-        touched = self._execute(
-            f"SELECT {self._keys('page')} FROM {page} WHERE page.noted {self._differs} {self._note('page')}"
-        )
+        changed = f"page.noted {self._differs} {self.table.trace('page')}"
+        touched = self._execute(f"SELECT {self._keys('page')} FROM {page} WHERE {changed}")
         keys = {tuple(row) for row in touched.fetchall()}
         if not keys:
             return 0
-        batch = Batch(tuple((column.name, column.type) for column in self.table.key), sorted(keys))
-        names = ", ".join(quoted(column.name) for column in self.table.key)
         for table in (self._wanted.store, self._differing):
-            run(self._connection, f"DELETE FROM {table} WHERE ({names}) IN (", batch, ")")
-        self.merge(self._events_of(keys), only=keys)
-        self.compare(batch)
+            on_keys(self._connection, f"DELETE FROM {table}", self.table.key_columns, keys)
+        self.merge(events_of(self._connection, self.table, keys), only=keys)
+        self.compare(Batch(self.table.key_columns, sorted(keys)))
         return len(keys)
 
     def apply(self, most: int | None = None) -> Rebuilt:
@@ -155,9 +150,7 @@ class Replacement:
                 f"DELETE FROM {live} AS live WHERE ({self._keys('live')}) IN "
                 f"({gone} WHERE page.how = 'too many')"
             ).rowcount
-        stamp = (
-            {"mirrored_at": f"'{events.iso(time.time_ns() // 1000)}'"} if self.table.kind == "state" else {}
-        )
+        stamp = {"mirrored_at": f"'{events.iso(time.time_ns() // 1000)}'"} if self.table.stamped else {}
         values = {name: f"wanted.{quoted(name)}" for name in self._columns} | stamp
         key = {column.name for column in self.table.key}
         sets = ", ".join(f"{quoted(name)} = {value}" for name, value in values.items() if name not in key)
@@ -179,12 +172,6 @@ class Replacement:
         rows = f"SELECT * FROM {self._differing} AS differing ORDER BY {self._keys('differing')}{limit}"
         return f"({rows}) AS page"
 
-    def _events_of(self, keys: set[Key]) -> Iterable[Event]:
-        """The ledger's events that may touch rows with these keys."""
-        if self.table.kind == "state":
-            return events_of(self._connection, self.table, keys)
-        return ledger.held(self._connection, {(event_id, source) for event_id, _, source in keys}).values()
-
     def _differences(self) -> Iterable[str]:
         """Conditions of a row that is not as it should be, to the byte: 1.0 equals 1.00 as a number."""
         numeric = {one.name for one in self.table.columns if one.type == "numeric"}
@@ -196,18 +183,6 @@ class Replacement:
                     for row in ("live", "wanted")
                 )
                 yield f"{wanted} {self._differs} {live}"
-
-    def _note(self, row: str) -> str:
-        """SQL for what an event that touches a row changes; null where there is nothing."""
-        if self.table.kind == "state":
-            return (
-                f"(SELECT CAST(held.mirrored_at AS TEXT) || ' ' || CAST(held.event_count AS TEXT) "
-                f"FROM {quoted(self.table.store)} AS held WHERE {self._same('held', row)})"
-            )
-        return (
-            f"(SELECT CAST(held.mirrored_at AS TEXT) FROM _notifications AS held "
-            f"WHERE held.event_id = {row}.event_id AND held.source = {row}.source)"
-        )
 
     def _keys(self, row: str) -> str:
         return ", ".join(f"{row}.{quoted(column.name)}" for column in self.table.key)

@@ -12,14 +12,16 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from connector.events import Identity
-from connector.mirror import ledger, statements
+from connector.events import Event, Identity
+from connector.mirror import dialects, ledger
 from connector.mirror.batches import Encoded, Statement
+from connector.mirror.dialects import Dialect
 from connector.mirror.fold import fold
 from connector.mirror.ledger import Placed
-from connector.mirror.mapped import Contribution, MappedTable
+from connector.mirror.mapped import Contribution, Key
 from connector.mirror.mapping import Mapping, reader
-from connector.mirror.statements import quoted
+from connector.mirror.projections import Projection
+from connector.mirror.statements import on_keys, quoted
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
@@ -39,20 +41,27 @@ class Rows:
     distinct: dict[Identity, Item]
     identities: Encoded
     ledger: Encoded
-    joins: list[Statement]
+    merges: list[Statement]
 
 
-def rows_of(dialect: str, mapping: Mapping, items: Sequence[Item]) -> Rows:
+def rows_of(dialect: Dialect, mapping: Mapping, items: Sequence[Item]) -> Rows:
     """Work out what events come to."""
     distinct = _distinct(items)
     ids, sources = zip(*distinct, strict=True)
     placed = [item.placed for item in distinct.values()]
+    folded = fold([(item.placed.event, item.contributions) for item in distinct.values()])
     return Rows(
         items,
         distinct,
-        ledger.encoded_identities(dialect, ids, sources),
-        ledger.encoded(dialect, ids, sources, placed),
-        _joins(dialect, mapping, distinct.values()),
+        ledger.encoded_identities(dialect.name, ids, sources),
+        ledger.encoded(dialect.name, ids, sources, placed),
+        # In the order of the mapping, so that two workers lock rows in the same order.
+        [
+            statement
+            for table in mapping.tables
+            if (rows := folded.get(table.name))
+            for statement in table.merge(dialect, rows)
+        ],
     )
 
 
@@ -68,50 +77,26 @@ def _distinct(items: Sequence[Item]) -> dict[Identity, Item]:
     return found
 
 
-def _joins(dialect: str, mapping: Mapping, items: Iterable[Item]) -> list[Statement]:
-    """What joins distinct events into their tables, in the order of the mapping."""
-    folded = fold([(item.placed.event, item.contributions) for item in items])
-    found = []
-    for table in mapping.tables:
-        if states := folded.states.get(table.name):
-            found.append(statements.join_states(dialect, table, states))
-        if history := folded.histories.get(table.name):
-            found.append(statements.write_history(dialect, table, history))
-    return found
-
-
-def refold(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]], now: int) -> None:
+def refold(connection: Connection, table: Projection, keys: set[Key], now: int) -> None:
     """Fold these rows of a table again from the ledger; ``now`` in microseconds since the epoch."""
-    names = [column.name for column in table.key]
-    if table.kind == "history":
-        _refold_history(connection, table, {(event_id, source) for event_id, _, source in keys}, now)
-        return
-    name = quoted(table.store)
-    cleared = statements.clear(table, table.columns, events=True)
-    statements.on_keys(connection, f"UPDATE {name} SET {cleared}", names, keys)
-    read, said = reader(table), []
-    for event in events_of(connection, table, keys):
-        contributions = [one for one in read(event) if one.key in keys]
-        if contributions:
-            said.append((event, contributions))
-    if rows := fold(said).states.get(table.name):
-        statements.join_states(connection.dialect.name, table, rows).run(connection, now)
-    statements.on_keys(connection, f"DELETE FROM {name}", names, keys, "AND event_count = 0")
-
-
-def _refold_history(connection: Connection, table: MappedTable, identities: set[Identity], now: int) -> None:
-    delete = f"DELETE FROM {quoted(table.store)}"
-    statements.on_keys(connection, delete, ["event_id", "source"], identities)
+    on_keys(connection, table.clear(), table.key_columns, keys)
     read = reader(table)
-    events = ledger.held(connection, identities).values()
-    rows = fold((event, read(event)) for event in events).histories.get(table.name)
-    if rows:
-        statements.write_history(connection.dialect.name, table, rows).run(connection, now)
+    events = [
+        (event, [one for one in read(event) if one.key in keys])
+        for event in events_of(connection, table, keys)
+    ]
+    if rows := fold(events).get(table.name):
+        for statement in table.merge(dialects.of(connection), rows):
+            statement.run(connection, now)
+    if table.abandoned:
+        delete = f"DELETE FROM {quoted(table.store)}"
+        on_keys(connection, delete, table.key_columns, keys, f"AND {table.abandoned}")
 
 
-def events_of(connection: Connection, table: MappedTable, keys: set[tuple[Any, ...]]) -> Iterable[Any]:
+def events_of(connection: Connection, table: Projection, keys: set[Key]) -> Iterable[Event]:
     """Events that may touch these rows; all of the table's where keys do not tell."""
-    if table.entities is not None:
-        entity_keys = {entity_key for key in keys for entity_key in table.entity_keys(key)}
+    if (identities := table.identities(keys)) is not None:
+        return ledger.held(connection, identities).values()
+    if (entity_keys := table.entity_keys(keys)) is not None:
         return ledger.of_entities(connection, table.actions, entity_keys)
     return ledger.of_actions(connection, table.actions)

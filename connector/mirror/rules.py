@@ -30,7 +30,7 @@ def fingerprint(mapping: Mapping) -> str:
 
 def of_rows(table: MappedTable) -> str:
     """What decides which rows a table has."""
-    return f"{table.kind} {table.written}"
+    return table.written
 
 
 def of_column(column: MappedColumn) -> str:

@@ -43,7 +43,7 @@ from connector.mirror.mapped import logical, stored
 from connector.mirror.mapping import Mapping, former_mapping
 from connector.mirror.models import OWN, MirrorRoute
 from connector.mirror.rules import fingerprint
-from connector.mirror.tables import Tables, state_columns
+from connector.mirror.tables import FACT, Tables
 
 __all__ = ["Filled", "ddl", "ensure", "fingerprint", "state"]
 
@@ -198,8 +198,8 @@ def _forget(connection: Connection, table: Table, columns: Collection[str] | Non
 
 def _to_fill(table: Table, columns: Collection[str] | None) -> set[str] | None:
     mapped = {name.removesuffix("__version") for name in columns or ()}
-    state = {column.name for column in state_columns()} | {column.name for column in table.primary_key}
-    return None if columns is None or mapped & state else mapped
+    whole = {column.name for column in table.columns if column.primary_key or FACT in column.info}
+    return None if columns is None or mapped & whole else mapped
 
 
 def unfilled(recorded: rules.Rules, tables: Tables, shapes: Readonly[str, shape.Shape]) -> rules.Rules:

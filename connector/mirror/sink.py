@@ -97,7 +97,7 @@ class Sink:
         so that it is read from Kafka again.
         """
         self._engine = engine
-        self._dialect = engine.dialect.name
+        self._dialect = dialects.of(engine)
         self._mapping = mapping
         self._fingerprint = fingerprint
         self._clock = clock
@@ -216,7 +216,7 @@ class Sink:
     def _lock_offsets(self, connection: Connection, chunks: Sequence[Chunk]) -> dict[Partition, Offset]:
         """Lock the partitions' offsets; a partition that is new here starts where it was asked from."""
         partitions = [chunk.tp for chunk in chunks]
-        lock = "ORDER BY topic, partition FOR UPDATE" if connection.dialect.name == "postgresql" else ""
+        lock = f"ORDER BY topic, partition {self._dialect.lock_rows}"
         held = offsets.select(connection, partitions, lock)
         unknown = {chunk.tp: Offset(chunk.asked, chunk.topic_id) for chunk in chunks if chunk.tp not in held}
         if unknown:
@@ -275,8 +275,8 @@ class Sink:
 
     def _write_fresh(self, connection: Connection, rows: Rows, now: int, *, new: bool) -> None:
         ledger.insert(connection, rows.ledger, now)
-        for join in rows.joins:
-            join.run(connection, now, new=new)
+        for statement in rows.merges:
+            statement.run(connection, now, new=new)
 
     def _without(self, rows: Rows, known: set[Identity]) -> Rows | None:
         """Leave out events that the ledger holds; None when nothing is left."""
@@ -315,14 +315,14 @@ class Sink:
         letters = [letter for chunk in chunks for letter in chunk.letters if letter.offset >= held[chunk.tp]]
         if not letters:
             return
-        mark = "%s" if connection.dialect.name == "postgresql" else "?"
+        marks = ", ".join([self._dialect.mark] * len(letters[0].row))
         names = list(letters[0].row)
         # One that was replayed and parked anew after that has failed again. Copies of the same fault
         # and a rebuild from the log bring only what was parked before, and change nothing.
         sets = ", ".join(f"{name} = excluded.{name}" for name in names if name != "dead_letter_id")
         statement = (
             f"INSERT INTO _dead_letters AS held ({', '.join(names)}) "
-            f"VALUES ({', '.join([mark] * len(names))}) "
+            f"VALUES ({marks}) "
             f"ON CONFLICT (dead_letter_id) DO UPDATE SET {sets} "
             "WHERE held.state = 'replayed' AND excluded.parked_at > held.state_at"
         )

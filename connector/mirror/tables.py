@@ -14,6 +14,8 @@ from connector.mirror.mapped import MappedColumn, MappedTable
 from connector.mirror.mapping import Mapping
 
 MAX_NAME = 63  # bytes, on PostgreSQL
+# In a column's ``info``: it holds what the connector itself keeps of a row's events.
+FACT = "fact"
 
 
 class Tables:
@@ -47,27 +49,17 @@ def _index_name(table: str, columns: Sequence[str]) -> str:
 
 def mapped_columns(table: MappedTable) -> list[Column[Any]]:
     """Columns of a mapped table in the order in which ``SELECT *`` shows them."""
-    columns = [_mapped(column, primary_key=True, nullable=False) for column in table.key]
-    # A history's source stands last, where a step adds it too.
-    last = [columns.pop()] if table.kind == "history" else []
-    columns += [_mapped(column) for column in table.columns] + last
-    if table.kind == "state":
-        columns += state_columns()
-        columns += [_version(column) for column in table.columns if column.version]
+    columns = [
+        _mapped(column, primary_key=True, nullable=False) if column in table.key else _mapped(column)
+        for column in table.layout
+    ]
+    for fact in table.facts:
+        type_ = "exact" if fact.exact else fact.type
+        columns.append(_kept(fact.name, type_, fact.comment, info={FACT: True}))
+    columns += [_version(column) for column in table.columns if column.version]
+    if table.stamped:
         columns.append(_kept("mirrored_at", "timestamp", "When the row last changed here (UTC)."))
     return columns
-
-
-def state_columns() -> list[Column[Any]]:
-    """What every state table has beside its own columns (mirror.md, part 4)."""
-    return [
-        _kept("first_seen_at", "timestamp", "When the oldest event of this row occurred (UTC)."),
-        _kept("as_of", "timestamp", "When the newest event of this row occurred (UTC)."),
-        _kept("last_action", "text", "Action of the newest event."),
-        _kept("last_event_id", "exact", "The newest event, as in notifications."),
-        _kept("event_count", "integer", "How many distinct events this row was folded from."),
-        _kept("last_version", "exact", "Version of the newest event (connector's own)."),
-    ]
 
 
 def _kept(name: str, type_: str, comment: str, **options: Any) -> Column[Any]:

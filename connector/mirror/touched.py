@@ -3,24 +3,24 @@
 SQLite has one lock for everybody who writes, so a dry run in the mirror itself would hold up the worker.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from connector.events import Event, Identity
-from connector.mirror import ledger, scratch
-from connector.mirror.batches import Batch, run
+from connector.mirror import dialects, ledger, scratch
+from connector.mirror.batches import Columns
 from connector.mirror.database import transaction, translate
-from connector.mirror.fold import Key
-from connector.mirror.mapped import MappedTable
+from connector.mirror.mapped import Key
+from connector.mirror.projections import Projection
 from connector.mirror.rows import events_of
-from connector.mirror.statements import quoted
+from connector.mirror.statements import on_keys, quoted
 
-Touched = Sequence[tuple[MappedTable, set[Key]]]
+Touched = Sequence[tuple[Projection, set[Key]]]
 Touches = Callable[[Iterable[Event]], Touched]
 """The rows that events of the ledger, and those to come, touch."""
 
@@ -45,11 +45,11 @@ def copied(engine: Engine, identities: Sequence[Identity], touches: Touches) -> 
             if held:
                 _copy(connection, "_notifications", ledger.IDENTITY, _folded_from(engine, touched))
             for table, keys in touched:
-                _copy(connection, table.store, tuple((one.name, one.type) for one in table.key), keys)
+                _copy(connection, table.store, table.key_columns, keys)
             # After the rows, which a trigger must not see come.
             _make(connection, "type <> 'table'")
             yield connection
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except dialects.ERRORS as error:
         raise translate(error, str(file)) from error
 
 
@@ -65,14 +65,9 @@ def _make(connection: Connection, which: str) -> None:
             continue
 
 
-def _copy(
-    connection: Connection, table: str, key: Sequence[tuple[str, str]], keys: Iterable[Sequence[object]]
-) -> None:
-    rows = sorted(set(map(tuple, keys)))
-    if rows:
-        names = ", ".join(quoted(name) for name, _ in key)
-        insert = f"INSERT OR IGNORE INTO main.{quoted(table)} SELECT * FROM live.{quoted(table)}"
-        run(connection, f"{insert} WHERE ({names}) IN (", Batch(tuple(key), rows), ")")
+def _copy(connection: Connection, table: str, key: Columns, keys: Iterable[Sequence[Any]]) -> None:
+    insert = f"INSERT OR IGNORE INTO main.{quoted(table)} SELECT * FROM live.{quoted(table)}"
+    on_keys(connection, insert, key, keys)
 
 
 def _folded_from(engine: Engine, touched: Touched) -> list[Identity]:

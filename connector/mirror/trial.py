@@ -1,17 +1,14 @@
 """Events tried with a mapping: which of them would be dead letters, and why."""
 
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Sequence
 
-import psycopg
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from connector.errors import Poison
 from connector.events import Event, Identity
-from connector.mirror import ledger
+from connector.mirror import dialects, ledger
 from connector.mirror.database import translate
 from connector.mirror.ledger import Placed
 from connector.mirror.mapping import Mapping
@@ -62,11 +59,11 @@ class Trial:
         """Write events together, and in halves where one is refused, until each of those stands alone."""
         try:
             with copies.begin_nested():
-                rows = rows_of(copies.dialect.name, self._mapping, items)
+                rows = rows_of(dialects.of(copies), self._mapping, items)
                 ledger.insert(copies, rows.ledger, 0)
-                for statement in rows.joins:
+                for statement in rows.merges:
                     statement.run(copies, 0)
-        except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
+        except dialects.ERRORS as error:
             meaning = translate(error)
             if not isinstance(meaning, Poison):
                 raise

@@ -4,7 +4,7 @@ The one law as a command (``connector verify``) and as the last word of the faul
 is read back, folded in one go in Python, and held against the rows that many transactions made.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -15,10 +15,11 @@ from connector import events
 from connector.events import Identity
 from connector.mirror import counters, ledger
 from connector.mirror.database import transaction
-from connector.mirror.fold import Folded, Key, StateRow, fold
-from connector.mirror.mapped import MappedColumn, MappedTable
+from connector.mirror.fold import fold
+from connector.mirror.mapped import Key
 from connector.mirror.mapping import Mapping, reader
-from connector.mirror.statements import STATE, quoted
+from connector.mirror.projections import Projection
+from connector.mirror.statements import quoted
 
 Values = dict[str, Any]
 
@@ -57,43 +58,24 @@ def count(engine: Engine) -> int:
         return int(connection.exec_driver_sql("SELECT COUNT(*) FROM _notifications").scalar_one())
 
 
-def expected(table: MappedTable, said: Iterable[events.Event]) -> dict[Key, Values]:
+def expected(table: Projection, said: Iterable[events.Event]) -> dict[Key, Values]:
     """The rows that a table must have for these events, by key."""
     read = reader(table)
-    folded: Folded = fold((event, read(event)) for event in said)
-    if table.kind == "history":
-        names = [column.name for column in table.columns]
-        rows = folded.histories.get(table.name, {})
-        return {key: dict(zip(names, cells, strict=True)) for key, cells in rows.items()}
-    return {key: _state_values(table, row) for key, row in folded.states.get(table.name, {}).items()}
+    rows = fold((event, read(event)) for event in said).get(table.name)
+    return _by_key(table, zip(*table.by_column(rows), strict=True)) if rows else {}
 
 
-def _state_values(table: MappedTable, row: StateRow) -> Values:
-    values = {column.name: cell for column, cell in zip(table.columns, row.cells, strict=True)}
-    values |= {name: getattr(row, name) for name, _ in STATE}
-    pairs = zip(table.columns, row.versions, strict=True)
-    return values | {f"{column.name}__version": version for column, version in pairs if column.version}
-
-
-def actual(table: MappedTable, connection: Connection) -> dict[Key, Values]:
+def actual(table: Projection, connection: Connection) -> dict[Key, Values]:
     """The rows that a table has, by key, in the fold's own values."""
-    types = dict(_columns(table))
-    names = ", ".join(map(quoted, types))
-    rows = connection.exec_driver_sql(f"SELECT {names} FROM {quoted(table.store)}")
-    width = len(table.key)
-    result: dict[Key, Values] = {}
-    for row in rows:
-        values = [_plain(type_, value) for type_, value in zip(types.values(), row, strict=True)]
-        result[tuple(values[:width])] = dict(zip(list(types)[width:], values[width:], strict=True))
-    return result
+    names, types = zip(*table.kept(), strict=True)
+    query = f"SELECT {', '.join(map(quoted, names))} FROM {quoted(table.store)}"
+    rows = connection.exec_driver_sql(query)
+    return _by_key(table, ([_plain(*pair) for pair in zip(types, row, strict=True)] for row in rows))
 
 
-def _columns(table: MappedTable) -> Iterator[tuple[str, str]]:
-    columns: Sequence[MappedColumn] = (*table.key, *table.columns)
-    yield from ((column.name, column.type) for column in columns)
-    if table.kind == "state":
-        yield from STATE
-        yield from ((f"{column.name}__version", "text") for column in table.columns if column.version)
+def _by_key(table: Projection, rows: Iterable[Sequence[Any]]) -> dict[Key, Values]:
+    width, names = len(table.key), [name for name, _ in table.kept()]
+    return {tuple(row[:width]): dict(zip(names[width:], row[width:], strict=True)) for row in rows}
 
 
 def _plain(type_: str, value: Any) -> Any:
@@ -111,7 +93,7 @@ def _decimal_text(value: Decimal | str) -> str:
     return format(value, "f") if isinstance(value, Decimal) else value
 
 
-def _compare(table: MappedTable, wanted: dict[Key, Values], connection: Connection) -> list[str]:
+def _compare(table: Projection, wanted: dict[Key, Values], connection: Connection) -> list[str]:
     held = actual(table, connection)
     found = [f"{table.name} {key}: the row is missing" for key in wanted.keys() - held.keys()]
     found += [f"{table.name} {key}: no event says this row" for key in held.keys() - wanted.keys()]

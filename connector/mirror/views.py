@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from connector import events
 from connector.config import SHOP_COLUMN, Config
-from connector.mirror import shops, view_kinds
+from connector.mirror import view_kinds
+from connector.mirror.mapped import SHOP_DESCRIPTION
 from connector.mirror.mapping import Mapping
 from connector.mirror.shown import View
 
@@ -27,7 +28,7 @@ def statements(config: Config, mapping: Mapping, dialect: str) -> Iterator[View]
         text = view.text(dialect, config.shops)
         if text is not None:
             # Only where its text asks for the shop is it another one than without.
-            shop = {SHOP_COLUMN: shops.DESCRIPTION} if text != view.text(dialect) else {}
+            shop = {SHOP_COLUMN: SHOP_DESCRIPTION} if text != view.text(dialect) else {}
             yield View(name, text, view.description, shop | view.columns)
             continue
         settings, table = config.tables[str(view.of)], mapping.table(str(view.of))

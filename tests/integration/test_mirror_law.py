@@ -76,7 +76,7 @@ def test_two_orders_of_arrival_give_the_same_tables_and_these_are_the_fold(
     rows = folded(mirror, said)
     for table in mirror.mapping.tables:
         expected = verify.expected(table, strategies.distinct(said))
-        assert set(expected) == set((rows.states | rows.histories).get(table.name, {}))
+        assert set(expected) == set(rows.get(table.name, {}))
         assert len(one[table.name]) == len(expected)
 
 

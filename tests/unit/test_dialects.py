@@ -16,10 +16,10 @@ READERS = {"config/database_url.py", "config/view_checks.py", "commands/schema.p
 LEFT = {
     f"mirror/{name}.py"
     for name in (
-        *("apart_step", "broken_views", "filling", "indexes", "locks"),
-        *("namespaces", "obstacles", "query_errors", "readers", "rebuild", "rehearsal"),
-        *("relations", "renames", "schema", "scratch", "shape", "shown", "sink", "source_step"),
-        *("statements", "steps", "totals", "view_kinds", "view_making", "view_schema", "views"),
+        *("apart_step", "broken_views", "indexes", "locks"),
+        *("namespaces", "obstacles", "query_errors", "readers", "rebuild"),
+        *("relations", "renames", "schema", "scratch", "shape", "shown", "source_step"),
+        *("steps", "totals", "view_kinds", "view_making", "view_schema", "views"),
     )
 }
 

@@ -31,7 +31,7 @@ shipped = compiled()
 def test_a_row_tells_the_entity_keys_of_its_events(
     table: str, key: tuple[str, ...], entities: set[str]
 ) -> None:
-    assert shipped.table(table).entity_keys(key) == entities
+    assert shipped.table(table).entity_keys([key]) == entities
 
 
 def test_a_row_whose_key_is_not_the_entity_tells_none() -> None:

@@ -63,8 +63,9 @@ def rows(table: str, *said: dict[str, Any], stored: bool = False) -> list[tuple[
     ]
     read = reader(maker.mapping.table(table)) if stored else maker.mapping.contributions
     folded = fold((event, read(event)) for event in made)
-    states = {key: tuple(row.cells) for key, row in folded.states[table].items()}
-    return list((states or folded.histories[table]).values())
+    of = maker.mapping.table(table)
+    by_column = of.by_column(folded[table]) if folded[table] else []
+    return [row[len(of.key) :][: len(of.columns)] for row in zip(*by_column, strict=True)]
 
 
 def thing(*said: dict[str, Any], stored: bool = False) -> dict[str, Any]:

@@ -57,6 +57,8 @@ class Dialect(ABC):
     range_index: ClassVar[Mapping[str, Any]] = {}
     # Behind a SELECT, and has its rows locked until the transaction ends.
     lock_rows: ClassVar[str] = ""
+    # Whether one lock is for everybody who writes, so that who only tries something writes to a copy.
+    one_writer: ClassVar[bool] = False
     # Behind an operand: texts are compared byte by byte.
     exact: ClassVar[str] = ""
     # A statement that lets the transaction's commit return before the disk has it; empty where there is none.

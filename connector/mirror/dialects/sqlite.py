@@ -58,6 +58,7 @@ class SQLite(Dialect):
         "json": Text(),
     }
     table_options = " STRICT"
+    one_writer = True
     differs = "IS NOT"
     most_rows = 20_000
 

@@ -1,0 +1,79 @@
+"""History tables: one row per row object of an event, which is its event's alone (mirror.md, part 5)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+from typing_extensions import override
+
+from connector.events import Event, Identity
+from connector.mirror.dialects import Dialect
+from connector.mirror.mapped import Cells, Key, MappedColumn, Rows, RowSpec, Shop
+from connector.mirror.projections.projection import Projection
+from connector.mirror.statements import quoted
+
+
+class HistoryTable(Projection):
+    """One row per row object of an event."""
+
+    fixed_key = (
+        MappedColumn("event_id", "text", "plain"),
+        MappedColumn("row_index", "integer", "plain"),
+        MappedColumn("source", "text", "plain"),
+    )
+    stamped = False
+    adds = True
+
+    @property
+    @override
+    def layout(self) -> tuple[MappedColumn, ...]:
+        # The source stands last, where a step adds it too.
+        event_id, row_index, source = self.key
+        return (event_id, row_index, *self.columns, source)
+
+    @override
+    def apart(self, shop: Shop) -> Self:
+        """The column is the last one; indexes begin with it, because views read a history shop by shop."""
+        name = shop.column.name
+        return replace(
+            self,
+            columns=(*self.columns, shop.column),
+            indexes=tuple([index if name in index else (name, *index) for index in self.indexes]),
+            row_specs={action: RowSpec((), (*one.cells, shop)) for action, one in self.row_specs.items()},
+            by_shop=True,
+        )
+
+    @override
+    def fold_in(self, rows: Rows, event: Event, version: str, key: Key, cells: Cells) -> None:
+        rows[key] = cells
+
+    @override
+    def identities(self, _keys: Iterable[Key]) -> set[Identity]:
+        return {(event_id, source) for event_id, _, source in _keys}
+
+    @override
+    def by_column(self, rows: Rows, columns: Sequence[MappedColumn] | None = None) -> list[Sequence[Any]]:
+        cells = list(zip(*rows.values(), strict=True))
+        chosen = cells if columns is None else [cells[self.columns.index(column)] for column in columns]
+        return [*zip(*rows, strict=True), *chosen]
+
+    @override
+    def column_sets(self, column: MappedColumn, dialect: Dialect) -> list[str]:
+        """A row that is there is of the same event, which may be read otherwise now."""
+        return [f"{quoted(column.name)} = excluded.{quoted(column.name)}"]
+
+    @override
+    def clear(self, columns: Sequence[MappedColumn] | None = None) -> str:
+        if columns is None:
+            return f"DELETE FROM {quoted(self.store)}"
+        return f"UPDATE {quoted(self.store)} SET " + ", ".join(
+            f"{quoted(column.name)} = NULL" for column in columns
+        )
+
+    @override
+    def trace(self, row: str) -> str:
+        """When the ledger got the event as it has it."""
+        return (
+            "(SELECT CAST(stored.mirrored_at AS TEXT) FROM _notifications AS stored "
+            f"WHERE stored.event_id = {row}.event_id AND stored.source = {row}.source)"
+        )

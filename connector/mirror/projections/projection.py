@@ -1,0 +1,98 @@
+"""A table as it is stored: what every kind of table must say for its rows to be merged, read and filled.
+
+Schema, sink, filling, verify and dry run are loops over projections. The SQL of ``merge`` says what
+``fold_in`` says in Python, so folding a batch and merging it into the table equals folding everything
+at once.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+from connector.mirror.batches import Statement
+from connector.mirror.dialects import Dialect
+from connector.mirror.mapped import Columns, MappedColumn, MappedTable, Rows
+from connector.mirror.statements import quoted
+
+
+class _Text(NamedTuple):
+    """A merge without its rows: the SQL before them, their columns, and the SQL after them."""
+
+    before: str
+    kept: Columns
+    after: str
+
+
+@dataclass(frozen=True, eq=False)
+class Projection(MappedTable):
+    """A table of some kind; its rows go in through ``fold_in`` and come out of ``by_column``."""
+
+    # Of ``merge``, by what its text depends on.
+    _texts: dict[Any, _Text] = field(default_factory=dict, init=False, repr=False)
+
+    # Whether the rows of new events are always new rows.
+    adds: ClassVar[bool]
+    # SQL that holds for a row which no event gives any longer; empty where ``clear`` leaves no such row.
+    abandoned: ClassVar[str] = ""
+
+    @abstractmethod
+    def by_column(self, rows: Rows, columns: Sequence[MappedColumn] | None = None) -> list[Sequence[Any]]:
+        """Rows as a sequence for each column that ``kept`` names."""
+
+    @abstractmethod
+    def column_sets(self, column: MappedColumn, dialect: Dialect) -> list[str]:
+        """Assignments that merge a column of the row ``excluded`` into that of ``held``."""
+
+    def fact_sets(self) -> list[str]:
+        """Assignments that merge the facts of the row ``excluded`` into those of ``held``."""
+        return []
+
+    @abstractmethod
+    def clear(self, columns: Sequence[MappedColumn] | None = None) -> str:
+        """A statement that takes from rows what their events gave to these columns, or all that they gave.
+
+        A condition may follow. Afterwards all events are folded again, and then ``abandoned`` rows go.
+        """
+
+    @abstractmethod
+    def trace(self, row: str) -> str:
+        """SQL for what each event that touches a row changes; null where there is nothing.
+
+        ``row`` is an alias under which the key of the row stands.
+        """
+
+    def merge(
+        self,
+        dialect: Dialect,
+        rows: Rows,
+        columns: Sequence[MappedColumn] | None = None,
+        *,
+        stamps: bool = True,
+    ) -> list[Statement]:
+        """Statements that merge folded rows into the table, where other events may have made the same ones.
+
+        ``columns`` are merged alone: a column that is filled later must not count its events twice.
+        ``stamps`` says whether a row that is there has changed now; a new one always has.
+        """
+        key = (dialect.name, columns and tuple(columns), stamps)
+        text = self._texts.get(key)
+        if text is None:
+            text = self._texts[key] = self._text(dialect, columns, stamps=stamps)
+        encoded = dialect.encode(text.kept, self.by_column(rows, columns))
+        return [Statement(text.before, encoded, text.after, adds=self.adds, stamped=self.stamped)]
+
+    def _text(self, dialect: Dialect, columns: Sequence[MappedColumn] | None, *, stamps: bool) -> _Text:
+        kept = self.kept(columns)
+        named = [quoted(name) for name, _ in kept]
+        chosen = self.columns if columns is None else columns
+        sets = [one for column in chosen for one in self.column_sets(column, dialect)]
+        sets += self.fact_sets() if columns is None else []
+        if self.stamped:
+            named.append("mirrored_at")
+            sets += ["mirrored_at = excluded.mirrored_at"] if stamps else []
+        key = ", ".join(quoted(column.name) for column in self.key)
+        act = f"DO UPDATE SET {', '.join(sets)}" if sets else "DO NOTHING"
+        # With a name of its own, because a table may be called excluded.
+        before = f"INSERT INTO {quoted(self.store)} AS held ({', '.join(named)})"
+        return _Text(before, kept, f"ON CONFLICT ({key}) {act}")

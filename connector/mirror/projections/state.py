@@ -1,0 +1,170 @@
+"""State tables: one row per entity, folded from all events of that entity (mirror.md, part 4)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Self
+
+from typing_extensions import override
+
+from connector.events import Event
+from connector.mirror import values
+from connector.mirror.dialects import Dialect
+from connector.mirror.fold import StateRow
+from connector.mirror.mapped import Cells, Fact, Key, MappedColumn, Rows, RowSpec, Shop
+from connector.mirror.projections.projection import Projection
+from connector.mirror.statements import quoted
+
+# Any event is before the one and after the other.
+NEVER = "9999-12-31T23:59:59.999999Z"
+EVER = "0001-01-01T00:00:00.000000Z"
+
+
+class StateTable(Projection):
+    """One row per entity."""
+
+    facts = (
+        Fact("first_seen_at", "timestamp", "When the oldest event of this row occurred (UTC)."),
+        Fact("as_of", "timestamp", "When the newest event of this row occurred (UTC)."),
+        Fact("last_action", "text", "Action of the newest event."),
+        Fact("last_event_id", "text", "The newest event, as in notifications.", exact=True),
+        Fact("event_count", "integer", "How many distinct events this row was folded from."),
+        Fact(
+            "last_version", "text", "Version of the newest event (connector's own).", exact=True, shown=False
+        ),
+    )
+    stamped = True
+    adds = False
+    abandoned = "event_count = 0"
+
+    @cached_property
+    def _counts(self) -> tuple[int, ...]:
+        """Places of the columns that count."""
+        return tuple([place for place, column in enumerate(self.columns) if column.merge == "count"])
+
+    @cached_property
+    def _ranked(self) -> tuple[int, ...]:
+        """Places of the columns that are compared by value (``MappedColumn.ranked``)."""
+        return tuple([place for place, column in enumerate(self.columns) if column.ranked])
+
+    @cached_property
+    def _versioned(self) -> tuple[bool, ...]:
+        """Which columns keep a version beside their value."""
+        return tuple([column.version is not None for column in self.columns])
+
+    @override
+    def apart(self, shop: Shop) -> Self:
+        shifted = self.entities and frozenset(tuple([at + 1 for at in places]) for places in self.entities)
+        return replace(
+            self,
+            key=(shop.column, *self.key),
+            row_specs={
+                action: RowSpec((shop, *one.key), one.cells) for action, one in self.row_specs.items()
+            },
+            entities=shifted,
+            written=f"{self.written} {shop.column.written}",
+            by_shop=True,
+        )
+
+    @override
+    def fold_in(self, rows: Rows, event: Event, version: str, key: Key, cells: Cells) -> None:
+        row = rows.get(key)
+        if row is not None:
+            row.absorb(self.columns, event, version, cells)
+            return
+        # Of most keys nothing is known yet in a batch.
+        first = [*cells]
+        for place in self._counts:
+            first[place] = cells[place] or 0
+        versions = [
+            version if kept and value is not None else ""
+            for value, kept in zip(cells, self._versioned, strict=True)
+        ]
+        for place in self._ranked:
+            if cells[place] is not None:
+                versions[place] = values.rank(cells[place])
+        at = event.occurred_at
+        rows[key] = StateRow(first, versions, at, at, version, event.action, event.event_id, 1, version)
+
+    @override
+    def by_column(self, rows: Rows, columns: Sequence[MappedColumn] | None = None) -> list[Sequence[Any]]:
+        # Sorted, so that two workers that touch the same rows lock them in the same order.
+        keys = sorted(rows)
+        found = [rows[key] for key in keys]
+        cells = list(zip(*[row.cells for row in found], strict=True))
+        versions = list(zip(*[row.versions for row in found], strict=True))
+        places = range(len(self.columns)) if columns is None else [*map(self.columns.index, columns)]
+        return [
+            *zip(*keys, strict=True),
+            *[cells[place] for place in places],
+            [row.first_seen_at for row in found],
+            [row.as_of for row in found],
+            [row.last_action for row in found],
+            [row.last_event_id for row in found],
+            [row.event_count for row in found],
+            [row.last_version for row in found],
+            *[versions[place] for place in places if self._versioned[place]],
+        ]
+
+    @override
+    def column_sets(self, column: MappedColumn, dialect: Dialect) -> list[str]:
+        name = quoted(column.name)
+        if column.merge == "count":
+            return [f"{name} = held.{name} + excluded.{name}"]
+        if column.merge in ("max", "min"):
+            # Byte by byte, as the fold compares, whatever the column's collation.
+            exact = dialect.exact if column.type == "text" else ""
+            return [_extreme(column.name, ">" if column.merge == "max" else "<", exact)]
+        version = quoted(f"{column.name}__version")
+        if column.merge == "newest":
+            wins = f"excluded.{version} > held.{version}"
+        else:
+            wins = (
+                f"excluded.{version} <> '' AND (held.{version} = '' OR excluded.{version} < held.{version})"
+            )
+        return [_choice(column.name, wins), _choice(f"{column.name}__version", wins)]
+
+    @override
+    def fact_sets(self) -> list[str]:
+        newer = "excluded.last_version > held.last_version"
+        return [
+            _extreme("first_seen_at", "<"),
+            _extreme("as_of", ">"),
+            "event_count = held.event_count + excluded.event_count",
+            *(_choice(name, newer) for name in ("last_action", "last_event_id", "last_version")),
+        ]
+
+    @override
+    def clear(self, columns: Sequence[MappedColumn] | None = None) -> str:
+        """Rows stay, because somebody's foreign key may point at them, with an ``event_count`` of 0."""
+        sets = []
+        for column in self.columns if columns is None else columns:
+            sets.append(f"{quoted(column.name)} = {'0' if column.merge == 'count' else 'NULL'}")
+            sets += [f"{quoted(column.version)} = ''"] if column.version else []
+        if columns is None:
+            sets += [
+                f"first_seen_at = '{NEVER}'",
+                f"as_of = '{EVER}'",
+                "event_count = 0",
+                "last_version = ''",
+            ]
+        return f"UPDATE {quoted(self.store)} SET {', '.join(sets)}"
+
+    @override
+    def trace(self, row: str) -> str:
+        same = " AND ".join(f"stored.{quoted(one.name)} = {row}.{quoted(one.name)}" for one in self.key)
+        return (
+            "(SELECT CAST(stored.mirrored_at AS TEXT) || ' ' || CAST(stored.event_count AS TEXT) "
+            f"FROM {quoted(self.store)} AS stored WHERE {same})"
+        )
+
+
+def _extreme(column: str, sign: str, exact: str = "") -> str:
+    name = quoted(column)
+    wins = f"held.{name} IS NULL OR excluded.{name} {sign} held.{name}{exact}"
+    return f"{name} = CASE WHEN {wins} THEN COALESCE(excluded.{name}, held.{name}) ELSE held.{name} END"
+
+
+def _choice(column: str, wins: str) -> str:
+    name = quoted(column)
+    return f"{name} = CASE WHEN {wins} THEN excluded.{name} ELSE held.{name} END"
