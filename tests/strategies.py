@@ -15,11 +15,12 @@ from connector.config import Config
 from connector.events import Event
 from connector.kafka.routes import Routes
 from connector.mirror import database, schema
+from connector.mirror.chunks import Chunk
 from connector.mirror.ledger import Placed
 from connector.mirror.mapped import stored
 from connector.mirror.mapping import Mapping
 from connector.mirror.rows import Item
-from connector.mirror.sink import Chunk, Sink
+from connector.mirror.sink import Sink
 from connector.mirror.statements import quoted
 
 NOON = 1_700_000_000_000_000

@@ -24,7 +24,7 @@ from connector.mirror import (
 )
 from connector.mirror import verify as mirror_verify
 from connector.mirror.mapping import Mapping
-from connector.mirror.mapping_change import Rehearsed
+from connector.mirror.mapping_change import Fit
 from connector.mirror.models import MirrorLoss
 from connector.mirror.offsets import Held
 from connector.simulator import verify as journal_verify
@@ -187,30 +187,28 @@ def examine_database(config: Config, *, accept_mapping: bool) -> Iterator[CheckR
     for one in kept:
         yield CheckResult(f"{one.name} in the database", str(one), frozen.FIX, warns=True)
     yield from _examine_mapping(
-        partial(mapping_change.rehearse, engine, config, mapping), accept=accept_mapping
+        partial(mapping_change.examine, engine, config, mapping), accept=accept_mapping
     )
     yield from try_schema(config, mapping)
     yield from _examine_clock(ahead)
 
 
-def _examine_mapping(rehearse: Callable[[], Rehearsed | None], *, accept: bool) -> Iterator[CheckResult]:
+def _examine_mapping(examine: Callable[[], Fit | None], *, accept: bool) -> Iterator[CheckResult]:
     """Try a changed mapping on the newest events, as a worker does at its start."""
     try:
-        rehearsed = rehearse()
+        fit = examine()
     except ConnectorError as error:
         yield CheckResult("events and tables.yaml", str(error), remedies.fix(error) or remedies.START_IT)
         return
-    if rehearsed is None:
+    if fit is None:
         return
-    yield CheckResult(
-        f"tables.yaml was changed: tried on the {rehearsed.events} newest events of its actions"
-    )
-    for misfit in rehearsed.misfits:
-        warns = accept or misfit.action not in rehearsed.refused
+    yield CheckResult(f"tables.yaml was changed: tried on the {fit.events} newest events of its actions")
+    for misfit in fit.misfits:
+        warns = accept or misfit.action not in fit.refused
         yield CheckResult("tables.yaml", str(misfit), mapping_change.CURE, warns=warns)
-    for what in rehearsed.emptied:
+    for what in fit.emptied:
         yield CheckResult("tables.yaml", what, "compare the column's path with what XTND sends", warns=True)
-    for action in rehearsed.unrouted:
+    for action in fit.unrouted:
         what = "no family claims the action any more; its events go to unrouted"
         yield CheckResult(
             f"action {action}", what, "list it in topics.yaml if it is still needed", warns=True

@@ -157,15 +157,15 @@ def replay(
     filter_ = _filter(stage, reason, action, hook, since, limit, state=State.parked)
     chosen = letters.resolve(ids) if ids else letters.ids(filter_)
     if dry_run:
-        outcome, rehearsed = Replay(settings, dry_run=True).rehearse(chosen)
-        report = view.rehearsal(outcome, rehearsed)
+        outcome, effects = Replay(settings, dry_run=True).preview(chosen)
+        report = view.preview(outcome, effects)
     else:
-        outcome, rehearsed = Replay(settings).run(chosen), None
+        outcome, effects = Replay(settings).run(chosen), None
         report = view.outcome(outcome)
     if as_json:
         _json(report)
     else:
-        view.LettersConsole().outcome(outcome, rehearsed)
+        view.LettersConsole().outcome(outcome, effects)
     raise typer.Exit(0 if outcome.complete else 1)
 
 

@@ -17,8 +17,8 @@ from connector.events import DeadLetter
 from connector.safe_text import hexdump, plain, readable
 
 if TYPE_CHECKING:  # so that a look at the list does not load Kafka's client
+    from connector.mirror.dry_run import Change, Effects
     from connector.mirror.letters import Stored
-    from connector.mirror.rehearsal import Change, Rehearsed
     from connector.replay import Outcome
     from connector.replay.plans import ReplayPlan
 
@@ -63,19 +63,19 @@ def outcome(done: Outcome) -> Report:
     }
 
 
-def rehearsal(would: Outcome, rehearsed: Rehearsed) -> Report:
+def preview(would: Outcome, effects: Effects) -> Report:
     """What a replay would do."""
     return {
         "dry_run": True,
         "would_publish": [_published(plan) for plan in would.done],
         "would_stay_parked": [_still_bad(plan) for plan in would.still_bad],
         "refused": refusals(would.refused),
-        "already_mirrored": [event_id for event_id, _ in sorted(rehearsed.known)],
+        "already_mirrored": [event_id for event_id, _ in sorted(effects.known)],
         "worker_would_park": [
             {"event_id": event_id, "source": source, "reason": poison.reason, "error": poison.error}
-            for (event_id, source), poison in rehearsed.refused.items()
+            for (event_id, source), poison in effects.refused.items()
         ],
-        "changes": [_change(change) for change in rehearsed.changes],
+        "changes": [_change(change) for change in effects.changes],
     }
 
 
@@ -164,29 +164,29 @@ class LettersConsole:
         if len(payload) > SHOWN_BYTES:
             self._out.print(f"… {len(payload) - SHOWN_BYTES} more bytes; --json has them all", style="dim")
 
-    def outcome(self, done: Outcome, rehearsed: Rehearsed | None) -> None:
-        """What a replay did, or with ``rehearsed`` what it would do."""
+    def outcome(self, done: Outcome, effects: Effects | None) -> None:
+        """What a replay did, or with ``effects`` what it would do."""
         if not (done.done or done.still_bad or done.refused):
             self._out.print("Nothing that is parked fits; nothing to replay.")
             return
         for plan in done.done:
             self._out.print(
-                Text(self._went(plan, "would go to" if rehearsed else "replayed to")), soft_wrap=True
+                Text(self._went(plan, "would go to" if effects else "replayed to")), soft_wrap=True
             )
         for plan in done.still_bad:
             fault = plan.fault
             what = f"{fault.reason}: {fault.error}" if fault else ""
-            stays = "would stay parked" if rehearsed else "stays parked"
+            stays = "would stay parked" if effects else "stays parked"
             line = f"{plan.letter.dead_letter_id[:SHORT]}  {stays}: {plain(what)}"
             self._out.print(Text(line, style="red"), soft_wrap=True)
         self._refused(done.refused)
-        if rehearsed:
-            self._changes(rehearsed)
-        verb = "would be replayed" if rehearsed else "replayed"
+        if effects:
+            self._changes(effects)
+        verb = "would be replayed" if effects else "replayed"
         self._out.print(
             f"\n{len(done.done)} {verb}, {len(done.still_bad)} still bad, {len(done.refused)} refused."
         )
-        if rehearsed:
+        if effects:
             self._out.print("Nothing was changed (--dry-run).")
         elif done.done:
             self._out.print("A worker mirrors them now. One that fails again is parked again.")
@@ -215,20 +215,20 @@ class LettersConsole:
         )
         return f"{plan.letter.dead_letter_id[:SHORT]}  {verb} {where or 'nowhere: it is empty'}{parked}"
 
-    def _changes(self, rehearsed: Rehearsed) -> None:
-        for (event_id, _), poison in rehearsed.refused.items():
+    def _changes(self, effects: Effects) -> None:
+        for (event_id, _), poison in effects.refused.items():
             line = f"\n{plain(event_id)} would be parked by the worker: {plain(str(poison))}"
             self._out.print(Text(line, style="red"), soft_wrap=True)
-        for event_id, _ in sorted(rehearsed.known):
+        for event_id, _ in sorted(effects.known):
             self._out.print(Text(f"\n{plain(event_id)} is in the mirror already."), soft_wrap=True)
-        if not rehearsed.changes:
+        if not effects.changes:
             self._out.print("\nNo row would change.")
             return
-        for change in rehearsed.changes[:SHOWN_CHANGES]:
+        for change in effects.changes[:SHOWN_CHANGES]:
             key = " ".join(f"{name}={value}" for name, value in change.key.items())
             self._out.print(Text(f"\n{change.table}  {plain(key)}  ({_kind(change)})", style="bold"))
             self._out.print(self._columns(change))
-        if (more := len(rehearsed.changes) - SHOWN_CHANGES) > 0:
+        if (more := len(effects.changes) - SHOWN_CHANGES) > 0:
             self._out.print(f"… and {more} more rows; --json has them all", style="dim")
 
     @staticmethod

@@ -42,12 +42,12 @@ def _stamped(connection: Connection, table: Projection) -> Iterator[None]:
     connection.exec_driver_sql(f"CREATE TABLE {FORMER} AS SELECT {', '.join(listed)} FROM {name}")
     yield
     differs = dialects.of(connection).differs
-    changed = " OR ".join(f"held.{one} {differs} former.{one}" for one in cells)
-    same = " AND ".join(f"held.{one} = former.{one}" for one in key)
+    changed = " OR ".join(f"stored.{one} {differs} former.{one}" for one in cells)
+    same = " AND ".join(f"stored.{one} = former.{one}" for one in key)
     connection.exec_driver_sql(
-        f"UPDATE {name} AS held SET mirrored_at = '{events.iso(time.time_ns() // 1000)}' "
+        f"UPDATE {name} AS stored SET mirrored_at = '{events.iso(time.time_ns() // 1000)}' "
         # What somebody dropped and got back empty was never set.
-        f"FROM {FORMER} AS former WHERE {same} AND ({changed} OR held.mirrored_at <= '{events.iso(0)}')"
+        f"FROM {FORMER} AS former WHERE {same} AND ({changed} OR stored.mirrored_at <= '{events.iso(0)}')"
     )
     connection.exec_driver_sql(f"DROP TABLE {FORMER}")
 

@@ -1,10 +1,10 @@
 """The fold: distinct events → rows, in any order, in any grouping (mirror.md, part 2).
 
-Pure: no I/O, no clock, no database, no Faust. A row is a join of what its events say, and the join
+Pure: no I/O, no clock, no database, no Faust. Contributions merge into rows, and the merge
 is commutative and associative, so arrival order cannot matter: ``newest`` and ``oldest`` keep the
 value with the greatest or least version, ``min`` and ``max`` the least or greatest value, counts
-add once per distinct event. The database joins the same way (``sink.py``), so folding a batch and
-joining it into the table equals folding everything at once.
+add once per distinct event. The database merges the same way (``projections``), so folding a batch
+and merging it into the table equals folding everything at once.
 """
 
 from collections import defaultdict

@@ -10,19 +10,19 @@ never dates a letter before the replay that it answers.
 """
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Engine, Select, func, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, literal, select, update
 from sqlmodel import col
 
 from connector import events
 from connector.errors import StartupError
 from connector.events import DeadLetter
-from connector.mirror import models, steps
+from connector.mirror import dialects, models, steps
 from connector.mirror.database import transaction
 
 ID = col(models.DeadLetter.dead_letter_id)
@@ -186,3 +186,22 @@ def _context(value: Any) -> dict[str, Any]:
         except msgspec.DecodeError:
             value = {}
     return value if isinstance(value, dict) else {}
+
+
+def park(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write dead letters, each its row's values by column, all with the same columns.
+
+    One that was replayed and is parked again after that has failed again. Copies of the same fault and a
+    rebuild from the log bring only what was parked before, and change nothing.
+    """
+    if not rows:
+        return
+    names = list(rows[0])
+    sets = ", ".join(f"{name} = excluded.{name}" for name in names if name != "dead_letter_id")
+    marks = ", ".join([dialects.of(connection).mark] * len(names))
+    connection.exec_driver_sql(
+        f"INSERT INTO _dead_letters AS stored ({', '.join(names)}) VALUES ({marks}) "
+        f"ON CONFLICT (dead_letter_id) DO UPDATE SET {sets} "
+        "WHERE stored.state = 'replayed' AND excluded.parked_at > stored.state_at",
+        [tuple(row[name] for name in names) for row in rows],
+    )

@@ -96,7 +96,7 @@ class RowSpec:
 
 @dataclass(frozen=True, slots=True)
 class MappedColumn:
-    """A column with how it is stored and joined; ``version`` names the column beside it, if any."""
+    """A column with how it is stored and merged; ``version`` names the column beside it, if any."""
 
     name: str
     type: ColumnType

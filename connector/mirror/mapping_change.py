@@ -1,7 +1,7 @@
 """A changed mapping is tried on the newest events of the ledger before it takes effect.
 
 A deploy that does not fit what XTND sends would park every event, and dead letters stop no worker
-(reliability.md, part 5). So a mapping that differs from the one that wrote last is rehearsed first:
+(reliability.md, part 5). So a mapping that differs from the one that wrote last is tried first:
 events that could be mirrored and no longer can are counted, by the mapping and by the database alike.
 
 An action that no family claims any more, or that a table no longer names, is no misfit: somebody took
@@ -63,7 +63,7 @@ class Misfit:
 
 
 @dataclass(slots=True)
-class Rehearsed:
+class Fit:
     """What the events of the ledger say about a changed mapping."""
 
     events: int = 0
@@ -85,25 +85,25 @@ class Rehearsed:
 
 
 def require_fit(engine: Engine, config: Config, mapping: Mapping, *, accept: bool) -> None:
-    """Rehearse a mapping that differs from the one that wrote last, before anything is changed for it.
+    """Try a mapping that differs from the one that wrote last, before anything is changed for it.
 
     Raises ``ConfigError`` when too much of what used to fit does not fit it, unless ``accept``;
     ``DatabaseOutage``.
     """
-    if (rehearsed := rehearse(engine, config, mapping)) is None:
+    if (fit := examine(engine, config, mapping)) is None:
         return
-    log.info("the mapping changed: rehearsed on the newest events", events=rehearsed.events)
-    for action in rehearsed.unrouted:
+    log.info("the mapping changed: tried on the newest events", events=fit.events)
+    for action in fit.unrouted:
         log.warning("no family claims the action any more; its events go to unrouted", action=action)
-    for what in rehearsed.emptied:
+    for what in fit.emptied:
         log.warning("a column loses its values", what=what)
-    if not accept and (findings := rehearsed.findings()):
+    if not accept and (findings := fit.findings()):
         raise ConfigError(findings)
-    for misfit in rehearsed.misfits:
+    for misfit in fit.misfits:
         log.warning("events no longer fit the mapping", action=misfit.action, what=str(misfit))
 
 
-def rehearse(engine: Engine, config: Config, mapping: Mapping) -> Rehearsed | None:
+def examine(engine: Engine, config: Config, mapping: Mapping) -> Fit | None:
     """Try a mapping on the newest events of the ledger; None when it is the one that wrote last.
 
     Changes nothing. Raises ``DatabaseOutage``.
@@ -119,7 +119,7 @@ def rehearse(engine: Engine, config: Config, mapping: Mapping) -> Rehearsed | No
     trial = _try(engine, mapping, _rounds(newest), deadline, beside=mapped_before)
     # What the former mapping would refuse as well, such as events that came before it, does not count.
     before = _refused_before(engine, former, trial.refused)
-    found = Rehearsed(sum(trial.tried.values()))
+    found = Fit(sum(trial.tried.values()))
     if former is not None and mapped_before is not None:
         found.unrouted = sorted(former.routed - mapping.routed)
         found.emptied = list(_emptied(mapping, mapped_before, trial))
@@ -187,7 +187,7 @@ def _try(
     """Try events; ``beside`` tries the same ones."""
     with scratch.empty_copies(engine, mapping) as copies:
         if copies is None:
-            log.warning("the database's role may make no temporary tables: only the mapping is rehearsed")
+            log.warning("the database's role may make no temporary tables: only the mapping is tried")
         trial = Trial(copies, mapping, deadline)
         for identities in rounds:
             if trial.over:
@@ -230,7 +230,7 @@ def _newest(
         except DatabaseOutage:
             if time.monotonic() < deadline:
                 raise
-            log.warning("the rehearsal takes fewer events: there was no time to look further back")
+            log.warning("fewer events are tried: there was no time to look further back")
             break
         for action, identity in rows:
             if len(found[action]) < per_action:

@@ -1,7 +1,7 @@
 """What a start would change in the database, found without changing anything: ``connector schema plan``.
 
 Each part is asked of the code that does it: shapes, rules and views as they are compared at a start. What
-a start would refuse is found by the same checks, by the rehearsal, and by a trial on empty copies.
+a start would refuse is found by the same checks, on the newest events, and by a trial on empty copies.
 """
 
 from collections.abc import Iterator
@@ -253,11 +253,11 @@ def _refusal(refused: StartupError) -> Change:
 
 def _refused(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping: bool) -> Iterator[Change]:
     """What the newest events and a trial on empty copies say against it."""
-    rehearsed = mapping_change.rehearse(engine, config, mapping)
-    if rehearsed is not None:
-        for what in rehearsed.emptied:
+    fit = mapping_change.examine(engine, config, mapping)
+    if fit is not None:
+        for what in fit.emptied:
             yield Change("empty", "column", what.partition(" ")[0], detail=what)
-        for finding in rehearsed.findings() if not accept_mapping else ():
+        for finding in fit.findings() if not accept_mapping else ():
             yield Change("refuse", "events", finding.where, detail=f"{finding.what}. Fix: {finding.cure}")
     try:
         schema_trial.run(config, mapping)

@@ -1,6 +1,6 @@
 """How the row objects of an action are read for tables.
 
-Pure: one event in, what it says for each row that it touches out; the fold joins that. What several
+Pure: one event in, what it says for each row that it touches out; the fold merges that. What several
 columns hold is read once: a stock balance fills a state row and a row of history with the same five values.
 """
 

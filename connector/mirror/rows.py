@@ -4,6 +4,7 @@ Working that out is all that a batch costs this process beside the database's ow
 no transaction: it is done for one batch while another is being written.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -30,6 +31,10 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     placed: Placed
     contributions: list[Contribution]
     origin: Any = None
+
+    @property
+    def identity(self) -> Identity:
+        return self.placed.event.identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,14 @@ def _distinct(items: Sequence[Item]) -> dict[Identity, Item]:
         if other is None or item.placed.event.copy_rank < other.placed.event.copy_rank:
             found[identity] = item
     return found
+
+
+def touched_by(mapping: Mapping, contributions: Iterable[Contribution]) -> list[tuple[Projection, set[Key]]]:
+    """The keys that contributions have in each table."""
+    keys: dict[str, set[Key]] = defaultdict(set)
+    for one in contributions:
+        keys[one.table.name].add(one.key)
+    return [(table, keys[table.name]) for table in mapping.tables if table.name in keys]
 
 
 def refold(connection: Connection, table: Projection, keys: set[Key], now: int) -> None:

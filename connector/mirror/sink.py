@@ -1,82 +1,29 @@
 """The transaction: ledger, rows, history and Kafka offsets, together or not at all.
 
 The database is the truth about how far the mirror has come (reliability.md, part 3). Every
-transaction first locks the offsets of its partitions; what lies below them is dropped, a hole above
+transaction first locks the offsets of its partitions; what lies below them is dropped, a gap above
 them is not written but reported, and a worker that lost its partitions meanwhile finds the offsets
-moved. Only events that the ledger does not hold are folded and joined.
+moved. Only events that the ledger does not hold are folded and merged.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from connector.errors import AlreadyThere, EventsKnown, SchemaMoved
 from connector.events import Identity
-from connector.mirror import counters, dialects, indexes, ledger, losses, obstacles, offsets
+from connector.mirror import counters, dialects, indexes, ledger, letters, losses, obstacles, offsets
+from connector.mirror.chunks import Chunk, CommitResult
 from connector.mirror.database import lock_schema, transaction
 from connector.mirror.losses import Loss
 from connector.mirror.mapping import Mapping
-from connector.mirror.offsets import Offset
-from connector.mirror.rows import Item, Rows, refold, rows_of
+from connector.mirror.offsets import Offset, Partition
+from connector.mirror.rows import Item, Rows, refold, rows_of, touched_by
 
-Partition = offsets.Partition
 # Known events come in runs: after some, so many batches without any are looked up before they are written.
 CAREFUL_BATCHES = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A dead letter on its way into ``dead_letters``: its row's values by column."""
-
-    offset: int
-    row: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Consecutive records of one partition, decoded.
-
-    ``asked`` is the offset that was asked of Kafka, ``first`` that of the first record that came,
-    ``next_offset`` one past the last. Offsets with neither item nor letter are done with elsewhere.
-    ``topic_id`` is that of the topic which was read, None where the broker has none.
-    """
-
-    topic: str
-    partition: int
-    asked: int
-    first: int
-    next_offset: int
-    items: Sequence[Item] = ()
-    letters: Sequence[Letter] = ()
-    topic_id: str | None = None
-
-    @property
-    def tp(self) -> Partition:
-        return (self.topic, self.partition)
-
-
-@dataclass(slots=True)
-class Written:
-    """What a transaction did."""
-
-    # By family, when each new event was received: microseconds since the epoch.
-    received: dict[str, list[int]] = field(default_factory=dict)
-    known: Counter[str] = field(default_factory=Counter)
-    # Partitions whose chunk did not follow the mirror's offset, and that offset.
-    holes: dict[Partition, int] = field(default_factory=dict)
-    # Partitions whose records Kafka no longer held.
-    lost: dict[Partition, Loss] = field(default_factory=dict)
-    # One past the last offset that the mirror now holds, by partition.
-    positions: dict[Partition, int] = field(default_factory=dict)
-
-    @property
-    def new(self) -> Counter[str]:
-        """New events by family."""
-        return Counter({family: len(received) for family, received in self.received.items()})
 
 
 class Sink:
@@ -113,7 +60,7 @@ class Sink:
         items = [item for chunk in chunks for item in chunk.items]
         return rows_of(self._dialect, self._mapping, items) if items else None
 
-    def write(self, chunks: Sequence[Chunk], prepared: Rows | None = None) -> Written:
+    def write(self, chunks: Sequence[Chunk], prepared: Rows | None = None) -> CommitResult:
         """Write chunks of distinct partitions in one transaction; ``prepared`` is from these chunks.
 
         Raises ``DatabaseOutage`` (nothing happened, or it may have: do it again), ``Poison`` (some
@@ -125,7 +72,7 @@ class Sink:
 
     def _write_or_merge(
         self, chunks: Sequence[Chunk], prepared: Rows | None, clear: obstacles.Clear
-    ) -> Written:
+    ) -> CommitResult:
         if not self._careful:
             try:
                 return self._write(chunks, prepared, clear)
@@ -145,32 +92,33 @@ class Sink:
         *,
         look: bool = False,
         new: bool = True,
-    ) -> Written:
+    ) -> CommitResult:
         """Write in one transaction; ``look``: into the ledger first, ``new``: what it lacks is nowhere.
 
         Without ``look`` the ledger's key tells by refusing, which costs next to nothing where all events
         are new, as nearly always, and the transaction where one is not (``EventsKnown``).
         """
-        written = Written()
+        result = CommitResult()
         with transaction(self._engine) as connection:
             self._fence_schema(connection)
             clear(connection)
             if self._unsynced:
                 connection.exec_driver_sql(self._unsynced)
             locked = self._lock_offsets(connection, chunks)
-            wanted = [
-                chunk for chunk in chunks if self._follows(connection, chunk, locked[chunk.tp], written)
+            accepted = [
+                chunk.above(locked[chunk.tp].next)
+                for chunk in chunks
+                if self._follows(connection, chunk, locked[chunk.tp], result)
             ]
-            held = {tp: offset.next for tp, offset in locked.items()}
-            items = [item for chunk in wanted for item in _above(chunk, held)]
+            items = [item for chunk in accepted for item in chunk.items]
             if items:
-                # Nearly always all of what was prepared is wanted; chunks that come again are cut.
+                # Nearly always all of what was prepared is accepted; chunks that come again are cut.
                 if prepared is None or len(prepared.items) != len(items):
                     prepared = rows_of(self._dialect, self._mapping, items)
-                self._write_events(connection, prepared, written, look=look, new=new)
-            self._write_letters(connection, wanted, held)
-            self._move_offsets(connection, wanted, written)
-        return written
+                self._write_events(connection, prepared, result, look=look, new=new)
+            letters.park(connection, [letter.row for chunk in accepted for letter in chunk.letters])
+            self._move_offsets(connection, accepted, result)
+        return result
 
     def positions(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """The mirror's next offset for those partitions that it knows."""
@@ -217,30 +165,32 @@ class Sink:
         """Lock the partitions' offsets; a partition that is new here starts where it was asked from."""
         partitions = [chunk.tp for chunk in chunks]
         lock = f"ORDER BY topic, partition {self._dialect.lock_rows}"
-        held = offsets.select(connection, partitions, lock)
-        unknown = {chunk.tp: Offset(chunk.asked, chunk.topic_id) for chunk in chunks if chunk.tp not in held}
+        stored = offsets.select(connection, partitions, lock)
+        unknown = {
+            chunk.tp: Offset(chunk.asked, chunk.topic_id) for chunk in chunks if chunk.tp not in stored
+        }
         if unknown:
             offsets.upsert(connection, unknown, self._clock(), conflict="DO NOTHING")
-            held |= offsets.select(connection, unknown, lock)
-        return held
+            stored |= offsets.select(connection, unknown, lock)
+        return stored
 
-    def _follows(self, connection: Connection, chunk: Chunk, held: Offset, written: Written) -> bool:
+    def _follows(self, connection: Connection, chunk: Chunk, stored: Offset, result: CommitResult) -> bool:
         """Whether the chunk may be written: it overlaps or touches what the mirror holds."""
-        if not held.is_of(chunk.topic_id):
+        if not stored.is_of(chunk.topic_id):
             # It was read from a topic that has been re-created since, as another worker has seen.
-            written.holes[chunk.tp] = held.next
+            result.gaps[chunk.tp] = stored.next
             return False
-        if chunk.next_offset <= held.next:
-            written.positions[chunk.tp] = held.next
+        if chunk.next_offset <= stored.next:
+            result.positions[chunk.tp] = stored.next
             return False
-        if chunk.first <= held.next:
+        if chunk.first <= stored.next:
             return True
-        if chunk.asked <= held.next:
+        if chunk.asked <= stored.next:
             # Kafka was asked for exactly what is missing and no longer has it.
             received = chunk.items[0].placed.event.received_at if chunk.items else None
-            written.lost[chunk.tp] = self._loss(connection, chunk.tp, held.next, chunk.first, received)
+            result.lost[chunk.tp] = self._loss(connection, chunk.tp, stored.next, chunk.first, received)
             return True
-        written.holes[chunk.tp] = held.next
+        result.gaps[chunk.tp] = stored.next
         return False
 
     def _loss(
@@ -256,7 +206,13 @@ class Sink:
         return Loss(first, next_, losses.last_received(connection, tp, first, now), received or now)
 
     def _write_events(
-        self, connection: Connection, rows: Rows, written: Written, *, look: bool = True, new: bool = False
+        self,
+        connection: Connection,
+        rows: Rows,
+        result: CommitResult,
+        *,
+        look: bool = True,
+        new: bool = False,
     ) -> None:
         now = self._clock()
         known = ledger.known(connection, rows.identities) if look else set()
@@ -265,18 +221,15 @@ class Sink:
         fresh = self._without(rows, known) if known else rows
         if fresh is not None:
             received = counters.received(item.placed for item in fresh.distinct.values())
-            self._write_fresh(connection, fresh, now, new=new)
+            ledger.insert(connection, fresh.ledger, now)
+            for statement in fresh.merges:
+                statement.run(connection, now, new=new)
             counters.add(connection, received, now)
             for (_, _, family), instants in received.items():
-                written.received.setdefault(family, []).extend(instants)
+                result.received.setdefault(family, []).extend(instants)
         if known:
             self._restate(connection, [rows.distinct[identity] for identity in sorted(known)], now)
-        written.known = _by_family(rows.items) - written.new
-
-    def _write_fresh(self, connection: Connection, rows: Rows, now: int, *, new: bool) -> None:
-        ledger.insert(connection, rows.ledger, now)
-        for statement in rows.merges:
-            statement.run(connection, now, new=new)
+        result.known = Counter([item.placed.event.family for item in rows.items]) - result.new
 
     def _without(self, rows: Rows, known: set[Identity]) -> Rows | None:
         """Leave out events that the ledger holds; None when nothing is left."""
@@ -287,61 +240,24 @@ class Sink:
         """Let a better copy of a known event (an earlier attempt that came later) take its place.
 
         Rare: it takes a first attempt that reached Kafka after a retry of it. The rows that the
-        event touches are folded anew from the ledger.
+        event touches are folded again from the ledger.
         """
-        held = ledger.held(connection, [item.placed.event.identity for item in known])
-        better = [
-            item for item in known if item.placed.event.copy_rank < held[item.placed.event.identity].copy_rank
-        ]
+        stored = ledger.held(connection, [item.identity for item in known])
+        better = [one for one in known if one.placed.event.copy_rank < stored[one.identity].copy_rank]
         if not better:
             return
-        former = [held[item.placed.event.identity] for item in better]
+        former = [stored[item.identity] for item in better]
         placed = [item.placed for item in better]
-        counted = counters.held(connection, [one.event.identity for one in placed])
+        counted = counters.held(connection, [item.identity for item in better])
         ledger.restate(connection, placed, now)
         counters.replace(connection, counted, counters.received(placed), now)
         contributions = [one for item in better for one in item.contributions]
         contributions += [one for event in former for one in self._mapping.stored_contributions(event)]
-        touched: dict[str, set[tuple[Any, ...]]] = {}
-        for contribution in contributions:
-            touched.setdefault(contribution.table.name, set()).add(contribution.key)
-        for name, keys in touched.items():
-            table = self._mapping.table(name)
+        for table, keys in touched_by(self._mapping, contributions):
             indexes.making_way(connection, table.store, partial(refold, connection, table, keys, now))
 
-    def _write_letters(
-        self, connection: Connection, chunks: Sequence[Chunk], held: dict[Partition, int]
-    ) -> None:
-        letters = [letter for chunk in chunks for letter in chunk.letters if letter.offset >= held[chunk.tp]]
-        if not letters:
-            return
-        marks = ", ".join([self._dialect.mark] * len(letters[0].row))
-        names = list(letters[0].row)
-        # One that was replayed and parked anew after that has failed again. Copies of the same fault
-        # and a rebuild from the log bring only what was parked before, and change nothing.
-        sets = ", ".join(f"{name} = excluded.{name}" for name in names if name != "dead_letter_id")
-        statement = (
-            f"INSERT INTO _dead_letters AS held ({', '.join(names)}) "
-            f"VALUES ({marks}) "
-            f"ON CONFLICT (dead_letter_id) DO UPDATE SET {sets} "
-            "WHERE held.state = 'replayed' AND excluded.parked_at > held.state_at"
-        )
-        connection.exec_driver_sql(
-            statement, [tuple(letter.row[name] for name in names) for letter in letters]
-        )
-
-    def _move_offsets(self, connection: Connection, chunks: Sequence[Chunk], written: Written) -> None:
+    def _move_offsets(self, connection: Connection, chunks: Sequence[Chunk], result: CommitResult) -> None:
         moved = {chunk.tp: Offset(chunk.next_offset, chunk.topic_id) for chunk in chunks}
         offsets.upsert(connection, moved, self._clock())
-        losses.add(connection, written.lost, self._clock())
-        written.positions |= {tp: offset.next for tp, offset in moved.items()}
-
-
-def _by_family(items: Iterable[Item]) -> Counter[str]:
-    return Counter([item.placed.event.family for item in items])
-
-
-def _above(chunk: Chunk, held: dict[Partition, int]) -> Iterable[Item]:
-    """The chunk's items that the mirror does not hold yet."""
-    position = held[chunk.tp]
-    return (item for item in chunk.items if item.placed.offset >= position)
+        losses.add(connection, result.lost, self._clock())
+        result.positions |= {tp: offset.next for tp, offset in moved.items()}

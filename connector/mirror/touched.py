@@ -40,9 +40,9 @@ def copied(engine: Engine, identities: Sequence[Identity], touches: Touches) -> 
             _make(connection, "type = 'table'")
             connection.exec_driver_sql("INSERT INTO main._mirror_rules SELECT * FROM live._mirror_rules")
             _copy(connection, "_notifications", ledger.IDENTITY, identities)
-            held = ledger.held(connection, identities)
-            touched = touches(held.values())
-            if held:
+            known = ledger.held(connection, identities)
+            touched = touches(known.values())
+            if known:
                 _copy(connection, "_notifications", ledger.IDENTITY, _folded_from(engine, touched))
             for table, keys in touched:
                 _copy(connection, table.store, table.key_columns, keys)

@@ -1,7 +1,7 @@
 """Is the mirror the fold of its ledger? Reads every table and says what differs.
 
 The one law as a command (``connector verify``) and as the last word of the fault tests: the ledger
-is read back, folded in one go in Python, and held against the rows that many transactions made.
+is read back, folded in one go in Python, and compared with the rows that many transactions made.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,16 +39,16 @@ def differences(engine: Engine, mapping: Mapping) -> list[str]:
     return found
 
 
-def missing(engine: Engine, wanted: Iterable[Identity]) -> list[Identity]:
-    """Which of these events the ledger does not hold; an empty source stands for any."""
+def missing(engine: Engine, identities: Iterable[Identity]) -> list[Identity]:
+    """Which of these events the ledger does not have; an empty source stands for any."""
     with transaction(engine) as connection:
-        asked = list(wanted)
+        asked = list(identities)
         absent: list[Identity] = []
         for start in range(0, len(asked), ledger.PAGE):
             page = asked[start : start + ledger.PAGE]
-            held = ledger.identities_of(connection, (event_id for event_id, _ in page))
-            held |= {(event_id, "") for event_id, _ in held}
-            absent += [identity for identity in page if identity not in held]
+            known = ledger.identities_of(connection, (event_id for event_id, _ in page))
+            known |= {(event_id, "") for event_id, _ in known}
+            absent += [identity for identity in page if identity not in known]
         return absent
 
 
@@ -58,10 +58,10 @@ def count(engine: Engine) -> int:
         return int(connection.exec_driver_sql("SELECT COUNT(*) FROM _notifications").scalar_one())
 
 
-def expected(table: Projection, said: Iterable[events.Event]) -> dict[Key, Values]:
+def expected(table: Projection, of: Iterable[events.Event]) -> dict[Key, Values]:
     """The rows that a table must have for these events, by key."""
     read = reader(table)
-    rows = fold((event, read(event)) for event in said).get(table.name)
+    rows = fold((event, read(event)) for event in of).get(table.name)
     return _by_key(table, zip(*table.by_column(rows), strict=True)) if rows else {}
 
 
@@ -93,16 +93,16 @@ def _decimal_text(value: Decimal | str) -> str:
     return format(value, "f") if isinstance(value, Decimal) else value
 
 
-def _compare(table: Projection, wanted: dict[Key, Values], connection: Connection) -> list[str]:
-    held = actual(table, connection)
-    found = [f"{table.name} {key}: the row is missing" for key in wanted.keys() - held.keys()]
-    found += [f"{table.name} {key}: no event says this row" for key in held.keys() - wanted.keys()]
-    for key in wanted.keys() & held.keys():
-        if wanted[key] != held[key]:
+def _compare(table: Projection, due: dict[Key, Values], connection: Connection) -> list[str]:
+    stored = actual(table, connection)
+    found = [f"{table.name} {key}: the row is missing" for key in due.keys() - stored.keys()]
+    found += [f"{table.name} {key}: no event says this row" for key in stored.keys() - due.keys()]
+    for key in due.keys() & stored.keys():
+        if due[key] != stored[key]:
             parts = [
-                f"{name} is {held[key][name]!r} and should be {value!r}"
-                for name, value in wanted[key].items()
-                if held[key][name] != value
+                f"{name} is {stored[key][name]!r} and should be {value!r}"
+                for name, value in due[key].items()
+                if stored[key][name] != value
             ]
             found.append(f"{table.name} {key}: {'; '.join(parts)}")
     return sorted(found)

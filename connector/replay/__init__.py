@@ -16,9 +16,9 @@ from connector.events import DeadLetter, Event, Identity
 from connector.kafka.record import Record
 from connector.kafka.tool import Publish, publishing
 from connector.mirror import database, schema
+from connector.mirror.dry_run import DryRun, Effects
 from connector.mirror.letters import PARKED, REPLAYED, REPLAYED_AT, Letters, Stored
 from connector.mirror.mapping import Mapping
-from connector.mirror.rehearsal import Rehearsal, Rehearsed
 from connector.replay.origin import completed
 from connector.replay.plans import Planner, ReplayPlan, is_body
 
@@ -52,7 +52,7 @@ class Replay:
     def __init__(self, config: Config, *, dry_run: bool = False) -> None:
         """Raises ``StartupError`` when the mirror was made with another configuration.
 
-        With ``dry_run`` it rehearses alone, and only reads a mirror in SQLite.
+        With ``dry_run`` nothing is published or changed, and it only reads a mirror in SQLite.
         """
         self._config = config
         reads = dry_run and database.file_of(config.database) is not None
@@ -67,7 +67,7 @@ class Replay:
 
     # --- Dry run ---
 
-    def rehearse(self, ids: Sequence[str]) -> tuple[Outcome, Rehearsed]:
+    def preview(self, ids: Sequence[str]) -> tuple[Outcome, Effects]:
         """What a replay would publish and change; nothing is published or changed.
 
         An event that only the database refuses counts as still bad.
@@ -77,17 +77,15 @@ class Replay:
             outcome.sort(plans)
         by_identity = {event.identity: event for plan in outcome.done for event in plan.events}
         unmappable = self._unmappable(by_identity.values())
-        sink = Rehearsal(self._engine, self._mapping, schema.fingerprint(self._mapping), clocks.now)
-        rehearsed = sink.rehearse(
-            [event for event in by_identity.values() if event.identity not in unmappable]
-        )
-        rehearsed.refused |= unmappable
+        sink = DryRun(self._engine, self._mapping, schema.fingerprint(self._mapping), clocks.now)
+        effects = sink.run([event for event in by_identity.values() if event.identity not in unmappable])
+        effects.refused |= unmappable
         for plan in outcome.done[:]:
-            fault = None if is_body(plan.letter) else rehearsed.refused.get(plan.events[0].identity)
+            fault = None if is_body(plan.letter) else effects.refused.get(plan.events[0].identity)
             if fault:
                 outcome.done.remove(plan)
                 outcome.sort([ReplayPlan(plan.letter, fault=fault)])
-        return outcome, rehearsed
+        return outcome, effects
 
     def _unmappable(self, events_: Iterable[Event]) -> dict[Identity, Poison]:
         """Events, out of whole bodies, that the worker would park."""

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from connector import failpoints
-from connector.mirror.sink import Partition
+from connector.mirror.offsets import Partition
 from connector.stream.fetched import Fetched
 from connector.stream.processor import BatchProcessor, Decode, PreparedBatch
 

@@ -10,7 +10,7 @@ from faust.types import TP
 from typing_extensions import override
 
 from connector.config import Config
-from connector.mirror.sink import Partition
+from connector.mirror.offsets import Partition
 from connector.stream.expansion import BATCH_BYTES
 from connector.stream.fetched import Locator
 from connector.stream.transport import ChunkConsumer, ChunkTransport

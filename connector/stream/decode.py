@@ -14,10 +14,10 @@ import structlog
 from connector import events
 from connector.errors import Poison
 from connector.events import DeadLetter
+from connector.mirror.chunks import Chunk, Letter
 from connector.mirror.ledger import Placed
 from connector.mirror.mapping import Mapping
 from connector.mirror.rows import Item
-from connector.mirror.sink import Chunk, Letter
 from connector.stream.expansion import Unread
 from connector.stream.fetched import Fetched
 

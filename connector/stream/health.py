@@ -18,7 +18,7 @@ from connector.health import Check
 from connector.kafka import ends
 from connector.kafka.ends import Ends
 from connector.mirror.letters import STATES
-from connector.mirror.sink import Partition
+from connector.mirror.offsets import Partition
 from connector.mirror.totals import Offsets, Totals
 from connector.retry import Outages
 from connector.stream import topic_state

@@ -9,8 +9,8 @@ from faust.types import TP
 
 from connector import events, metrics
 from connector.kafka.inventory import TopicIdentity
-from connector.mirror.offsets import Offset
-from connector.mirror.sink import Partition, Sink
+from connector.mirror.offsets import Offset, Partition
+from connector.mirror.sink import Sink
 from connector.retry import Outages
 from connector.stream.fetched import FetchState, LogReader, Position
 

@@ -18,9 +18,11 @@ import structlog
 from connector import events, failpoints, metrics
 from connector.errors import ConnectorError, Poison, StatementTimeout
 from connector.events import DeadLetter
+from connector.mirror.chunks import Chunk, CommitResult
 from connector.mirror.losses import Loss
+from connector.mirror.offsets import Partition
 from connector.mirror.rows import Rows
-from connector.mirror.sink import Chunk, Partition, Sink, Written
+from connector.mirror.sink import Sink
 from connector.retry import Outages
 from connector.stream import decode
 from connector.stream.alarm import Alarm
@@ -120,13 +122,13 @@ class BatchProcessor:
                 return await self._write_halves(batch)
             return await self._write(self._batch(await self._park_refused(batch.chunks, poison)))
         self._report(batch.chunks, written)
-        return written.holes
+        return written.gaps
 
     async def _write_halves(self, batch: PreparedBatch) -> dict[Partition, int]:
         first, second = map(self._batch, decode.split(batch.chunks))
         return await self._write(first) | await self._write(second)
 
-    def _transact(self, batch: PreparedBatch) -> Written:
+    def _transact(self, batch: PreparedBatch) -> CommitResult:
         failpoints.reach("database")
         try:
             with metrics.batch_seconds.time():
@@ -155,7 +157,7 @@ class BatchProcessor:
     async def _in_thread(self, act: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, act)
 
-    def _report(self, chunks: Sequence[Chunk], written: Written) -> None:
+    def _report(self, chunks: Sequence[Chunk], written: CommitResult) -> None:
         metrics.batch_events.observe(decode.count_events(chunks))
         metrics.last_commit.set(time.time())
         now = self._clock()
@@ -165,7 +167,7 @@ class BatchProcessor:
             metrics.latency.observe(family, [max(0.0, (now - at) / 1_000_000) for at in received])
         for family, count in written.known.items():
             metrics.events_known.labels(family=family).inc(count)
-        for (topic, partition), offset in written.holes.items():
+        for (topic, partition), offset in written.gaps.items():
             metrics.gaps.labels(topic=topic).inc()
             log.warning(
                 "reading again from the mirror's offset", topic=topic, partition=partition, offset=offset

@@ -5,7 +5,7 @@ Whatever else moves. Readiness and watchdog each compare it with a limit of thei
 
 from collections.abc import Mapping
 
-from connector.mirror.sink import Partition
+from connector.mirror.offsets import Partition
 
 
 class Standstill:

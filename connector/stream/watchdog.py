@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import structlog
 from typing_extensions import override
 
-from connector.mirror.sink import Partition
+from connector.mirror.offsets import Partition
 from connector.stream.standstill import Standstill
 
 log = structlog.get_logger(__name__)

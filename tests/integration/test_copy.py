@@ -22,9 +22,9 @@ from connector import events, failpoints
 from connector.config import Config
 from connector.errors import Poison, StartupError
 from connector.mirror import copying, database, offsets, readers, schema, steps, verify
+from connector.mirror.chunks import Chunk, Letter
 from connector.mirror.copied_rows import meaning
 from connector.mirror.mapping import Mapping
-from connector.mirror.sink import Chunk, Letter
 from connector.mirror.statements import quoted
 from connector.mirror.tables import Tables
 from tests import workers

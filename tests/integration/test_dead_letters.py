@@ -30,9 +30,10 @@ from connector.kafka import tool, topics
 from connector.local.ports import free_port
 from connector.local.stopping import wait_until
 from connector.mirror import database, schema, verify
+from connector.mirror.chunks import Chunk, Letter
 from connector.mirror.letters import DISCARDED, PARKED, REPLAYED, Filter, Letters, Stored
 from connector.mirror.mapping import Mapping
-from connector.mirror.sink import Chunk, Letter, Sink
+from connector.mirror.sink import Sink
 from connector.stream import decode
 from tests.conftest import ROOT, MakeConfig
 from tests.unit.test_replay import RECEIVED_AT, WRONG_KEY, body, created, letter_of, receive

@@ -59,8 +59,8 @@ def changed(mirror: Mirror, word: str, number: int, action: str = "ProductChange
     return mirror.event(action, details, delivery=f"d{number:06}", at=NOON + number * MINUTE)
 
 
-def rehearse(mirror: Mirror, settings: Config) -> mapping_change.Rehearsed:
-    found = mapping_change.rehearse(mirror.engine, settings, Mapping(settings))
+def examine(mirror: Mirror, settings: Config) -> mapping_change.Fit:
+    found = mapping_change.examine(mirror.engine, settings, Mapping(settings))
     assert found is not None
     return found
 
@@ -87,7 +87,7 @@ def test_a_column_that_loses_all_its_values_is_named_though_every_event_fits(
 ) -> None:
     mirror = open_mirror()
     mirror.write(*(changed(mirror, "word", number) for number in range(4)))
-    found = rehearse(mirror, configure(TABLES.replace("path: Word", "path: Wrod")))
+    found = examine(mirror, configure(TABLES.replace("path: Word", "path: Wrod")))
     assert found.misfits == []
     assert found.emptied == [
         "readings.word gets no value of ProductChanged any more; 4 of the newest events gave it one"
@@ -156,14 +156,14 @@ def test_a_better_copy_of_an_event_that_no_longer_fits_takes_its_place(
     assert verify.differences(started.engine, started.mapping) == []
 
 
-def test_a_mapping_that_did_not_change_is_not_rehearsed(open_mirror: Open, configure: Configure) -> None:
+def test_a_mapping_that_did_not_change_is_not_tried(open_mirror: Open, configure: Configure) -> None:
     mirror = open_mirror()
     mirror.write(changed(mirror, "a", 1))
     settings = configure(TABLES)
-    assert mapping_change.rehearse(mirror.engine, settings, Mapping(settings)) is None
+    assert mapping_change.examine(mirror.engine, settings, Mapping(settings)) is None
 
 
-def test_a_store_that_does_not_hold_its_mapping_as_written_is_rehearsed_too(open_mirror: Open) -> None:
+def test_a_store_that_does_not_hold_its_mapping_as_written_is_tried_too(open_mirror: Open) -> None:
     mirror = open_mirror()
     mirror.write(*(changed(mirror, "odd", n) for n in range(3)))
     with database.transaction(mirror.engine) as connection:
@@ -177,7 +177,7 @@ def test_an_index_that_the_newest_texts_are_too_long_for_is_refused(
 ) -> None:
     mirror = open_mirror()
     mirror.write(*(changed(mirror, "w" * (3000 if n % 2 else 3), n) for n in range(8)))
-    found = rehearse(mirror, configure(TABLES + "    indexes: [[word]]\n"))
+    found = examine(mirror, configure(TABLES + "    indexes: [[word]]\n"))
     (misfit,) = found.misfits
     assert (misfit.count, misfit.tried, found.refused) == (4, 8, {"ProductChanged"})
     assert "Details.Word (column word): 'wwwww" in str(misfit)
@@ -197,7 +197,7 @@ def test_what_only_the_database_refuses_is_found_among_what_it_takes(open_mirror
     assert mirror.rows("readings") == []
 
 
-def test_a_rehearsal_waits_for_no_lock_on_a_table(open_mirror: Open, configure: Configure) -> None:
+def test_a_trial_of_a_mapping_waits_for_no_lock_on_a_table(open_mirror: Open, configure: Configure) -> None:
     mirror = open_mirror()
     mirror.write(changed(mirror, "odd", 1))
     holder, statement = create_engine(database.url_of(mirror.config.database)), "SELECT * FROM readings"
@@ -206,7 +206,7 @@ def test_a_rehearsal_waits_for_no_lock_on_a_table(open_mirror: Open, configure: 
     try:
         with holder.begin() as connection:
             connection.exec_driver_sql(statement)
-            assert rehearse(mirror, configure(NUMBERS)).misfits[0].count == 1
+            assert examine(mirror, configure(NUMBERS)).misfits[0].count == 1
     finally:
         holder.dispose()
 
@@ -223,7 +223,7 @@ def test_an_action_that_no_family_claims_any_more_is_named_and_no_misfit(
     rest = {name: route for name, route in products.actions.items() if name != "ProductChanged"}
     families["products"] = products.model_copy(update={"actions": rest})
     topics = settings.topics.model_copy(update={"families": families})
-    found = rehearse(mirror, settings.model_copy(update={"topics": topics}))
+    found = examine(mirror, settings.model_copy(update={"topics": topics}))
     assert (found.misfits, found.unrouted) == ([], ["ProductChanged"])
 
 
@@ -237,7 +237,7 @@ def test_looking_back_through_the_ledger_ends_in_time(open_mirror: Open) -> None
     assert [identity[0] for _, identity in found] == [f"d{n:06}:0" for n in range(2999, 2989, -1)]
 
 
-def test_without_the_right_to_make_temporary_tables_the_mapping_alone_is_rehearsed(
+def test_without_the_right_to_make_temporary_tables_the_mapping_alone_is_tried(
     postgres: Any,
 ) -> None:
     url = postgres.new_database()

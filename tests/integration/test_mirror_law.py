@@ -44,7 +44,7 @@ def mirrored(mirror: Mirror, batches: Any) -> dict[str, Any]:
     mirror.empty()
     for batch in batches:
         written = mirror.sink.write(batch)
-        assert not written.holes
+        assert not written.gaps
         assert not written.lost
     return mirror.content()
 

@@ -20,7 +20,7 @@ from connector.config import Config
 from connector.errors import ConnectorError, StartupError
 from connector.local.data_dir import DataFolder
 from connector.mirror import database, query, schema, verify
-from connector.mirror.rehearsal import Rehearsal
+from connector.mirror.dry_run import DryRun
 from tests import strategies
 from tests.conftest import ROOT, MakeConfig
 from tests.servers import free_port
@@ -130,19 +130,19 @@ def test_a_dry_run_says_what_a_write_does_and_takes_no_lock_of_sqlite(configured
             mirror.event("OrderPicked", {"OrderNumber": "1"}, delivery="d", at=NOON + 3),
             mirror.event("OrderPicked", {"OrderNumber": "2"}, delivery="e", at=NOON + 4),
         ]
-        sink = Rehearsal(engine, mirror.mapping, schema.fingerprint(mirror.mapping), lambda: NOON)
+        sink = DryRun(engine, mirror.mapping, schema.fingerprint(mirror.mapping), lambda: NOON)
         before = mirror.rows("orders"), mirror.rows("notifications")
         if file:
             held.enter_context(writing(file))
-        rehearsed = sink.rehearse(said)
+        effects = sink.run(said)
         held.close()
         assert (mirror.rows("orders"), mirror.rows("notifications")) == before
         mirror.write(*said)
-        assert sink.rehearse(said).changes == []
+        assert sink.run(said).changes == []
         after = {row["order_number"]: row for row in mirror.rows("orders")}
-    assert {identity[0] for identity in rehearsed.known} == {"a:0"}
-    assert not rehearsed.refused
-    first, second = (change for change in rehearsed.changes if change.table == "orders")
+    assert {identity[0] for identity in effects.known} == {"a:0"}
+    assert not effects.refused
+    first, second = (change for change in effects.changes if change.table == "orders")
     assert first.columns["order_type"] == ("late", "first")
     assert first.columns["status"] == ("picking", "picked")
     for change in (first, second):
@@ -286,10 +286,10 @@ def test_a_dry_run_beside_a_mirror_in_sqlite_finds_what_a_trigger_there_refuses(
         with database.transaction(mirror.engine) as connection:
             connection.exec_driver_sql(trigger)
         engine = database.connect(lite.database, access="read")
-        sink = Rehearsal(engine, mirror.mapping, schema.fingerprint(mirror.mapping), lambda: NOON)
-        rehearsed = sink.rehearse([mirror.event("OrderCreated", {"OrderNumber": "new"}, delivery="d")])
+        sink = DryRun(engine, mirror.mapping, schema.fingerprint(mirror.mapping), lambda: NOON)
+        effects = sink.run([mirror.event("OrderCreated", {"OrderNumber": "new"}, delivery="d")])
         engine.dispose()
-    (poison,) = rehearsed.refused.values()
+    (poison,) = effects.refused.values()
     assert "not this one" in poison.error
 
 

@@ -15,9 +15,10 @@ from connector.config import Config
 from connector.errors import Defect, EventsKnown, Poison, SchemaMoved
 from connector.events import Event
 from connector.mirror import database, schema, verify
+from connector.mirror.chunks import Chunk, Letter
 from connector.mirror.losses import Loss
 from connector.mirror.offsets import Offset
-from connector.mirror.sink import CAREFUL_BATCHES, Chunk, Letter, Sink
+from connector.mirror.sink import CAREFUL_BATCHES, Sink
 from connector.stream import positions
 from tests import strategies
 from tests.conftest import MakeConfig
@@ -96,7 +97,7 @@ def test_a_hole_is_reported_and_nothing_behind_it_written(mirror: Mirror) -> Non
     behind = mirror.chunk([picked(mirror, "c")], first=5)
     beside = mirror.chunk([picked(mirror, "d")], partition=1)
     written = mirror.sink.write([behind, beside])
-    assert written.holes == {("t", 0): 1}
+    assert written.gaps == {("t", 0): 1}
     assert written.positions == {("t", 1): 1}
     assert offsets(mirror) == [(0, 1, 0), (1, 1, 0)]
     assert mirror.row("orders")["picked_count"] == 2
@@ -107,7 +108,7 @@ def test_records_that_kafka_no_longer_holds_are_counted_as_lost_and_it_goes_on(m
     mirror.now = NOON + 200 * 24 * 60 * MINUTE  # the event before it is found however long ago it came
     following = picked(mirror, "b", received=NOON + MINUTE)
     written = mirror.sink.write([mirror.chunk([following], asked=1, first=10)])
-    assert (written.lost, written.holes) == ({("t", 0): Loss(1, 10, NOON, NOON + MINUTE)}, {})
+    assert (written.lost, written.gaps) == ({("t", 0): Loss(1, 10, NOON, NOON + MINUTE)}, {})
     assert offsets(mirror) == [(0, 11, 9)]
     assert mirror.row("mirror_status", family="unrouted")["records_lost"] == 0
     # Lost again, and added up.
@@ -145,10 +146,10 @@ def test_a_chunk_of_a_former_topic_of_that_name_is_refused(mirror: Mirror) -> No
     mirror.sink.write([replace(a, topic_id="A")])
     mirror.sink.reset_position(("t", 0), 0, "B")
     written = mirror.sink.write([replace(b, topic_id="A")])
-    assert (written.holes, written.lost, written.positions) == ({("t", 0): 0}, {}, {})
+    assert (written.gaps, written.lost, written.positions) == ({("t", 0): 0}, {}, {})
     assert mirror.sink.offsets([("t", 0)]) == {("t", 0): Offset(0, "B")}
     # Even where its offsets touch those of the new topic.
-    assert mirror.sink.write([replace(a, topic_id="A")]).holes == {("t", 0): 0}
+    assert mirror.sink.write([replace(a, topic_id="A")]).gaps == {("t", 0): 0}
     assert verify.count(mirror.engine) == 1
 
 
@@ -181,7 +182,7 @@ def test_a_partition_that_was_added_to_a_known_topic_is_the_mirrors_from_its_fir
 
 def test_a_partition_that_is_new_starts_where_it_was_asked_from(mirror: Mirror) -> None:
     written = mirror.sink.write([mirror.chunk([picked(mirror, "a")], asked=7, first=7)])
-    assert (written.holes, written.lost) == ({}, {})
+    assert (written.gaps, written.lost) == ({}, {})
     assert mirror.sink.positions([("t", 0), ("t", 1)]) == {("t", 0): 8}
 
 

@@ -19,10 +19,10 @@ from connector.config import Config
 from connector.errors import ConnectorError, Defect, StartupError
 from connector.events import Event
 from connector.mirror import database, ledger, losses, rebuild, rules, schema, source_step, steps, verify
+from connector.mirror.chunks import Chunk, Letter
+from connector.mirror.dry_run import DryRun
 from connector.mirror.letters import Filter, Letters
 from connector.mirror.mapping import Mapping
-from connector.mirror.rehearsal import Rehearsal
-from connector.mirror.sink import Chunk, Letter
 from tests import strategies
 from tests.conftest import ROOT, SECRET
 from tests.gateways import until
@@ -540,8 +540,8 @@ def test_a_letter_counts_as_mirrored_only_by_its_own_hook_and_a_dry_run_tells_tw
         letters = Letters(mirror.engine)
         mirrored = {one.id: one.mirrored for one in letters.load(letters.ids(Filter()))}
         assert mirrored == {"first": True, "second": False, "None": False}
-        would = Rehearsal(mirror.engine, mirror.mapping, rules.fingerprint(mirror.mapping), lambda: 1)
-        done = would.rehearse([twin(mirror, "first", 1), twin(mirror, "second", 2)])
+        would = DryRun(mirror.engine, mirror.mapping, rules.fingerprint(mirror.mapping), lambda: 1)
+        done = would.run([twin(mirror, "first", 1), twin(mirror, "second", 2)])
         assert done.known == {("d1:0", "/webhooks/first")}
         (new,) = (change for change in done.changes if change.table == "notifications")
         assert new.key == {"event_id": "d1:0", "source": "/webhooks/second"}

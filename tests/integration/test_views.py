@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connector.mirror import database
-from connector.mirror.sink import Chunk, Letter
+from connector.mirror.chunks import Chunk, Letter
 from tests import strategies
 from tests.conftest import MakeConfig
 from tests.strategies import MINUTE, NOON, Mirror

@@ -13,9 +13,10 @@ from connector import events, metrics
 from connector.config import Config
 from connector.kafka import topics
 from connector.mirror import schema
+from connector.mirror.chunks import Chunk, Letter
 from connector.mirror.mapping import Mapping
 from connector.mirror.offsets import Offset
-from connector.mirror.sink import Chunk, Letter, Sink
+from connector.mirror.sink import Sink
 from connector.mirror.totals import Totals
 from connector.retry import Outages
 from connector.stream.health import WorkerHealth

@@ -18,10 +18,10 @@ from structlog.testing import capture_logs
 from connector import events, failpoints
 from connector.errors import Poison
 from connector.kafka.inventory import TopicIdentity
+from connector.mirror.chunks import Chunk
 from connector.mirror.losses import Loss
 from connector.mirror.offsets import Offset
 from connector.mirror.rows import Item
-from connector.mirror.sink import Chunk
 from connector.retry import Outages
 from connector.stream import decode
 from connector.stream.alarm import Alarm

@@ -42,10 +42,10 @@ class Projection(MappedTable):
 
     @abstractmethod
     def column_sets(self, column: MappedColumn, dialect: Dialect) -> list[str]:
-        """Assignments that merge a column of the row ``excluded`` into that of ``held``."""
+        """Assignments that merge a column of the row ``excluded`` into that of ``stored``."""
 
     def fact_sets(self) -> list[str]:
-        """Assignments that merge the facts of the row ``excluded`` into those of ``held``."""
+        """Assignments that merge the facts of the row ``excluded`` into those of ``stored``."""
         return []
 
     @abstractmethod
@@ -94,5 +94,5 @@ class Projection(MappedTable):
         key = ", ".join(quoted(column.name) for column in self.key)
         act = f"DO UPDATE SET {', '.join(sets)}" if sets else "DO NOTHING"
         # With a name of its own, because a table may be called excluded.
-        before = f"INSERT INTO {quoted(self.store)} AS held ({', '.join(named)})"
+        before = f"INSERT INTO {quoted(self.store)} AS stored ({', '.join(named)})"
         return _Text(before, kept, f"ON CONFLICT ({key}) {act}")

@@ -110,27 +110,26 @@ class StateTable(Projection):
     def column_sets(self, column: MappedColumn, dialect: Dialect) -> list[str]:
         name = quoted(column.name)
         if column.merge == "count":
-            return [f"{name} = held.{name} + excluded.{name}"]
+            return [f"{name} = stored.{name} + excluded.{name}"]
         if column.merge in ("max", "min"):
             # Byte by byte, as the fold compares, whatever the column's collation.
             exact = dialect.exact if column.type == "text" else ""
             return [_extreme(column.name, ">" if column.merge == "max" else "<", exact)]
         version = quoted(f"{column.name}__version")
         if column.merge == "newest":
-            wins = f"excluded.{version} > held.{version}"
+            wins = f"excluded.{version} > stored.{version}"
         else:
-            wins = (
-                f"excluded.{version} <> '' AND (held.{version} = '' OR excluded.{version} < held.{version})"
-            )
+            older = f"stored.{version} = '' OR excluded.{version} < stored.{version}"
+            wins = f"excluded.{version} <> '' AND ({older})"
         return [_choice(column.name, wins), _choice(f"{column.name}__version", wins)]
 
     @override
     def fact_sets(self) -> list[str]:
-        newer = "excluded.last_version > held.last_version"
+        newer = "excluded.last_version > stored.last_version"
         return [
             _extreme("first_seen_at", "<"),
             _extreme("as_of", ">"),
-            "event_count = held.event_count + excluded.event_count",
+            "event_count = stored.event_count + excluded.event_count",
             *(_choice(name, newer) for name in ("last_action", "last_event_id", "last_version")),
         ]
 
@@ -161,10 +160,10 @@ class StateTable(Projection):
 
 def _extreme(column: str, sign: str, exact: str = "") -> str:
     name = quoted(column)
-    wins = f"held.{name} IS NULL OR excluded.{name} {sign} held.{name}{exact}"
-    return f"{name} = CASE WHEN {wins} THEN COALESCE(excluded.{name}, held.{name}) ELSE held.{name} END"
+    wins = f"stored.{name} IS NULL OR excluded.{name} {sign} stored.{name}{exact}"
+    return f"{name} = CASE WHEN {wins} THEN COALESCE(excluded.{name}, stored.{name}) ELSE stored.{name} END"
 
 
 def _choice(column: str, wins: str) -> str:
     name = quoted(column)
-    return f"{name} = CASE WHEN {wins} THEN excluded.{name} ELSE held.{name} END"
+    return f"{name} = CASE WHEN {wins} THEN excluded.{name} ELSE stored.{name} END"

@@ -14,12 +14,13 @@ from connector import events
 from connector.errors import Poison
 from connector.events import Event, Identity
 from connector.mirror import dialects, ledger, touched
+from connector.mirror.chunks import CommitResult
 from connector.mirror.database import translate
 from connector.mirror.ledger import Placed
 from connector.mirror.mapped import Key
 from connector.mirror.projections import Projection
-from connector.mirror.rows import Item, rows_of
-from connector.mirror.sink import Sink, Written
+from connector.mirror.rows import Item, rows_of, touched_by
+from connector.mirror.sink import Sink
 from connector.mirror.statements import on_keys, quoted
 
 Values = dict[str, Any]
@@ -49,7 +50,7 @@ class Change:
 
 
 @dataclass(slots=True)
-class Rehearsed:
+class Effects:
     """What would change, and the events that the database would refuse."""
 
     changes: list[Change] = field(default_factory=list)
@@ -58,17 +59,17 @@ class Rehearsed:
     known: set[Identity] = field(default_factory=set)
 
 
-class Rehearsal(Sink):
+class DryRun(Sink):
     """A sink that writes as the worker's does and then takes everything back."""
 
-    def rehearse(self, said: Sequence[Event]) -> Rehearsed:
-        """Write events and read the touched rows before and after.
+    def run(self, incoming: Sequence[Event]) -> Effects:
+        """Write events and read the rows that they touch before and after.
 
         On PostgreSQL the rows stay locked meanwhile; on SQLite all this is done beside the mirror. Raises
         ``DatabaseOutage``, ``SchemaMoved``.
         """
-        rehearsed, identities = Rehearsed(), [event.identity for event in said]
-        touches = partial(self._touched, said)
+        effects, identities = Effects(), [event.identity for event in incoming]
+        touches = partial(self._touched, incoming)
         copies = self._dialect.one_writer
         with (
             touched.copied(self._engine, identities, touches)
@@ -76,38 +77,35 @@ class Rehearsal(Sink):
             else _undone(self._engine) as connection
         ):
             self._fence_schema(connection)
-            held = ledger.held(connection, identities)
-            rehearsed.known = set(held)
-            rows = touches(held.values())
+            stored = ledger.held(connection, identities)
+            effects.known = set(stored)
+            rows = touches(stored.values())
             before = {table.name: _rows(connection, table, keys) for table, keys in rows}
-            for event in said:
-                self._try(connection, event, rehearsed)
-            rehearsed.changes += _ledger_changes(connection, said, held)
+            for event in incoming:
+                self._try(connection, event, effects)
+            effects.changes += _ledger_changes(connection, incoming, stored)
             for table, keys in rows:
                 after = _rows(connection, table, keys)
-                rehearsed.changes += _changes(table, before[table.name], after)
-        return rehearsed
+                effects.changes += _changes(table, before[table.name], after)
+        return effects
 
-    def _touched(self, said: Iterable[Event], held: Iterable[Event]) -> list[tuple[Projection, set[Key]]]:
-        keys: dict[str, set[Key]] = {}
-        contributions = [one for event in said for one in self._mapping.contributions(event)]
-        contributions += [one for event in held for one in self._mapping.stored_contributions(event)]
-        for contribution in contributions:
-            keys.setdefault(contribution.table.name, set()).add(contribution.key)
-        return [(table, keys[table.name]) for table in self._mapping.tables if table.name in keys]
+    def _touched(self, incoming: Iterable[Event], stored: Iterable[Event]) -> touched.Touched:
+        contributions = [one for event in incoming for one in self._mapping.contributions(event)]
+        contributions += [one for event in stored for one in self._mapping.stored_contributions(event)]
+        return touched_by(self._mapping, contributions)
 
-    def _try(self, connection: Connection, event: Event, rehearsed: Rehearsed) -> None:
+    def _try(self, connection: Connection, event: Event, effects: Effects) -> None:
         """Write one event on its own, so that one that is refused takes no other with it."""
         nowhere = Placed(event, "", -1, -1)
         item = Item(nowhere, self._mapping.contributions(event))
         try:
             with connection.begin_nested():
-                self._write_events(connection, rows_of(self._dialect, self._mapping, [item]), Written())
+                self._write_events(connection, rows_of(self._dialect, self._mapping, [item]), CommitResult())
         except dialects.ERRORS as error:
             meaning = translate(error)
             if not isinstance(meaning, Poison):
                 raise
-            rehearsed.refused[event.identity] = meaning
+            effects.refused[event.identity] = meaning
 
 
 @contextmanager
@@ -146,9 +144,9 @@ def _rest(row: Values | None, key: Sequence[str]) -> Values | None:
 
 
 def _ledger_changes(
-    connection: Connection, said: Sequence[Event], before: dict[Identity, Event]
+    connection: Connection, incoming: Sequence[Event], before: dict[Identity, Event]
 ) -> Iterator[Change]:
-    after = ledger.held(connection, [event.identity for event in said])
+    after = ledger.held(connection, [event.identity for event in incoming])
     for identity, event in after.items():
         former = before.get(identity)
         if former != event:

@@ -1,0 +1,68 @@
+"""What is written in one transaction, and what came of it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from connector.mirror.losses import Loss
+from connector.mirror.offsets import Partition
+from connector.mirror.rows import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter on its way into ``dead_letters``: its row's values by column."""
+
+    offset: int
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive records of one partition, decoded.
+
+    ``asked`` is the offset that was asked of Kafka, ``first`` that of the first record that came,
+    ``next_offset`` one past the last. Offsets with neither item nor letter are done with elsewhere.
+    ``topic_id`` is that of the topic which was read, None where the broker has none.
+    """
+
+    topic: str
+    partition: int
+    asked: int
+    first: int
+    next_offset: int
+    items: Sequence[Item] = ()
+    letters: Sequence[Letter] = ()
+    topic_id: str | None = None
+
+    @property
+    def tp(self) -> Partition:
+        return (self.topic, self.partition)
+
+    def above(self, position: int) -> "Chunk":
+        """The chunk without what a mirror has that has come to this offset."""
+        if position <= self.first:
+            return self
+        items = [item for item in self.items if item.placed.offset >= position]
+        return replace(self, items=items, letters=[one for one in self.letters if one.offset >= position])
+
+
+@dataclass(slots=True)
+class CommitResult:
+    """What a transaction did."""
+
+    # By family, when each new event was received: microseconds since the epoch.
+    received: dict[str, list[int]] = field(default_factory=dict)
+    known: Counter[str] = field(default_factory=Counter)
+    # Partitions whose chunk did not follow the mirror's offset, and that offset.
+    gaps: dict[Partition, int] = field(default_factory=dict)
+    # Partitions whose records Kafka no longer held.
+    lost: dict[Partition, Loss] = field(default_factory=dict)
+    # One past the last offset that the mirror has now, by partition.
+    positions: dict[Partition, int] = field(default_factory=dict)
+
+    @property
+    def new(self) -> Counter[str]:
+        """New events by family."""
+        return Counter({family: len(received) for family, received in self.received.items()})
