@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from connector.config import table_kinds
 from connector.config.models import Config, Table
 from connector.config.source import Document
 from connector.errors import Finding
@@ -30,7 +31,9 @@ def shared_tables(config: Config, document: Document) -> Iterator[Finding]:
     shared: dict[tuple[str, ...], list[str]] = {}
     for name, table in config.tables.items():
         hooks = tuple(_writers(config, table))
-        apart = table.kind == "history" or any(source.event == "hook" for source in table.key.values())
+        apart = bool(table_kinds.of(table).key) or any(
+            source.event == "hook" for source in table.key.values()
+        )
         if len(hooks) > 1 and not apart:
             shared.setdefault(hooks, []).append(name)
     for hooks, tables in shared.items():

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from connector.config import database_url, names, view_checks
+from connector.config import database_url, names, table_kinds, view_checks
 from connector.config.findings import Located
 from connector.config.findings import finding as _finding
 from connector.config.findings import nearest as _nearest
@@ -142,10 +142,12 @@ def _table(config: Config, name: str, table: Table) -> Iterator[Located]:
         if action not in known_actions:
             what = f"the action {action!r} is in no family of topics.yaml"
             yield _finding((*at, "actions"), what, _nearest(action, known_actions))
-    if table.kind == "state" and not table.key:
-        yield _finding(at, f"the state table {name!r} has no key", "Say under key what identifies a row.")
-    if table.kind == "history" and table.key:
-        what = "a history table's key is always event_id, row_index, source"
+    kind = table_kinds.of(table)
+    if not kind.key and not table.key:
+        what = f"the {table.kind} table {name!r} has no key"
+        yield _finding(at, what, "Say under key what identifies a row.")
+    if kind.key and table.key:
+        what = f"a {table.kind} table's key is always {', '.join(kind.key)}"
         yield _finding((*at, "key"), what, "Move these to columns.")
     for key, source in table.key.items():
         yield from _source((*at, "key", key), table, source)
@@ -201,10 +203,12 @@ def _constants(at: Location, source: Source) -> Iterator[Located]:
 
 
 def _column(at: Location, table: Table, column: Column) -> Iterator[Located]:
-    if table.kind == "state" and column.rule is None:
+    folds = table_kinds.of(table).folds
+    if folds and column.rule is None:
         yield _finding(at, "the column has no rule", "Give rule: latest, earliest, count, min or max.")
-    if table.kind == "history" and (column.rule or column.on):
-        yield _finding(at, "a history row holds its own event's values, so no rule or on", "Remove it.")
+    if not folds and (column.rule or column.on):
+        what = f"a {table.kind} row holds its own event's values, so no rule or on"
+        yield _finding(at, what, "Remove it.")
     if column.rule == "count" and column.type not in (None, "integer"):
         yield _finding(at, f"a count is an integer, not {column.type}", "Remove type.")
     if column.event == "occurred_at" and column.type not in (None, "timestamp"):

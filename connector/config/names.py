@@ -5,21 +5,11 @@ A mirror may move from SQLite to PostgreSQL, so what one of them refuses is refu
 
 from collections.abc import Collection, Iterator
 
+from connector.config import table_kinds
 from connector.config.findings import Located, finding, nearest
 from connector.config.models import SHOP_COLUMN, Config, Table
 from connector.config.source import Location
 
-# Columns that every state table has by itself (docs/contract.md, Tables), and its newest event's version.
-STATE_COLUMNS = (
-    "first_seen_at",
-    "as_of",
-    "last_action",
-    "last_event_id",
-    "event_count",
-    "last_version",
-    "mirrored_at",
-)
-HISTORY_COLUMNS = ("event_id", "row_index", "source")
 VERSION_SUFFIX = "__version"
 OWN_TABLES = (
     "notifications",
@@ -104,7 +94,8 @@ def columns(at: Location, table: Table, *, by_shop: bool) -> Iterator[Located]:
     ``by_shop`` says whether there is a column for the shop, too.
     """
     shop = (SHOP_COLUMN,) if by_shop else ()
-    own = (*(STATE_COLUMNS if table.kind == "state" else HISTORY_COLUMNS), *shop)
+    kind = table_kinds.of(table)
+    own = (*kind.columns, *shop)
     for section, names in (("key", table.key), ("columns", table.columns)):
         for column in names:
             yield from _column((*at, section, column), column, own)
@@ -122,7 +113,7 @@ def columns(at: Location, table: Table, *, by_shop: bool) -> Iterator[Located]:
     if (count := len(shop) + len(table.key)) > MAX_INDEX_COLUMNS:
         what = f"the key has {count} columns, and PostgreSQL takes up to {MAX_INDEX_COLUMNS}"
         yield finding((*at, "key"), what, "Take fewer.")
-    most = MAX_INDEX_COLUMNS - (len(shop) if table.kind == "history" else 0)
+    most = MAX_INDEX_COLUMNS - (len(shop) if kind.key else 0)
     yield from _indexes(at, table, {*table.key, *table.columns, *own}, most)
     for column in table.requires:
         if column not in table.columns:

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from connector.config import table_kinds
 from connector.config.findings import Located, finding, nearest
 from connector.config.models import Config, Table, View
-from connector.config.names import HISTORY_COLUMNS
 from connector.config.source import Location
 
 DIALECTS = ("postgresql", "sqlite")
@@ -44,10 +44,10 @@ def _select(at: Location, view: View) -> Iterator[Located]:
 
 
 def _kind(at: Location, config: Config, view: View) -> Iterator[Located]:
-    kind = "state" if view.kind == "lead_times" else "history"
-    tables = {name: table for name, table in config.tables.items() if table.kind == kind}
+    tables = {of: table for of, table in config.tables.items() if view.kind in table_kinds.of(table).views}
     if view.of not in tables:
-        what = f"{view.of!r} is no {kind} table" if view.of else "the view has neither of nor select"
+        name = next(name for name, kind in table_kinds.KINDS.items() if view.kind in kind.views)
+        what = f"{view.of!r} is no {name} table" if view.of else "the view has neither of nor select"
         cure = nearest(view.of, tables) if view.of else "Name a table with of, or write a select."
         yield finding((*at, "of"), what, cure)
         return
@@ -59,13 +59,13 @@ def _kind(at: Location, config: Config, view: View) -> Iterator[Located]:
             yield finding((*at, setting), f"{view.kind} has no {setting}", "Remove it.")
     table = tables[view.of]
     named = (*([view.value] if view.value else []), *view.per, *view.steps)
-    known = {*table.key, *table.columns, *(("first_seen_at", "as_of") if kind == "state" else ())}
+    known = {*table.key, *table.columns, *table_kinds.of(table).instants}
     for column in named:
         if column not in known:
             yield finding(at, f"{view.of} has no column {column!r}", nearest(column, known))
     if not known.issuperset(named) or not all(getattr(view, one) for one in SETTINGS[view.kind]):
         return
-    yield from _lead_times(at, view, table) if kind == "state" else _of_history(at, view, table)
+    yield from _lead_times(at, view, table) if view.kind == "lead_times" else _of_history(at, view, table)
     yield from _names(at, view, table)
 
 
@@ -101,7 +101,7 @@ def columns(view: View, table: Table) -> list[str]:
     if view.kind == "lead_times":
         return [*table.key, *view.steps, *(name for _, _, name in view.durations)]
     if view.kind == "movements":
-        *key, source = HISTORY_COLUMNS
+        *key, source = table_kinds.of(table).key
         return [*key, *table.columns, "previous_quantity", "delta", source]
     series = [*view.per, str(view.value)]
     return ["day", *series] if view.kind == "daily" else [*series, "valid_from", "valid_to"]

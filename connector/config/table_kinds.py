@@ -1,0 +1,48 @@
+"""What a configuration must know of each kind of table; the rest its class in the mirror says."""
+
+from dataclasses import dataclass
+
+from connector.config.models import Table
+
+
+@dataclass(frozen=True, slots=True)
+class TableKind:
+    """A kind of table, by what ``tables.yaml`` may say of one and what it has by itself."""
+
+    # Columns that every table has by itself (docs/contract.md, Tables).
+    columns: tuple[str, ...]
+    # Those of them that a view may read as instants of a row.
+    instants: tuple[str, ...]
+    # The key of every table; empty where ``tables.yaml`` names it, and what has one key is one row.
+    key: tuple[str, ...]
+    # Whether several events meet in one row, so that each column needs a rule.
+    folds: bool
+    # Kinds of views that read such tables.
+    views: tuple[str, ...]
+
+
+KINDS = {
+    "state": TableKind(
+        columns=(
+            *("first_seen_at", "as_of", "last_action", "last_event_id", "event_count"),
+            # The newest event's version, which a late one must not pass.
+            *("last_version", "mirrored_at"),
+        ),
+        instants=("first_seen_at", "as_of"),
+        key=(),
+        folds=True,
+        views=("lead_times",),
+    ),
+    "history": TableKind(
+        columns=("event_id", "row_index", "source"),
+        instants=(),
+        key=("event_id", "row_index", "source"),
+        folds=False,
+        views=("movements", "intervals", "daily"),
+    ),
+}
+
+
+def of(table: Table) -> TableKind:
+    """The kind of a table."""
+    return KINDS[table.kind]
