@@ -10,12 +10,13 @@ from sqlalchemy import Connection
 from connector import events
 from connector.errors import Poison
 from connector.events import Event
-from connector.mirror import ledger, statements
+from connector.mirror import dialects, ledger, statements
 from connector.mirror.fold import Folded, fold
 from connector.mirror.mapped import Contribution, MappedColumn, MappedTable
 from connector.mirror.mapping import reader
-from connector.mirror.rebuild import REPORT_SECONDS, dependents_named
 from connector.mirror.statements import quoted
+
+REPORT_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ def _stamped(connection: Connection, table: MappedTable) -> Iterator[None]:
     listed = ", ".join((*key, *cells))
     connection.exec_driver_sql(f"CREATE TABLE {FORMER} AS SELECT {listed} FROM {name}")
     yield
-    differs = "IS DISTINCT FROM" if connection.dialect.name == "postgresql" else "IS NOT"
+    differs = dialects.of(connection).differs
     changed = " OR ".join(f"held.{one} {differs} former.{one}" for one in cells)
     same = " AND ".join(f"held.{one} = former.{one}" for one in key)
     connection.exec_driver_sql(
@@ -80,7 +81,8 @@ def _fill(connection: Connection, table: MappedTable, columns: Sequence[MappedCo
                 report_at = time.monotonic() + REPORT_SECONDS
     _merge(connection, table, fold(pairs), columns)
     if columns is None and table.kind == "state":
-        with dependents_named(f"Rows that no event gives any longer stay in the table {table.name}"):
+        refusal = f"Rows that no event gives any longer stay in the table {table.name}"
+        with dialects.catalogue(connection).dependents_named(refusal):
             connection.exec_driver_sql(f"DELETE FROM {name} WHERE event_count = 0")
     if misfits:
         log.warning(

@@ -20,7 +20,6 @@ from connector.mirror.batches import Batch, run
 from connector.mirror.fold import Key, fold
 from connector.mirror.mapped import MappedTable
 from connector.mirror.mapping import reader
-from connector.mirror.rebuild import dependents_named
 from connector.mirror.rows import events_of
 from connector.mirror.statements import quoted
 from connector.mirror.tables import Tables
@@ -150,7 +149,8 @@ class Replacement:
         live, wanted, page = quoted(self.table.store), self._wanted.store, self._page(most)
         both = f"FROM {page} JOIN {wanted} AS wanted ON {self._same('page', 'wanted')}"
         gone = f"SELECT {self._keys('page')} FROM {page}"
-        with dependents_named(f"Rows that no event gives stay in the table {self.table.name}"):
+        refusal = f"Rows that no event gives stay in the table {self.table.name}"
+        with dialects.catalogue(self._connection).dependents_named(refusal):
             removed = self._execute(
                 f"DELETE FROM {live} AS live WHERE ({self._keys('live')}) IN "
                 f"({gone} WHERE page.how = 'too many')"

@@ -216,7 +216,8 @@ class Sink:
     def _lock_offsets(self, connection: Connection, chunks: Sequence[Chunk]) -> dict[Partition, Offset]:
         """Lock the partitions' offsets; a partition that is new here starts where it was asked from."""
         partitions = [chunk.tp for chunk in chunks]
-        lock = "ORDER BY topic, partition FOR UPDATE" if connection.dialect.name == "postgresql" else ""
+        # In one order, so that two workers do not wait for each other.
+        lock = f"ORDER BY topic, partition {dialects.of(connection).lock_rows}"
         held = offsets.select(connection, partitions, lock)
         unknown = {chunk.tp: Offset(chunk.asked, chunk.topic_id) for chunk in chunks if chunk.tp not in held}
         if unknown:
@@ -315,7 +316,7 @@ class Sink:
         letters = [letter for chunk in chunks for letter in chunk.letters if letter.offset >= held[chunk.tp]]
         if not letters:
             return
-        mark = "%s" if connection.dialect.name == "postgresql" else "?"
+        mark = dialects.of(connection).mark
         names = list(letters[0].row)
         # One that was replayed and parked anew after that has failed again. Copies of the same fault
         # and a rebuild from the log bring only what was parked before, and change nothing.

@@ -13,15 +13,7 @@ NAMES = re.compile(r"[\"'](postgresql|sqlite)[\"']")
 # Who reads the name from a URL or a setting, and gives it to ``dialects.named``.
 READERS = {"config/database_url.py", "config/view_checks.py", "commands/schema.py"}
 # Still to be emptied.
-LEFT = {
-    f"mirror/{name}.py"
-    for name in (
-        *("apart_step", "broken_views", "filling", "indexes", "locks"),
-        *("namespaces", "obstacles", "query_errors", "readers", "rebuild", "rehearsal"),
-        *("relations", "renames", "schema", "scratch", "shape", "shown", "sink", "source_step"),
-        *("statements", "steps", "totals", "view_kinds", "view_making", "view_schema", "views"),
-    )
-}
+LEFT = {f"mirror/{name}.py" for name in ("rehearsal", "statements")}
 
 
 def test_no_module_outside_the_dialects_names_a_database() -> None:
