@@ -2,8 +2,8 @@
 
 On PostgreSQL the tables move to the store's schema, everywhere their names get an underscore before them;
 no row is written. Rights to read a table become rights to read its view, and what readers built on the
-tables is made again on the views (``apart_dependents.py``). A reader's foreign keys, triggers and indexes
-stay with the tables.
+tables is made again on the views (``postgresql_dependents.py``). A reader's foreign keys, triggers and
+indexes stay with the tables.
 """
 
 import re
@@ -15,8 +15,10 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
 from connector import events
-from connector.mirror import apart_dependents, grants, namespaces, rebuild
-from connector.mirror.rebuild import literal, quoted
+from connector.mirror import dialects
+from connector.mirror.dialects import postgresql_dependents
+from connector.mirror.dialects import postgresql_grants as grants
+from connector.mirror.dialects.dialect import quoted
 
 log = structlog.get_logger(__name__)
 
@@ -34,57 +36,54 @@ def act(connection: Connection, mapped: Collection[str]) -> None:
     read = sorted(tables & existing) + [name for name in PUBLIC if name in existing]
     views = [row[1] for row in rules if row[0] == "" and row[1]]
     moved = [*read, *(name for name in PRIVATE if name in existing)]
-    if connection.dialect.name == "postgresql":
-        _on_postgresql(connection, moved, read, views)
+    if dialects.catalogue(connection).store:
+        _into_schema(connection, moved, read, views)
     else:
-        _on_sqlite(connection, moved, read, views)
+        _within_schema(connection, moved, read, views)
     if views:  # where none is recorded, as by 0.1, all that have the right names are the connector's
         _note_views(connection, set(read) - set(views))
 
 
-def _on_postgresql(connection: Connection, moved: list[str], read: list[str], views: list[str]) -> None:
-    namespaces.make_store(connection)
-    store, schema = namespaces.store(connection), namespaces.public(connection)
-    dependents = apart_dependents.take_down(connection, moved)
+def _into_schema(connection: Connection, moved: list[str], read: list[str], views: list[str]) -> None:
+    catalogue = dialects.catalogue(connection)
+    catalogue.make_store()
+    dependents = postgresql_dependents.take_down(connection, moved)
     rights = {name: grants.to_read(connection, quoted(name)) for name in read}
     for name in moved:
         if name not in dependents.kept:
-            _execute(connection, grants.revokes(connection, quoted(name)))
-        _move(connection, name, store)
+            catalogue.execute(*grants.revokes(connection, quoted(name)))
+        _move(connection, name, catalogue.store)
     for name in read:
         _stamp(connection, name)
-        columns = _make_view(connection, name, schema)
+        columns = _make_view(connection, name)
         whole, of_columns = rights[name]
         of_columns = {column: some for column, some in of_columns.items() if column in columns}
-        _execute(connection, [*whole, *(one for some in of_columns.values() for one in some)])
-    apart_dependents.put_back(connection, dependents, dict.fromkeys(views, _apart))
+        catalogue.execute(*whole, *(one for some in of_columns.values() for one in some))
+    postgresql_dependents.put_back(connection, dependents, dict.fromkeys(views, _apart))
 
 
 def _move(connection: Connection, name: str, store: str) -> None:
-    key = inspect(connection).get_pk_constraint(name)["name"]
     held, to = "SELECT relnamespace::regnamespace::text || '.' FROM pg_class WHERE oid = %s::regclass", store
     if connection.exec_driver_sql(held, (quoted(name),)).scalar_one() != to:
         connection.exec_driver_sql(f"ALTER TABLE {quoted(name)} SET SCHEMA {store.removesuffix('.')}")
-    connection.exec_driver_sql(f"ALTER TABLE {quoted(name)} RENAME TO {quoted(f'_{name}')}")
-    if key == f"{name}_pkey":
-        rename = f"ALTER TABLE {quoted(f'_{name}')} RENAME CONSTRAINT {quoted(key)} TO {quoted(f'_{key}')}"
-        connection.exec_driver_sql(rename)
+    dialects.catalogue(connection).rename(name, f"_{name}")
 
 
-def _on_sqlite(connection: Connection, moved: list[str], read: list[str], views: list[str]) -> None:
+def _within_schema(connection: Connection, moved: list[str], read: list[str], views: list[str]) -> None:
+    catalogue = dialects.catalogue(connection)
     query = "SELECT name, sql FROM sqlite_master WHERE type = 'view'"
     held = {row[0]: row[1] for row in connection.exec_driver_sql(query).fetchall()}
     readable = [name for name in held if _readable(connection, name)]
     for name in moved:
-        rebuild.rename(connection, name, f"_{name}")
+        catalogue.rename(name, f"_{name}")
     for name in read:
         _stamp(connection, name)
-        _make_view(connection, name, "")
+        _make_view(connection, name)
     for name in set(views) & held.keys():
-        _execute(connection, [f"DROP VIEW {quoted(name)}", _apart(held[name])])
+        catalogue.execute(f"DROP VIEW {quoted(name)}", _apart(held[name]))
     for name in readable:
         if not _readable(connection, name):
-            apart_dependents.report(name, held[name])
+            postgresql_dependents.report(name, held[name])
 
 
 def _readable(connection: Connection, view: str) -> bool:
@@ -107,12 +106,11 @@ def _stamp(connection: Connection, name: str) -> None:
         return
     if "mirrored_at" in columns:  # a user's own, which no configuration can name from here on
         connection.exec_driver_sql(f"ALTER TABLE {table} RENAME COLUMN mirrored_at TO {FORMER}")
-    on_postgresql = connection.dialect.name == "postgresql"
-    instant = "TIMESTAMP(6) WITH TIME ZONE" if on_postgresql else "TEXT"
-    now = literal(connection, events.iso(time.time_ns() // 1000))
+    dialect = dialects.of(connection)
+    instant, now = dialect.declared("timestamp"), f"'{events.iso(time.time_ns() // 1000)}'"
     # With a constant default no row is written.
     connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN mirrored_at {instant} NOT NULL DEFAULT {now}")
-    if on_postgresql:
+    if dialect.alters:
         connection.exec_driver_sql(f"ALTER TABLE {table} ALTER COLUMN mirrored_at DROP DEFAULT")
 
 
@@ -120,7 +118,7 @@ def _columns(connection: Connection, name: str) -> list[str]:
     return [column["name"] for column in inspect(connection).get_columns(f"_{name}")]
 
 
-def _make_view(connection: Connection, name: str, schema: str) -> list[str]:
+def _make_view(connection: Connection, name: str) -> list[str]:
     """Make the view that has a table's name from here on; gives its columns.
 
     Once the layout is that of today it is replaced in place with what ``shown.py`` says.
@@ -132,6 +130,7 @@ def _make_view(connection: Connection, name: str, schema: str) -> list[str]:
         if column not in hidden and not column.endswith("__version")
     ]
     listed = ", ".join(map(quoted, columns))
+    schema = dialects.catalogue(connection).schema
     create = f"CREATE VIEW {schema}{quoted(name)} AS SELECT {listed} FROM {quoted(f'_{name}')}"
     connection.exec_driver_sql(create)
     return columns
@@ -139,11 +138,5 @@ def _make_view(connection: Connection, name: str, schema: str) -> list[str]:
 
 def _note_views(connection: Connection, names: Collection[str]) -> None:
     for name in sorted(names):
-        values = f"VALUES ('', {literal(connection, name)}, 'made by the step')"
+        values = f"VALUES ('', {dialects.of(connection).literal(name)}, 'made by the step')"
         connection.exec_driver_sql(f"INSERT INTO _mirror_rules (table_name, column_name, rule) {values}")
-
-
-def _execute(connection: Connection, statements: Collection[str]) -> None:
-    on_postgresql = connection.dialect.name == "postgresql"
-    for statement in statements:
-        connection.exec_driver_sql(statement.replace("%", "%%") if on_postgresql else statement)

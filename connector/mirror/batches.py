@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from connector.mirror import dialects
-from connector.mirror.dialects.dialect import Columns, Encoded
+from connector.mirror.dialects.dialect import Columns
+from connector.mirror.dialects.parts import Encoded
 
 __all__ = ["Batch", "Columns", "Encoded", "Statement", "add", "encode", "run"]
 

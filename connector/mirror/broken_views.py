@@ -11,20 +11,20 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from connector.errors import StartupError
-from connector.mirror.rebuild import dependents_named
+from connector.mirror import dialects
 from connector.mirror.statements import quoted
 
 
 def working(connection: Connection) -> set[str]:
     """Names of the views that can be asked; empty on PostgreSQL, which lets none be broken."""
-    return {name for name in _all(connection) if _works(connection, name)}
+    return {name for name in dialects.catalogue(connection).views() if _works(connection, name)}
 
 
 @contextmanager
 def put_aside(connection: Connection) -> Iterator[None]:
     """Have no broken view while the block runs; afterwards each is there again, with its triggers."""
     kept: list[str] = []
-    for name in sorted(_all(connection) - working(connection)):
+    for name in sorted(dialects.catalogue(connection).views() - working(connection)):
         query = "SELECT sql FROM sqlite_master WHERE tbl_name = ? ORDER BY type = 'trigger'"
         kept += connection.exec_driver_sql(query, (name,)).scalars()
         connection.exec_driver_sql(f"DROP VIEW {quoted(name)}")
@@ -34,22 +34,16 @@ def put_aside(connection: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def named(refusal: str) -> Iterator[None]:
+def named(connection: Connection, refusal: str) -> Iterator[None]:
     """Name what stops the change of a column, such as a view or an index of somebody's."""
     try:
-        with dependents_named(refusal):
+        with dialects.catalogue(connection).dependents_named(refusal):
             yield
     except DBAPIError as error:
-        if getattr(error.orig, "sqlite_errorname", "") != "SQLITE_ERROR":
+        if dialects.of(connection).code(error) != "SQLITE_ERROR":
             raise
         fix = "drop what is named, run it again, and make that again"
         raise StartupError(f"{refusal}: {error.orig}.", fix) from error
-
-
-def _all(connection: Connection) -> set[str]:
-    if connection.dialect.name == "postgresql":
-        return set()
-    return {*connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'view'").scalars()}
 
 
 def _works(connection: Connection, view: str) -> bool:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, Table
 from connector import failpoints
 from connector.config import Config
 from connector.errors import StartupError
-from connector.mirror import dialects, frozen, indexes, namespaces, rules, schema, shape, steps
+from connector.mirror import dialects, frozen, indexes, rules, schema, shape, steps
 from connector.mirror.copied_rows import CopiedTable, Digest, Row, differences
 from connector.mirror.database import transaction
 from connector.mirror.mapped import logical, stored
@@ -162,7 +162,7 @@ def _announce(target: Engine) -> None:
                 f"{url} holds a mirror already (layout {version}).",
                 "name an empty database with --to, or a file that is not there: sqlite:///path/to/mirror.db",
             )
-        namespaces.make_store(connection)
+        dialects.catalogue(connection).make_store()
         connection.exec_driver_sql(f"CREATE TABLE {steps.UNFINISHED_COPY} (started INTEGER)")
 
 

@@ -15,8 +15,9 @@ from connector.mirror.fold import Folded, fold
 from connector.mirror.mapped import Contribution, MappedColumn
 from connector.mirror.mapping import reader
 from connector.mirror.projections import Projection
-from connector.mirror.rebuild import REPORT_SECONDS, dependents_named
 from connector.mirror.statements import quoted
+
+REPORT_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +75,8 @@ def _fill(connection: Connection, table: Projection, columns: Sequence[MappedCol
                 report_at = time.monotonic() + REPORT_SECONDS
     _merge(connection, table, fold(pairs), columns)
     if columns is None and table.abandoned:
-        with dependents_named(f"Rows that no event gives any longer stay in the table {table.name}"):
+        refusal = f"Rows that no event gives any longer stay in the table {table.name}"
+        with dialects.catalogue(connection).dependents_named(refusal):
             connection.exec_driver_sql(f"DELETE FROM {quoted(table.store)} WHERE {table.abandoned}")
     if misfits:
         log.warning(

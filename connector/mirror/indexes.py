@@ -14,13 +14,13 @@ from sqlalchemy import Connection, Index, Text, inspect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex
 
+from connector.mirror import dialects
 from connector.mirror.mapped import logical
 from connector.mirror.statements import quoted
 from connector.mirror.tables import Tables
 
 log = structlog.get_logger(__name__)
 
-PROGRAM_LIMIT_EXCEEDED = "54000"
 # Letters of all texts of an entry together; each takes four bytes at most.
 LETTERS = 600
 
@@ -31,7 +31,7 @@ def make(connection: Connection, index: Index) -> None:
         with connection.begin_nested():
             connection.execute(CreateIndex(index, if_not_exists=True))
     except DBAPIError as error:
-        if _sqlstate(error) != PROGRAM_LIMIT_EXCEEDED or index.table is None:
+        if not _is_too_long(connection, error) or index.table is None:
             raise
         _shorten(connection, index.table.name, str(index.name), [column.name for column in index.columns])
 
@@ -72,13 +72,13 @@ def _is_special(index: Any) -> bool:
 
 def making_way(connection: Connection, table: str, write: Callable[[], None]) -> None:
     """Write into a table what the ledger says; shorten indexes that cannot hold it."""
-    if connection.dialect.name == "postgresql":
+    if dialects.of(connection).index_limit:
         try:
             with connection.begin_nested():
                 write()
         except DBAPIError as error:
             # Of a text beyond a page PostgreSQL does not say which index it was.
-            if _sqlstate(error) != PROGRAM_LIMIT_EXCEEDED or not _shorten_all(connection, table):
+            if not _is_too_long(connection, error) or not _shorten_all(connection, table):
                 raise
         else:
             return
@@ -116,5 +116,6 @@ def _shorten(connection: Connection, table: str, name: str, columns: Sequence[st
     )
 
 
-def _sqlstate(error: DBAPIError) -> str | None:
-    return getattr(error.orig, "sqlstate", None)
+def _is_too_long(connection: Connection, error: DBAPIError) -> bool:
+    dialect = dialects.of(connection)
+    return dialect.index_limit is not None and dialect.code(error) == dialect.index_limit

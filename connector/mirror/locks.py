@@ -7,17 +7,19 @@ schema waits ``DDL_SECONDS`` at a time, and tries again (``until_granted``).
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import structlog
-from sqlalchemy import Connection, Engine, Pool, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from connector.errors import DatabaseOutage
 from connector.logs import GrowingSteps
+from connector.mirror import dialects
+from connector.mirror.dialects.parts import LockHolder
 
 log = structlog.get_logger(__name__)
 
@@ -30,14 +32,6 @@ INTERVAL_SECONDS = 0.5
 SUSPECT_SECONDS = 1.0
 # For so long a wait that was seen is reported; between two attempts there is none to see.
 REPORTED_SECONDS = 5.0
-QUERY_SHOWN = 200  # characters
-HOLDERS = """
-    SELECT DISTINCT holder.pid, holder.usename, holder.application_name, left(holder.query, %s)
-    FROM pg_stat_activity AS waiting
-    CROSS JOIN LATERAL unnest(pg_blocking_pids(waiting.pid)) AS blocking(pid)
-    LEFT JOIN pg_stat_activity AS holder ON holder.pid = blocking.pid
-    WHERE waiting.pid = ANY(%s) AND waiting.wait_event_type = 'Lock' ORDER BY 1
-"""
 LOCK_NOT_AVAILABLE = "55P03"
 
 _watches: "WeakKeyDictionary[Engine, _Watch]" = WeakKeyDictionary()
@@ -78,8 +72,7 @@ def until_granted(act: Callable[[], T]) -> T:
 
 def wait_briefly(connection: Connection) -> None:
     """Have this transaction wait ``DDL_SECONDS`` at most for each of its locks."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(DDL_SECONDS * 1000)}")
+    dialects.of(connection).wait_briefly(connection, DDL_SECONDS)
 
 
 def _sqlstate(error: BaseException | None) -> str | None:
@@ -90,22 +83,19 @@ class _Watch:
     """A thread that looks at the transactions of one engine."""
 
     def __init__(self, engine: Engine) -> None:
-        self._postgresql = engine.dialect.name == "postgresql"
+        self._dialect = dialects.of(engine)
         # Each thread has one like it, because all connections of the engine's may be waiting.
         self._pool = engine.pool
-        # By thread: the server process of its transaction, and since when it runs or tries to begin.
+        # By thread: its session, and since when its transaction runs or tries to begin.
         self._running: dict[int, tuple[int, float]] = {}
         self._seen: tuple[str, float] | None = None
         self._users = 0
         self._stop = threading.Event()
         self._steps = GrowingSteps()
-        if self._postgresql:
-            event.listen(engine, "begin", self._begin)
-            event.listen(engine, "commit", self._end)
-            event.listen(engine, "rollback", self._end)
-        else:  # waits when it begins, and never after that
-            event.listen(engine, "engine_connect", self._begin)
-            event.listen(engine, "begin", self._end)
+        first, *last = self._dialect.waits_between
+        event.listen(engine, first, self._begin)
+        for name in last:
+            event.listen(engine, name, self._end)
 
     def enter(self) -> None:
         self._users += 1
@@ -124,9 +114,8 @@ class _Watch:
         return self._seen[0]
 
     def _begin(self, connection: Connection) -> None:
-        driver = connection.connection.dbapi_connection
-        pid = driver.info.backend_pid if self._postgresql and driver else 0
-        self._running[threading.get_ident()] = (pid, time.monotonic())
+        session = self._dialect.session(connection)
+        self._running[threading.get_ident()] = (session, time.monotonic())
 
     def _end(self, _connection: Connection) -> None:
         self._running.pop(threading.get_ident(), None)
@@ -135,49 +124,23 @@ class _Watch:
         pool = self._pool.recreate()
         while not stop.wait(INTERVAL_SECONDS):
             now = time.monotonic()
-            pids = [pid for pid, since in list(self._running.values()) if now - since > SUSPECT_SECONDS]
-            if not pids:
+            waiting = [one for one, since in list(self._running.values()) if now - since > SUSPECT_SECONDS]
+            if not waiting:
                 continue
             try:
-                self._look(pool, pids)
+                self._report(self._dialect.lock_holders(pool, waiting))
             except (SQLAlchemyError, OSError) as error:
                 log.debug("not known what is waited for", error=str(error))
             except Exception as error:  # noqa: BLE001 - the driver's own; who waits must not fall with who looks
                 log.debug("not known what is waited for", error=repr(error))
         pool.dispose()
 
-    def _look(self, pool: Pool, pids: list[int]) -> None:
-        if not self._postgresql:
-            holder = "another process, or another transaction of this one, holds SQLite's write lock"
-            self._report([(holder, {"fix": "end the program that writes into the file"})])
-            return
-        connection = pool.connect()
-        try:
-            cursor = connection.cursor()
-            cursor.execute(HOLDERS, (QUERY_SHOWN, pids))
-            holders = cursor.fetchall()
-        finally:
-            connection.close()
-        self._report([_holder(*row) for row in holders])
-
-    def _report(self, holders: list[tuple[str, dict[str, Any]]]) -> None:
+    def _report(self, holders: Sequence[LockHolder]) -> None:
         if not holders:
             return
         if self.trouble() is None:
             self._steps = GrowingSteps()
-        self._seen = (f"waiting for a lock; {'; '.join(holder for holder, _ in holders)}", time.monotonic())
+        self._seen = (f"waiting for a lock; {'; '.join(one.holder for one in holders)}", time.monotonic())
         suppressed = self._steps.due()
-        for holder, fields in holders if suppressed is not None else []:
-            log.warning("waiting for a lock", holder=holder, suppressed=suppressed, **fields)
-
-
-def _holder(
-    pid: int | None, user: str | None, application: str | None, query: str | None
-) -> tuple[str, dict[str, Any]]:
-    """Who holds a lock, as a sentence and as fields of a log line."""
-    if pid is None:
-        holder = "a transaction that was prepared for two-phase commit holds it (pg_prepared_xacts)"
-        return holder, {"fix": "COMMIT PREPARED or ROLLBACK PREPARED ends it"}
-    holder = f"process {pid} of user {user} ({application or 'no application name'}) holds it: {query}"
-    fields = {"pid": pid, "user": user, "application": application, "query": query}
-    return holder, {**fields, "fix": f"SELECT pg_terminate_backend({pid}) ends it"}
+        for one in holders if suppressed is not None else []:
+            log.warning("waiting for a lock", holder=one.holder, suppressed=suppressed, **one.fields)

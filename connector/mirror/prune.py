@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, inspect
 
 from connector.config import Config
 from connector.errors import StartupError
-from connector.mirror import broken_views, frozen, locks, namespaces, rules, steps, view_schema
+from connector.mirror import broken_views, dialects, frozen, locks, rules, steps, view_schema
 from connector.mirror.database import transaction
 from connector.mirror.frozen import Frozen
 from connector.mirror.mapped import stored
@@ -54,8 +54,8 @@ def _prune(engine: Engine, config: Config, mapping: Mapping) -> list[Frozen]:
 
 
 def _drop_table(connection: Connection, one: Frozen) -> None:
-    view = namespaces.public(connection) + quoted(one.table)
-    with broken_views.named(f"{one.name} cannot be dropped"):
+    view = dialects.catalogue(connection).schema + quoted(one.table)
+    with broken_views.named(connection, f"{one.name} cannot be dropped"):
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {view}")
         connection.exec_driver_sql(f"DROP TABLE {quoted(stored(one.table))}")
     rules.erase(connection, one.table)
@@ -66,5 +66,5 @@ def _drop_column(connection: Connection, one: Frozen) -> None:
     held = {column["name"] for column in inspect(connection).get_columns(store)}
     for name in (one.column, f"{one.column}__version"):
         if name in held:
-            with broken_views.named(f"{one.name} cannot be dropped"):
+            with broken_views.named(connection, f"{one.name} cannot be dropped"):
                 connection.exec_driver_sql(f"ALTER TABLE {quoted(store)} DROP COLUMN {quoted(name)}")

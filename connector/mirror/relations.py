@@ -6,25 +6,9 @@ from sqlalchemy import Connection, inspect
 
 from connector.config import Config
 from connector.errors import StartupError
-from connector.mirror import namespaces, rules, shown
+from connector.mirror import dialects, rules, shown
 from connector.mirror.mapped import logical, stored
 from connector.mirror.statements import quoted
-
-# Everything that shares its names with tables: views, indexes, sequences, and types on PostgreSQL, where
-# those of arrays make way.
-ON_POSTGRESQL = f"""
-    SELECT relname FROM pg_class JOIN pg_namespace AS space ON space.oid = relnamespace
-    WHERE nspname IN ({namespaces.STORE}, {namespaces.PUBLIC})
-    UNION SELECT typname FROM pg_type JOIN pg_namespace AS space ON space.oid = typnamespace
-    WHERE nspname IN ({namespaces.STORE}, {namespaces.PUBLIC}) AND typcategory <> 'A'
-"""
-ON_SQLITE = "SELECT lower(name) FROM sqlite_master WHERE type <> 'trigger'"
-
-
-def names(connection: Connection) -> set[str]:
-    """Everything whose name no table or view may take."""
-    query = ON_POSTGRESQL if connection.dialect.name == "postgresql" else ON_SQLITE
-    return {*connection.exec_driver_sql(query).scalars()}
 
 
 def refuse_foreign(connection: Connection, config: Config, strange: set[str]) -> None:
@@ -33,7 +17,7 @@ def refuse_foreign(connection: Connection, config: Config, strange: set[str]) ->
     ``strange`` are tables, by their names in the store, that are not there, or not as the connector makes
     them. Raises ``StartupError``.
     """
-    existing = names(connection)
+    existing = dialects.catalogue(connection).names()
     recorded = rules.recorded(connection)
     if stored("mirror_rules") in existing and not recorded:
         return  # made by hand from the text of ``connector schema``
@@ -94,9 +78,9 @@ def refuse_shared_shops(connection: Connection, config: Config, by_shop: Collect
 
 def drop_fix(connection: Connection, *tables: str) -> str:
     """How tables, by their names in the store, make way for those of another key or type."""
-    # Without CASCADE PostgreSQL refuses while a view stands on the table, the connector's own too.
-    cascade = " CASCADE, which drops views on it too" if connection.dialect.name == "postgresql" else ""
-    store = namespaces.store(connection)
+    cascade = dialects.of(connection).cascade
+    cascade += ", which drops views on it too" if cascade else ""
+    store = dialects.catalogue(connection).store
     drops = "; ".join(f"DROP TABLE {store}{quoted(table)}{cascade}" for table in tables)
     if len(tables) == 1:
         comma = "," if cascade else ""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect
 
 from connector.config import Config, Table, view_checks
 from connector.errors import StartupError
-from connector.mirror import broken_views, namespaces, relations, rules, view_making
+from connector.mirror import broken_views, dialects, rules
 from connector.mirror.mapped import stored
 from connector.mirror.mapping import Mapping, former_config
 from connector.mirror.rules import Rules
@@ -123,7 +123,7 @@ class Renames:
         if not self:
             yield
             return
-        on_postgresql = connection.dialect.name == "postgresql"
+        alters = dialects.of(connection).alters
         # Compiled before there is a lock that readers wait for.
         recorded = rules.recorded(connection)
         before = former_config(config, recorded.get(rules.MAPPING, ""))
@@ -138,10 +138,10 @@ class Renames:
                         if former + suffix in _columns(connection, table):
                             change = f"RENAME COLUMN {quoted(former + suffix)} TO {quoted(column + suffix)}"
                             _alter(connection, "TABLE", quoted(stored(table)), change)
-            if on_postgresql:
+            if alters:
                 self._rename_columns_of_views(connection, config, ours)
             for held, today in indexes.items():  # else a new table of the former name would take them
-                if on_postgresql:
+                if alters:
                     _alter(connection, "INDEX IF EXISTS", quoted(held), f"RENAME TO {quoted(today)}")
                 else:  # made again with those that are missing
                     connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(held)}")
@@ -158,11 +158,11 @@ class Renames:
         for former, table in self.tables.items():
             with _explained(connection, f"The table {former} cannot be renamed to {table}"):
                 _alter(connection, "TABLE", quoted(stored(former)), f"RENAME TO {quoted(stored(table))}")
-                if former in ours and connection.dialect.name == "postgresql":
-                    view = namespaces.public(connection) + quoted(former)
+                if former in ours and dialects.of(connection).alters:
+                    view = dialects.catalogue(connection).schema + quoted(former)
                     _alter(connection, "VIEW IF EXISTS", view, f"RENAME TO {quoted(table)}")
                 elif former in ours:
-                    _rename_view_on_sqlite(connection, former, table)
+                    _make_view_again(connection, former, table)
 
     def _rename_columns_of_views(self, connection: Connection, config: Config, ours: set[str]) -> None:
         """Those of tables, and those that are made of a table; others may stand on these."""
@@ -174,7 +174,7 @@ class Renames:
                 names = view_checks.columns(before, former.tables[str(before.of)])
                 today = view_checks.columns(view, config.tables[str(view.of)])
                 pairs += [(name, *pair) for pair in zip(names, today, strict=True)]
-        schema = namespaces.public(connection)
+        schema = dialects.catalogue(connection).schema
         for view_name, was, column in pairs:
             qualified = schema + quoted(view_name)
             held = set(connection.exec_driver_sql(COLUMNS_OF_VIEW, (qualified,)).scalars())
@@ -197,7 +197,7 @@ class Renames:
     @contextmanager
     def _readers_asked(self, connection: Connection, config: Config, ours: set[str]) -> Iterator[None]:
         """On SQLite the connector's own views make way meanwhile: they are made again of other columns."""
-        if not self.columns or connection.dialect.name == "postgresql":
+        if not self.columns or dialects.of(connection).alters:
             yield
             return
         before = broken_views.working(connection)
@@ -230,7 +230,7 @@ def pending(connection: Connection, config: Config) -> Renames:
     for table, settings in config.tables.items():
         was = settings.was or ""
         if was and stored(was) in existing and (was, "") in recorded and not _settled(recorded, was, table):
-            taken = relations.names(connection) if taken is None else taken
+            taken = dialects.catalogue(connection).names() if taken is None else taken
             if {stored(table), table} & taken:
                 where = config.where("tables", table, "was")
                 raise _refusal(f"{where}: the table {was}", table, f"the database holds {table}")
@@ -269,13 +269,13 @@ def _refusal(what: str, name: str, held: str) -> StartupError:
 
 @contextmanager
 def _explained(connection: Connection, refusal: str) -> Iterator[None]:
-    with broken_views.put_aside(connection), broken_views.named(refusal):
+    with broken_views.put_aside(connection), broken_views.named(connection, refusal):
         yield
 
 
-def _rename_view_on_sqlite(connection: Connection, former: str, name: str) -> None:
+def _make_view_again(connection: Connection, former: str, name: str) -> None:
     """SQLite renames tables in what is built on them, but no views: a table stands for the view meanwhile."""
-    listed = ", ".join(map(quoted, view_making.columns(connection, f"SELECT * FROM {quoted(former)}")))
+    listed = ", ".join(map(quoted, dialects.catalogue(connection).columns(f"SELECT * FROM {quoted(former)}")))
     query = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?"
     if triggers := connection.exec_driver_sql(query, (former,)).scalars().all():
         raise StartupError(

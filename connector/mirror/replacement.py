@@ -21,7 +21,6 @@ from connector.mirror.fold import fold
 from connector.mirror.mapped import Key
 from connector.mirror.mapping import reader
 from connector.mirror.projections import Projection
-from connector.mirror.rebuild import dependents_named
 from connector.mirror.rows import events_of
 from connector.mirror.statements import on_keys, quoted
 from connector.mirror.tables import Tables
@@ -145,7 +144,8 @@ class Replacement:
         live, wanted, page = quoted(self.table.store), self._wanted.store, self._page(most)
         both = f"FROM {page} JOIN {wanted} AS wanted ON {self._same('page', 'wanted')}"
         gone = f"SELECT {self._keys('page')} FROM {page}"
-        with dependents_named(f"Rows that no event gives stay in the table {self.table.name}"):
+        refusal = f"Rows that no event gives stay in the table {self.table.name}"
+        with dialects.catalogue(self._connection).dependents_named(refusal):
             removed = self._execute(
                 f"DELETE FROM {live} AS live WHERE ({self._keys('live')}) IN "
                 f"({gone} WHERE page.how = 'too many')"

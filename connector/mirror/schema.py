@@ -15,19 +15,18 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Dialect, Engine, Table, delete, insert, inspect, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnComment, SetTableComment
 
 from connector.config import Config
 from connector.errors import StartupError
 from connector.mirror import (
     counters,
+    dialects,
     filling,
     frozen,
     indexes,
     locks,
     mapping_change,
-    namespaces,
     obstacles,
     relations,
     renames,
@@ -61,15 +60,10 @@ class Filled:
 
 def ddl(config: Config, dialect_name: str) -> Iterator[str]:
     """Every statement that makes the schema from nothing; ``dialect_name`` is postgresql or sqlite."""
-    dialect: Dialect = postgresql.dialect() if dialect_name == "postgresql" else sqlite.dialect()  # type: ignore[no-untyped-call]
-    mapping = Mapping(config)
-    tables, schema = Tables(mapping), ""
-    if dialect_name == "postgresql":
-        public = config.database.schema_name or "public"
-        store = config.database.store_schema or f"{public}_store"
-        yield f'CREATE SCHEMA IF NOT EXISTS "{store}"'
-        yield f'SET search_path = "{store}", "{public}"'
-        schema = f'"{public}".'
+    dialect, mapping = dialects.named(dialect_name).compiler, Mapping(config)
+    tables = Tables(mapping)
+    spaces, schema = dialects.named(dialect_name).spaces(config.database)
+    yield from spaces
     for table in tables.metadata.sorted_tables:
         yield _text(CreateTable(table), dialect)
         yield from (_text(CreateIndex(index), dialect) for index in sorted(table.indexes, key=_index_name))
@@ -143,7 +137,7 @@ def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables, cl
         steps.lock_for_change(connection)
         clear(connection)
         steps.refuse_newer(connection)
-        namespaces.make_store(connection)
+        dialects.catalogue(connection).make_store()
         with renames.pending(connection, config).applied(connection, config):
             return _change_renamed(connection, config, mapping, tables)
 

@@ -14,20 +14,15 @@ from sqlalchemy import Connection, Table, inspect
 
 from connector.config import SHOP_COLUMN, Config
 from connector.errors import StartupError
-from connector.mirror import indexes, rebuild, relations
+from connector.mirror import dialects, indexes, relations
+from connector.mirror.dialects.base_catalogue import Key
 from connector.mirror.mapped import logical
 from connector.mirror.models import OWN
-from connector.mirror.rebuild import dependents_named
 from connector.mirror.statements import quoted
 from connector.mirror.tables import Tables, column_ddl
 
 log = structlog.get_logger(__name__)
 
-RULES = """
-    SELECT class.relname, rule.rulename, pg_get_ruledef(rule.oid)
-    FROM pg_rewrite AS rule JOIN pg_class AS class ON class.oid = ev_class
-    WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relkind IN ('r', 'p')
-"""
 RESTORE = (
     "restore it from a backup, or start with an empty database: it is filled from Kafka, as far as "
     "that reaches back"
@@ -105,9 +100,9 @@ def of(connection: Connection, tables: Tables) -> dict[str, Shape]:
     columns = inspector.get_multi_columns(filter_names=names)
     keys = inspector.get_multi_pk_constraint(filter_names=names)
     indexes = inspector.get_multi_indexes(filter_names=names)
-    if connection.dialect.name == "sqlite":
+    if not dialects.of(connection).keeps_case:
         _ignore_case(columns, keys, indexes)
-    by_hand = _rules(connection)
+    by_hand = dialects.catalogue(connection).rewrite_rules()
     found = {}
     for table in tables.metadata.sorted_tables:
         at = (None, table.name)
@@ -121,20 +116,12 @@ def of(connection: Connection, tables: Tables) -> dict[str, Shape]:
 
 
 def _ignore_case(columns: Any, keys: Any, indexes: Any) -> None:
-    """Names that differ in their case are one to SQLite."""
+    """Have names in small letters, where those that differ in their case are one."""
     for column in chain.from_iterable(columns.values()):
         column["name"] = column["name"].lower()
     for one in chain(keys.values(), chain.from_iterable(indexes.values())):
         listed = "constrained_columns" if "constrained_columns" in one else "column_names"
         one[listed] = [name and name.lower() for name in one[listed]]
-
-
-def _rules(connection: Connection) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    if connection.dialect.name == "postgresql":
-        for table, rule, definition in connection.exec_driver_sql(RULES).fetchall():
-            found.setdefault(table, {})[rule] = definition
-    return found
 
 
 def _compare(
@@ -174,7 +161,7 @@ def _type_name(type_: Any, connection: Connection) -> str:
     # Collations aside, on which no statement relies.
     name = str(type_.compile(dialect=connection.dialect)).partition(" COLLATE ")[0]
     # SQLAlchemy has no name for SQLite's ANY and calls it so.
-    return "ANY" if connection.dialect.name == "sqlite" and name == "NUMERIC" else name
+    return "ANY" if dialects.of(connection).numeric_is_any and name == "NUMERIC" else name
 
 
 # --- What is done about it ------------------------------------------------------------------------
@@ -210,7 +197,7 @@ def restore(
         _add(connection, table, column)
     for column in shape.types:
         _change_type(connection, table, column)
-    if connection.dialect.name == "postgresql":
+    if dialects.of(connection).alters:
         for column in shape.loose:
             value = _neutral(connection, table.columns[column])
             connection.exec_driver_sql(
@@ -228,7 +215,8 @@ def _key_by_shop(connection: Connection, table: Table, shape: Shape) -> Shape:
     The rows stay until others are filled from the ledger, so that readers never see none.
     """
     comment = table.columns[SHOP_COLUMN].comment
-    rebuild.add_to_key(connection, table.name, SHOP_COLUMN, comment, usual="", value=None, first=True)
+    key = Key(SHOP_COLUMN, comment, usual="", first=True)
+    dialects.catalogue(connection).add_to_key(table.name, key)
     return shape.besides_shop
 
 
@@ -246,14 +234,14 @@ def refuse(
     """Refuse what ``restore`` cannot do; changes nothing. Raises ``StartupError``."""
     if shape.gains_shop:
         shape = shape.besides_shop
-    own, on_sqlite = table.name in OWN, connection.dialect.name == "sqlite"
+    own, fixed = table.name in OWN, not dialects.of(connection).alters
     if own and (shape.columns or shape.types):
         raise StartupError(f"{next(shape.faults(logical(table.name))).capitalize()}.", RESTORE)
     refused = Shape(
-        types={name: types for name, types in shape.types.items() if on_sqlite or name in changed},
-        loose=shape.loose if on_sqlite else [],
-        tight=[name for name in shape.tight if on_sqlite and name in table.columns],
-        key=shape.key if on_sqlite or "" in changed else None,
+        types={name: types for name, types in shape.types.items() if fixed or name in changed},
+        loose=shape.loose if fixed else [],
+        tight=[name for name in shape.tight if fixed and name in table.columns],
+        key=shape.key if fixed or "" in changed else None,
     )
     if fault := next(refused.faults(logical(table.name)), None):
         at = ("columns", next(iter(refused.types))) if refused.types else ("key",)
@@ -266,7 +254,7 @@ def refuse(
             f"run: ALTER TABLE {quoted(table.name)} DROP COLUMN {quoted(shape.computed[0])}; "
             "the next start makes it again and fills it from the ledger",
         )
-    if on_sqlite and shape.tight:
+    if fixed and shape.tight:
         raise StartupError(
             f"The column {shape.tight[0]} of the table {logical(table.name)} is not the connector's, "
             "and refuses every row that the connector writes.",
@@ -292,7 +280,7 @@ def _change_type(connection: Connection, table: Table, name: str) -> None:
     default = (
         f", {change} SET DEFAULT {_neutral(connection, column)}" if column.server_default is not None else ""
     )
-    with dependents_named(
+    with dialects.catalogue(connection).dependents_named(
         f"The column {name} of the table {logical(table.name)} cannot be made {type_} again"
     ):
         connection.exec_driver_sql(
@@ -306,7 +294,9 @@ def _set_key(connection: Connection, table: Table, key: list[str]) -> None:
     columns = ", ".join(quoted(column.name) for column in table.primary_key)
     name = quoted(table.name)
     if held:
-        with dependents_named(f"The key of the table {logical(table.name)} cannot be made {key} again"):
+        with dialects.catalogue(connection).dependents_named(
+            f"The key of the table {logical(table.name)} cannot be made {key} again"
+        ):
             connection.exec_driver_sql(f"ALTER TABLE {name} DROP CONSTRAINT {quoted(held)}")
     # Without a name, because the usual one may be taken.
     connection.exec_driver_sql(f"ALTER TABLE {name} ADD PRIMARY KEY ({columns})")

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Numeric, Table, inspect
 from sqlalchemy.types import TypeEngine
 
 from connector.config import SHOP_COLUMN
+from connector.mirror import dialects
 from connector.mirror.mapped import logical
 from connector.mirror.models import OWN as OWN_TABLES
 from connector.mirror.models import SOURCE
@@ -72,9 +73,10 @@ def _is_hidden(column: str) -> bool:
 
 def _shown(column: str, type_: TypeEngine[Any], dialect: str) -> str:
     """A column of the store as a reader sees it."""
-    return number(quoted(column)) if dialect == "sqlite" and isinstance(type_, Numeric) else quoted(column)
+    name = quoted(column)
+    return number(name, dialects.named(dialect)) if isinstance(type_, Numeric) else name
 
 
-def number(column: str) -> str:
-    """A number of SQLite's store, which may be text, as INTEGER or REAL: so it compares, sorts and adds."""
-    return f"CAST({column} AS NUMERIC) AS {column}"
+def number(column: str, dialect: dialects.Dialect) -> str:
+    """A numeric of the store as a number with the same name."""
+    return column if (shown := dialect.number(column)) == column else f"{shown} AS {column}"

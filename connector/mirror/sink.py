@@ -164,6 +164,7 @@ class Sink:
     def _lock_offsets(self, connection: Connection, chunks: Sequence[Chunk]) -> dict[Partition, Offset]:
         """Lock the partitions' offsets; a partition that is new here starts where it was asked from."""
         partitions = [chunk.tp for chunk in chunks]
+        # In one order, so that two workers do not wait for each other.
         lock = f"ORDER BY topic, partition {self._dialect.lock_rows}"
         stored = offsets.select(connection, partitions, lock)
         unknown = {

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy import Connection, inspect
 
-from connector.mirror import rebuild
-from connector.mirror.rebuild import literal, quoted
+from connector.mirror import dialects
+from connector.mirror.dialects.base_catalogue import Key
+from connector.mirror.dialects.dialect import quoted
 
 log = structlog.get_logger(__name__)
 
@@ -67,20 +68,10 @@ def _sources(connection: Connection) -> Sources:
 def _ledger(connection: Connection, sources: Sources) -> None:
     for name in FORMER_INDEXES:
         connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(name)}")
-    rebuild.add_to_key(
-        connection,
-        "notifications",
-        "source",
-        SOURCE,
-        usual=sources.usual,
-        value="'/webhooks/' || hook" if sources.several else None,
-        nullable=NULLABLE,
-    )
-    unkeyed = (
-        "jsonb_typeof(details) = 'array'"
-        if connection.dialect.name == "postgresql"
-        else "json_type(details) = 'array'"
-    )
+    value = "'/webhooks/' || hook" if sources.several else None
+    key = Key("source", SOURCE, sources.usual, value, NULLABLE)
+    dialects.catalogue(connection).add_to_key("notifications", key)
+    unkeyed = dialects.of(connection).is_json_array("details")
     connection.exec_driver_sql(
         "CREATE INDEX ix_notifications_unkeyed ON notifications (action, event_id, source) "
         f"WHERE {unkeyed} OR entity_key IS NULL"
@@ -89,7 +80,7 @@ def _ledger(connection: Connection, sources: Sources) -> None:
 
 def _mapped_table(connection: Connection, table: str, sources: Sources) -> None:
     columns = [column["name"] for column in inspect(connection).get_columns(table)]
-    usual = literal(connection, sources.usual)
+    usual = dialects.of(connection).literal(sources.usual)
     if "last_version" in columns:
         versions = ["last_version", *(name for name in columns if name.endswith("__version"))]
         _add_sources(connection, table, versions, sources)
@@ -98,31 +89,28 @@ def _mapped_table(connection: Connection, table: str, sources: Sources) -> None:
             former = f"ALTER TABLE {quoted(table)} RENAME COLUMN source TO source__former"
             connection.exec_driver_sql(former)
         value = sources.of(f"{quoted(table)}.event_id", usual) if sources.several else None
-        rebuild.add_to_key(connection, table, "source", None, usual=sources.usual, value=value)
+        dialects.catalogue(connection).add_to_key(table, Key("source", None, sources.usual, value))
 
 
 def _add_sources(connection: Connection, table: str, versions: list[str], sources: Sources) -> None:
     """Put the source behind stored versions; ranks of numbers stand in such columns too, without blanks."""
     log.info("changing versions", table=table, columns=len(versions))
-    usual = literal(connection, sources.usual)
+    usual = dialects.of(connection).literal(sources.usual)
     sets = []
     for name in map(quoted, versions):
         source = sources.of(EVENT_ID.format(f"{quoted(table)}.{name}"), usual)
-        blank = literal(connection, "% %")
+        blank = dialects.of(connection).literal("% %")
         sets.append(f"{name} = CASE WHEN {name} LIKE {blank} THEN {name} || ' ' || {source} ELSE {name} END")
     connection.exec_driver_sql(f"UPDATE {quoted(table)} SET {', '.join(sets)}")
 
 
 def _own_tables(connection: Connection) -> None:
-    on_postgresql = connection.dialect.name == "postgresql"
+    dialect = dialects.of(connection)
     connection.exec_driver_sql("ALTER TABLE consumer_offsets ADD COLUMN topic_id TEXT")
     # Under another name, so that connector 0.1 stops at this store instead of parking every event,
     # and takes its tables for a stranger's at a start.
-    rebuild.rename(connection, "mirror_columns", "mirror_rules")
-    if on_postgresql:
-        connection.exec_driver_sql("ALTER INDEX mirror_columns_pkey RENAME TO mirror_rules_pkey")
-    instant = "TIMESTAMP(6) WITH TIME ZONE" if on_postgresql else "TEXT"
+    dialects.catalogue(connection).rename("mirror_columns", "mirror_rules")
     connection.exec_driver_sql(
         "CREATE TABLE mirror_layout (version INTEGER NOT NULL, connector TEXT NOT NULL, "
-        f"made_at {instant} NOT NULL, PRIMARY KEY (version)){'' if on_postgresql else ' STRICT'}"
+        f"made_at {dialect.declared('timestamp')} NOT NULL, PRIMARY KEY (version)){dialect.table_options}"
     )

@@ -22,11 +22,10 @@ from sqlalchemy import Connection, Engine, inspect
 
 from connector import __version__, events
 from connector.errors import StartupError
-from connector.mirror import apart_step, locks, namespaces, source_step
+from connector.mirror import apart_step, dialects, locks, source_step
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import lock_schema, transaction
 from connector.mirror.mapped import stored
-from connector.mirror.statements import quoted
 
 log = structlog.get_logger(__name__)
 
@@ -47,24 +46,23 @@ class Step:
 
 def _make_routes(connection: Connection, _mapped: Collection[str]) -> None:
     """Make ``mirror_routes``, which the views read: an action more is a row more, and changes no view."""
-    postgresql = connection.dialect.name == "postgresql"
-    text, strict = ('TEXT COLLATE "C"', "") if postgresql else ("TEXT", " STRICT")
+    dialect = dialects.of(connection)
+    text = dialect.declared("exact")
     connection.exec_driver_sql(
         f"CREATE TABLE IF NOT EXISTS mirror_routes (family {text} NOT NULL, action {text} NOT NULL, "
-        f"topic TEXT NOT NULL, PRIMARY KEY (family, action)){strict}"
+        f"topic TEXT NOT NULL, PRIMARY KEY (family, action)){dialect.table_options}"
     )
 
 
 def _make_losses(connection: Connection, _mapped: Collection[str]) -> None:
     """Make ``mirror_losses``; of what was lost before, only number and partition are known."""
-    postgresql = connection.dialect.name == "postgresql"
-    text, strict = ('TEXT COLLATE "C"', "") if postgresql else ("TEXT", " STRICT")
-    count, instant = ("BIGINT", "TIMESTAMP(6) WITH TIME ZONE") if postgresql else ("INTEGER", "TEXT")
+    dialect = dialects.of(connection)
+    text, count, instant = map(dialect.declared, ("exact", "integer", "timestamp"))
     connection.exec_driver_sql(
         f"CREATE TABLE IF NOT EXISTS mirror_losses (topic {text} NOT NULL, partition INTEGER NOT NULL, "
         f"first_offset {count} NOT NULL, next_offset {count}, records {count}, sent_after {instant}, "
         f"sent_before {instant}, found_at {instant} NOT NULL, acknowledged_at {instant}, "
-        f"PRIMARY KEY (topic, partition, first_offset, found_at)){strict}"
+        f"PRIMARY KEY (topic, partition, first_offset, found_at)){dialect.table_options}"
     )
     connection.exec_driver_sql(
         "INSERT INTO mirror_losses (topic, partition, first_offset, next_offset, records, sent_before, "
@@ -80,15 +78,14 @@ def _make_counters(connection: Connection, _mapped: Collection[str]) -> None:
             "The database holds a table or view mirror_counters that is not the connector's.",
             "rename it (ALTER TABLE mirror_counters RENAME TO another_name), and start the worker",
         )
-    postgresql = connection.dialect.name == "postgresql"
-    text, strict = ('TEXT COLLATE "C"', "") if postgresql else ("TEXT", " STRICT")
-    count, instant = ("BIGINT", "TIMESTAMP(6) WITH TIME ZONE") if postgresql else ("INTEGER", "TEXT")
+    dialect = dialects.of(connection)
+    text, count, instant = map(dialect.declared, ("exact", "integer", "timestamp"))
     instants = ("first_received_at", "last_received_at", "last_mirrored_at")
     connection.exec_driver_sql(
         f"CREATE TABLE mirror_counters (topic {text} NOT NULL, partition INTEGER NOT NULL, "
         f"family {text} NOT NULL, events {count} NOT NULL, "
         f"{', '.join(f'{name} {instant} NOT NULL' for name in instants)}, "
-        f"PRIMARY KEY (topic, partition, family)){strict}"
+        f"PRIMARY KEY (topic, partition, family)){dialect.table_options}"
     )
     connection.exec_driver_sql(
         f"INSERT INTO mirror_counters (topic, partition, family, events, {', '.join(instants)}) "
@@ -141,9 +138,8 @@ def _take_next(engine: Engine, mapped: Collection[str], clear: Callable[[Connect
 
 def _lock(connection: Connection, tables: Collection[str]) -> None:
     """Lock tables before the work: a lock that is not granted has the step start again."""
-    if connection.dialect.name == "postgresql":
-        existing = sorted(set(inspect(connection).get_table_names()) & set(tables))
-        connection.exec_driver_sql(f"LOCK TABLE {', '.join(map(quoted, existing))}")
+    existing = sorted(set(inspect(connection).get_table_names()) & set(tables))
+    dialects.of(connection).lock_tables(connection, existing)
 
 
 def lock_for_change(connection: Connection) -> None:
@@ -159,12 +155,12 @@ def version_of(connection: Connection) -> int | None:
     """
     names = set(inspect(connection).get_table_names())
     if not names:
-        namespaces.require_usable(connection)
+        dialects.catalogue(connection).require_usable()
     if UNFINISHED_COPY in names:
         raise StartupError(
             "A copy of a mirror into this database is not finished.",
             "let it end, or run connector copy again; to have a worker make a new mirror here instead, run: "
-            f"DROP TABLE {namespaces.store(connection)}{UNFINISHED_COPY}",
+            f"DROP TABLE {dialects.catalogue(connection).store}{UNFINISHED_COPY}",
         )
     layout = _layout_table(names)
     if layout in names:

@@ -1,16 +1,13 @@
 """What the database says of the whole mirror, the same to every worker: offsets, losses, dead letters."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-from sqlalchemy.exc import SQLAlchemyError
-
 from connector.config import Database
+from connector.mirror import dialects
 from connector.mirror.database import connect, translate
 
 Partition = tuple[str, int]
@@ -58,8 +55,7 @@ class Totals:
     @staticmethod
     def versions() -> dict[str, str]:
         """Versions of the databases' libraries."""
-        libpq = psycopg.pq.version()
-        return {"sqlite": sqlite3.sqlite_version, "libpq": f"{libpq // 10_000}.{libpq % 10_000}"}
+        return dialects.versions()
 
     def _select(self, statement: str) -> list[Any]:
         """Rows of one SELECT on the driver's connection: SQLite's write lock is not taken for it."""
@@ -67,5 +63,5 @@ class Totals:
             with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
                 cursor.execute(statement)
                 return list(cursor.fetchall())
-        except (SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
+        except dialects.ERRORS as error:
             raise translate(error) from error

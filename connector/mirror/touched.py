@@ -12,9 +12,10 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from connector.events import Event, Identity
-from connector.mirror import dialects, ledger, scratch
+from connector.mirror import dialects, ledger
 from connector.mirror.batches import Columns
 from connector.mirror.database import transaction, translate
+from connector.mirror.dialects import sqlite_file
 from connector.mirror.mapped import Key
 from connector.mirror.projections import Projection
 from connector.mirror.rows import events_of
@@ -35,7 +36,7 @@ def copied(engine: Engine, identities: Sequence[Identity], touches: Touches) -> 
     """
     file = Path(engine.url.database or "")
     try:
-        with scratch.in_memory(beside=file).connect() as connection:
+        with sqlite_file.in_memory(beside=file).connect() as connection:
             connection.begin()
             _make(connection, "type = 'table'")
             connection.exec_driver_sql("INSERT INTO main._mirror_rules SELECT * FROM live._mirror_rules")

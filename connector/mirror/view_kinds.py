@@ -1,8 +1,8 @@
 """Views of a kind that ``tables.yaml`` names: movements, intervals, days and lead times of any table."""
 
-from collections.abc import Iterator
-
 from connector.config import SHOP_COLUMN, Table, View
+from connector.mirror import dialects
+from connector.mirror.dialects.parts import Daily
 from connector.mirror.mapped import MappedTable
 from connector.mirror.shown import EVENT, number
 from connector.mirror.statements import quoted
@@ -46,22 +46,11 @@ def _key(table: MappedTable) -> list[str]:
 def _lead_times(view: View, table: MappedTable, dialect: str) -> str:
     shown = [quoted(name) for name in (*_key(table), *view.steps)]
     shown += [
-        f"{_seconds(quoted(start), quoted(end), dialect)} AS {quoted(name)}"
+        f"{dialects.named(dialect).seconds_between(quoted(start), quoted(end))} AS {quoted(name)}"
         for start, end, name in view.durations
     ]
     shop = [quoted(SHOP_COLUMN)] if table.by_shop else []
     return f"SELECT {', '.join(shown + shop)} FROM {quoted(table.store)}"
-
-
-def _seconds(start: str, end: str, dialect: str) -> str:
-    """Seconds from one instant to another, with microseconds."""
-    if dialect == "postgresql":
-        return f"CAST(EXTRACT(EPOCH FROM {end} - {start}) AS NUMERIC)"
-    # Whole seconds by the calendar, microseconds as they stand in the text (``ledger.py``).
-    whole = "CAST(strftime('%s', substr({0}, 1, 19)) AS INTEGER)"
-    micros = "CAST(substr({0}, 21, 6) AS INTEGER)"
-    difference = " - ".join(f"({whole.format(one)} * 1000000 + {micros.format(one)})" for one in (end, start))
-    return f"(({difference}) / 1000000.0)"
 
 
 class History:
@@ -77,9 +66,8 @@ class History:
         self._shop = "".join(f", {quoted(name)}" for name in shop)
         self._value = quoted(str(view.value))
         self._instant = instant
-        self._dialect = dialect
-        # A fraction is stored as text on SQLite; what is shown of it is a number.
-        self._number = f"{self._value} + 0" if numeric and dialect == "sqlite" else self._value
+        self._dialect = dialects.named(dialect)
+        self._number = self._dialect.number(self._value) if numeric else self._value
 
     def movements(self) -> str:
         """The history with the value before and the change."""
@@ -88,20 +76,15 @@ class History:
         if self._table.by_shop:
             names.remove(SHOP_COLUMN)
         numeric = {column.name for column in self._table.columns if column.type == "numeric"}
-        on_sqlite = self._dialect == "sqlite"
         columns = ", ".join(
-            number(quoted(name)) if on_sqlite and name in numeric else quoted(name) for name in names
+            number(quoted(name), self._dialect) if name in numeric else quoted(name) for name in names
         )
         previous = f"LAG({self._value}) OVER ({self._window()})"
         # By name: PostgreSQL would keep a column that tables.yaml no longer has from being dropped.
         listed = ", ".join(map(quoted, (*names, source))) + self._shop
         moved = f"(SELECT {listed}, {previous} AS previous_quantity FROM {self._name}) AS history"
-        delta = f"({self._value} - previous_quantity)"
-        former = number("previous_quantity") if on_sqlite else "previous_quantity"
-        if on_sqlite:
-            millionths = _millionths(self._value, "previous_quantity")
-            moved = f"(SELECT *, {millionths} AS millionths FROM {moved}) AS moved"
-            delta = _SQLITE_DELTA
+        moved, delta = self._dialect.difference(moved, self._value, "previous_quantity")
+        former = number("previous_quantity", self._dialect)
         return f"SELECT {columns}, {former}, {delta} AS delta, {quoted(source)}{self._shop} FROM {moved}"
 
     def intervals(self) -> str:
@@ -124,102 +107,19 @@ class History:
         Each day is looked up by itself in the index on ``per`` and the instant, so that a query costs what
         the days that it asks for cost. A series of which a part is null is left out: no index finds it.
         """
-        series = ", ".join(f"series.{name}" for name in self._shown)
-        shop = self._shop and f", series.{quoted(SHOP_COLUMN)}"
         same = " AND ".join(f"history.{name} = series.{name}" for name in self._per)
-        order = ", ".join(f"{one} DESC" for one in (self._instant, *_event_order(self._dialect)))
+        order = ", ".join(f"{one} DESC" for one in (self._instant, *self._dialect.event_order))
         last = (
             f"SELECT {self._number} AS {self._value} FROM {self._name} AS history "
             f"WHERE {same} AND history.{self._instant} < days.until ORDER BY {order} LIMIT 1"
         )
-        if self._dialect == "postgresql":
-            return (
-                f"WITH RECURSIVE series AS ({self._series_on_postgresql()}) "
-                f"SELECT days.day, {series}, held.{self._value}{shop} FROM series CROSS JOIN ("
-                "SELECT day::date AS day, (day + interval '1 day') AT TIME ZONE 'UTC' AS until "
-                "FROM generate_series((SELECT date_trunc('day', MIN(first_at) AT TIME ZONE 'UTC') "
-                "FROM series), now() AT TIME ZONE 'UTC', interval '1 day') AS day) AS days "
-                f"CROSS JOIN LATERAL ({last}) AS held"
-            )
-        # Series come first, because their days lie side by side in the index.
-        return (
-            f"WITH RECURSIVE series AS MATERIALIZED ({self._series_on_sqlite(same)}), days(day, until) AS ("
-            "SELECT date(MIN(first_at)), date(MIN(first_at), '+1 day') FROM series "
-            "UNION ALL SELECT until, date(until, '+1 day') FROM days WHERE until <= date('now')) "
-            f"SELECT days.day, {series}, ({last}) AS {self._value}{shop} "
-            "FROM series CROSS JOIN days WHERE series.first_at < days.until"
+        shop = self._shop and f", series.{quoted(SHOP_COLUMN)}"
+        shown = ", ".join(f"series.{name}" for name in self._shown)
+        complete = " AND ".join(f"{name} IS NOT NULL" for name in self._per)
+        return self._dialect.daily(
+            Daily(self._name, self._per, self._instant, self._value, shown, shop, complete, same, last)
         )
-
-    def _series_on_postgresql(self) -> str:
-        """Every series and its first instant, by a jump through the index from each to the next."""
-        names = ", ".join((*self._per, self._instant))
-        per = ", ".join(f"history.{name}" for name in self._per)
-        after = ", ".join(f"series.{name}" for name in self._per)
-        found = f"SELECT {names} FROM {self._name} AS history WHERE {self._complete()}"
-        order = f"ORDER BY {names} LIMIT 1"
-        return (
-            f"(SELECT {', '.join(self._per)}, {self._instant} AS first_at FROM ({found} {order}) AS one) "
-            "UNION ALL SELECT one.* FROM series CROSS JOIN LATERAL "
-            f"({found} AND ({per}) > ({after}) {order}) AS one"
-        )
-
-    def _series_on_sqlite(self, same: str) -> str:
-        """The same by a walk through the index, which SQLite does faster than a jump."""
-        per = ", ".join(self._per)
-        first = f"(SELECT MIN({self._instant}) FROM {self._name} AS history WHERE {same}) AS first_at"
-        distinct = f"SELECT DISTINCT {per} FROM {self._name} WHERE {self._complete()}"
-        return f"SELECT {per}, {first} FROM ({distinct}) AS series"
-
-    def _complete(self) -> str:
-        return " AND ".join(f"{name} IS NOT NULL" for name in self._per)
 
     def _window(self) -> str:
-        order = ", ".join((self._instant, *_event_order(self._dialect)))
+        order = ", ".join((self._instant, *self._dialect.event_order))
         return f"PARTITION BY {', '.join(self._per)} ORDER BY {order}"
-
-
-def _event_order(dialect: str) -> Iterator[str]:
-    """What follows occurred_at in event order (mirror.md, 1), and then the row object's place."""
-    if dialect == "postgresql":
-        yield "split_part(event_id, ':', 1) COLLATE \"C\""
-        yield "split_part(event_id, ':', 2)::bigint"
-        yield 'source COLLATE "C"'
-    else:
-        yield "substr(event_id, 1, instr(event_id, ':') - 1)"
-        yield "CAST(substr(event_id, instr(event_id, ':') + 1) AS INTEGER)"
-        yield "source"
-    yield "row_index"
-
-
-# An INTEGER where the difference is whole and fits, else a REAL.
-_SQLITE_DELTA = (
-    "CASE WHEN typeof(millionths) = 'integer' AND millionths % 1000000 = 0 "
-    "THEN millionths / 1000000 ELSE millionths / 1000000.0 END"
-)
-_PART_DIGITS = 15
-# A number of 60 digits before the point and six after it.
-_PARTS = 5
-
-
-def _millionths(value: str, previous: str) -> str:
-    """SQLite's ``value - previous`` in millionths: exact where it fits into INTEGER, else REAL.
-
-    A fraction is stored as decimal text, and to subtract two binary floats would leave few digits where
-    they are nearly equal. So both are cut into parts of 15 digits, and the differences of the parts, which
-    are exact, are added from the greatest on. SQLite goes over to REAL by itself when INTEGER ends; what
-    is added from there on is below the last digits, so that 15 remain right.
-    """
-    total = "0"
-    for part in range(_PARTS):
-        total = f"({total} * {10**_PART_DIGITS} + ({_part(value, part)} - {_part(previous, part)}))"
-    return total
-
-
-def _part(number: str, part: int) -> str:
-    text = f"ltrim(CAST({number} AS TEXT), '-')"
-    point = f"instr({text} || '.', '.')"
-    digits = f"substr({text}, 1, {point} - 1) || substr(substr({text}, {point} + 1) || '000000', 1, 6)"
-    width = _PARTS * _PART_DIGITS
-    padded = f"substr('{'0' * width}' || {digits}, -{width})"
-    sign = f"CASE WHEN substr({number}, 1, 1) = '-' THEN -1 ELSE 1 END"
-    return f"(CAST(substr({padded}, {1 + part * _PART_DIGITS}, {_PART_DIGITS}) AS INTEGER) * ({sign}))"

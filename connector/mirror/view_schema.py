@@ -7,9 +7,8 @@ so that nobody who reads it is waited for.
 """
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import structlog
@@ -18,35 +17,17 @@ from sqlalchemy.exc import DBAPIError
 
 from connector.config import Config
 from connector.errors import StartupError
-from connector.mirror import namespaces, rules, shown, view_making, views
+from connector.mirror import dialects, rules, shown, views
+from connector.mirror.dialects.base_catalogue import Catalogue, Relation
+from connector.mirror.dialects.dialect import literal, quoted
 from connector.mirror.mapping import Mapping
-from connector.mirror.rebuild import dependents_named
 from connector.mirror.shown import View
-from connector.mirror.statements import quoted
 from connector.mirror.tables import Tables
 
 log = structlog.get_logger(__name__)
 
 # The rule of a view whose name is taken.
 TAKEN = "taken"
-ON_POSTGRESQL = f"""
-    SELECT relname, relkind = 'v', CASE relkind WHEN 'v' THEN pg_get_viewdef(class.oid) ELSE '' END
-    FROM pg_class AS class JOIN pg_namespace AS space ON space.oid = relnamespace
-    WHERE nspname = {namespaces.PUBLIC}
-"""
-COMMENTS = """
-    SELECT attname, col_description(attrelid, attnum) FROM pg_attribute WHERE attrelid = %s::regclass
-    UNION ALL SELECT '', obj_description(%s::regclass)
-"""
-ON_SQLITE = "SELECT lower(name), type = 'view', coalesce(sql, '') FROM sqlite_master WHERE type <> 'trigger'"
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What has a view's name in the database; ``definition`` is a digest."""
-
-    is_view: bool
-    definition: str
 
 
 def ensure(
@@ -57,11 +38,11 @@ def ensure(
     ``shows_removed``: with the columns that only the database still has.
     Raises ``StartupError`` where a view would lose a column that others built on.
     """
-    dialect, schema = connection.dialect.name, namespaces.public(connection)
+    catalogue = dialects.catalogue(connection)
     made, wanted, found, frozen = _stands(connection, config, mapping, tables, shows_removed=shows_removed)
     new = {name: made[name] for name in made.keys() & frozen}
     for name in made.keys() - wanted.keys() - frozen:
-        if not _drop(connection, schema + quoted(name), name, made):
+        if made[name] != TAKEN and not _drop(catalogue, name):
             new[name] = made[name]
     for name, view in wanted.items():
         here = found.get(name)
@@ -71,26 +52,21 @@ def ensure(
             continue
         if here is None or made.get(name) != _rule(view, here):
             with _own_select(config, name):
-                if dialect == "sqlite":
-                    view_making.columns(
-                        connection, view.select
-                    )  # there a view's text is read when it is asked
-                view_making.make(connection, schema, view, replace=here is not None)
-            _refuse_unknown(connection, config, schema, name)
-            if dialect == "postgresql":
-                _comment(connection, schema, view, made.get(name, ""))
-            here = _found(connection, [name])[name]
+                catalogue.make_view(name, view.select, replace=here is not None)
+            _refuse_unknown(catalogue, config, name)
+            _comment(catalogue, view, made.get(name, ""))
+            here = catalogue.relations([name])[name]
         new[name] = _rule(view, here)
     if new != made:
         rules.record_views(connection, new)
 
 
-def _refuse_unknown(connection: Connection, config: Config, schema: str, name: str) -> None:
+def _refuse_unknown(catalogue: Catalogue, config: Config, name: str) -> None:
     """Refuse a description of a column that the view has not."""
     described = config.views[name].columns if name in config.views else {}
     if not described:
         return
-    columns = view_making.columns(connection, f"SELECT * FROM {schema}{quoted(name)}")
+    columns = catalogue.columns(f"SELECT * FROM {catalogue.schema}{quoted(name)}")
     for column in described.keys() - set(columns):
         where = config.where("views", name, "columns", column)
         fix = f"describe one of its columns: {', '.join(columns)}"
@@ -104,7 +80,7 @@ def changes(
     made, wanted, found, frozen = _stands(connection, config, mapping, tables)
     for name in sorted(made.keys() - wanted.keys() - frozen):
         if made[name] != TAKEN and name in found:
-            yield "not dropped" if view_making.is_used(connection, name) else "drop", name
+            yield "not dropped" if dialects.catalogue(connection).is_used(name) else "drop", name
     for name, view in wanted.items():
         here = found.get(name)
         if here is None:
@@ -120,7 +96,7 @@ class _Standing(NamedTuple):
 
     made: dict[str, str]
     wanted: dict[str, View]
-    found: dict[str, Found]
+    found: dict[str, Relation]
     frozen: set[str]
 
 
@@ -131,19 +107,19 @@ def _stands(
     removed = shown.removed_columns(connection, tables) if shows_removed else {}
     of_tables = shown.of_tables(tables, dialect, removed)
     wanted = {view.name: view for view in (*of_tables, *views.statements(config, mapping, dialect))}
-    found = _found(connection, made.keys() | wanted.keys())
+    found = dialects.catalogue(connection).relations(made.keys() | wanted.keys())
     # A table that tables.yaml no longer has keeps what it holds, for whoever reads it.
     frozen = {name for name, _ in rules.recorded(connection) if name in found} - wanted.keys()
     return _Standing(made, wanted, found, frozen)
 
 
-def _is_ours(here: Found | None, name: str, made: dict[str, str]) -> bool:
+def _is_ours(here: Relation | None, name: str, made: dict[str, str]) -> bool:
     # Made by hand from the text of ``connector schema``, there is no record of any.
     return here is None or (here.is_view and (not made or made.get(name, TAKEN) != TAKEN))
 
 
-def _rule(view: View, here: Found) -> str:
-    return f"{_digest(view.select)} {_noted(view)} {here.definition}"
+def _rule(view: View, here: Relation) -> str:
+    return f"{_digest(view.select)} {_noted(view)} {_digest(here.definition)}"
 
 
 @contextmanager
@@ -163,29 +139,30 @@ def _own_select(config: Config, name: str) -> Iterator[None]:
 def faults(connection: Connection) -> Iterator[str]:
     """A sentence for each view that is not as it was made."""
     made = rules.views(connection)
-    found = _found(connection, made)
+    found = dialects.catalogue(connection).relations(made)
     for name, rule in sorted(made.items()):
         if rule == TAKEN and name in found:
             yield f"the view {name} was not made, because its name is taken: {_fix(name)['fix']}"
         elif name not in found:
             yield f"the view {name} is missing"
-        elif found[name].definition != rule.rpartition(" ")[2]:
+        elif _digest(found[name].definition) != rule.rpartition(" ")[2]:
             yield f"the view {name} is not as the connector made it"
 
 
 def statements(schema: str, view: View, dialect: str) -> list[str]:
-    """DROP, CREATE, and on PostgreSQL COMMENT; ``schema`` stands before the name (``namespaces.public``)."""
+    """DROP, CREATE, and COMMENT where there are any; ``schema`` stands before the name."""
     name = schema + quoted(view.name)
     made = [f"DROP VIEW IF EXISTS {name}", f"CREATE VIEW {name} AS {view.select}"]
-    return [*made, *_comments(schema, view).values()] if dialect == "postgresql" else made
+    comments = _comments(schema, view) if dialects.named(dialect).compiler.supports_comments else {}
+    return [*made, *comments.values()]
 
 
 def _comments(schema: str, view: View) -> dict[str, str]:
     """COMMENT of each column, and of the view under an empty name, as PostgreSQL takes them."""
     name = schema + quoted(view.name)
-    made = {"": f"COMMENT ON VIEW {name} IS {_literal(view.comment)}"} if view.comment else {}
+    made = {"": f"COMMENT ON VIEW {name} IS {literal(view.comment)}"} if view.comment else {}
     for column, comment in view.columns.items():
-        made[column] = f"COMMENT ON COLUMN {name}.{quoted(column)} IS {_literal(comment)}"
+        made[column] = f"COMMENT ON COLUMN {name}.{quoted(column)} IS {literal(comment)}"
     return made
 
 
@@ -195,20 +172,15 @@ def _noted(view: View) -> str:
     return ",".join(f"{column}={_digest(text)[:8]}" for column, text in said.items())
 
 
-def _comment(connection: Connection, schema: str, view: View, rule: str) -> None:
+def _comment(catalogue: Catalogue, view: View, rule: str) -> None:
     """Set comments, but for those that somebody wrote over the connector's."""
-    name = schema + quoted(view.name)
     noted = rule.split(" ")[1:2] or [""]
     ours = {tuple(one.split("=")) for one in noted[0].split(",")}
-    found = connection.exec_driver_sql(COMMENTS, (name, name)).fetchall()
+    found = catalogue.comments(view.name).items()
     free = {column for column, text in found if not text or (column, _digest(text)[:8]) in ours}
-    view_making.execute(
-        connection, *(one for column, one in _comments(schema, view).items() if column in free)
-    )
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    if free:
+        made = _comments(catalogue.schema, view)
+        catalogue.execute(*(one for column, one in made.items() if column in free))
 
 
 def _fix(name: str) -> dict[str, str]:
@@ -222,22 +194,11 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _found(connection: Connection, names: Collection[str]) -> dict[str, Found]:
-    on_postgresql = connection.dialect.name == "postgresql"
-    name = "relname" if on_postgresql else "lower(name)"
-    marks = ", ".join(["%s" if on_postgresql else "?"] * len(names)) or "NULL"
-    query = f"{ON_POSTGRESQL if on_postgresql else ON_SQLITE} AND {name} IN ({marks})"
-    rows = connection.exec_driver_sql(query, tuple(names)).fetchall()
-    return {row[0]: Found(bool(row[1]), _digest(row[2])) for row in rows}
-
-
-def _drop(connection: Connection, qualified: str, name: str, made: dict[str, str]) -> bool:
-    """Drop a view that is no longer wanted, unless its name is taken or somebody built on it."""
-    if made[name] == TAKEN:
-        return True
+def _drop(catalogue: Catalogue, name: str) -> bool:
+    """Drop a view that is no longer wanted, unless somebody built on it."""
     try:
-        with connection.begin_nested(), dependents_named(f"The view {name} is kept"):
-            connection.exec_driver_sql(f"DROP VIEW IF EXISTS {qualified}")
+        with catalogue.dependents_named(f"The view {name} is kept"):
+            catalogue.drop_view(name)
     except StartupError as kept:
         log.warning("a view that is no longer in tables.yaml was not dropped", view=name, why=kept.what)
         return False

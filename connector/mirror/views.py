@@ -34,7 +34,7 @@ def statements(config: Config, mapping: Mapping, dialect: str) -> Iterator[View]
         settings, table = config.tables[str(view.of)], mapping.table(str(view.of))
         select = view_kinds.select(view, settings, table, dialect)
         yield View(name, select, view.description, view_kinds.comments(view, table) | view.columns)
-    yield View(STATUS, _status(dialect), STATUS_COMMENT, STATUS_COLUMNS)
+    yield View(STATUS, _status(), STATUS_COMMENT, STATUS_COLUMNS)
 
 
 def routes(config: Config) -> list[tuple[str, str, str]]:
@@ -47,12 +47,12 @@ def routes(config: Config) -> list[tuple[str, str, str]]:
     return sorted(families + [(family, action, topics[family]) for family, action, _ in config.actions()])
 
 
-def _status(dialect: str) -> str:
+def _status() -> str:
     """One row per family, and one for dead letters and losses that belong to none, while there are any.
 
     Events are counted where the sink counts them (``counters.py``), so that the ledger is not read.
     """
-    total = "CAST(COALESCE(SUM({0}), 0) AS BIGINT)" if dialect == "postgresql" else "COALESCE(SUM({0}), 0)"
+    total = "CAST(COALESCE(SUM({0}), 0) AS BIGINT)"
     lost = total.format("records_lost")
     return f"""
 WITH families AS (SELECT family, topic FROM _mirror_routes WHERE action = ''),

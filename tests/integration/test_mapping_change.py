@@ -16,7 +16,7 @@ from connector.mirror import database, ledger, mapping_change, rules, schema, sc
 from connector.mirror.mapping import Mapping
 from connector.mirror.trial import Trial
 from tests import strategies
-from tests.conftest import ROOT, SECRET
+from tests.conftest import ROOT, SECRET, MakeConfig
 from tests.strategies import MINUTE, NOON, Mirror
 
 TABLES = """
@@ -238,7 +238,7 @@ def test_looking_back_through_the_ledger_ends_in_time(open_mirror: Open) -> None
 
 
 def test_without_the_right_to_make_temporary_tables_the_mapping_alone_is_tried(
-    postgres: Any,
+    postgres: Any, make_config: MakeConfig
 ) -> None:
     url = postgres.new_database()
     owner = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
@@ -246,8 +246,10 @@ def test_without_the_right_to_make_temporary_tables_the_mapping_alone_is_tried(
         name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
         connection.exec_driver_sql(f'REVOKE TEMP ON DATABASE "{name}" FROM PUBLIC')
         connection.exec_driver_sql("CREATE ROLE no_temporary")
-        connection.exec_driver_sql("SET ROLE no_temporary")
-        assert not scratch._may_make_temporary(connection)
-        connection.exec_driver_sql("RESET ROLE")
+    theirs = create_engine(owner.url, connect_args={"options": "-c role=no_temporary"})
+    with scratch.empty_copies(theirs, Mapping(make_config())) as copies:
+        assert copies is None
+    theirs.dispose()
+    with owner.begin() as connection:
         connection.exec_driver_sql("DROP ROLE no_temporary")
     owner.dispose()

@@ -13,6 +13,7 @@ from connector.commands import checkup
 from connector.config import Config
 from connector.errors import StartupError
 from connector.mirror import database, schema, schema_trial
+from connector.mirror.dialects import postgresql, postgresql_trial
 from connector.mirror.mapping import Mapping
 from tests import strategies
 from tests.integration.test_schema import BASE, MORE, Place
@@ -124,7 +125,7 @@ def test_a_trial_waits_for_no_batch_and_nobody_waits_for_it(
             with server(url) as other, other.transaction():
                 other.execute(alone)
                 assert other.execute(
-                    "SELECT pg_try_advisory_xact_lock(%s)", (database.SCHEMA_LOCK,)
+                    "SELECT pg_try_advisory_xact_lock(%s)", (postgresql.SCHEMA_LOCK,)
                 ).fetchone() == (True,)
             return applied
 
@@ -133,11 +134,11 @@ def test_a_trial_waits_for_no_batch_and_nobody_waits_for_it(
             assert tried(place.config(BASE + MORE)) is None
         with server(url) as other, other.transaction():
             # A batch holds the schema as it is, and rows.
-            other.execute("SELECT pg_advisory_xact_lock_shared(%s)", (database.SCHEMA_LOCK,))
+            other.execute("SELECT pg_advisory_xact_lock_shared(%s)", (postgresql.SCHEMA_LOCK,))
             other.execute("INSERT INTO public_store._consumer_offsets VALUES ('t', 0, 1, 0, now(), NULL)")
             assert tried(place.config(BASE + MORE)) is None
             other.execute(alone)
-            assert tried(place.config(BASE + MORE)) == schema_trial.WHY_NOT["55P03"]
+            assert tried(place.config(BASE + MORE)) == postgresql_trial.WHY_NOT["55P03"]
 
 
 def test_a_role_that_may_not_make_a_schema_is_named_with_the_grant(postgres: Any) -> None:

@@ -18,8 +18,9 @@ from connector.commands import checkup
 from connector.config import Config
 from connector.errors import ConnectorError, Defect, StartupError
 from connector.events import Event
-from connector.mirror import database, ledger, losses, rebuild, rules, schema, source_step, steps, verify
+from connector.mirror import database, ledger, losses, rules, schema, source_step, steps, verify
 from connector.mirror.chunks import Chunk, Letter
+from connector.mirror.dialects import sqlite_catalogue
 from connector.mirror.dry_run import DryRun
 from connector.mirror.letters import Filter, Letters
 from connector.mirror.mapping import Mapping
@@ -186,8 +187,8 @@ def test_a_second_start_does_nothing(store: Store) -> None:
 
 
 def test_a_long_table_is_copied_in_pages(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rebuild, "PAGE", 7)
-    monkeypatch.setattr(rebuild, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(sqlite_catalogue, "PAGE", 7)
+    monkeypatch.setattr(sqlite_catalogue, "REPORT_SECONDS", 0.0)
     store.execute("DELETE FROM dead_letters")
     store.ensure()
     assert verify.count(store.engine) == EVENTS

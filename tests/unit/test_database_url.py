@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connector.config import database_url
-from connector.mirror import postgresql
+from connector.mirror.dialects import postgresql_session
 
 SECRET = "hunter2"
 
@@ -93,7 +93,7 @@ def test_a_url_that_cannot_work_is_refused_with_the_fix_and_without_the_password
 def test_a_url_that_libpq_takes_is_taken(url: str) -> None:
     assert database_url.fault(url) is None
     if database_url.backend(url) == "postgresql":
-        postgresql.parameters_of(url)
+        postgresql_session.parameters_of(url)
 
 
 def test_every_parameter_of_this_libpq_is_known_but_replication() -> None:
@@ -105,7 +105,7 @@ def test_every_parameter_of_this_libpq_is_known_but_replication() -> None:
 def test_an_encoded_password_arrives_whole(password: str) -> None:
     url = f"postgresql://me:{quote(password, safe='')}@h/d"
     assert database_url.fault(url) is None
-    assert postgresql.parameters_of(url)["password"] == password
+    assert postgresql_session.parameters_of(url)["password"] == password
     assert database_url.without_password(url) == "postgresql://me:***@h/d"
 
 
@@ -120,7 +120,7 @@ def test_an_unencoded_password_arrives_whole_or_is_refused_and_never_shown(raw: 
     if found:
         assert SECRET not in " ".join(found)
     else:
-        given = postgresql.parameters_of(url)
+        given = postgresql_session.parameters_of(url)
         assert (given["host"], given["dbname"], given["user"]) == ("h", "d", "me")
     assert SECRET not in database_url.without_password(url)
 

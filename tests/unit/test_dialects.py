@@ -12,16 +12,6 @@ ROOT = Path(connector.__file__).parent
 NAMES = re.compile(r"[\"'](postgresql|sqlite)[\"']")
 # Who reads the name from a URL or a setting, and gives it to ``dialects.named``.
 READERS = {"config/database_url.py", "config/view_checks.py", "commands/schema.py"}
-# Still to be emptied.
-LEFT = {
-    f"mirror/{name}.py"
-    for name in (
-        *("apart_step", "broken_views", "indexes", "locks"),
-        *("namespaces", "obstacles", "query_errors", "readers", "rebuild"),
-        *("relations", "renames", "schema", "scratch", "shape", "shown", "source_step"),
-        *("steps", "totals", "view_kinds", "view_making", "view_schema", "views"),
-    )
-}
 
 
 def test_no_module_outside_the_dialects_names_a_database() -> None:
@@ -30,7 +20,7 @@ def test_no_module_outside_the_dialects_names_a_database() -> None:
         for file in ROOT.rglob("*.py")
         if NAMES.search(file.read_text()) and file.parent.name != "dialects"
     }
-    assert not naming - READERS - LEFT
+    assert not naming - READERS
 
 
 @pytest.mark.parametrize("name", ["postgresql", "sqlite"])

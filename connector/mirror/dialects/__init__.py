@@ -7,13 +7,31 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
+from connector.mirror.dialects.base_catalogue import Catalogue
 from connector.mirror.dialects.dialect import Dialect
 from connector.mirror.dialects.postgresql import PostgreSQL
+from connector.mirror.dialects.postgresql_catalogue import PostgreSQLCatalogue
 from connector.mirror.dialects.sqlite import SQLite
+from connector.mirror.dialects.sqlite_catalogue import SQLiteCatalogue
 
-__all__ = ["ERRORS", "Dialect", "column_type", "named", "of", "of_error", "options"]
+__all__ = [
+    "ERRORS",
+    "Catalogue",
+    "Dialect",
+    "catalogue",
+    "column_type",
+    "named",
+    "of",
+    "of_error",
+    "options",
+    "versions",
+]
 
 _ALL: dict[str, Dialect] = {dialect.name: dialect for dialect in (PostgreSQL(), SQLite())}
+_CATALOGUES: dict[str, type[Catalogue]] = {
+    PostgreSQL.name: PostgreSQLCatalogue,
+    SQLite.name: SQLiteCatalogue,
+}
 # What a database may raise: SQLAlchemy's errors, and the drivers' own.
 ERRORS: tuple[type[Exception], ...] = (SQLAlchemyError, *(one.driver_error for one in _ALL.values()))
 
@@ -36,6 +54,16 @@ def of_error(error: BaseException) -> Dialect | None:
 def options(of: Callable[[Dialect], Mapping[str, Any]]) -> dict[str, Any]:
     """What each database has its own options for, as SQLAlchemy takes them."""
     return {f"{one.name}_{name}": value for one in _ALL.values() for name, value in of(one).items()}
+
+
+def catalogue(connection: Connection) -> Catalogue:
+    """What a database has beside rows, in this transaction."""
+    return _CATALOGUES[connection.dialect.name](connection, of(connection))
+
+
+def versions() -> dict[str, str]:
+    """Versions of the databases' libraries, by library."""
+    return dict(dialect.library for dialect in _ALL.values())
 
 
 def column_type(type_: str) -> TypeEngine[Any]:

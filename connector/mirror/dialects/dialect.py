@@ -1,18 +1,20 @@
 """What the mirror asks of a database: everything in which one differs from another."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from sqlalchemy import URL, Connection, Engine, Table
+from sqlalchemy import URL, Connection, Engine, Pool, Table
+from sqlalchemy import Dialect as SQLAlchemyDialect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
-from connector import events
 from connector.config import Database
 from connector.errors import ConnectorError, StartupError
+from connector.mirror.dialects.fixes import Unknown
+from connector.mirror.dialects.parts import Daily, Encoded, LockHolder, as_text
 
 # Names and types.
 Columns = tuple[tuple[str, str], ...]
@@ -23,42 +25,60 @@ Access = Literal["create", "write", "read"]
 """Make the database where there is none; change one that is there; look at one that is there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A batch as one database takes it: ``SELECT columns source``, and the parameters of both.
+def quoted(name: str) -> str:
+    """An identifier as SQL, whatever it holds."""
+    return '"' + name.replace('"', '""') + '"'
 
-    ``temporary`` are the rows that a temporary table must hold first, where the database needs one.
-    """
 
-    columns: str
-    source: str
-    scalars: tuple[str | None, ...] = ()
-    arrays: tuple[str, ...] = ()
-    width: int = 0
-    temporary: Sequence[Sequence[Any]] = ()
+def literal(text: str) -> str:
+    """Text as SQL; where the driver reads signs of its own in it, ``Dialect.literal`` is to be used."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 class Dialect(ABC):
     """One database. Types are those of ``tables.yaml``, and ``json``; instants are UTC.
 
-    Methods that give SQL take SQL, such as the name of a column. What fails, fails with SQLAlchemy's error
-    or the driver's, which ``translate`` explains.
+    What fails, fails with SQLAlchemy's error or the driver's, which ``translate`` explains. What does
+    nothing here is for databases in which a transaction is alone from its begin on.
     """
 
     name: ClassVar[str]  # in a URL of SQLAlchemy
     driver_error: ClassVar[type[Exception]]
+    code_name: ClassVar[str]  # where an error of the driver's has its code
+    library: ClassVar[tuple[str, str]]  # name and version of what the driver is built on
+    compiler: ClassVar[SQLAlchemyDialect]  # writes SQL without a database
+    # SQLAlchemy's events between which a transaction may wait for a lock: the first, and what ends it.
+    waits_between: ClassVar[tuple[str, ...]] = ("begin", "commit", "rollback")
+    # The names of all functions.
+    functions: ClassVar[str]
     # SQL where a parameter stands.
     mark: ClassVar[str]
     # What a column of each type is declared as; "exact" is text that is compared byte by byte.
     types: ClassVar[Mapping[str, TypeEngine[Any]]]
+    # Behind a parameter that is given as text, by type.
+    casts: ClassVar[Mapping[str, str]] = {}
     # Behind the columns in CREATE TABLE.
     table_options: ClassVar[str] = ""
     # Options of an index that finds a stretch of a column which grows with the rows, for next to no cost.
     range_index: ClassVar[Mapping[str, Any]] = {}
+    # What DROP TABLE needs where a view stands on the table, the connector's own too.
+    cascade: ClassVar[str] = ""
+    # Whether ALTER changes columns and keys that are there, and renames views and indexes.
+    alters: ClassVar[bool] = True
+    # Whether whoever writes keeps everybody else from writing.
+    one_writer: ClassVar[bool] = False
+    # Whether names are kept as they are written; else those that differ in their case are one.
+    keeps_case: ClassVar[bool] = True
+    # Whether SQLAlchemy, which has no name for the type ANY, reads it as NUMERIC.
+    numeric_is_any: ClassVar[bool] = False
+    # The code of the error for a value that is too long for an index; None where none is.
+    index_limit: ClassVar[str | None] = None
+    # By the code of an error: why ``trial`` is not possible for this role, now or here.
+    no_trial: ClassVar[Mapping[str, str]] = {}
+    # What follows occurred_at in event order (mirror.md, 1), and then the row object's place.
+    event_order: ClassVar[tuple[str, ...]]
     # Behind a SELECT, and has its rows locked until the transaction ends.
     lock_rows: ClassVar[str] = ""
-    # Whether one lock is for everybody who writes, so that who only tries something writes to a copy.
-    one_writer: ClassVar[bool] = False
     # Behind an operand: texts are compared byte by byte.
     exact: ClassVar[str] = ""
     # A statement that lets the transaction's commit return before the disk has it; empty where there is none.
@@ -70,31 +90,81 @@ class Dialect(ABC):
     # How many rows a tool changes in one transaction; None where it does not keep all others from writing.
     most_rows: ClassVar[int | None] = None
 
+    # --- SQL of an operand, which is SQL too ---
+
+    # An instant as whole microseconds since the epoch.
+    microseconds: Callable[[str], str]
+    # From one instant to another, with microseconds.
+    seconds_between: Callable[[str, str], str]
+    json_text: Callable[[str], str] = "{0}".format
+    is_json_array: Callable[[str], str]
+    # A numeric of the store as a number that compares, sorts and adds.
+    number: Callable[[str], str] = "{0}".format
+
+    # --- Errors of the driver ---
+
+    # What an error means (``database.translate``), given the file that it is about.
+    translate: Callable[[Any, str], ConnectorError]
+    # What fixes an error, for a person; None where that is not known.
+    fix: Callable[[Any], str | None]
+    # Why a query of a person's could not be run, where that lies in the query, given its text.
+    explain: Callable[[Any, str], Unknown | StartupError | None]
+
+    def code(self, error: DBAPIError) -> str:
+        """The driver's code of an error, empty where it has none."""
+        return getattr(error.orig, self.code_name, None) or ""
+
     # --- Sessions ---
 
     @abstractmethod
     def url(self, text: str) -> URL:
         """The URL with the driver that the connector brings, for people and for other engines."""
 
-    @abstractmethod
-    def file(self, url: URL) -> Path | None:
+    def file(self, url: URL) -> Path | None:  # noqa: ARG002 - for those that are one
         """The file that such a database is; None for one of a server."""
+        return None
 
     @abstractmethod
     def connect(self, database: Database, *, connections: int, access: Access) -> Engine:
         """An engine; see ``database.connect``."""
 
-    @abstractmethod
-    def translate(self, error: Any, file: str) -> ConnectorError:
-        """What an error of the driver means; see ``database.translate``."""
+    def spaces(self, database: Database) -> tuple[list[str], str]:  # noqa: ARG002
+        """What makes the places of an empty database's tables, and what stands before a view's name there."""
+        return [], ""
 
     @abstractmethod
-    def lock_schema(self, connection: Connection, *, shared: bool) -> None:
+    def trial(
+        self, database: Database, tables: Callable[[Connection], Collection[str]], kept: Collection[str]
+    ) -> AbstractContextManager[Engine]:
+        """An engine on an empty copy of these tables and all views, which is undone afterwards.
+
+        The tables ``kept`` come with their rows. Fails with a code of ``no_trial`` where there can be none.
+        """
+
+    @abstractmethod
+    def scratch(self, engine: Engine) -> AbstractContextManager[Connection | None]:
+        """A transaction that sees no live table and is never committed; None where there can be none."""
+
+    @abstractmethod
+    def ask(self, cursor: Any, sql: str) -> tuple[list[str], Sequence[Any]]:
+        """Columns and rows of a query of a person's, which the driver gets as it is; Ctrl-C ends it."""
+
+    def lock_schema(self, connection: Connection, *, shared: bool) -> None:  # noqa: B027 - see Dialect
         """Hold the schema as it is (``shared``) or for a change, until the transaction ends."""
 
-    @abstractmethod
-    def wait_briefly(self, connection: Connection, seconds: float) -> None:
+    def lock_tables(self, connection: Connection, tables: Collection[str]) -> None:  # noqa: B027
+        """Be alone with these tables until the transaction ends."""
+
+    def wait_briefly(self, connection: Connection, seconds: float) -> None:  # noqa: B027
         """Have this transaction wait so long at most for each of its locks."""
+
+    def session(self, connection: Connection) -> int:  # noqa: ARG002
+        """What tells a session apart for ``lock_holders``."""
+        return 0
+
+    @abstractmethod
+    def lock_holders(self, pool: Pool, waiting: Sequence[int]) -> Sequence[LockHolder]:
+        """Who keeps these sessions waiting; ``pool`` gives connections that wait for none."""
 
     @abstractmethod
     def until(self, connection: Connection, deadline: float) -> AbstractContextManager[None]:
@@ -115,7 +185,7 @@ class Dialect(ABC):
 
     def literal(self, text: str) -> str:
         """Text as SQL, where no parameter can stand."""
-        return self.escaped("'" + text.replace("'", "''") + "'")
+        return self.escaped(literal(text))
 
     def escaped(self, statement: str) -> str:
         """SQL as the driver takes it, whatever signs it holds."""
@@ -126,29 +196,21 @@ class Dialect(ABC):
         for statement in statements:
             connection.exec_driver_sql(self.escaped(statement))
 
-    @abstractmethod
+    def declared(self, type_: str) -> str:
+        """A type as CREATE TABLE names it."""
+        return self.types[type_].compile(dialect=self.compiler)
+
     def scalar(self, type_: str) -> str:
         """A parameter of this type, given as text."""
+        return self.mark + self.casts.get(type_, "")
+
+    def difference(self, source: str, value: str, previous: str) -> tuple[str, str]:
+        """What to select from instead of ``source``, and there ``value - previous``, exact where it fits."""
+        return source, f"({value} - {previous})"
 
     @abstractmethod
-    def microseconds(self, instant: str) -> str:
-        """An instant as whole microseconds since the epoch."""
-
-    @abstractmethod
-    def seconds_between(self, start: str, end: str) -> str:
-        """Seconds from one instant to another, with microseconds."""
-
-    @abstractmethod
-    def json_text(self, json: str) -> str:
-        """JSON as text."""
-
-    @abstractmethod
-    def is_json_array(self, json: str) -> str:
-        """Whether JSON is an array."""
-
-    @abstractmethod
-    def number(self, column: str) -> str:
-        """A numeric of the store as a number that compares, sorts and adds."""
+    def daily(self, of: Daily) -> str:
+        """The value at the end of each UTC day, from the day of a series' first event to today."""
 
     # --- Rows ---
 
@@ -229,10 +291,3 @@ def rebuilt_by(holder: str) -> StartupError:
     return StartupError(
         f"This mirror is being rebuilt already, by {holder}.", "wait until that is done, or end it"
     )
-
-
-def as_text(type_: str, value: Any) -> str | None:
-    """A value as a parameter of its type; an instant is microseconds since the epoch."""
-    if value is None:
-        return None
-    return events.iso(value) if type_ == "timestamp" else str(value)

@@ -2,9 +2,8 @@
 
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
@@ -15,37 +14,29 @@ from sqlalchemy import (
     Connection,
     Engine,
     Numeric,
+    Pool,
     Table,
     Text,
     create_engine,
     event,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.exc import DBAPIError
 from typing_extensions import override
 
 from connector.config import Database
-from connector.errors import (
-    AlreadyThere,
-    ConnectorError,
-    DatabaseDamaged,
-    DatabaseOutage,
-    Defect,
-    EventsKnown,
-    Poison,
-    StatementTimeout,
+from connector.mirror.dialects import (
+    postgresql_errors,
+    postgresql_others,
+    postgresql_rows,
+    postgresql_session,
+    postgresql_trial,
+    postgresql_views,
 )
-from connector.mirror.dialects import postgresql_others, postgresql_rows, postgresql_session
-from connector.mirror.dialects.dialect import UNLOCKED, Access, Columns, Dialect, Encoded, rebuilt_by
+from connector.mirror.dialects.dialect import UNLOCKED, Access, Columns, Dialect, quoted, rebuilt_by
+from connector.mirror.dialects.parts import Encoded, LockHolder
 
-# SQLSTATE classes (PostgreSQL, appendix A) by the reaction that they need.
-# Data exception, constraint violation, row or index too big, and what a trigger of somebody's raises.
-POISON_CLASSES = ("22", "23", "54", "P0")
-# Table or column gone, statement not supported, something of somebody's depends on what is dropped.
-DEFECT_CLASSES = ("42", "0A", "2B")
-DEFECT_EXCEPTIONS = ("42501",)  # insufficient privilege is fixed outside: an outage
-DAMAGED = ("XX001", "XX002")  # data corrupted, index corrupted
-QUERY_CANCELED = "57014"
-UNIQUE_VIOLATION = "23505"
 # Held shared by every batch and alone by a change of the schema.
 SCHEMA_LOCK = 0x58544E44
 # The first half of a key, which a session holds; the second is of the store: a database may hold two mirrors.
@@ -67,12 +58,18 @@ PORTABLE = {
 FETCHED_ROWS = 100  # at once; each may be as large as a delivery
 COPY_LINE = re.compile(r"line ([0-9]+)")
 
+ON_A_STANDBY = "0A000"  # feature not supported
+
 
 class PostgreSQL(Dialect):
     """PostgreSQL, asked through psycopg."""
 
     name = "postgresql"
     driver_error = psycopg.Error
+    code_name = "sqlstate"
+    library = ("libpq", "{}.{}".format(*divmod(psycopg.pq.version(), 10_000)))
+    compiler = postgresql.dialect()  # type: ignore[no-untyped-call]
+    functions = "SELECT DISTINCT proname FROM pg_proc"
     mark = "%s"
     types = {  # noqa: RUF012 - declared as constant by Dialect
         "text": Text(),
@@ -84,9 +81,28 @@ class PostgreSQL(Dialect):
         "json": JSONB(),
     }
     range_index = {"using": "brin", "with": {"autosummarize": True}}  # noqa: RUF012 - as types
+    no_trial = postgresql_trial.WHY_NOT
+    event_order = (
+        "split_part(event_id, ':', 1) COLLATE \"C\"",
+        "split_part(event_id, ':', 2)::bigint",
+        'source COLLATE "C"',
+        "row_index",
+    )
     lock_rows = "FOR UPDATE"
     unsynced = "SET LOCAL synchronous_commit = off"
     exact = ' COLLATE "C"'
+    cascade = " CASCADE"
+    index_limit = "54000"
+    casts = postgresql_rows.CASTS
+    microseconds = "(EXTRACT(EPOCH FROM {0}) * 1000000)::bigint".format
+    seconds_between = "CAST(EXTRACT(EPOCH FROM {1} - {0}) AS NUMERIC)".format
+    json_text = "{0}::text".format
+    is_json_array = "jsonb_typeof({0}) = 'array'".format
+    translate = staticmethod(postgresql_errors.translate)
+    fix = staticmethod(postgresql_errors.fix)
+    explain = staticmethod(postgresql_errors.explain)
+    ask = staticmethod(postgresql_session.ask)
+    daily = staticmethod(postgresql_views.daily)
     clock = "extract(epoch FROM clock_timestamp())::float8"
 
     @override
@@ -96,10 +112,6 @@ class PostgreSQL(Dialect):
         names = ("user", "password", "host", "dbname")
         user, password, host, name = (given.pop(one, None) for one in names)
         return URL.create("postgresql+psycopg", user, password, host, port, name, given)
-
-    @override
-    def file(self, url: URL) -> Path | None:
-        return None
 
     @override
     def connect(self, database: Database, *, connections: int, access: Access) -> Engine:
@@ -127,31 +139,36 @@ class PostgreSQL(Dialect):
         return engine
 
     @override
-    def translate(self, error: psycopg.Error, file: str) -> ConnectorError:
-        state = error.sqlstate or ""
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        message = f"{first} ({state or type(error).__name__})"
-        if state == UNIQUE_VIOLATION:
-            if error.diag.constraint_name == "_notifications_pkey":
-                return EventsKnown("PostgreSQL's ledger holds one of these events.")
-            return AlreadyThere(f"PostgreSQL refused the value: {message}.")
-        if state in DAMAGED:
-            fix = "see PostgreSQL's log; restore a backup, or make an index again with: REINDEX DATABASE"
-            return DatabaseDamaged(f"PostgreSQL's files are damaged: {message}.", fix)
-        context = error.diag.context
-        if state[:2] in POISON_CLASSES or (not state and isinstance(error, psycopg.DataError)):
-            where = f" in {context.splitlines()[0]}" if state[:2] == "P0" and context else ""
-            return Poison("database-refused", f"PostgreSQL refused the value: {message}{where}.")
-        # With a context it is a function of somebody's, in a trigger, that may not do something.
-        outside = state in DEFECT_EXCEPTIONS and not context
-        if (state[:2] in DEFECT_CLASSES and not outside) or (
-            not state and isinstance(error, psycopg.ProgrammingError | psycopg.NotSupportedError)
-        ):
-            return Defect(f"PostgreSQL: {message}.")
-        # 08 connection, 28 authorization, 40 rollback, 53 resources, 55 not in state, 57 operator,
-        # 58 system, 25 read-only after a fail-over, and whatever is unknown: wait, skip nothing.
-        outage = StatementTimeout if state == QUERY_CANCELED else DatabaseOutage
-        return outage(f"PostgreSQL: {message}")
+    def spaces(self, database: Database) -> tuple[list[str], str]:
+        public = database.schema_name or "public"
+        store = database.store_schema or f"{public}_store"
+        made = f'CREATE SCHEMA IF NOT EXISTS "{store}"'
+        return [made, f'SET search_path = "{store}", "{public}"'], f'"{public}".'
+
+    @override
+    @contextmanager
+    def trial(
+        self, database: Database, tables: Callable[[Connection], Collection[str]], kept: Collection[str]
+    ) -> Iterator[Engine]:
+        engine = self.connect(database, connections=1, access="create")
+        try:
+            with postgresql_trial.made(engine, postgresql_trial.read(engine, tables, kept)) as scratch:
+                yield scratch
+        finally:
+            engine.dispose()
+
+    @override
+    @contextmanager
+    def scratch(self, engine: Engine) -> Iterator[Connection | None]:
+        """Temporary tables of the database's own server."""
+        with engine.connect() as connection:
+            connection.begin()  # closing the connection rolls it back
+            if not _may_make_temporary(connection):
+                yield None
+                return
+            # Only there: a statement that names another table fails instead of reaching a live one.
+            connection.exec_driver_sql("SET LOCAL search_path TO pg_temp")
+            yield connection
 
     @override
     def lock_schema(self, connection: Connection, *, shared: bool) -> None:
@@ -162,6 +179,22 @@ class PostgreSQL(Dialect):
     @override
     def wait_briefly(self, connection: Connection, seconds: float) -> None:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(seconds * 1000)}")
+
+    @override
+    def session(self, connection: Connection) -> int:
+        driver = connection.connection.dbapi_connection
+        return driver.info.backend_pid if driver else 0
+
+    @override
+    def lock_holders(self, pool: Pool, waiting: Sequence[int]) -> Sequence[LockHolder]:
+        with closing(pool.connect()) as connection:
+            cursor = connection.cursor()
+            cursor.execute(postgresql_others.HOLDERS, (postgresql_others.QUERY_SHOWN, list(waiting)))
+            return [postgresql_others.holder(*row) for row in cursor.fetchall()]
+
+    @override
+    def lock_tables(self, connection: Connection, tables: Collection[str]) -> None:
+        connection.exec_driver_sql(f"LOCK TABLE {', '.join(map(quoted, tables))}")
 
     @override
     @contextmanager
@@ -190,30 +223,6 @@ class PostgreSQL(Dialect):
     def escaped(self, statement: str) -> str:
         # psycopg reads a per cent sign as the beginning of a parameter.
         return statement.replace("%", "%%")
-
-    @override
-    def scalar(self, type_: str) -> str:
-        return postgresql_rows.scalar(type_)
-
-    @override
-    def microseconds(self, instant: str) -> str:
-        return f"(EXTRACT(EPOCH FROM {instant}) * 1000000)::bigint"
-
-    @override
-    def seconds_between(self, start: str, end: str) -> str:
-        return f"CAST(EXTRACT(EPOCH FROM {end} - {start}) AS NUMERIC)"
-
-    @override
-    def json_text(self, json: str) -> str:
-        return f"{json}::text"
-
-    @override
-    def is_json_array(self, json: str) -> str:
-        return f"jsonb_typeof({json}) = 'array'"
-
-    @override
-    def number(self, column: str) -> str:
-        return column
 
     @override
     def encode(self, columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
@@ -272,3 +281,15 @@ class PostgreSQL(Dialect):
     @override
     def readers(self, connection: Connection) -> list[str]:
         return list(connection.exec_driver_sql(postgresql_others.READERS).scalars())
+
+
+def _may_make_temporary(connection: Connection) -> bool:
+    """Whether this transaction may, also in a session that only reads: what it makes goes with it."""
+    try:
+        connection.exec_driver_sql("SET TRANSACTION READ WRITE")  # before any query
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != ON_A_STANDBY:
+            raise
+        return False
+    query = "SELECT has_database_privilege(current_database(), 'TEMP')"
+    return bool(connection.exec_driver_sql(query).scalar_one())

@@ -1,4 +1,6 @@
-"""What others have to do with a mirror in PostgreSQL: their views, and their rights."""
+"""What others have to do with a mirror in PostgreSQL: their views, their rights and their locks."""
+
+from connector.mirror.dialects.parts import LockHolder
 
 SCHEMAS = "current_setting('xtnd.store'), current_setting('xtnd.schema')"
 # Views that are not the mirror's and stand beside it, or read it, straight or by another view.
@@ -23,3 +25,21 @@ READERS = """
     WHERE table_schema = current_setting('xtnd.schema') AND privilege_type = 'SELECT'
         AND grantee <> grantor ORDER BY 1
 """
+QUERY_SHOWN = 200  # characters
+HOLDERS = """
+    SELECT DISTINCT holder.pid, holder.usename, holder.application_name, left(holder.query, %s)
+    FROM pg_stat_activity AS waiting
+    CROSS JOIN LATERAL unnest(pg_blocking_pids(waiting.pid)) AS blocking(pid)
+    LEFT JOIN pg_stat_activity AS holder ON holder.pid = blocking.pid
+    WHERE waiting.pid = ANY(%s) AND waiting.wait_event_type = 'Lock' ORDER BY 1
+"""
+
+
+def holder(pid: int | None, user: str | None, application: str | None, query: str | None) -> LockHolder:
+    """A session that holds a lock; without ``pid`` a transaction that has none."""
+    if pid is None:
+        holder = "a transaction that was prepared for two-phase commit holds it (pg_prepared_xacts)"
+        return LockHolder(holder, {"fix": "COMMIT PREPARED or ROLLBACK PREPARED ends it"})
+    holder = f"process {pid} of user {user} ({application or 'no application name'}) holds it: {query}"
+    fields = {"pid": pid, "user": user, "application": application, "query": query}
+    return LockHolder(holder, {**fields, "fix": f"SELECT pg_terminate_backend({pid}) ends it"})

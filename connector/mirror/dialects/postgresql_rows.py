@@ -3,25 +3,21 @@
 from collections.abc import Sequence
 from typing import Any
 
-from connector.mirror.dialects.dialect import Columns, Encoded, as_text
+from connector.mirror.dialects.dialect import Columns
+from connector.mirror.dialects.parts import Encoded, as_text
 
 CASTS = {
-    "text": "text",
-    "numeric": "numeric",
-    "timestamp": "timestamptz",
-    "boolean": "boolean",
-    "integer": "bigint",
-    "json": "jsonb",
+    "text": "::text",
+    "numeric": "::numeric",
+    "timestamp": "::timestamptz",
+    "boolean": "::boolean",
+    "integer": "::bigint",
+    "json": "::jsonb",
 }
 # From so many rows on, a column with one value throughout is given once instead of as an array.
 SAME_FROM = 50
 # An interval is multiplied as a binary float, which holds whole numbers up to here: to the year 2255.
 EXACT_FLOAT = 2**53
-
-
-def scalar(type_: str) -> str:
-    """A parameter of this type, given as text."""
-    return f"%s::{CASTS[type_]}"
 
 
 def encode(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
@@ -35,7 +31,7 @@ def encode(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
     for index, ((_, type_), column) in enumerate(zip(columns, values, strict=True)):
         # The first column gives the number of rows.
         if index and len(column) >= SAME_FROM and _is_constant(column):
-            listed.append(scalar(type_))
+            listed.append(f"%s{CASTS[type_]}")
             scalars.append(as_text(type_, column[0]))
             continue
         if type_ == "boolean":
@@ -47,7 +43,7 @@ def encode(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
             held[travels_as].append((name, column))
             given.append((name, travels_as))
             arrays.append(_array(column, quoted=travels_as == "text"))
-        listed.append(_instant(name, column) if type_ == "timestamp" else f"{name}::{CASTS[type_]}")
+        listed.append(_instant(name, column) if type_ == "timestamp" else f"{name}{CASTS[type_]}")
     # Beside each other in a SELECT the arrays are read as they are; in FROM they are first made a table.
     unnest = ", ".join(f"unnest(%s::{type_}[]) AS {name}" for name, type_ in given)
     return Encoded(", ".join(listed), f"FROM (SELECT {unnest}) AS batch", tuple(scalars), tuple(arrays))

@@ -12,8 +12,11 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.string import TextLoader
+from typing_extensions import override
 
 from connector.errors import StartupError
+from connector.safe_text import JsonText
 
 # The URL may say otherwise. A DBA's timeouts are for people's queries; a frozen worker is ended by ours.
 DEFAULTS = (
@@ -65,6 +68,8 @@ SET_PATH = f"""
         set_config('xtnd.schema', schema, false), set_config('xtnd.store', store, false),
         set_config('search_path', concat_ws(', ', quote_ident(store), quote_ident(schema), path), false)
 """
+# PostgreSQL has instants that Python has none for (infinity, the year 10,000), and its text is exact.
+AS_TEXT = ("date", "time", "timetz", "timestamp", "timestamptz", "interval", "bytea", "uuid")
 TRANSACTION_TIMEOUT_SINCE = 170_000  # PostgreSQL 17
 # Who stands between and takes no options: PgBouncer, Amazon's RDS Proxy.
 REFUSED_OPTIONS = ("unsupported startup parameter", "command-line options")
@@ -179,3 +184,22 @@ def _pooled() -> StartupError:
         "name PostgreSQL's own host and port in DATABASE_URL; the connector keeps a pool of its own "
         "(worker.database_connections)",
     )
+
+
+class JsonTextLoader(TextLoader):
+    """Keeps json as its text: a number in it would lose digits as a float."""
+
+    @override
+    def load(self, data: Any) -> JsonText:
+        return JsonText(bytes(data).decode("utf-8"))
+
+
+def ask(cursor: Any, sql: str) -> tuple[list[str], Sequence[Any]]:
+    """See ``Dialect.ask``."""
+    for name in AS_TEXT:
+        cursor.adapters.register_loader(name, TextLoader)
+    for name in ("json", "jsonb"):
+        cursor.adapters.register_loader(name, JsonTextLoader)
+    # A prepared statement is one statement, so that nothing can follow a COMMIT within the text.
+    rows = list(cursor.execute(sql.encode(), prepare=True))
+    return [column[0] for column in cursor.description or ()], rows

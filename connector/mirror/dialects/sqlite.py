@@ -3,32 +3,28 @@
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent import futures
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Integer, Text, event, make_url
+from sqlalchemy import URL, Connection, Engine, Integer, Pool, Text, event, make_url
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import UserDefinedType
 from typing_extensions import override
 
 from connector import events
 from connector.config import Database
-from connector.errors import AlreadyThere, ConnectorError, DatabaseOutage, Defect, EventsKnown, Poison
-from connector.mirror.dialects import sqlite_file
-from connector.mirror.dialects.dialect import Access, Columns, Dialect, Encoded, as_text
+from connector.mirror.dialects import sqlite_errors, sqlite_file, sqlite_views
+from connector.mirror.dialects.dialect import Access, Columns, Dialect
+from connector.mirror.dialects.parts import Encoded, LockHolder, as_text
 
 INT64 = 2**63
-UNIQUE = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
-POISON = ("SQLITE_CONSTRAINT", "SQLITE_MISMATCH", "SQLITE_TOOBIG")
-DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR_CORRUPTFS", "SQLITE_IOERR_DATA")
-# Python's own words, without a code, about bytes that were never written as text.
-NO_TEXT = "Could not decode to UTF-8"
-# A header that is none, which SQLite gives the code of any error.
-NO_FORMAT = "unsupported file format"
 # Sorting for an index goes to disk, because a table may be larger than memory; the size is in KiB.
 LOADING_PRAGMAS = ("temp_store=FILE", "cache_size=-64000")
 # As ``encode`` has it: INTEGER where it is a whole one that fits, else its text.
 EXACT_NUMBER = "CASE WHEN {0} = CAST(CAST({0} AS INTEGER) AS TEXT) THEN CAST({0} AS INTEGER) ELSE {0} END"
+INTERRUPT_SECONDS = 0.1
 PROGRESS_STEPS = 10_000  # of SQLite's machine, between two looks at the clock
 
 
@@ -47,7 +43,12 @@ class SQLite(Dialect):
 
     name = "sqlite"
     driver_error = sqlite3.Error
+    code_name = "sqlite_errorname"
+    library = ("sqlite", sqlite3.sqlite_version)
+    compiler = sqlite.dialect()
+    functions = "SELECT DISTINCT name FROM pragma_function_list"
     mark = "?"
+    waits_between = ("engine_connect", "begin")  # and never after that
     types = {  # noqa: RUF012 - declared as constant by Dialect
         "text": Text(),
         "exact": Text(),
@@ -58,9 +59,33 @@ class SQLite(Dialect):
         "json": Text(),
     }
     table_options = " STRICT"
-    one_writer = True
+    event_order = (
+        "substr(event_id, 1, instr(event_id, ':') - 1)",
+        "CAST(substr(event_id, instr(event_id, ':') + 1) AS INTEGER)",
+        "source",
+        "row_index",
+    )
     differs = "IS NOT"
     most_rows = 20_000
+    numeric_is_any = True
+    # Whole seconds by the calendar, microseconds as they stand in the text.
+    microseconds = (
+        "(CAST(strftime('%s', substr({0}, 1, 19)) AS INTEGER) * 1000000 "
+        "+ CAST(substr({0}, 21, 6) AS INTEGER))"
+    ).format
+    is_json_array = "json_type({0}) = 'array'".format
+    number = "CAST({0} AS NUMERIC)".format
+    translate = staticmethod(sqlite_errors.translate)
+    fix = staticmethod(sqlite_errors.fix)
+    explain = staticmethod(sqlite_errors.explain)
+    difference = staticmethod(sqlite_views.difference)
+    daily = staticmethod(sqlite_views.daily)
+    one_writer = True
+    alters = keeps_case = False
+
+    @override
+    def seconds_between(self, start: str, end: str) -> str:
+        return f"(({self.microseconds(end)} - {self.microseconds(start)}) / 1000000.0)"
 
     @override
     def url(self, text: str) -> URL:
@@ -76,29 +101,46 @@ class SQLite(Dialect):
         return sqlite_file.engine(file, lock_timeout_seconds=database.lock_timeout_seconds, access=access)
 
     @override
-    def translate(self, error: sqlite3.Error, file: str) -> ConnectorError:
-        name = getattr(error, "sqlite_errorname", "") or ""
-        if name.startswith(DAMAGED) or str(error).startswith((NO_TEXT, NO_FORMAT)):
-            # What could not be decoded is somebody's data, and no part of a report.
-            reason = f"{error} ({name})" if name else "it holds text that is not UTF-8"
-            return sqlite_file.damaged(file, reason)
-        if name in UNIQUE:
-            if str(error).endswith("_notifications.event_id, _notifications.source"):
-                return EventsKnown("SQLite's ledger holds one of these events.")
-            return AlreadyThere(f"SQLite refused the value: {error} ({name}).")
-        if name.startswith(POISON) or isinstance(error, sqlite3.IntegrityError | sqlite3.DataError):
-            return Poison("database-refused", f"SQLite refused the value: {error} ({name}).")
-        if name == "SQLITE_ERROR" or (not name and isinstance(error, sqlite3.ProgrammingError)):
-            return Defect(f"SQLite: {error}")
-        return DatabaseOutage(f"SQLite: {error} ({name or type(error).__name__}), file {file}")
+    @contextmanager
+    def trial(
+        self, database: Database, tables: Callable[[Connection], Collection[str]], kept: Collection[str]
+    ) -> Iterator[Engine]:
+        made = sqlite_file.in_memory()
+        with made.connect() as connection:  # the only one
+            driver: Any = connection.connection.driver_connection
+            if (file := self.file(self.url(database.url.get_secret_value()))).exists():
+                sqlite_file.copy_empty(file, driver, kept)
+        try:
+            yield made
+        finally:
+            made.dispose()
 
     @override
-    def lock_schema(self, connection: Connection, *, shared: bool) -> None:
-        """Nothing to do: every transaction is alone by itself."""
+    @contextmanager
+    def scratch(self, engine: Engine) -> Iterator[Connection]:
+        with sqlite_file.in_memory().connect() as connection:
+            connection.begin()
+            yield connection
 
     @override
-    def wait_briefly(self, connection: Connection, seconds: float) -> None:
-        """Nothing to do: a transaction has waited before it begins, and never does after that."""
+    def ask(self, cursor: Any, sql: str) -> tuple[list[str], Sequence[Any]]:
+        # A text that somebody wrote as other bytes than UTF-8 is shown, not called damage.
+        cursor.connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+        # Beside this thread: while SQLite works, Python hears no Ctrl-C.
+        with futures.ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(lambda: list(cursor.execute(sql)))
+            try:
+                rows = asked.result()
+            finally:
+                while not asked.done():
+                    cursor.connection.interrupt()
+                    futures.wait([asked], timeout=INTERRUPT_SECONDS)
+        return [column[0] for column in cursor.description or ()], rows
+
+    @override
+    def lock_holders(self, pool: Pool, waiting: Sequence[int]) -> Sequence[LockHolder]:
+        holder = "another process, or another transaction of this one, holds SQLite's write lock"
+        return [LockHolder(holder, {"fix": "end the program that writes into the file"})]
 
     @override
     @contextmanager
@@ -127,32 +169,6 @@ class SQLite(Dialect):
         driver.execute("PRAGMA temp_store = FILE").close()
         with sqlite_file.rebuilding(self.file(connection.engine.url)):
             yield
-
-    @override
-    def scalar(self, type_: str) -> str:
-        return "?"
-
-    @override
-    def microseconds(self, instant: str) -> str:
-        # Whole seconds by the calendar, microseconds as they stand in the text.
-        seconds = f"CAST(strftime('%s', substr({instant}, 1, 19)) AS INTEGER)"
-        return f"({seconds} * 1000000 + CAST(substr({instant}, 21, 6) AS INTEGER))"
-
-    @override
-    def seconds_between(self, start: str, end: str) -> str:
-        return f"(({self.microseconds(end)} - {self.microseconds(start)}) / 1000000.0)"
-
-    @override
-    def json_text(self, json: str) -> str:
-        return json
-
-    @override
-    def is_json_array(self, json: str) -> str:
-        return f"json_type({json}) = 'array'"
-
-    @override
-    def number(self, column: str) -> str:
-        return f"CAST({column} AS NUMERIC)"
 
     @override
     def encode(self, columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:

@@ -12,8 +12,8 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from connector.mirror import grants
-from connector.mirror.rebuild import quoted
+from connector.mirror.dialects import postgresql_grants as grants
+from connector.mirror.dialects.dialect import quoted
 
 log = structlog.get_logger(__name__)
 

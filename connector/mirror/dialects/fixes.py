@@ -1,0 +1,24 @@
+"""What several databases' errors say to a person."""
+
+from typing import NamedTuple
+
+from connector.errors import StartupError
+
+MAKE_TABLES = "a worker makes the tables at its start (connector worker); connector schema shows them"
+START_IT = "start the database, or set DATABASE_URL or --database-url"
+CORRECT_IT = "correct the query there"
+PARAMETERS = "write the value itself: connector query takes no parameters"
+READS_ONLY = "connector query reads only; to write, use the database's own client"
+SAY_WHOSE = "say whose it is: TABLE.COLUMN"
+ONE_QUERY = ("connector query runs one query.", "give the others each a command of its own")
+
+
+class Unknown(NamedTuple):
+    """A name that the database does not know, or cannot read (``kind`` syntax), as the query writes it.
+
+    ``otherwise`` is the error where the name is known after all.
+    """
+
+    kind: str  # table, column, function or syntax
+    named: str
+    otherwise: StartupError | None = None

@@ -1,0 +1,57 @@
+"""What goes between the mirror and a database."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from connector import events
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A batch as one database takes it: ``SELECT columns source``, and the parameters of both.
+
+    ``temporary`` are the rows that a temporary table must hold first, where the database needs one.
+    """
+
+    columns: str
+    source: str
+    scalars: tuple[str | None, ...] = ()
+    arrays: tuple[str, ...] = ()
+    width: int = 0
+    temporary: Sequence[Sequence[Any]] = ()
+
+
+class LockHolder(NamedTuple):
+    """Who holds a lock that is waited for, as a sentence and as fields of a log line, the fix among them."""
+
+    holder: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """A view of the value of each series of a history at the end of each day; the parts are SQL.
+
+    ``table`` is called ``history``. The columns ``per`` tell its series apart, and each series, a row
+    ``series`` of them and of ``first_at``, has a day ``days`` (``day``, ``until``). ``shown`` are columns of
+    the series, ``shop`` one that comes last; ``complete`` is true of rows whose series has no null,
+    ``same`` of those of the series, and ``last`` selects the ``value`` of the series before ``until``.
+    """
+
+    table: str
+    per: Sequence[str]
+    instant: str
+    value: str
+    shown: str
+    shop: str
+    complete: str
+    same: str
+    last: str
+
+
+def as_text(type_: str, value: Any) -> str | None:
+    """A value as a parameter of its type; an instant is microseconds since the epoch."""
+    if value is None:
+        return None
+    return events.iso(value) if type_ == "timestamp" else str(value)

@@ -1,0 +1,56 @@
+"""SQL of views for SQLite: exact differences of decimal text, and the days of a history."""
+
+from connector.mirror.dialects.parts import Daily
+
+# An INTEGER where the difference is whole and fits, else a REAL.
+_DELTA = (
+    "CASE WHEN typeof(millionths) = 'integer' AND millionths % 1000000 = 0 "
+    "THEN millionths / 1000000 ELSE millionths / 1000000.0 END"
+)
+_PART_DIGITS = 15
+# A number of 60 digits before the point and six after it.
+_PARTS = 5
+
+
+def difference(source: str, value: str, previous: str) -> tuple[str, str]:
+    """See ``Dialect.difference``."""
+    return f"(SELECT *, {_millionths(value, previous)} AS millionths FROM {source}) AS moved", _DELTA
+
+
+def daily(of: Daily) -> str:
+    """See ``Dialect.daily``; series come first, because their days lie side by side in the index."""
+    per = ", ".join(of.per)
+    # A walk through the index, which SQLite does faster than a jump.
+    first = f"(SELECT MIN({of.instant}) FROM {of.table} AS history WHERE {of.same}) AS first_at"
+    distinct = f"SELECT DISTINCT {per} FROM {of.table} WHERE {of.complete}"
+    return (
+        f"WITH RECURSIVE series AS MATERIALIZED (SELECT {per}, {first} FROM ({distinct}) AS series), "
+        "days(day, until) AS (SELECT date(MIN(first_at)), date(MIN(first_at), '+1 day') FROM series "
+        "UNION ALL SELECT until, date(until, '+1 day') FROM days WHERE until <= date('now')) "
+        f"SELECT days.day, {of.shown}, ({of.last}) AS {of.value}{of.shop} "
+        "FROM series CROSS JOIN days WHERE series.first_at < days.until"
+    )
+
+
+def _millionths(value: str, previous: str) -> str:
+    """SQLite's ``value - previous`` in millionths: exact where it fits into INTEGER, else REAL.
+
+    A fraction is stored as decimal text, and to subtract two binary floats would leave few digits where
+    they are nearly equal. So both are cut into parts of 15 digits, and the differences of the parts, which
+    are exact, are added from the greatest on. SQLite goes over to REAL by itself when INTEGER ends; what
+    is added from there on is below the last digits, so that 15 remain right.
+    """
+    total = "0"
+    for part in range(_PARTS):
+        total = f"({total} * {10**_PART_DIGITS} + ({_part(value, part)} - {_part(previous, part)}))"
+    return total
+
+
+def _part(number: str, part: int) -> str:
+    text = f"ltrim(CAST({number} AS TEXT), '-')"
+    point = f"instr({text} || '.', '.')"
+    digits = f"substr({text}, 1, {point} - 1) || substr(substr({text}, {point} + 1) || '000000', 1, 6)"
+    width = _PARTS * _PART_DIGITS
+    padded = f"substr('{'0' * width}' || {digits}, -{width})"
+    sign = f"CASE WHEN substr({number}, 1, 1) = '-' THEN -1 ELSE 1 END"
+    return f"(CAST(substr({padded}, {1 + part * _PART_DIGITS}, {_PART_DIGITS}) AS INTEGER) * ({sign}))"
