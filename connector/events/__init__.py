@@ -6,10 +6,8 @@ from connector.events.delivery import (
     MAX_ATTEMPT,
     MAX_INDEX,
     Delivery,
-    Notification,
     OversizedDelivery,
     parse_delivery,
-    parse_notification,
 )
 from connector.events.event import (
     CONTENT_TYPE,
@@ -34,6 +32,7 @@ from connector.events.instants import (
     iso,
     microseconds,
 )
+from connector.events.notification import Notification, parse_notification
 from connector.events.structure import nesting
 from connector.events.values import (
     JSON_ERRORS,

@@ -1,4 +1,4 @@
-"""What XTND sends: one POST is a delivery, one entry of its ``Notifications`` a notification.
+"""A delivery: one POST of XTND, whose entries of ``Notifications`` are read one by one.
 
 Details and properties stay JSON text all the way, so that no number is ever read as a binary float.
 A fault of the body's grammar spoils the delivery; a value that cannot be read, or a part that nests
@@ -7,7 +7,7 @@ too deep, spoils its own notification and no other (docs/contract.md, The gatewa
 
 import re
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -28,8 +28,6 @@ T = TypeVar("T")
 DELIVERY_ID = re.compile(r"[0-9A-Za-z_-]{1,64}\Z")
 MAX_INDEX = 999_999
 MAX_ATTEMPT = 1_000_000
-# Levels around a notification: the body's object and its Notifications.
-LEVELS_AROUND = 2
 # Below so many commas it costs less to read an array than to count what it would give.
 FEW_COMMAS = 20_000
 # Bytes of properties that are worth remembering: they are the hook's own, the same in each delivery.
@@ -59,14 +57,6 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     shallow: bool = False
 
 
-class Notification(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of ``Notifications``, with Details both as text and as data."""
-
-    action: str
-    details: bytes
-    data: Any
-
-
 class _Envelope(msgspec.Struct):
     """The envelope of nearly every delivery."""
 
@@ -85,22 +75,10 @@ class _RawEnvelope(msgspec.Struct):
     Properties: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class _Notification(msgspec.Struct):
-    Action: str
-    Details: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _RawNotification(msgspec.Struct):
-    Action: msgspec.Raw = msgspec.Raw(b"null")
-    Details: msgspec.Raw = msgspec.Raw(b"null")
-
-
 _envelope = msgspec.json.Decoder(_Envelope)
 _raw_envelope = msgspec.json.Decoder(_RawEnvelope)
 _raw = msgspec.json.Decoder(msgspec.Raw)
 _raw_list = msgspec.json.Decoder(list[msgspec.Raw])
-_notification = msgspec.json.Decoder(_Notification)
-_raw_notification = msgspec.json.Decoder(_RawNotification)
 _text = msgspec.json.Decoder(str)
 _whole_number = msgspec.json.Decoder(int)
 
@@ -203,37 +181,3 @@ def _checked_properties(raw: bytes) -> tuple[str, Poison | None]:
 
 
 _short_properties = lru_cache(maxsize=1024)(_checked_properties)
-
-
-def parse_notification(raw: bytes, *, max_depth: int | None = 32) -> Notification:
-    """Read one entry of ``Notifications``; what kind Details are, its route says (``kafka/routes.py``).
-
-    ``max_depth`` counts the levels around it too; None for one that is known to be shallow. Raises
-    ``Poison`` when its kind is wrong, when it nests too deep, or when a value in it could not be kept.
-    """
-    if max_depth is not None and structure.nests_deeper(raw, max_depth - LEVELS_AROUND):
-        what = f"The notification is nested more than {max_depth} levels deep"
-        raise Poison("too-deep", f"{what}. Raise gateway.max_json_depth if that is real, then replay.")
-    try:
-        read = _notification.decode(raw)
-    except JSON_ERRORS:
-        action, details = _unusual_notification(raw)
-    else:
-        action, details = read.Action, bytes(read.Details)
-    if not action.strip():
-        raise Poison("no-action", "The notification has no Action; it must be text.")
-    data = read_json("Details", details)
-    return Notification(action=action, details=compact(details), data=data)
-
-
-def _unusual_notification(raw: bytes) -> tuple[str, bytes]:
-    """Action and Details of a notification in which something is wrong, perhaps beside them."""
-    try:
-        read = _raw_notification.decode(hide_surrogates(raw))
-    except JSON_ERRORS as error:
-        what = "The notification must be an object with Action"
-        raise Poison("notification-kind", f"{what}: {error}.") from None
-    action = shown(bytes(read.Action))
-    if not action.startswith(b'"'):
-        raise Poison("no-action", "The notification has no Action; it must be text.")
-    return read_json("Action", action), shown(bytes(read.Details))

@@ -51,6 +51,7 @@ _LONE_SURROGATE = re.compile(
 )
 # Bytes that UTF-8 never holds stand for backslashes while the structure around them is read.
 _HIDDEN = bytes.maketrans(b"\xfe\xff", b"\\\\")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SHOWN_PATH = 120
 _KINDS = {str: "text", list: "an array", bool: "true or false"}
 _NO_NUMBER = object()
@@ -122,7 +123,7 @@ def _unreadable(name: str, raw: bytes, error: Exception | None = None) -> Poison
             return Poison("number-range", f"{path} {what}, which cannot be kept exactly.")
         if isinstance(value, str) and "\0" in value:
             return Poison("nul-character", f"{path} holds U+0000, which no database column can.")
-        if isinstance(value, str) and not _is_unicode(value):
+        if isinstance(value, str) and _SURROGATE.search(value):
             what = "holds half of a surrogate pair (a character that was cut in two)"
             return Poison("lone-surrogate", f"{path} {what}, which is no text.")
     return Poison("details-kind", f"{name} cannot be read as JSON: {error}.")
@@ -160,14 +161,6 @@ def _texts_and_numbers(name: str, data: Any) -> Iterator[tuple[str, Any]]:
 def _below(path: str, key: str) -> str:
     longer = f"{path}.{key if key.isprintable() else ascii(key)}"
     return longer if len(longer) <= _SHOWN_PATH else f"{longer[:_SHOWN_PATH]}…"
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def row_objects(data: Any) -> list[dict[str, Any]]:

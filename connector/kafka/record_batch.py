@@ -8,9 +8,9 @@ import gzip
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cramjam
 import crc32c
@@ -77,7 +77,11 @@ def expanded(batch: bytes, most_bytes: int) -> bytes:
     magic = batch[LEGACY_CRC_END]
     attributes = batch[LEGACY_CRC_END + 1] if magic < LEGACY_BELOW else HEADER.unpack_from(batch)[5]
     codec = attributes & CODEC_BITS
-    start = _legacy_value(batch, magic) if magic < LEGACY_BELOW else HEADER.size
+    start = HEADER.size
+    if magic < LEGACY_BELOW:
+        # The value of the message, which has the others in it when it is compressed, follows its key.
+        key = LEGACY_CRC_END + 2 + 8 * magic
+        start = key + 8 + max(0, int.from_bytes(batch[key : key + 4], signed=True))
     if not codec:
         if len(batch) - start > most_bytes:
             raise _too_large(batch, most_bytes)
@@ -109,13 +113,6 @@ def damaged(batch: bytes) -> bool:
     return bool(crc32c.crc32c(view[CRC_END:]) != HEADER.unpack_from(batch)[4])
 
 
-def _legacy_value(batch: bytes, magic: int) -> int:
-    """Where the value of a message starts, which holds the others when it is compressed."""
-    key = LEGACY_CRC_END + 2 + 8 * magic
-    length = int.from_bytes(batch[key : key + 4], signed=True)
-    return key + 4 + max(0, length) + 4
-
-
 def _too_large(batch: bytes, most_bytes: int) -> Poison:
     what = f"its {len(batch)} bytes expand to more than the {most_bytes} that a worker reads at once"
     return Poison(TOO_LARGE, what)
@@ -127,10 +124,11 @@ def _expand(codec: int, data: bytes, most_bytes: int) -> bytes | None:
         # The sizes stand before the data, and the decoder goes by them.
         sizes = map(cramjam.snappy.decompress_raw_len, _snappy_blocks(data))
         return None if sum(sizes) > most_bytes else bytes(snappy_decode(data))
-    if codec not in STREAMS:
+    if codec != LZ4 and codec not in READERS:
         raise ValueError("no such compression is known")
+    expanding = _lz4_pieces(data) if codec == LZ4 else iter(partial(READERS[codec](data).read, PIECE), b"")
     pieces, size = [], 0
-    for piece in STREAMS[codec](data):
+    for piece in expanding:
         size += len(piece)
         if size > most_bytes:
             return None
@@ -150,10 +148,6 @@ def _snappy_blocks(data: bytes) -> Iterator[bytes]:
         at = end
 
 
-def _gzip_pieces(data: bytes) -> Iterator[bytes]:
-    return iter(partial(gzip.GzipFile(fileobj=io.BytesIO(data)).read, PIECE), b"")
-
-
 def _lz4_pieces(data: bytes) -> Iterator[bytes]:
     while data:
         frame = lz4.frame.LZ4FrameDecompressor()
@@ -166,9 +160,7 @@ def _lz4_pieces(data: bytes) -> Iterator[bytes]:
         data = frame.unused_data or b""
 
 
-def _zstd_pieces(data: bytes) -> Iterator[bytes]:
-    reader = zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True)
-    return iter(partial(reader.read, PIECE), b"")
-
-
-STREAMS = {GZIP: _gzip_pieces, LZ4: _lz4_pieces, ZSTD: _zstd_pieces}
+READERS: dict[int, Callable[[bytes], Any]] = {
+    GZIP: lambda data: gzip.GzipFile(fileobj=io.BytesIO(data)),
+    ZSTD: lambda data: zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True),
+}

@@ -28,19 +28,16 @@ def send_files(
     Raises ``StartupError`` when a file cannot be read (then nothing was sent) or nobody listens.
     """
     target(url, secret)
-    bodies = [(file, _read(file)) for file in files]
+    bodies = []
+    for file in files:
+        try:
+            bodies.append((file, file.read_bytes()))
+        except OSError as error:
+            what = f"{file} cannot be read: {error.strerror}."
+            raise StartupError(what, "Give files that hold one body each.") from None
     out = console or Console()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_send(url, secret, bodies, timeout_seconds, out))
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise StartupError(
-            f"{file} cannot be read: {error.strerror}.", "Give files that hold one body each."
-        ) from None
 
 
 async def _send(url: str, secret: str, bodies: list[tuple[Path, bytes]], seconds: float, out: Console) -> int:

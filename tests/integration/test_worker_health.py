@@ -100,8 +100,8 @@ def test_records_on_a_topic_that_is_no_longer_read_are_seen_while_a_worker_runs(
 
     async def run() -> None:
         async with health.measuring():
-            await soon(lambda: f"{world.topic} (2)" in str(health.forgotten()))
-            assert f"topics.former_prefixes: [{world.prefix}]" in str(health.forgotten())
+            await soon(lambda: f"{world.topic} (2)" in str(health.unread_topics()))
+            assert f"topics.former_prefixes: [{world.prefix}]" in str(health.unread_topics())
 
     asyncio.run(run())
 

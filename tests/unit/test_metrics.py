@@ -17,6 +17,7 @@ from tests.conftest import ROOT, MakeConfig
 GATEWAY_MODULES = (
     "gateway",
     "events/delivery.py",
+    "events/notification.py",
     "events/structure.py",
     "events/values.py",
     "kafka/routes.py",
