@@ -21,77 +21,21 @@ from prometheus_client import (
 
 from connector import __version__
 from connector.instruments import BatchHistogram, LoopCounter, LoopHistogram
+from connector.metric_labels import (
+    ANSWER_STATUSES,
+    GATEWAY_REASONS,
+    NO_HOOK,
+    OTHER,
+    PARTS,
+    PUBLISH_ERRORS,
+    WORKER_REASONS,
+)
 
 GATEWAY = CollectorRegistry()
 WORKER = CollectorRegistry()
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 # From a lone event on an idle machine to a backlog of days.
 LATENCY_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400)
-
-# Labels that are known beforehand.
-ANSWER_STATUSES = (200, 202, 400, 401, 404, 405, 408, 413, 415, 429, 431, 500, 503)
-# Answers to what belongs to no hook: an unknown path, a head that cannot be read.
-NO_HOOK = "-"
-GATEWAY_REASONS = (
-    "details-kind",
-    "expands-too-far",
-    "family-not-allowed",
-    "key-empty",
-    "key-kind",
-    "key-missing",
-    "key-too-long",
-    "lone-surrogate",
-    "no-action",
-    "no-delivery-id",
-    "no-notifications",
-    "not-an-object",
-    "not-json",
-    "not-utf8",
-    "notification-kind",
-    "nul-character",
-    "number-range",
-    "record-too-large",
-    "too-deep",
-    "too-many-notifications",
-)
-WORKER_REASONS = (
-    "batch-too-large",
-    "batch-unreadable",
-    "database-refused",
-    "details-kind",
-    "foreign-dead-letter",
-    "foreign-event",
-    "key-empty",
-    "key-missing",
-    "lone-surrogate",
-    "not-a-boolean",
-    "not-a-number",
-    "not-a-timestamp",
-    "not-an-event",
-    "not-text",
-    "nul-character",
-    "null-record",
-    "number-range",
-    "text-too-long",
-    "unforeseen",
-)
-# What publishing fails with, by the name of the error's class; any other counts as OTHER.
-PUBLISH_ERRORS = (
-    "AckTimeout",
-    "BrokerResponseError",
-    "KafkaConnectionError",
-    "KafkaTimeoutError",
-    "LeaderNotAvailableError",
-    "MessageSizeTooLargeError",
-    "NotEnoughReplicasError",
-    "NotLeaderForPartitionError",
-    "OutOfOrderSequenceNumber",
-    "RequestTimedOutError",
-    "TopicAuthorizationFailedError",
-    "UnknownTopicOrPartitionError",
-)
-OTHER = "Other"
-PARTS = ("database", "kafka")
 
 # Gateway.
 answers = LoopCounter(

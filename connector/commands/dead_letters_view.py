@@ -30,12 +30,12 @@ SHOWN_BYTES = 8192
 SHOWN_CHANGES = 200
 TABLE: Any = {"box": None, "pad_edge": False, "header_style": "bold", "padding": (0, 2, 0, 0)}
 
-Report = dict[str, Any]
+JsonObject = dict[str, Any]
 
 # --- For --json ----------------------------------------------------------------------------------
 
 
-def summary(stored: Stored) -> Report:
+def summary(stored: Stored) -> JsonObject:
     """Everything of a letter but payload and context."""
     letter = stored.letter
     report = {
@@ -47,14 +47,14 @@ def summary(stored: Stored) -> Report:
     return report | {name: getattr(letter, name) for name in FACTS}
 
 
-def whole(stored: Stored) -> Report:
+def whole(stored: Stored) -> JsonObject:
     """A letter with context and payload; bytes that are no UTF-8 come as hex."""
     payload, text = stored.letter.payload, readable(stored.letter.payload, strict=False)
     shown = {"payload": text} if text is not None else {"payload_hex": payload.hex()}
     return {**summary(stored), "context": stored.letter.context, "payload_bytes": len(payload), **shown}
 
 
-def outcome(done: Outcome) -> Report:
+def outcome(done: Outcome) -> JsonObject:
     """What a replay did."""
     return {
         "replayed": [_published(plan) for plan in done.done],
@@ -63,7 +63,7 @@ def outcome(done: Outcome) -> Report:
     }
 
 
-def preview(would: Outcome, effects: Effects) -> Report:
+def preview(would: Outcome, effects: Effects) -> JsonObject:
     """What a replay would do."""
     return {
         "dry_run": True,
@@ -79,12 +79,12 @@ def preview(would: Outcome, effects: Effects) -> Report:
     }
 
 
-def refusals(refused: Mapping[str, str]) -> list[Report]:
+def refusals(refused: Mapping[str, str]) -> list[JsonObject]:
     """Letters that were not parked, with their state."""
     return [{"id": letter_id, "state": state} for letter_id, state in refused.items()]
 
 
-def _published(plan: ReplayPlan) -> Report:
+def _published(plan: ReplayPlan) -> JsonObject:
     listed = [
         {
             "topic": record.topic,
@@ -96,13 +96,13 @@ def _published(plan: ReplayPlan) -> Report:
     return {"id": plan.letter.dead_letter_id, "event_id": plan.letter.event_id, "records": listed}
 
 
-def _still_bad(plan: ReplayPlan) -> Report:
+def _still_bad(plan: ReplayPlan) -> JsonObject:
     fault = plan.fault
     reason, error = (fault.reason, fault.error) if fault else ("", "")
     return {"id": plan.letter.dead_letter_id, "reason": reason, "error": error}
 
 
-def _change(change: Change) -> Report:
+def _change(change: Change) -> JsonObject:
     columns = {name: {"before": old, "after": new} for name, (old, new) in change.columns.items()}
     return {"table": change.table, "key": change.key, "row": _kind(change), "columns": columns}
 

@@ -16,7 +16,7 @@ import httptools
 import structlog
 from typing_extensions import override
 
-from connector import metrics
+from connector import metric_labels, metrics
 from connector.config import Config
 from connector.errors import ConnectorError, Poison
 from connector.gateway import signature
@@ -99,7 +99,7 @@ class Connection(HttpConnection):
         """Count an answer by hook and status; with it the delivery is no longer under way."""
         hook, self._hook = self._hook, None
         self._release()
-        metrics.answers.values[hook.hook if hook else metrics.NO_HOOK, status] += 1
+        metrics.answers.values[hook.hook if hook else metric_labels.NO_HOOK, status] += 1
 
     def _hold(self, size: int) -> None:
         """Count bytes of this delivery; raises ``Problem`` 429 where others hold too many already."""

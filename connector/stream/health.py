@@ -12,7 +12,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from connector import metrics
+from connector import metric_labels, metrics
 from connector.config import Config
 from connector.health import Check
 from connector.kafka import ends
@@ -147,9 +147,9 @@ class WorkerHealth:
                 metrics.mirror_losses.labels(topic).set(mirror.losses.get(topic, 0))
         if (letters := self._letters.newest) is not None:
             # A letter of another program may have any text as its stage.
-            counted = Counter(dict.fromkeys(product((*STAGES, metrics.OTHER), STATES), 0))
+            counted = Counter(dict.fromkeys(product((*STAGES, metric_labels.OTHER), STATES), 0))
             for (stage, state), count in letters.items():
-                counted[stage if stage in STAGES else metrics.OTHER, state] += count
+                counted[stage if stage in STAGES else metric_labels.OTHER, state] += count
             for labels, count in counted.items():
                 metrics.mirror_dead_letters.labels(*labels).set(count)
 

@@ -14,7 +14,7 @@ from tests.workers import balance, balances, next_number, until
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(TIMEOUT_SECONDS)]
 
 
-def test_a_log_recreated_under_a_running_worker_is_read_from_its_begin(
+def test_a_log_recreated_under_a_running_worker_is_read_from_its_start(
     make_stack: MakeStack, line: Line
 ) -> None:
     stack = make_stack()

@@ -138,7 +138,7 @@ def running(pid: int) -> bool:
         return False
 
 
-def test_ports_that_were_taken_meanwhile_are_chosen_anew(tmp_path: Path) -> None:
+def test_ports_that_were_taken_meanwhile_are_replaced(tmp_path: Path) -> None:
     import socket  # noqa: PLC0415 (this test only)
 
     ports = {"port": free_port(), "controller_port": free_port()}
@@ -149,7 +149,7 @@ def test_ports_that_were_taken_meanwhile_are_chosen_anew(tmp_path: Path) -> None
         assert KafkaBroker(tmp_path).bootstrap_servers != f"127.0.0.1:{ports['port']}"
 
 
-def test_a_broker_that_cannot_start_tells_its_last_words(tmp_path: Path) -> None:
+def test_a_broker_that_cannot_start_is_reported_with_its_last_lines(tmp_path: Path) -> None:
     if not kafka_jars.kafka_is_possible():
         pytest.skip(NO_KAFKA)
     broker = KafkaBroker(tmp_path, heap="1x")

@@ -136,7 +136,7 @@ def started(*arguments: str, **variables: str) -> "Iterator[subprocess.Popen[byt
         process.wait()
 
 
-def test_a_broken_configuration_is_told_with_file_line_and_cure(tmp_path: Path) -> None:
+def test_an_invalid_configuration_is_reported_with_file_line_and_fix(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.mkdir()
     for file in (ROOT / "config").iterdir():

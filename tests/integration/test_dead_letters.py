@@ -433,7 +433,7 @@ def reread(shop: Shop, ends: dict[Any, int]) -> bool:
 LIMIT = 1_048_576
 
 
-def test_a_letter_larger_than_its_topic_takes_keeps_its_beginning_and_loses_nothing(shop: Shop) -> None:
+def test_a_letter_larger_than_its_topic_takes_is_cut_and_loses_nothing(shop: Shop) -> None:
     wide, narrow = shop.good, shop.write("narrow", {"topics.max_message_bytes": LIMIT})
     raw, after = body(noted()), body(created("9")).replace(b'"d1"', b'"d2"')
     (event,) = receive(shop.config, raw)
@@ -665,7 +665,7 @@ def test_a_wrong_id_is_answered_with_what_helps(offline: Shop) -> None:
         assert "It is not clear which letters to replay." in str(done.exception)
 
 
-def test_a_body_keeps_its_good_notifications_and_parks_the_bad_ones_anew(shop: Shop) -> None:
+def test_a_body_keeps_its_good_notifications_and_parks_the_bad_ones_again(shop: Shop) -> None:
     strict = shop.read(shop.write("strict", {"gateway.max_notifications": 2}))
     strange = {"Action": "OrderCreated", "Details": {"OrderNumber": "1", "OrderType": {}}}
     shop.publish(receive(strict, body(created(), created(None), strange)))

@@ -358,7 +358,7 @@ def test_the_callback_url_may_carry_a_query(port: int) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "BREW"])
-def test_other_methods_are_told_which_ones_are_taken(port: int, method: str) -> None:
+def test_other_methods_get_the_list_of_allowed_ones(port: int, method: str) -> None:
     answer = request(port, head(method, gateways.PATH, {}))
     refused(answer, 405)
     assert answer.headers["allow"] == "GET, POST"
@@ -594,7 +594,7 @@ def test_expect_100_continue_is_answered_and_then_the_delivery(port: int) -> Non
         assert wire.send(BODY).answer().status == 202
 
 
-def test_expect_100_continue_is_refused_at_once_where_no_body_is_wanted(port: int) -> None:
+def test_expect_100_continue_is_refused_at_once_where_no_body_is_needed(port: int) -> None:
     headers = signed(b"", SECRET, Expect="100-continue") | {"Content-Length": str(CAP + 1)}
     refused(request(port, head("POST", gateways.PATH, headers)), 413)
     refused(request(port, head("POST", "/webhooks/nobody", headers)), 404)

@@ -221,7 +221,7 @@ def test_a_full_disk_under_the_journal_stops_the_run_and_is_named():
         play(Receiver(), deliveries=20_000, journal=FULL)
 
 
-def test_nobody_at_the_url_is_said_with_its_cure(unused_port):
+def test_a_url_where_nothing_listens_is_an_error_with_a_fix(unused_port):
     url = f"http://127.0.0.1:{unused_port}/webhooks/xtnd"
     with pytest.raises(StartupError, match=f"(?s)Cannot connect to {url}.*make up, or connector gateway"):
         run_simulation(SimulateOptions(url=url, secret=SECRET), Console(file=io.StringIO()))

@@ -46,7 +46,7 @@ def same(config: Config, **changes: object) -> Config:
     return config.model_copy(update={"topics": config.topics.model_copy(update=changes)})
 
 
-def test_topics_that_are_missing_are_told_created_once_and_as_planned(
+def test_topics_that_are_missing_are_reported_and_created_once_as_planned(
     on_kafka: Make, client: KafkaAdminClient
 ) -> None:
     config = on_kafka({"topics.families.offers.partitions": 3, "topics.retention_hours": 7})
@@ -78,7 +78,7 @@ def test_partitions_are_added_and_never_taken_away(on_kafka: Make) -> None:
     assert not any(one.fixed_by_ensure for one in left)
 
 
-def test_a_setting_that_differs_is_told_and_set_and_others_are_left_alone(
+def test_a_setting_that_differs_is_reported_and_set_and_others_are_left_alone(
     on_kafka: Make, client: KafkaAdminClient
 ) -> None:
     config = on_kafka()

@@ -134,7 +134,7 @@ def test_a_part_that_dies_is_started_again_and_it_says_so(start: Callable[..., U
         assert wait_until(lambda name=name: up.part(name) is not None, timeout_seconds=60)
 
 
-def test_a_second_up_on_the_same_data_says_who_holds_it(start: Callable[..., Up]) -> None:
+def test_a_second_up_on_the_same_data_names_the_first(start: Callable[..., Up]) -> None:
     first = start()
     first.wait_for("\nready ")
     second = start()
@@ -156,7 +156,7 @@ def test_killed_by_force_it_leaves_nothing_and_can_start_again_at_once(start: Ca
 
 
 @pytest.mark.parametrize("name", ["topics", "gateway", "worker"])
-def test_a_part_that_cannot_start_is_told_with_its_last_words(
+def test_a_part_that_cannot_start_is_reported_with_its_last_lines(
     start: Callable[..., Up], tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "data").mkdir()
@@ -168,7 +168,7 @@ def test_a_part_that_cannot_start_is_told_with_its_last_words(
     assert not re.search("^ready", up.printed, re.MULTILINE)
 
 
-def test_a_part_that_is_not_ready_in_time_is_told_with_what_it_lacks(
+def test_a_part_that_is_not_ready_in_time_is_reported_with_what_it_lacks(
     start: Callable[..., Up], tmp_path: Path
 ) -> None:
     (tmp_path / "data").mkdir()

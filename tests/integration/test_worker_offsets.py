@@ -168,7 +168,7 @@ def test_what_happens_to_the_logs_under_a_frozen_worker_is_seen(world: World) ->
     world.assert_sound(missing=gone)
 
 
-def test_records_that_retention_took_are_counted_and_told(world: World) -> None:
+def test_records_that_retention_took_are_counted_and_reported(world: World) -> None:
     mirror_some(world)
     gone = world.send(balances(50), partition=0)
     world.admin.delete_records({TopicPartition(world.topic, 0): 150})
@@ -203,7 +203,7 @@ def test_unread_records_that_all_expired_are_reported_once_and_leave_no_lag(worl
     world.assert_sound(missing=gone)
 
 
-def test_a_new_mirror_reads_from_the_begin_whatever_kafka_has_committed(world: World) -> None:
+def test_a_new_mirror_reads_from_the_start_whatever_kafka_has_committed(world: World) -> None:
     mirror_some(world)
     world.engine.dispose()
     for file in world.folder.glob("mirror.db*"):

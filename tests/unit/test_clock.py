@@ -176,7 +176,7 @@ def test_a_small_step_is_followed_at_once(machine: Machine) -> None:
     assert clock.now() == ahead + 1
 
 
-def test_a_process_held_up_between_two_readings_sees_no_jump(machine: Machine) -> None:
+def test_a_process_paused_between_two_readings_sees_no_jump(machine: Machine) -> None:
     held_up = [0, 0, 5]
 
     def wall() -> int:
@@ -234,7 +234,7 @@ def test_the_batches_of_one_answer_are_looked_at_once(machine: Machine) -> None:
     assert distance(clock) == pytest.approx(3600, abs=0.01)
 
 
-def test_no_distance_is_told_while_the_brokers_time_lies_between(machine: Machine) -> None:
+def test_no_distance_is_reported_while_the_brokers_time_lies_between(machine: Machine) -> None:
     clock = machine.clock()
     machine.acknowledge(clock, seconds=0.3, broker_ahead=0.1)
     assert distance(clock) == 0

@@ -125,7 +125,7 @@ def test_a_prefix_in_another_case_is_no_fault():
     assert diagnose(BODY, HEADER.replace("sha256", "SHA256"), [SECRET]).matches
 
 
-def test_two_wrongs_at_once_are_both_told():
+def test_two_faults_at_once_are_both_reported():
     found = told(body=BODY.replace(b"\r\n", b"\n"), header=sign(BODY, SECRET + "\n"))
     assert "CRLF" in found
     assert "line feed" in found

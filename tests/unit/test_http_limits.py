@@ -279,7 +279,7 @@ def test_too_much_sent_ahead_ends_the_connection_after_the_answer(more: int) -> 
 
 
 @on_a_loop
-async def test_nothing_is_held_when_connections_are_over() -> None:
+async def test_nothing_is_buffered_when_connections_are_over() -> None:
     port = Port()
     for data in (PART, POST[:50], GET * 5 + PART, POST * 3, b"x" * 5000, b"nonsense\r\n\r\n" + GET):
         connection, transport = port.connect(data)

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
-from connector import __version__, metrics
+from connector import __version__, metric_labels, metrics
 from tests.conftest import ROOT, MakeConfig
 
 # The modules whose reasons a gateway's dead letters have, and a worker's.
@@ -79,8 +79,8 @@ def _reason(node: ast.AST) -> str | None:
 
 
 def test_every_reason_in_the_code_is_one_whose_counter_stands_at_0() -> None:
-    assert reasons(*GATEWAY_MODULES) - set(metrics.GATEWAY_REASONS) == set()
-    assert reasons(*WORKER_MODULES) - set(metrics.WORKER_REASONS) == set()
+    assert reasons(*GATEWAY_MODULES) - set(metric_labels.GATEWAY_REASONS) == set()
+    assert reasons(*WORKER_MODULES) - set(metric_labels.WORKER_REASONS) == set()
 
 
 def test_a_gateway_starts_with_its_counters_at_0() -> None:

@@ -219,7 +219,7 @@ def test_a_batch_holds_no_more_than_its_size_but_a_record_of_any_size() -> None:
     play(act)
 
 
-def test_what_is_not_acknowledged_in_time_is_an_outage_and_its_ghost_is_held_until_it_ends() -> None:
+def test_what_is_not_acknowledged_in_time_is_an_outage_and_takes_memory_until_it_ends() -> None:
     async def act(publisher: Publisher, puppet: Puppet) -> None:
         started, started_awake = time.monotonic(), awake()
         ghost = taken(publisher)
@@ -475,7 +475,7 @@ def test_a_topic_that_grew_takes_what_waited_on_its_partitions_of_today() -> Non
     play(act)
 
 
-def test_a_batch_that_a_producer_has_forgotten_is_noticed_and_held_no_longer(
+def test_a_batch_that_a_producer_has_lost_is_detected_and_released(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(publishing, "STALE_SECONDS", 0.0)
@@ -493,7 +493,7 @@ def test_a_batch_that_a_producer_has_forgotten_is_noticed_and_held_no_longer(
     play(act)
 
 
-def test_more_than_the_bound_is_not_held_but_a_lone_delivery_of_any_size(
+def test_more_than_the_bound_is_refused_but_a_lone_delivery_of_any_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(publishing, "MAX_PENDING_BYTES", 5000)

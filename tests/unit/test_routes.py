@@ -94,7 +94,7 @@ def test_a_value_that_is_no_object_on_the_way_to_a_key_is_poison_that_names_it(
 
 
 @pytest.mark.parametrize("details", ["text", 5, None, [], [1, {}]])
-def test_details_without_row_objects_are_poison_where_an_entity_is_wanted(
+def test_details_without_row_objects_are_poison_where_an_entity_is_needed(
     routes: Routes, details: Any
 ) -> None:
     assert reason(routes, "OrderCreated", details)[0] == "details-kind"

@@ -97,7 +97,7 @@ def test_quantities_are_printed_as_for_people(quantity, text, blank):
 
 @given(seed=SEEDS)
 @settings(max_examples=20, deadline=None)
-def test_a_seed_decides_everything_and_a_short_run_begins_a_longer_one(seed):
+def test_a_seed_decides_everything_and_a_short_run_is_the_start_of_a_longer_one(seed):
     long = [wire.render(delivery, 1) for delivery in run(seed, 400)]
     assert [wire.render(delivery, 1) for delivery in run(seed, 150)] == long[:150]
     assert run(seed + 1, 1) != run(seed, 1)
@@ -121,7 +121,7 @@ def test_ids_are_new_each_time_and_properties_always_the_same():
 
 @given(seed=SEEDS)
 @settings(max_examples=10, deadline=None)
-def test_told_balances_are_what_the_movements_make(seed):
+def test_reported_balances_are_what_the_movements_make(seed):
     """Picks take what PickingStarted said, counts and purchases move the rest, never below zero."""
     shop = Shop(seed)
     balance: dict[StockLocation, Decimal] = {}
@@ -151,7 +151,7 @@ def test_told_balances_are_what_the_movements_make(seed):
     assert available
 
 
-def test_the_last_told_balances_are_those_on_the_books():
+def test_the_last_reported_balances_are_those_on_the_books():
     shop = Shop(5)
     steps = shop._steps()
     last: dict[tuple[str, StockLocation], Decimal] = {}
@@ -180,7 +180,7 @@ def test_purchase_rows_come_with_quantities_as_text_with_every_kind_of_blank():
     assert len(text) < len(quantities)
 
 
-def test_the_life_of_an_order_is_told_in_its_order():
+def test_the_life_of_an_order_is_reported_in_its_order():
     lives = defaultdict(list)
     for notification in told(run(4, 10_000)):
         details = notification["Details"]
@@ -212,7 +212,7 @@ def test_every_delivery_leaves_once_and_its_duplicate_follows_it(disorder, dupli
         assert (sending.kind == "duplicate") or first == sending.attempt
 
 
-def test_the_shares_of_held_and_doubled_deliveries_are_as_asked():
+def test_the_shares_of_late_and_doubled_deliveries_are_as_asked():
     deliveries = run(1, 20_000)
     kinds = Counter(s.kind for s in traffic(deliveries, disorder=0.1, duplicates=0.05))
     assert kinds["late"] == pytest.approx(2000, rel=0.1)
@@ -222,7 +222,7 @@ def test_the_shares_of_held_and_doubled_deliveries_are_as_asked():
     assert min(attempts["duplicate", 1], attempts["duplicate", 2]) > 350
 
 
-def test_held_deliveries_leave_behind_newer_ones_and_without_disorder_none_does():
+def test_late_deliveries_leave_behind_newer_ones_and_without_disorder_none_does():
     deliveries = run(1, 5000)
     number = {delivery.delivery_id: index for index, delivery in enumerate(deliveries)}
     left = [(number[s.delivery.delivery_id], s.kind) for s in traffic(deliveries, disorder=0.2)]

@@ -272,7 +272,7 @@ def test_a_put_that_is_given_up_before_its_commit_leaves_nothing(tmp_path: Path)
     run(tmp_path / "spool.db", act)
 
 
-def test_the_age_of_the_oldest_is_told_from_the_first_delivery_on(tmp_path: Path) -> None:
+def test_the_age_of_the_oldest_is_reported_from_the_first_delivery_on(tmp_path: Path) -> None:
     async def act(spool: Spool) -> None:
         assert metrics.spool_oldest._value.get() == 0
         await spool.put([record(1)])

@@ -324,7 +324,7 @@ def test_it_goes_on_where_the_mirror_ends() -> None:
     assert locate(Kafka(0, 100), Offsets(40)) == Position(40, 40)
 
 
-def test_an_unknown_partition_starts_at_the_logs_begin_and_is_noted_before_it_is_read() -> None:
+def test_an_unknown_partition_starts_at_the_logs_start_which_is_stored_before_it_is_read() -> None:
     offsets = Offsets(None)
     with capture_logs() as logged:
         assert locate(Kafka(7, 100, topic_id="A"), offsets) == Position(7, 7, "A")
@@ -335,7 +335,7 @@ def test_an_unknown_partition_starts_at_the_logs_begin_and_is_noted_before_it_is
     ]
 
 
-def test_what_retention_took_is_still_wanted_but_cannot_be_asked_for() -> None:
+def test_what_retention_took_is_the_next_offset_but_not_the_one_to_seek() -> None:
     assert locate(Kafka(60, 100), Offsets(40)) == Position(40, 60)
     assert locate(Kafka(60, 60), Offsets(40)) == Position(40, 60, empty=True)
 
@@ -346,13 +346,13 @@ def test_an_end_that_lags_for_a_moment_is_no_other_log() -> None:
     assert offsets.reset is None
 
 
-def test_a_log_that_stays_shorter_is_read_from_its_begin() -> None:
+def test_a_log_that_stays_shorter_is_read_from_its_start() -> None:
     offsets = Offsets(40)
     assert locate(Kafka(0, 30), offsets) == Position(0, 0)
     assert offsets.reset == Offset(0)
 
 
-def test_a_log_that_began_anew_is_read_from_its_begin_however_long() -> None:
+def test_a_log_that_started_again_is_read_from_its_start_however_long() -> None:
     offsets = Offsets(40)
     assert locate(Kafka(0, 100), offsets, restarted=True) == Position(0, 0)
     assert offsets.reset == Offset(0)

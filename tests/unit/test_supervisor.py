@@ -184,7 +184,7 @@ def test_a_log_over_the_limit_moves_aside_under_a_running_child(tmp_path: Path) 
     child.kill()
 
 
-def test_a_stop_signal_ends_waits_and_is_told_in_the_middle_of_a_start(stop: StopSignal) -> None:
+def test_a_stop_signal_ends_waits_and_is_reported_in_the_middle_of_a_start(stop: StopSignal) -> None:
     threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
     with pytest.raises(StopRequested):
         stop.until(lambda: False, timeout_seconds=30)
@@ -197,7 +197,7 @@ def test_the_supervisor_ends_when_a_stop_is_asked_for(scene: Scene, stop: StopSi
     assert scene.said == []
 
 
-def test_the_second_up_on_a_data_directory_is_told_who_holds_it(tmp_path: Path) -> None:
+def test_the_second_up_on_a_data_directory_names_the_first(tmp_path: Path) -> None:
     data = DataFolder(tmp_path)
     with data.locked(wait_until, port=8080, admin_port=8081), pytest.raises(StartupError) as refused:  # noqa: SIM117
         with data.locked(wait_until):
@@ -290,7 +290,9 @@ def test_the_ready_line_tells_where_everything_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "shift"), [("--port", 0), ("--admin-port", 1), ("--admin-port (the worker", 2)]
 )
-def test_a_taken_port_is_told_with_the_option_that_moves_it(tmp_path: Path, option: str, shift: int) -> None:
+def test_a_taken_port_is_reported_with_the_option_that_moves_it(
+    tmp_path: Path, option: str, shift: int
+) -> None:
     port = next(port for port in iter(free_port, None) if port_is_free(port + 1) and port_is_free(port + 2))
     made = plan(tmp_path, port=port, admin_port=port + 1)
     made.check_ports()
