@@ -24,5 +24,7 @@ def test_no_module_outside_the_dialects_names_a_database() -> None:
 
 
 @pytest.mark.parametrize("name", ["postgresql", "sqlite"])
-def test_a_database_is_found_by_its_name(name: str) -> None:
-    assert dialects.named(name).name == name
+def test_a_database_is_found_by_its_name_and_says_all_that_a_dialect_must(name: str) -> None:
+    dialect = dialects.named(name)
+    assert dialect.name == name
+    assert [one for one in dialects.Dialect.__annotations__ if not hasattr(dialect, one)] == []
