@@ -21,6 +21,8 @@ from connector.errors import ConnectorError, StartupError
 from connector.local.data_dir import DataFolder
 from connector.mirror import database, query, schema, verify
 from connector.mirror.dry_run import DryRun
+from connector.mirror.rows import touched_by
+from connector.mirror.touched import copied
 from tests import strategies
 from tests.conftest import ROOT, MakeConfig
 from tests.servers import free_port
@@ -291,6 +293,22 @@ def test_a_dry_run_beside_a_mirror_in_sqlite_finds_what_a_trigger_there_refuses(
         engine.dispose()
     (poison,) = effects.refused.values()
     assert "not this one" in poison.error
+
+
+def test_a_dry_run_beside_a_mirror_in_sqlite_copies_the_events_of_its_rows_alone(lite: Config) -> None:
+    with strategies.mirror(lite) as mirror:
+        same = {"Warehouse": "N", "Balance": 1}
+        sent = [
+            mirror.event("BalanceChanged", {"ProductNumber": name, **same}, delivery=name) for name in "abc"
+        ]
+        mirror.write(*sent)
+        engine = database.connect(lite.database, access="read")
+        touched = touched_by(mirror.mapping, mirror.mapping.contributions(sent[0]))
+        assert {table.name for table, _ in touched} == {"stock_balances", "stock_balance_history"}
+        with copied(engine, [sent[0].identity], lambda _known: touched) as copy:
+            rows = copy.exec_driver_sql("SELECT event_id FROM main._notifications").scalars().all()
+        engine.dispose()
+    assert rows == [sent[0].event_id]
 
 
 def test_a_slow_query_does_not_hold_up_the_writer_of_sqlite(lite: Config) -> None:
