@@ -149,11 +149,12 @@ class Backlog:
     def filled(self, url: str, rows: int) -> str:
         """Fill a mirror's ledger and history with so many events of the past; gives its URL."""
         settings = self.config(url)
-        with _engine(settings) as engine:
-            schema.ensure(engine, settings, Mapping(settings))
-            for statement in FILL:
-                with engine.begin() as connection:
-                    connection.execute(text(statement), {"rows": rows})
+        engine = database.connect(settings.database)
+        schema.ensure(engine, settings, Mapping(settings))
+        for statement in FILL:
+            with engine.begin() as connection:
+                connection.execute(text(statement), {"rows": rows})
+        engine.dispose()  # a database with sessions cannot be copied
         vacuum(url)
         return url
 

@@ -24,6 +24,8 @@ PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=NORMAL",
     f"journal_size_limit={LOG_KEPT_BYTES}",
+    # Pages of 4 KiB. By SQLite's own 1,000 each batch writes its pages into the file, most of them again.
+    f"wal_autocheckpoint={LOG_KEPT_BYTES // 4096}",
     "foreign_keys=ON",
     "temp_store=MEMORY",
     # KiB. Ids are random, so a batch touches pages all over; with SQLite's 2 MB most were read again.
