@@ -210,7 +210,7 @@ class PostgreSQLCatalogue(Catalogue):
         return f"SELECT {', '.join(map(quoted, ordered))} FROM ({select}\n) AS made"
 
     @override
-    def is_used(self, view: str) -> bool:
+    def is_used(self, view: str, ours: Collection[str]) -> bool:
         return bool(self._connection.exec_driver_sql(USED, (view,)).scalar_one())
 
     @override
