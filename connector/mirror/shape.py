@@ -233,6 +233,7 @@ def refuse(
 ) -> None:
     """Refuse what ``restore`` cannot do; changes nothing. Raises ``StartupError``."""
     if shape.gains_shop:
+        relations.refuse_used_key(connection, table.name)
         shape = shape.besides_shop
     own, fixed = table.name in OWN, not dialects.of(connection).alters
     if own and (shape.columns or shape.types):

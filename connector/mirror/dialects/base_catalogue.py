@@ -1,7 +1,7 @@
 """What a database has beside rows: schemas, names, views, and what others built on tables."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -133,6 +133,10 @@ class Catalogue(ABC):
     @abstractmethod
     def is_used(self, view: str, ours: Collection[str]) -> bool:
         """Whether a view is kept, because others stand on it; ``ours`` are the connector's own views."""
+
+    def key_users(self, table: str) -> Sequence[str]:  # noqa: ARG002
+        """What keeps a table's key from being changed; nothing where the database lets it."""
+        return ()
 
     def comments(self, view: str) -> Mapping[str, str | None]:  # noqa: ARG002
         """Comments of a view by column, its own by the empty name; none where there are no comments."""
