@@ -78,7 +78,9 @@ def _former(
     """Names that tables or columns had before, and that something else has; by where they stand."""
     for at, was in former.items():
         if was in own or was.endswith(VERSION_SUFFIX):
-            yield finding(at, f"the {kind} {was!r} is the connector's own", "Remove was.")
+            cure = "Remove was; a column of that name is renamed while mirror.key_by_shop is not true."
+            what = f"the {kind} {was!r} is the connector's own"
+            yield finding(at, what, cure if was == SHOP_COLUMN else "Remove was.")
         elif was in known or list(former.values()).count(was) > 1:
             what = f"the {kind} {was!r}, which was renamed, is still named here"
             yield finding(at, what, f"Remove was, or the other {kind}.")

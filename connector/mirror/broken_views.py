@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from connector.errors import StartupError
-from connector.mirror import dialects
+from connector.mirror import dialects, rules
 from connector.mirror.statements import quoted
 
 
@@ -31,6 +31,19 @@ def put_aside(connection: Connection) -> Iterator[None]:
     yield
     for statement in kept:
         connection.exec_driver_sql(statement)
+
+
+@contextmanager
+def none_breaks(connection: Connection, refusal: str) -> Iterator[None]:
+    """Refuse a change after which a view of somebody's would no longer work; raises ``StartupError``."""
+    ours = {name for name, rule in rules.views(connection).items() if rule != rules.TAKEN}
+    before = working(connection) - ours
+    yield
+    if broken := sorted(before - working(connection)):
+        raise StartupError(
+            f"{refusal}, because views were built on it: {', '.join(broken)}.",
+            "drop these views (DROP VIEW), run it again, and make them of what is there then",
+        )
 
 
 @contextmanager

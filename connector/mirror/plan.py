@@ -236,7 +236,7 @@ def _checked(
             refusals.append(refused)
     for store, found in shapes.items():
         changed = rules.changed_rules(logical(store), recorded, mapping)
-        if not found.missing:
+        if not found.missing and not found.loses_shop:
             try:
                 shape.refuse(connection, tables.metadata.tables[store], found, changed, config)
             except StartupError as refused:

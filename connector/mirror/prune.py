@@ -6,7 +6,6 @@ import structlog
 from sqlalchemy import Connection, Engine, inspect
 
 from connector.config import Config
-from connector.errors import StartupError
 from connector.mirror import broken_views, dialects, frozen, locks, rules, steps, view_schema
 from connector.mirror.database import transaction
 from connector.mirror.frozen import Frozen
@@ -35,17 +34,12 @@ def _prune(engine: Engine, config: Config, mapping: Mapping) -> list[Frozen]:
     with transaction(engine) as connection:
         steps.lock_for_change(connection)
         found = frozen.of(connection, tables)
-        ours, working = rules.views(connection).keys(), broken_views.working(connection)
-        for one in found:
-            if not one.column:
-                _drop_table(connection, one)
-        # First the views without the columns, then the columns.
-        view_schema.ensure(connection, config, mapping, tables, shows_removed=False)
-        if broken := sorted(working - broken_views.working(connection) - ours):
-            raise StartupError(
-                f"What is frozen cannot be dropped, because views were built on it: {', '.join(broken)}.",
-                "drop these views (DROP VIEW), and run it again",
-            )
+        with broken_views.none_breaks(connection, "What is frozen cannot be dropped"):
+            for one in found:
+                if not one.column:
+                    _drop_table(connection, one)
+            # First the views without the columns, then the columns.
+            view_schema.ensure(connection, config, mapping, tables, shows_removed=False)
         with broken_views.put_aside(connection):
             for one in found:
                 if one.column:

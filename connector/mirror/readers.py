@@ -6,7 +6,7 @@ from connector.errors import ConnectorError, StartupError
 from connector.mirror import dialects, rules, steps
 from connector.mirror.database import transaction
 from connector.mirror.remedies import driver_error
-from connector.mirror.view_schema import TAKEN
+from connector.mirror.rules import TAKEN
 
 INSUFFICIENT_PRIVILEGE = "42501"
 

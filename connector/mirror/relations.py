@@ -76,6 +76,19 @@ def refuse_shared_shops(connection: Connection, config: Config, by_shop: Collect
         )
 
 
+def refuse_used_key(connection: Connection, table: str) -> None:
+    """Refuse another key of a table, by its name in the store, while something of somebody's needs this one.
+
+    Raises ``StartupError``.
+    """
+    if found := dialects.catalogue(connection).key_users(table):
+        raise StartupError(
+            f"The key of the table {table} cannot be changed, because something was built on it: "
+            f"{', '.join(found)}.",
+            "drop what is named, start the worker, and make it again",
+        )
+
+
 def drop_fix(connection: Connection, *tables: str) -> str:
     """How tables, by their names in the store, make way for those of another key or type."""
     cascade = dialects.of(connection).cascade

@@ -12,10 +12,9 @@ from connector.errors import StartupError
 from connector.mirror import broken_views, dialects, rules
 from connector.mirror.mapped import stored
 from connector.mirror.mapping import Mapping, former_config
-from connector.mirror.rules import Rules
+from connector.mirror.rules import TAKEN, Rules
 from connector.mirror.statements import quoted
 from connector.mirror.tables import Tables
-from connector.mirror.view_schema import TAKEN
 
 COLUMNS_OF_VIEW = """
     SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
@@ -131,7 +130,9 @@ class Renames:
         ours = {name for name, rule in rules.views(connection).items() if rule != TAKEN}
         self._rename_tables(connection, ours)
         ours = {self.table(name) for name in ours}
-        with self._readers_asked(connection, config, ours):
+        (of_first, first), column = next(iter(self.columns.items()), (("", ""), ""))
+        refusal = f"The column {of_first}.{first} cannot be renamed to {column}"
+        with broken_views.none_breaks(connection, refusal), self._without_views(connection, config, ours):
             for (table, former), column in self.columns.items():
                 with _explained(connection, f"The column {table}.{former} cannot be renamed to {column}"):
                     for suffix in ("", "__version"):
@@ -195,28 +196,20 @@ class Renames:
         return {former: today for former, today in found.items() if former != today}
 
     @contextmanager
-    def _readers_asked(self, connection: Connection, config: Config, ours: set[str]) -> Iterator[None]:
+    def _without_views(self, connection: Connection, config: Config, ours: set[str]) -> Iterator[None]:
         """On SQLite the connector's own views make way meanwhile: they are made again of other columns."""
         if not self.columns or dialects.of(connection).alters:
             yield
             return
-        before = broken_views.working(connection)
         kept = {self.table(table) for table, _ in rules.recorded(connection)} - config.tables.keys()
         triggers: list[str] = []
-        for name in sorted((ours & before) - kept):
+        for name in sorted((ours & broken_views.working(connection)) - kept):
             query = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?"
             triggers += connection.exec_driver_sql(query, (name,)).scalars()
             connection.exec_driver_sql(f"DROP VIEW {quoted(name)}")
         yield
         for statement in triggers:
             connection.exec_driver_sql(statement)
-        if broken := sorted(before - broken_views.working(connection) - ours):
-            (table, former), column = next(iter(self.columns.items()))
-            raise StartupError(
-                f"The column {table}.{former} cannot be renamed to {column}, because views were "
-                f"built on it: {', '.join(broken)}.",
-                "drop these views (DROP VIEW), start again, and make them with the new name",
-            )
 
 
 def pending(connection: Connection, config: Config) -> Renames:

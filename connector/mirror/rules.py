@@ -17,6 +17,8 @@ from connector.mirror.mapping import Mapping
 from connector.mirror.models import MirrorRule
 
 REMOVED = "removed"
+# The rule of a view whose name is taken.
+TAKEN = "taken"
 MAPPING = ("mirror_rules", "")
 Rules = dict[tuple[str, str], str]
 

@@ -20,6 +20,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnCom
 from connector.config import Config
 from connector.errors import StartupError
 from connector.mirror import (
+    broken_views,
     counters,
     dialects,
     filling,
@@ -169,7 +170,8 @@ def _change_renamed(connection: Connection, config: Config, mapping: Mapping, ta
     if stored("mirror_layout") not in existing:
         steps.record(connection, steps.NEWEST)
     _route(connection, config)
-    view_schema.ensure(connection, config, mapping, tables)
+    with broken_views.none_breaks(connection, "Views cannot be changed as tables.yaml says"):
+        view_schema.ensure(connection, config, mapping, tables)
     return not existing & set(tables.metadata.tables)
 
 

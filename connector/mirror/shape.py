@@ -72,6 +72,9 @@ class Shape:
         """A sentence for each difference."""
         if self.missing:
             yield f"the table {table} is missing"
+        if self.key:
+            key, wanted_key = self.key
+            yield f"the key of the table {table} is {key} in the database and {wanted_key} by tables.yaml"
         yield from (f"the column {name} of the table {table} is missing" for name in self.columns)
         for name, (held, wanted) in self.types.items():
             yield (
@@ -83,9 +86,6 @@ class Shape:
         yield from (
             f"the column {name} of the table {table} is computed by the database" for name in self.computed
         )
-        if self.key:
-            key, wanted_key = self.key
-            yield f"the key of the table {table} is {key} in the database and {wanted_key} by tables.yaml"
         yield from (f"the index {name} of the table {table} is missing" for name in self.indexes)
         yield from (
             f"the rule {name} on the table {table} stops what the connector writes" for name in self.rules
@@ -233,6 +233,7 @@ def refuse(
 ) -> None:
     """Refuse what ``restore`` cannot do; changes nothing. Raises ``StartupError``."""
     if shape.gains_shop:
+        relations.refuse_used_key(connection, table.name)
         shape = shape.besides_shop
     own, fixed = table.name in OWN, not dialects.of(connection).alters
     if own and (shape.columns or shape.types):
@@ -244,7 +245,7 @@ def refuse(
         key=shape.key if fixed or "" in changed else None,
     )
     if fault := next(refused.faults(logical(table.name)), None):
-        at = ("columns", next(iter(refused.types))) if refused.types else ("key",)
+        at = ("columns", next(iter(refused.types))) if refused.types and not refused.key else ("key",)
         where = config.where("tables", logical(table.name), *at)
         raise StartupError(f"{where}: {fault}.", relations.drop_fix(connection, table.name))
     if shape.computed:

@@ -7,12 +7,12 @@ so that nobody who reads it is waited for.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
 from connector.config import Config
@@ -20,14 +20,13 @@ from connector.errors import StartupError
 from connector.mirror import dialects, rules, shown, views
 from connector.mirror.dialects.base_catalogue import Catalogue, Relation
 from connector.mirror.dialects.dialect import literal, quoted
+from connector.mirror.mapped import logical
 from connector.mirror.mapping import Mapping
+from connector.mirror.rules import TAKEN
 from connector.mirror.shown import View
 from connector.mirror.tables import Tables
 
 log = structlog.get_logger(__name__)
-
-# The rule of a view whose name is taken.
-TAKEN = "taken"
 
 
 def ensure(
@@ -42,7 +41,7 @@ def ensure(
     made, wanted, found, frozen = _stands(connection, config, mapping, tables, shows_removed=shows_removed)
     new = {name: made[name] for name in made.keys() & frozen}
     for name in made.keys() - wanted.keys() - frozen:
-        if made[name] != TAKEN and not _drop(catalogue, name):
+        if made[name] != TAKEN and not _drop(catalogue, name, made):
             new[name] = made[name]
     for name, view in wanted.items():
         here = found.get(name)
@@ -80,7 +79,7 @@ def changes(
     made, wanted, found, frozen = _stands(connection, config, mapping, tables)
     for name in sorted(made.keys() - wanted.keys() - frozen):
         if made[name] != TAKEN and name in found:
-            yield "not dropped" if dialects.catalogue(connection).is_used(name) else "drop", name
+            yield "not dropped" if dialects.catalogue(connection).is_used(name, made) else "drop", name
     for name, view in wanted.items():
         here = found.get(name)
         if here is None:
@@ -109,7 +108,8 @@ def _stands(
     wanted = {view.name: view for view in (*of_tables, *views.statements(config, mapping, dialect))}
     found = dialects.catalogue(connection).relations(made.keys() | wanted.keys())
     # A table that tables.yaml no longer has keeps what it holds, for whoever reads it.
-    frozen = {name for name, _ in rules.recorded(connection) if name in found} - wanted.keys()
+    existing = {logical(table) for table in inspect(connection).get_table_names()}
+    frozen = {name for name, _ in rules.recorded(connection) if name in found} & existing - wanted.keys()
     return _Standing(made, wanted, found, frozen)
 
 
@@ -194,11 +194,11 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _drop(catalogue: Catalogue, name: str) -> bool:
+def _drop(catalogue: Catalogue, name: str, ours: Collection[str]) -> bool:
     """Drop a view that is no longer wanted, unless somebody built on it."""
     try:
         with catalogue.dependents_named(f"The view {name} is kept"):
-            catalogue.drop_view(name)
+            catalogue.drop_view(name, ours)
     except StartupError as kept:
         log.warning("a view that is no longer in tables.yaml was not dropped", view=name, why=kept.what)
         return False

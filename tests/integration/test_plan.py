@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import inspect
 
 from connector.commands import checkup
 from connector.errors import ConfigError, SchemaMoved, StartupError
@@ -14,7 +15,7 @@ from connector.mirror import database, plan, prune, verify
 from connector.mirror.mapping import Mapping
 from connector.mirror.plan import Change, Plan
 from tests import strategies
-from tests.integration.test_schema import BASE, MORE, WORD, Place, told
+from tests.integration.test_schema import BASE, MORE, WORD, Place, drop, told
 from tests.integration.test_schema_trial import VIEWED, everything
 from tests.integration.test_steps import load
 from tests.strategies import Mirror
@@ -147,16 +148,25 @@ def test_a_store_of_an_older_layout_is_planned_as_a_change_of_it(place: Place) -
     assert layout[:2] == ("change", "layout")
 
 
-def test_a_view_that_others_built_on_stays_on_postgresql_and_is_not_planned_again(place: Place) -> None:
+def test_a_view_that_others_built_on_stays_and_is_not_planned_again(place: Place) -> None:
     mirror = place.open(BASE + WORDS)
     with database.transaction(mirror.engine) as connection:
-        connection.exec_driver_sql("CREATE VIEW theirs AS SELECT word FROM moves")
+        connection.exec_driver_sql("CREATE VIEW theirs AS SELECT delta FROM moves")
+    without_delta = BASE + WORDS.replace("movements_of: words", "kind: intervals, of: words")
+    assert "theirs" in planned(place, without_delta).changes[-1].detail
+    with pytest.raises(StartupError, match="theirs"):
+        place.open(without_delta)
     rest = BASE + WORDS[: WORDS.index("views:")]
-    kept = mirror.engine.dialect.name == "postgresql"
-    assert found(place, rest) >= {("not dropped" if kept else "drop", "view", "moves")}
+    assert found(place, rest) == {("not dropped", "view", "moves")}
     place.open(rest)
     after = planned(place, rest)
-    assert (after.is_empty, [one.name for one in after.changes]) == (True, ["moves"] if kept else [])
+    assert (after.is_empty, [one.name for one in after.changes]) == (True, ["moves"])
+    strategies.select(mirror.engine, "SELECT * FROM theirs")
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("DROP VIEW theirs")
+        drop(connection, "words")
+    place.open(BASE)
+    assert not {"words", "moves"} & {*inspect(mirror.engine).get_view_names()}
 
 
 def test_what_somebody_changed_by_hand_is_planned_as_a_start_sets_it_back(place: Place) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, inspect
 from connector.config import Config
 from connector.errors import StartupError
 from connector.events import Event
-from connector.mirror import database, rules, schema, verify
+from connector.mirror import database, plan, rules, schema, verify
 from connector.mirror.mapping import Mapping
 from connector.mirror.statements import quoted
 from tests import strategies
@@ -185,13 +185,31 @@ def two_orders(mirror: Mirror) -> None:
     )
 
 
-def test_rows_that_shops_shared_are_filled_again_per_shop_in_place(open_mirror: Open) -> None:
+def refusals(mirror: Mirror, overrides: dict[str, object], make_config: MakeConfig) -> list[str]:
+    """What the plan for other settings refuses."""
+    url = mirror.config.database.url.get_secret_value()
+    config = make_config({"database.url": url, "topics.prefix": "t."} | overrides)
+    return [one.detail for one in plan.of(config, Mapping(config)).changes if one.change == "refuse"]
+
+
+def test_rows_that_shops_shared_are_filled_again_per_shop_in_place(
+    open_mirror: Open, make_config: MakeConfig
+) -> None:
     shared = open_mirror(by_shop(key_by_shop=False))
     two_orders(shared)
     assert asked(shared, "SELECT order_number, event_count FROM orders") == [("9001", 2)]
     # What somebody built on a view stays.
     with database.transaction(shared.engine) as connection:
         connection.exec_driver_sql("CREATE VIEW mine AS SELECT order_number FROM orders")
+        if connection.dialect.name == "postgresql":
+            orders = "REFERENCES _orders (order_number)"
+            connection.exec_driver_sql(f"CREATE TABLE notes (number TEXT CONSTRAINT noted {orders})")
+    if shared.engine.dialect.name == "postgresql":  # a key that is used is refused, and planned so
+        assert "constraint noted" in refusals(shared, by_shop(), make_config)[0]
+        with pytest.raises(StartupError, match="constraint noted on table notes"):
+            open_mirror(by_shop())
+        with database.transaction(shared.engine) as connection:
+            connection.exec_driver_sql("DROP TABLE notes")
     mirror = open_mirror(by_shop())
     assert asked(mirror, "SELECT shop, status FROM orders ORDER BY shop") == [
         ("north", "created"),
@@ -220,9 +238,13 @@ def test_a_shop_with_another_name_has_its_rows_filled_again(open_mirror: Open) -
     assert verify.differences(mirror.engine, mirror.mapping) == []
 
 
-def test_shops_that_were_apart_do_not_share_rows_until_the_tables_are_dropped(open_mirror: Open) -> None:
+def test_shops_that_were_apart_do_not_share_rows_until_the_tables_are_dropped(
+    open_mirror: Open, make_config: MakeConfig
+) -> None:
     mirror = open_mirror(by_shop())
     two_orders(mirror)
+    (said,) = refusals(mirror, by_shop(key_by_shop=False), make_config)
+    assert "mirror.key_by_shop is no longer true" in said
     with pytest.raises(StartupError) as refused:
         open_mirror(by_shop(key_by_shop=False))
     assert "mirror.key_by_shop is no longer true" in refused.value.what

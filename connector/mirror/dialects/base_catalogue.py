@@ -1,7 +1,7 @@
 """What a database has beside rows: schemas, names, views, and what others built on tables."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -125,14 +125,18 @@ class Catalogue(ABC):
         Raises ``StartupError`` where others built on a column that goes.
         """
 
-    def drop_view(self, view: str) -> None:
-        """Drop a view where it is there; fails alone."""
+    def drop_view(self, view: str, ours: Collection[str]) -> None:  # noqa: ARG002
+        """Drop a view where it is there and not used (``is_used``); fails alone."""
         with self._connection.begin_nested():
             self._connection.exec_driver_sql(f"DROP VIEW IF EXISTS {self.schema}{quoted(view)}")
 
-    def is_used(self, view: str) -> bool:  # noqa: ARG002
-        """Whether a view cannot be dropped, because others stand on it."""
-        return False
+    @abstractmethod
+    def is_used(self, view: str, ours: Collection[str]) -> bool:
+        """Whether a view is kept, because others stand on it; ``ours`` are the connector's own views."""
+
+    def key_users(self, table: str) -> Sequence[str]:  # noqa: ARG002
+        """What keeps a table's key from being changed; nothing where the database lets it."""
+        return ()
 
     def comments(self, view: str) -> Mapping[str, str | None]:  # noqa: ARG002
         """Comments of a view by column, its own by the empty name; none where there are no comments."""

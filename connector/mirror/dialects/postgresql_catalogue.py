@@ -1,6 +1,6 @@
 """What a PostgreSQL database has beside rows."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -63,6 +63,13 @@ RELATIONS = f"""
 COMMENTS = """
     SELECT attname, col_description(attrelid, attnum) FROM pg_attribute WHERE attrelid = %s::regclass
     UNION ALL SELECT '', obj_description(%s::regclass)
+"""
+# Foreign keys, and views that group by the key alone.
+USERS_OF_KEY = """
+    SELECT DISTINCT pg_describe_object(classid, objid, 0) FROM pg_constraint AS key
+    JOIN pg_depend ON (refclassid, refobjid) IN
+        (('pg_constraint'::regclass, key.oid), ('pg_class'::regclass, conindid))
+    WHERE contype = 'p' AND conrelid = to_regclass(%s) AND deptype = 'n' ORDER BY 1
 """
 USED = f"""
     SELECT count(*) FROM pg_depend JOIN pg_rewrite AS rule ON rule.oid = objid
@@ -210,7 +217,11 @@ class PostgreSQLCatalogue(Catalogue):
         return f"SELECT {', '.join(map(quoted, ordered))} FROM ({select}\n) AS made"
 
     @override
-    def is_used(self, view: str) -> bool:
+    def key_users(self, table: str) -> Sequence[str]:
+        return self._connection.exec_driver_sql(USERS_OF_KEY, (quoted(table),)).scalars().all()
+
+    @override
+    def is_used(self, view: str, ours: Collection[str]) -> bool:
         return bool(self._connection.exec_driver_sql(USED, (view,)).scalar_one())
 
     @override

@@ -5,6 +5,7 @@ manual says ("Making Other Kinds Of Table Schema Changes"), but for views: these
 what readers built on the table stays and cannot stop the change.
 """
 
+import re
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -117,6 +118,19 @@ class SQLiteCatalogue(Catalogue):
         triggers = self._connection.exec_driver_sql(query, (name,)).scalars().all()
         made = f"CREATE VIEW {quoted(name)} AS {select}"
         self.execute(f"DROP VIEW IF EXISTS {quoted(name)}", made, *triggers)
+
+    @override
+    def is_used(self, view: str, ours: Collection[str]) -> bool:
+        # It keeps no list of what stands on what, so a name in a text counts.
+        rows = self._connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'view'")
+        named = re.compile(rf"\b{re.escape(view)}\b", re.IGNORECASE)
+        return any(named.search(text) for name, text in rows.fetchall() if name not in ours)
+
+    @override
+    def drop_view(self, view: str, ours: Collection[str]) -> None:
+        if self.is_used(view, ours):
+            raise StartupError(f"The view {view} is kept, because another names it.", "drop that view")
+        super().drop_view(view, ours)
 
     @override
     def views(self) -> set[str]:
