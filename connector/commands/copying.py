@@ -13,7 +13,7 @@ from connector.commands import checkup
 from connector.config import Config
 from connector.errors import KafkaOutage
 from connector.mirror import copying, database, offsets, verify
-from connector.mirror.copying import STAGES, Copied, Observe
+from connector.mirror.copying import OBSERVED_ROWS, STAGES, Copied, Observe
 from connector.mirror.mapping import Mapping
 from connector.stream import topic_state
 
@@ -37,6 +37,9 @@ def run(source: Config, target: Config) -> int:
     try:
         with _shown() as observe:
             copied = copying.copy(reading, writing, target, mapping, observe)
+    except KeyboardInterrupt:
+        _err.print("interrupted: nothing was copied; run connector copy again")
+        raise
     finally:
         reading.dispose()
         writing.dispose()  # and with its last connection SQLite writes its log into the file
@@ -78,8 +81,8 @@ def _tell(copied: Copied, target: Config, wrong: int) -> None:
     typer.echo(
         "  1. stop every worker on the old mirror: beside it, each mirror would get a part of the events"
     )
-    typer.echo(f"  2. set DATABASE_URL to {url} and start: connector worker")
-    typer.echo("     It goes on where the copy ends; what the old mirror got later is read from Kafka again.")
+    typer.echo(f"  2. start them again with DATABASE_URL={url} (connector worker, or connector up)")
+    typer.echo("     They go on where the copy ends; what the old mirror got later is read from Kafka again.")
 
 
 def _tell_kafka(target: Config, stored: offsets.Held) -> None:
@@ -130,7 +133,7 @@ def _lines() -> Observe:
         nonlocal printed
         now = time.monotonic()
         seconds = now - started.setdefault(stage, now)
-        if now - printed >= LINE_SECONDS and done and seconds:
+        if now - printed >= LINE_SECONDS and done >= OBSERVED_ROWS and seconds:
             printed = now
             left = (total - done) * seconds / done
             _err.print(

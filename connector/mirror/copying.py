@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, Table
 from connector import failpoints
 from connector.config import Config
 from connector.errors import StartupError
-from connector.mirror import dialects, frozen, indexes, rules, schema, shape, steps
+from connector.mirror import dialects, frozen, indexes, locks, rules, schema, shape, steps
 from connector.mirror.copied_rows import CopiedTable, Digest, Row, differences
 from connector.mirror.database import transaction
 from connector.mirror.mapped import logical, stored
@@ -57,7 +57,8 @@ def copy(source: Engine, target: Engine, config: Config, mapping: Mapping, obser
     with transaction(source) as read:
         _require_as_configured(read, mapping, tables)
     dialects.of(target).for_loading(target)
-    _announce(target)
+    with locks.watching(target):  # of another copy, which is waited for
+        locks.until_granted(partial(_announce, target))
     with transaction(source) as read:
         # First of all, because all that is read is of the moment of the next statement.
         dialects.of(read).hold(read, tables.metadata.tables)
@@ -103,7 +104,8 @@ class _Run:
             with closing(self._watched(STAGES[0], digest.through(given()), last)) as rows:
                 dialects.of(self._write).load(self._write, table.name, table.columns, rows)
         except dialects.ERRORS as error:
-            raise table.refused(error, last[0] if last else None, given) from error
+            target = self._write.engine.url.database or ""
+            raise table.refused(error, target, last[0] if last else None, given) from error
 
     def compare(self, copied: Sequence[CopiedTable]) -> None:
         """Read back what was written; raises ``StartupError`` that names the first differences."""
