@@ -247,6 +247,7 @@ def test_a_target_that_holds_a_mirror_is_refused_and_stays_as_it_is(
         copy(config, one)
         with pytest.raises(StartupError, match="holds a mirror already") as refused:
             copy(config, one)
+        assert refused.value.what.startswith(database.shown(one.database))
         assert "--to" in refused.value.cure
         assert content(one) == content(config)
 
