@@ -1,23 +1,18 @@
 """``connector copy``: the whole mirror in another database, with a bar while it runs and what to do next."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from connector import private_files, safe_text
 from connector.commands import checkup
+from connector.commands.progress import progress
 from connector.config import Config
 from connector.errors import KafkaOutage
 from connector.mirror import copying, database, offsets, verify
-from connector.mirror.copying import STAGES, Copied, Observe
+from connector.mirror.copying import Copied
 from connector.mirror.mapping import Mapping
 from connector.stream import topic_state
 
-LINE_SECONDS = 10.0
 SHOWN = 20
 
 _err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -35,8 +30,11 @@ def run(source: Config, target: Config) -> int:
     reading = database.connect(source.database, access="read")
     writing = database.connect(target.database)
     try:
-        with _shown() as observe:
+        with progress(_err) as observe:
             copied = copying.copy(reading, writing, target, mapping, observe)
+    except KeyboardInterrupt:
+        _err.print("interrupted: nothing was copied; run connector copy again")
+        raise
     finally:
         reading.dispose()
         writing.dispose()  # and with its last connection SQLite writes its log into the file
@@ -78,8 +76,8 @@ def _tell(copied: Copied, target: Config, wrong: int) -> None:
     typer.echo(
         "  1. stop every worker on the old mirror: beside it, each mirror would get a part of the events"
     )
-    typer.echo(f"  2. set DATABASE_URL to {url} and start: connector worker")
-    typer.echo("     It goes on where the copy ends; what the old mirror got later is read from Kafka again.")
+    typer.echo(f"  2. start them again with DATABASE_URL={url} (connector worker, or connector up)")
+    typer.echo("     They go on where the copy ends; what the old mirror got later is read from Kafka again.")
 
 
 def _tell_kafka(target: Config, stored: offsets.Held) -> None:
@@ -97,44 +95,3 @@ def _tell_kafka(target: Config, stored: offsets.Held) -> None:
     for result in checkup.topic_faults(target):
         typer.echo(safe_text.plain(f"{result.what}: {result.fault}"))
         typer.echo(f"  Fix: {safe_text.plain(result.cure)}")
-
-
-@contextmanager
-def _shown() -> Iterator[Observe]:
-    """Show a bar on a terminal, a plain line every few seconds elsewhere."""
-    if not _err.is_terminal:
-        yield _lines()
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]} rows/s"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=_err, transient=True) as progress:
-        bars = {stage: progress.add_task(stage, total=None, rate="") for stage in STAGES}
-
-        def observe(stage: str, done: int, total: int) -> None:
-            speed = progress.tasks[bars[stage]].finished_speed or progress.tasks[bars[stage]].speed
-            progress.update(bars[stage], completed=done, total=total, rate=f"{speed or 0:,.0f}")
-
-        yield observe
-
-
-def _lines() -> Observe:
-    started: dict[str, float] = {}
-    printed = time.monotonic()
-
-    def observe(stage: str, done: int, total: int) -> None:
-        nonlocal printed
-        now = time.monotonic()
-        seconds = now - started.setdefault(stage, now)
-        if now - printed >= LINE_SECONDS and done and seconds:
-            printed = now
-            left = (total - done) * seconds / done
-            _err.print(
-                f"{stage}: {done:,} of {total:,} rows, {done / seconds:,.0f} rows/s, {left:.0f} s left"
-            )
-
-    return observe

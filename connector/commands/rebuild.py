@@ -1,15 +1,12 @@
 """``connector rebuild`` and ``connector verify --repair``: tables made again while workers go on."""
 
 import os
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from connector import failpoints, logs, private_files, safe_text
 from connector.commands.options import (
@@ -21,14 +18,13 @@ from connector.commands.options import (
     Kafka,
     load_beside,
 )
+from connector.commands.progress import progress
 from connector.config import Config
 from connector.errors import StartupError
 
 if TYPE_CHECKING:
-    from connector.mirror.rebuilder import Report
     from connector.mirror.replacement import Rebuilt
 
-LINE_SECONDS = 5.0
 SHOWN_SECONDS = 0.1  # of a wait
 out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -78,7 +74,7 @@ def _run(settings: Config, names: list[str]) -> None:
 
     private_files.keep_new_files_private()
     mapping, engine = Mapping(settings), database.connect(settings.database, access="write")
-    with rebuilder.rebuilding(engine, mapping) as session, _progress(err) as report:
+    with rebuilder.rebuilding(engine, mapping) as session, progress(err) as report:
         _print(session.tables(dict.fromkeys(names), report))
         if session.count_again():
             out.print("mirror_status: its counters were counted again")
@@ -91,43 +87,3 @@ def _print(rebuilt: Iterable["Rebuilt"]) -> None:
         waited = f" (batches waited {one.waited_seconds:.1f} s at most)"
         shown = waited if one.waited_seconds >= SHOWN_SECONDS else ""
         out.print(safe_text.plain(f"{one.table}: {done or 'as the ledger has it'}{shown}"))
-
-
-@contextmanager
-def _progress(console: Console) -> Iterator["Report"]:
-    """Show a bar on a terminal, a plain line every few seconds elsewhere."""
-    started: dict[str, float] = {}
-
-    def rate(what: str, done: int) -> float:
-        return done / max(time.monotonic() - started.setdefault(what, time.monotonic()), 0.001)
-
-    if not console.is_terminal:
-        shown_at = time.monotonic()
-
-        def line(what: str, done: int, total: int) -> None:
-            nonlocal shown_at
-            per_second = rate(what, done)
-            if time.monotonic() - shown_at < LINE_SECONDS:
-                return
-            shown_at = time.monotonic()
-            left = f", {(total - done) / per_second:.0f} s left" if done else ""
-            console.print(f"{what}: {done:,} of {total:,} ({per_second:,.0f}/s{left})")
-
-        yield line
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=None, rate="")
-
-        def bar(what: str, done: int, total: int) -> None:
-            if what not in started:
-                progress.reset(task, description=what, total=total)
-            progress.update(task, completed=done, total=total, rate=f"{rate(what, done):,.0f}/s")
-
-        yield bar

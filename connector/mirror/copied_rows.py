@@ -67,9 +67,14 @@ class CopiedTable:
         places = {name: place for place, (name, _) in enumerate(self.columns)}
         return tuple(row[places[name]] for name in self.key)
 
-    def refused(self, error: Exception, last: Row | None, again: Callable[[], Iterator[Row]]) -> Exception:
-        """What an error of writing means; ``last`` is the row that was given last, ``again`` gives all."""
-        meant, dialect = translate(error), dialects.of_error(error)
+    def refused(
+        self, error: Exception, file: str, last: Row | None, again: Callable[[], Iterator[Row]]
+    ) -> Exception:
+        """What an error of writing into a file or database means.
+
+        ``last`` is the row that was given last, ``again`` gives all.
+        """
+        meant, dialect = translate(error, file), dialects.of_error(error)
         if not isinstance(meant, Poison) or dialect is None:
             return meant
         if (number := dialect.refused_row(error)) is not None:

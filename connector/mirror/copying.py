@@ -18,9 +18,9 @@ from sqlalchemy import Connection, Engine, Table
 from connector import failpoints
 from connector.config import Config
 from connector.errors import StartupError
-from connector.mirror import dialects, frozen, indexes, rules, schema, shape, steps
+from connector.mirror import dialects, frozen, indexes, locks, rules, schema, shape, steps
 from connector.mirror.copied_rows import CopiedTable, Digest, Row, differences
-from connector.mirror.database import transaction
+from connector.mirror.database import shown, transaction
 from connector.mirror.mapped import logical, stored
 from connector.mirror.mapping import Mapping
 from connector.mirror.statements import quoted
@@ -57,7 +57,8 @@ def copy(source: Engine, target: Engine, config: Config, mapping: Mapping, obser
     with transaction(source) as read:
         _require_as_configured(read, mapping, tables)
     dialects.of(target).for_loading(target)
-    _announce(target)
+    with locks.watching(target):  # of another copy, which is waited for
+        locks.until_granted(partial(_announce, target, shown(config.database)))
     with transaction(source) as read:
         # First of all, because all that is read is of the moment of the next statement.
         dialects.of(read).hold(read, tables.metadata.tables)
@@ -103,7 +104,8 @@ class _Run:
             with closing(self._watched(STAGES[0], digest.through(given()), last)) as rows:
                 dialects.of(self._write).load(self._write, table.name, table.columns, rows)
         except dialects.ERRORS as error:
-            raise table.refused(error, last[0] if last else None, given) from error
+            target = self._write.engine.url.database or ""
+            raise table.refused(error, target, last[0] if last else None, given) from error
 
     def compare(self, copied: Sequence[CopiedTable]) -> None:
         """Read back what was written; raises ``StartupError`` that names the first differences."""
@@ -150,16 +152,15 @@ class _Inside:
             yield self._connection
 
 
-def _announce(target: Engine) -> None:
+def _announce(target: Engine, name: str) -> None:
     """Say in the target that a copy is on its way; raises ``StartupError`` where there is a mirror."""
     with transaction(target) as connection:
         steps.lock_for_change(connection)
         if steps.copy_is_unfinished(connection):
             return  # of one that was interrupted there is nothing but this
         if (version := steps.version_of(connection)) is not None:
-            url = target.url.database or "The target"
             raise StartupError(
-                f"{url} holds a mirror already (layout {version}).",
+                f"{name} holds a mirror already (layout {version}).",
                 "name an empty database with --to, or a file that is not there: sqlite:///path/to/mirror.db",
             )
         dialects.catalogue(connection).make_store()

@@ -86,10 +86,12 @@ def _database(config: Config, url: str) -> Any:
     return type(config.database)(**{**config.database.model_dump(), "url": url})
 
 
-def copy(source: Config, target: Config) -> copying.Copied:
+def copy(
+    source: Config, target: Config, observe: Callable[[str, int, int], Any] = lambda *_: None
+) -> copying.Copied:
     reading, writing = database.connect(source.database, access="read"), database.connect(target.database)
     try:
-        return copying.copy(reading, writing, target, Mapping(target), lambda *_: None)
+        return copying.copy(reading, writing, target, Mapping(target), observe)
     finally:
         reading.dispose()
         writing.dispose()
@@ -184,6 +186,26 @@ def test_a_copy_of_a_copy_has_every_cell_of_the_first_source(
         before = after
 
 
+@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+def test_what_is_written_to_the_source_after_the_first_row_was_read_is_not_in_the_copy(
+    dialect: str, make_config: MakeConfig, new_url: Callable[[str], str]
+) -> None:
+    config = filled(make_config({"database.url": new_url(dialect)}))
+    target, wanted = moved(config, new_url("sqlite")), content(config)
+    mirror = Mirror(database.connect(config.database), config)
+    late = itertools.count()
+
+    def write_more(*_: object) -> None:
+        details = {"ProductNumber": f"P{next(late)}", "Warehouse": "N", "Balance": 1}
+        mirror.write(mirror.event("BalanceChanged", details, delivery=f"late{next(late)}"))
+
+    copy(config, target, write_more)
+    mirror.engine.dispose()
+    assert next(late) > 10
+    assert content(target) == wanted
+    assert differing(target) == []
+
+
 def test_a_worker_goes_on_from_a_copy_that_was_made_while_another_one_wrote(
     tmp_path: Path, kafka_bootstrap: str, postgres: Any
 ) -> None:
@@ -247,6 +269,7 @@ def test_a_target_that_holds_a_mirror_is_refused_and_stays_as_it_is(
         copy(config, one)
         with pytest.raises(StartupError, match="holds a mirror already") as refused:
             copy(config, one)
+        assert refused.value.what.startswith(database.shown(one.database))
         assert "--to" in refused.value.cure
         assert content(one) == content(config)
 

@@ -55,7 +55,7 @@ PORTABLE = {
     "timestamp": """to_char({0}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
     "boolean": "{0}::int",
 }
-FETCHED_ROWS = 100  # at once; each may be as large as a delivery
+FETCHED_ROWS = 32  # at once; each may be as large as a delivery
 COPY_LINE = re.compile(r"line ([0-9]+)")
 
 ON_A_STANDBY = "0A000"  # feature not supported
