@@ -5,14 +5,14 @@ transaction as the ledger, and a worker writes those of its own partitions, so t
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Executable, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlmodel import Session, col
 
 from connector import events
 from connector.events import Identity
+from connector.mirror import dialects
 from connector.mirror.batches import Batch, run
 from connector.mirror.ledger import IDENTITY, Placed
 from connector.mirror.models import MirrorCounter, Notification, names
@@ -44,16 +44,11 @@ COUNTED = select(
 NEAR = 24 * 3_600_000_000
 
 
-def group(placed: Placed) -> Group:
-    """Where an event is counted."""
-    return (placed.topic, placed.partition, placed.event.family)
-
-
 def received(placed: Iterable[Placed]) -> dict[Group, list[int]]:
     """When events were received, by group."""
     found: dict[Group, list[int]] = {}
     for one in placed:
-        found.setdefault(group(one), []).append(one.event.received_at)
+        found.setdefault((one.topic, one.partition, one.event.family), []).append(one.event.received_at)
     return found
 
 
@@ -68,16 +63,12 @@ def add(connection: Connection, new: Received, mirrored_at: int) -> None:
 
 def held(connection: Connection, identities: Iterable[Identity]) -> dict[Group, list[int]]:
     """When the ledger's copies of these events were received, by group."""
-    before = (
-        "SELECT kafka_topic, kafka_partition, family, received_at FROM _notifications "
-        "WHERE (event_id, source) IN ("
-    )
+    received_at = dialects.of(connection).microseconds("received_at")
+    before = f"SELECT kafka_topic, kafka_partition, family, {received_at} FROM _notifications"
+    batch = Batch(IDENTITY, sorted(identities))
     found: dict[Group, list[int]] = {}
-    for topic, partition, family, instant in run(
-        connection, before, Batch(IDENTITY, sorted(identities)), ")"
-    ):
-        micros = events.microseconds(instant) if isinstance(instant, datetime) else events.from_iso(instant)
-        found.setdefault((topic, partition, family), []).append(micros)
+    for *key, instant in run(connection, f"{before} WHERE ({names(IDENTITY)}) IN (", batch, ")"):
+        found.setdefault((key[0], key[1], key[2]), []).append(instant)
     return found
 
 
@@ -119,18 +110,14 @@ def fill(connection: Connection) -> None:
 
 def differences(connection: Connection) -> Iterator[str]:
     """A sentence for each group that is not counted as the ledger has it."""
-    counted, wanted = _rows(connection, select(MirrorCounter.__table__)), _rows(connection, COUNTED)
+    queries = (select(MirrorCounter.__table__), COUNTED)
+    counted, wanted = ({row[:3]: row[3:] for row in connection.execute(query)} for query in queries)
     for key in sorted(counted.keys() | wanted.keys()):
         is_, should = counted.get(key), wanted.get(key)
         # Of an event whose copy was replaced by a host with a slow clock, the later instant stays.
         if is_ and should and is_[:3] == should[:3] and is_[3] >= should[3]:
             continue
-        yield f"mirror_counters {key}: is {_shown(is_)} and should be {_shown(should)}"
-
-
-def _rows(connection: Connection, query: Executable) -> dict[Group, Sequence[Any]]:
-    return {(row[0], row[1], row[2]): row[3:] for row in connection.execute(query)}
-
-
-def _shown(values: Sequence[Any] | None) -> str:
-    return "missing" if values is None else f"{values[0]} events, {', '.join(values[1:])}"
+        shown = [
+            "missing" if one is None else f"{one[0]} events, {', '.join(one[1:])}" for one in (is_, should)
+        ]
+        yield f"mirror_counters {key}: is {shown[0]} and should be {shown[1]}"
