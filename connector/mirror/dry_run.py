@@ -25,7 +25,8 @@ from connector.mirror.statements import on_keys, quoted
 
 Values = dict[str, Any]
 # The ledger's columns that a person wants to see of an event; Kafka's are not known beforehand.
-LEDGER_SHOWN = ("hook", "attempt", "family", "action", "entity_key", "received_at", "occurred_at")
+HIDDEN = ("delivery_id", "index", "details", "properties")  # which its id and its rows show
+LEDGER_SHOWN = tuple(name for name in Event.__struct_fields__ if name not in HIDDEN)
 
 
 @dataclass(frozen=True, slots=True)

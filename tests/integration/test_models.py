@@ -37,7 +37,7 @@ from pathlib import Path
 from connector import config, events
 from connector.commands import dead_letters_view
 from connector.mirror import database, ledger, schema
-from connector.mirror.letters import Filter, Letters
+from connector.mirror.letters import Letters
 from connector.mirror.chunks import Chunk
 from connector.stream import decode
 from connector.stream.fetched import Fetched
