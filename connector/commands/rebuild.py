@@ -23,6 +23,7 @@ from connector.config import Config
 from connector.errors import StartupError
 
 if TYPE_CHECKING:
+    from connector.mirror.ledger_union import LedgerUnion
     from connector.mirror.replacement import Rebuilt
 
 SHOWN_SECONDS = 0.1  # of a wait
@@ -54,7 +55,12 @@ def rebuild(
     """Make tables again from the ledger while workers go on; a row that is right is left alone."""
     unused = ("kafka",) if source is Source.ledger else ()
     settings = load_beside(config_dir, data_dir, unused=unused, kafka=kafka, database_url=database_url)
-    _run(settings, tables or list(settings.tables))
+    if tables and source is Source.kafka:
+        raise StartupError(
+            "--from kafka makes the ledger again, and with it every table.",
+            "name no table, or take --from ledger",
+        )
+    _run(settings, tables or list(settings.tables), source)
 
 
 def repair(settings: Config) -> None:
@@ -62,7 +68,7 @@ def repair(settings: Config) -> None:
     _run(settings, list(settings.tables))
 
 
-def _run(settings: Config, names: list[str]) -> None:
+def _run(settings: Config, names: list[str], source: Source = Source.ledger) -> None:
     if unknown := [name for name in names if name not in settings.tables]:
         raise StartupError(
             f"tables.yaml has no table {', '.join(unknown)}.", f"name some of: {', '.join(settings.tables)}"
@@ -75,9 +81,23 @@ def _run(settings: Config, names: list[str]) -> None:
     private_files.keep_new_files_private()
     mapping, engine = Mapping(settings), database.connect(settings.database, access="write")
     with rebuilder.rebuilding(engine, mapping) as session, progress(err) as report:
+        if source is Source.kafka:
+            from connector.replay import ledger  # noqa: PLC0415
+
+            _print_union(ledger.restore(settings, session, report))
         _print(session.tables(dict.fromkeys(names), report))
         if session.count_again():
             out.print("mirror_status: its counters were counted again")
+
+
+def _print_union(union: "LedgerUnion") -> None:
+    parts = {
+        "were on Kafka only and are in the ledger now": union.only_on_kafka,
+        "had another copy in the ledger, which Kafka's replaced": union.replaced,
+        "are in the ledger only": union.only_in_ledger(),
+        "cannot be mirrored and were left out": union.left_out,
+    }
+    out.print(f"ledger: {'; '.join(f'{count:,} events {what}' for what, count in parts.items())}")
 
 
 def _print(rebuilt: Iterable["Rebuilt"]) -> None:

@@ -25,7 +25,7 @@ from connector.mirror.tables import Tables
 
 T = TypeVar("T")
 Report = Callable[[str, int, int], None]
-"""Is told what is done, how much of it, and of how much."""
+"""Gets what is done, how much of it, and of how much."""
 
 PAGE = 20_000  # events that are folded at once
 # So many rows may be folded again while batches wait, and so often is tried to have no more than that.
@@ -40,7 +40,7 @@ class Rebuilder:
     def __init__(self, engine: Engine, mapping: Mapping, connection: Connection) -> None:
         self.connection = connection
         self.mapping = mapping
-        self._engine = engine
+        self.engine = engine
         self._tables = Tables(mapping)
         self._fingerprint = rules.fingerprint(mapping)
 
@@ -64,12 +64,12 @@ class Rebuilder:
                 return act(self.connection)
 
         return obstacles.overcome(
-            self._engine, self.mapping, lambda clear: locks.until_granted(partial(change, clear))
+            self.engine, self.mapping, lambda clear: locks.until_granted(partial(change, clear))
         )
 
     def require(self) -> None:
         """Raise ``StartupError`` unless the store has the tables of this mapping."""
-        steps.require(self._engine)
+        steps.require(self.engine)
         with self.snapshot() as connection:
             self._require_mapping()
             for table, found in shape.of(connection, self._tables).items():
@@ -165,12 +165,12 @@ class Rebuilder:
         try:
             yield
         except dialects.ERRORS as error:
-            raise database.translate(error, self._engine.url.database or "") from error
+            raise database.translate(error, self.engine.url.database or "") from error
 
 
 @contextmanager
 def rebuilding(engine: Engine, mapping: Mapping) -> Iterator[Rebuilder]:
-    """Begin a rebuild, which must be the only one of this mirror.
+    """Start a rebuild, which must be the only one of this mirror.
 
     Raises ``StartupError`` when another one is under way, and when the store is not as ``tables.yaml``
     says; ``DatabaseOutage``. The session ends with the block, and its temporary tables with it.

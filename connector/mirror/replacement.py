@@ -154,10 +154,15 @@ class Replacement:
         values = {name: f"wanted.{quoted(name)}" for name in self._columns} | stamp
         key = {column.name for column in self.table.key}
         sets = ", ".join(f"{quoted(name)} = {value}" for name, value in values.items() if name not in key)
-        changed = self._execute(
-            f"UPDATE {live} AS live SET {sets} {both} "
-            f"WHERE page.how = 'other' AND {self._same('live', 'wanted')}"
-        ).rowcount
+        # A table of keys alone has no row that is another one.
+        changed = (
+            0
+            if not sets
+            else self._execute(
+                f"UPDATE {live} AS live SET {sets} {both} "
+                f"WHERE page.how = 'other' AND {self._same('live', 'wanted')}"
+            ).rowcount
+        )
         added = self._execute(
             f"INSERT INTO {live} ({', '.join(map(quoted, values))}) SELECT {', '.join(values.values())} "
             f"{both} WHERE page.how = 'missing' ORDER BY {self._keys('page')}"

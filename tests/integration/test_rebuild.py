@@ -1,18 +1,21 @@
 """Tables are made again from the ledger while workers go on: ``connector rebuild``, ``verify --repair``."""
 
+import contextlib
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka import TopicPartition
 from sqlalchemy import inspect
 
 from connector.commands import rebuild as commands
-from connector.errors import StartupError
+from connector.errors import DatabaseOutage, StartupError
 from connector.mirror import database, rebuilder, verify
 from connector.mirror.dialects.sqlite import SQLite
 from connector.mirror.replacement import Rebuilt
@@ -232,6 +235,24 @@ def test_a_mapping_that_changes_meanwhile_stops_the_rebuild_and_nothing_happened
     assert mirror.rows("orders") == []
 
 
+def test_a_session_that_the_server_ends_is_an_outage_and_nothing_happened(
+    make_config: MakeConfig, postgres: Any
+) -> None:
+    with strategies.mirror(make_config({"database.url": postgres.new_database()})) as mirror:
+        write_some(mirror)
+        does(mirror, "DELETE FROM _orders")
+
+        def report(what: str, _done: int, _total: int) -> None:
+            if what == "comparing tables":
+                others = "pid <> pg_backend_pid() AND datname = current_database()"
+                does(mirror, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+
+        with pytest.raises(DatabaseOutage):
+            rebuild(mirror, report=report)
+        assert mirror.rows("orders") == []
+        assert rebuild(mirror) == [Rebuilt("orders", 3, 0, 0)]
+
+
 # --- As a command ----------------------------------------------------------------------------------
 
 
@@ -283,20 +304,51 @@ def test_a_repair_says_what_it_put_right(mirror: Mirror, capsys: pytest.CaptureF
 # --- Beside a worker -------------------------------------------------------------------------------
 
 
-def test_a_worker_goes_on_while_tables_are_made_again(
-    kafka_bootstrap: str, database_url: str, tmp_path: Path
-) -> None:
-    with workers.world(tmp_path / "world", kafka_bootstrap, database_url) as world:
-        worker = world.worker().wait_ready()
-        world.send(workers.balances(3000))
-        world.wait_caught_up()
-        spoil(world, "DELETE FROM _stock_balances", "DELETE FROM _stock_balance_history")
-        assert "stock_balance_history: as the ledger" not in run_while_events_come(world, "rebuild")
-        spoil(world, "UPDATE _stock_balances SET event_count = 0, balance = NULL")
-        assert "verified" in run_while_events_come(world, "verify", "--repair")
-        world.wait_caught_up()
-        world.assert_sound()
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def world(
+    request: pytest.FixtureRequest, kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """A ready worker, which is there to the end."""
+    folder = tmp_path_factory.mktemp("rebuild")
+    url = f"sqlite:///{folder}/mirror.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres").new_database()
+    with workers.world(folder / "world", kafka_bootstrap, url) as made:
+        worker = made.worker().wait_ready()
+        yield made
         assert not worker.ended()
+
+
+def test_a_worker_goes_on_while_tables_are_made_again(world: World) -> None:
+    world.send(workers.balances(1000))
+    world.wait_caught_up()
+    spoil(world, "DELETE FROM _stock_balances", "DELETE FROM _stock_balance_history")
+    assert "stock_balance_history: as the ledger" not in run_while_events_come(world, "rebuild")
+    spoil(world, "UPDATE _stock_balances SET event_count = 0, balance = NULL")
+    assert "verified" in run_while_events_come(world, "verify", "--repair")
+    world.wait_caught_up()
+    world.assert_sound()
+
+
+def test_the_ledger_is_made_whole_by_what_kafka_still_holds(world: World) -> None:
+    first, second = (world.ends()[TopicPartition(world.topic, number)] for number in (0, 1))
+    world.send(workers.balances(40), partition=0)
+    world.send(workers.balances(60), partition=1)
+    world.wait_caught_up()
+    world.admin.delete_records({TopicPartition(world.topic, 0): first + 30})
+    spoil(
+        world,
+        f"DELETE FROM _notifications WHERE kafka_partition = 1 AND kafka_offset >= {second + 10}",
+        """UPDATE _notifications SET details = '{"ProductNumber": "Q", "Warehouse": "1", "Balance": 1}' """
+        f"WHERE kafka_partition = 0 AND kafka_offset = {first + 35}",
+        "UPDATE _stock_balances SET balance = 0",
+    )
+    done = run_while_events_come(world, "rebuild", "--from", "kafka")
+    assert "50 events were on Kafka only and are in the ledger now" in done
+    assert "1 events had another copy in the ledger, which Kafka's replaced" in done
+    assert f"{first + 30:,} events are in the ledger only" in done
+    world.wait_caught_up()
+    world.assert_sound()
 
 
 def spoil(world: World, *statements: str) -> None:
@@ -306,7 +358,7 @@ def spoil(world: World, *statements: str) -> None:
 
 
 def run_while_events_come(world: World, *arguments: str) -> str:
-    """Run a command, and send events until it ends; gives what it printed."""
+    """Run a command, and send 200 events a second until it ends; gives what it printed."""
     with subprocess.Popen(
         [sys.executable, "-m", "connector", *arguments, "--config", str(world.config_dir)],
         env={**os.environ, **world.environ},
@@ -315,7 +367,9 @@ def run_while_events_come(world: World, *arguments: str) -> str:
         text=True,
     ) as process:
         while process.poll() is None:
-            world.send(workers.balances(30))
+            world.send(workers.balances(20))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
         out, err = process.communicate()
     assert process.returncode == 0, err
     return out

@@ -43,6 +43,7 @@ ALLOWED = {
     ("connector/stream/topic_state.py", "offsets.held"): "a function of connector.mirror",
     ("connector/stream/topic_state.py", "Held"): "a type of connector.mirror",
     ("connector/commands/checkup.py", "offsets.held"): "a function of connector.mirror",
+    ("connector/replay/ledger.py", "offsets.held"): "a function of connector.mirror",
     ("connector/commands/copying.py", "offsets.held"): "a function of connector.mirror",
     ("connector/commands/copying.py", "offsets.Held"): "a type of connector.mirror",
     ("connector/commands/checkup.py", "Held"): "a type of connector.mirror",

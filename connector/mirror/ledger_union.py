@@ -1,0 +1,126 @@
+"""The ledger made whole by copies of events that Kafka still holds (``connector rebuild --from kafka``).
+
+What the ledger alone holds stays. Of several copies of an event the best one counts, as in a worker, and
+of equally good ones Kafka's, because somebody may have changed a row of the ledger.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from connector import events
+from connector.errors import Poison
+from connector.events import Event, Identity
+from connector.mirror import counters, ledger, rules
+from connector.mirror.batches import Batch, run
+from connector.mirror.ledger import Placed
+from connector.mirror.models import Notification
+from connector.mirror.rebuilder import Rebuilder
+
+SEEN = "__seen"
+
+
+class LedgerUnion:
+    """Puts Kafka's copies into the ledger of a rebuild; counts of events by where they were.
+
+    From the first change on all tables count as not filled, until they are rebuilt: a worker's next start
+    fills them where the rebuild ended before that.
+    """
+
+    def __init__(self, session: Rebuilder) -> None:
+        self._session = session
+        self._ledger_before = 0
+        self.only_on_kafka = 0
+        self.replaced = 0
+        self.left_out = 0
+
+    def start(self, connection: Connection) -> None:
+        """Start, in the snapshot that shows up to where Kafka's copies are given."""
+        columns = ", ".join(f"{name} TEXT NOT NULL" for name, _ in ledger.IDENTITY)
+        key = ", ".join(name for name, _ in ledger.IDENTITY)
+        connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {SEEN} ({columns}, PRIMARY KEY ({key}))")
+        self._ledger_before = _count(connection)
+
+    def add(self, copies: Iterable[Placed]) -> None:
+        """Put these copies into the ledger where it has none, or a worse one."""
+        best: dict[Identity, Placed] = {}
+        for one in copies:
+            other = best.get(one.event.identity)
+            if other is None or one.event.copy_rank < other.event.copy_rank:
+                best[one.event.identity] = one
+        if not best:
+            return
+        key = ", ".join(name for name, _ in ledger.IDENTITY)
+        with self._session.snapshot() as connection:
+            insert = f"INSERT INTO {SEEN} ({key})"
+            run(connection, insert, Batch(ledger.IDENTITY, sorted(best)), "ON CONFLICT DO NOTHING")
+            current = ledger.held(connection, best)
+        self._write([one for identity, one in best.items() if _counts(one.event, current.get(identity))])
+
+    def only_in_ledger(self) -> int:
+        """How many of the ledger's events at the start had no copy among those that were given."""
+        known = f"SELECT COUNT(*) FROM {SEEN} AS seen WHERE EXISTS (SELECT 1 FROM _notifications AS stored "
+        same = "stored.event_id = seen.event_id AND stored.source = seen.source)"
+        with self._session.snapshot() as connection:
+            both = int(connection.exec_driver_sql(f"{known} WHERE {same}").scalar_one())
+        return self._ledger_before - (both - self.only_on_kafka)
+
+    def _write(self, copies: Sequence[Placed]) -> None:
+        """Write copies in one transaction; one that cannot be mirrored is a dead letter, and left out."""
+        if not copies:
+            return
+        try:
+            new, better = self._session.change(partial(self._put, copies))
+        except Poison:
+            if len(copies) == 1:
+                self.left_out += 1
+                return
+            middle = len(copies) // 2
+            self._write(copies[:middle])
+            self._write(copies[middle:])
+        else:
+            self.only_on_kafka += new
+            self.replaced += better
+
+    def _put(self, copies: Sequence[Placed], connection: Connection) -> tuple[int, int]:
+        now = time.time_ns() // 1000
+        current = ledger.held(connection, [one.event.identity for one in copies])
+        new = sorted(
+            (one for one in copies if one.event.identity not in current), key=lambda one: one.event.identity
+        )
+        better = [
+            one for one in copies if (there := current.get(one.event.identity)) and _counts(one.event, there)
+        ]
+        for one in new:
+            self._session.mapping.contributions(one.event)
+        for table in self._session.mapping.tables:
+            rules.forget(connection, table.name, None)
+        if new:
+            ids, sources = zip(*[one.event.identity for one in new], strict=True)
+            ledger.insert(connection, ledger.encoded(connection.dialect.name, ids, sources, new), now)
+            counters.add(connection, counters.received(new), now)
+        if better:
+            counted = counters.held(connection, [one.event.identity for one in better])
+            ledger.restate(connection, better, now)
+            counters.replace(connection, counted, counters.received(better), now)
+        return len(new), len(better)
+
+
+def _count(connection: Connection) -> int:
+    return int(connection.execute(select(func.count()).select_from(Notification)).scalar_one())
+
+
+def _counts(copy: Event, current: Event | None) -> bool:
+    """Whether a copy on Kafka takes the place of the ledger's."""
+    if current is None or copy.copy_rank != current.copy_rank:
+        return current is None or copy.copy_rank < current.copy_rank
+    return _content(copy) != _content(current)
+
+
+def _content(event: Event) -> object:
+    """What XTND sent, whatever a database made of its spelling, and not where it was routed."""
+    bare = msgspec.structs.replace(event, details=b"", properties="", family="", entity_key=None)
+    return bare, events.exact_json.decode(event.details), events.exact_json.decode(event.properties)
