@@ -178,7 +178,10 @@ def restore(
     """
     refuse(connection, table, shape, changed, config)
     if gained := shape.gains_shop:
-        shape = _key_by_shop(connection, table, shape)
+        # The rows stay until others are filled from the ledger, so that readers never see none.
+        key = Key(SHOP_COLUMN, table.columns[SHOP_COLUMN].comment, usual="", first=True)
+        dialects.catalogue(connection).add_to_key(table.name, key)
+        shape = shape.besides_shop
     name = quoted(table.name)
     for rule, definition in shape.rules.items():
         # Disabled it would still forbid ON CONFLICT.
@@ -207,17 +210,6 @@ def restore(
     if shape.key:
         _set_key(connection, table, shape.key[1])
     return None if shape.key or gained else shape.refilled
-
-
-def _key_by_shop(connection: Connection, table: Table, shape: Shape) -> Shape:
-    """Put the shop into the key of a table; what else is not as it should be.
-
-    The rows stay until others are filled from the ledger, so that readers never see none.
-    """
-    comment = table.columns[SHOP_COLUMN].comment
-    key = Key(SHOP_COLUMN, comment, usual="", first=True)
-    dialects.catalogue(connection).add_to_key(table.name, key)
-    return shape.besides_shop
 
 
 def make_indexes(connection: Connection, table: Table, shape: Shape) -> None:
@@ -295,9 +287,8 @@ def _set_key(connection: Connection, table: Table, key: list[str]) -> None:
     columns = ", ".join(quoted(column.name) for column in table.primary_key)
     name = quoted(table.name)
     if held:
-        with dialects.catalogue(connection).dependents_named(
-            f"The key of the table {logical(table.name)} cannot be made {key} again"
-        ):
+        refusal = f"The key of the table {logical(table.name)} cannot be made {key} again"
+        with dialects.catalogue(connection).dependents_named(refusal):
             connection.exec_driver_sql(f"ALTER TABLE {name} DROP CONSTRAINT {quoted(held)}")
     # Without a name, because the usual one may be taken.
     connection.exec_driver_sql(f"ALTER TABLE {name} ADD PRIMARY KEY ({columns})")
