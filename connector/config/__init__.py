@@ -16,26 +16,20 @@ from pydantic import BaseModel, ValidationError
 
 from connector.config import cautions, checks, credentials
 from connector.config.models import (
-    PATTERN_CURES,
-    SHOP_COLUMN,
     ActionRoute,
-    Column,
     Config,
     Database,
     Family,
     Gateway,
     Hook,
     Kafka,
-    KeyColumn,
     Mirror,
-    Source,
-    Table,
     Topics,
-    View,
     Worker,
-    constant_type,
 )
 from connector.config.source import Document, Location, nearest_mark
+from connector.config.table_models import SHOP_COLUMN, Column, KeyColumn, Source, Table, View, constant_type
+from connector.config.yaml_types import PATTERN_CURES
 from connector.errors import ConfigError, Finding
 
 __all__ = [

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from connector.config import table_kinds
-from connector.config.models import Config, Table
+from connector.config.models import Config
 from connector.config.source import Document
+from connector.config.table_models import Table
 from connector.errors import Finding
 
 

@@ -6,8 +6,9 @@ from connector.config import database_url, names, table_kinds, view_checks
 from connector.config.findings import Located
 from connector.config.findings import finding as _finding
 from connector.config.findings import nearest as _nearest
-from connector.config.models import Column, Config, KeyColumn, Source, Table, Topics, constant_type
+from connector.config.models import Config, Topics
 from connector.config.source import Location
+from connector.config.table_models import Column, KeyColumn, Source, Table, constant_type
 
 MAX_CONSTANT_TEXT = 250
 CONSTANTS = {"text": "text", "numeric": "numbers", "boolean": "true or false"}

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterator
 
 from connector.config import table_kinds
 from connector.config.findings import Located, finding, nearest
-from connector.config.models import SHOP_COLUMN, Config, Table
+from connector.config.models import Config
 from connector.config.source import Location
+from connector.config.table_models import SHOP_COLUMN, Table
 
 VERSION_SUFFIX = "__version"
 OWN_TABLES = (

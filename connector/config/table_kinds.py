@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from connector.config.models import Table
+from connector.config.table_models import Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from connector.config import table_kinds
 from connector.config.findings import Located, finding, nearest
-from connector.config.models import Config, Table, View
+from connector.config.models import Config
 from connector.config.source import Location
+from connector.config.table_models import Table, View
 
 DIALECTS = ("postgresql", "sqlite")
 # Settings of each kind, beside ``of``.

@@ -1198,7 +1198,7 @@ def test_a_shop_has_a_name_that_sql_reads_as_text(shop: str) -> None:
     assert "hooks.xtnd.shop" in refused(overrides={"hooks.xtnd.shop": shop})
 
 
-@given(st.from_regex(config.models.ShopPattern, fullmatch=True))
+@given(st.from_regex(config.yaml_types.ShopPattern, fullmatch=True))
 def test_any_name_of_a_shop_stands_in_a_view_as_it_is(shop: str) -> None:
     view = config.View(select="SELECT hook{shop_of_hook}, '{a}'{shop} FROM notifications;")
     assert view.text("sqlite") == "SELECT hook, '{a}' FROM notifications"
