@@ -37,7 +37,6 @@ app = typer.Typer(
 )
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(schema.app, name="schema")
-app.command()(rebuild.rebuild)
 out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
@@ -268,6 +267,9 @@ def verify(
         err.print(f"{len(found)} differences.", style="bold red")
         raise typer.Exit(1)
     out.print(f"verified: the mirror equals the fold of its ledger ({events} events)")
+
+
+app.command()(rebuild.rebuild)
 
 
 @app.command("copy")
