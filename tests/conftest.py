@@ -12,11 +12,14 @@ from hypothesis import HealthCheck, settings
 
 from connector import config
 from connector.config import Config
+from connector.config.database_url import Backend
 from tests import servers
 
 ROOT = Path(__file__).parent.parent
 SECRET = "0123456789abcdef" * 4
 MakeConfig = Callable[..., Config]
+# What a test runs on, one after the other.
+DATABASES = tuple(Backend)
 
 settings.register_profile(
     "default",
@@ -63,12 +66,17 @@ def postgres() -> Iterator[Any]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database(dialect: str, request: pytest.FixtureRequest, file: Path) -> str:
+    """The URL of an empty database; ``file`` is the one that it is where it needs no server."""
+    if dialect == Backend.postgresql:
+        return str(request.getfixturevalue("postgres").new_database())
+    return f"{dialect}:///{file}"
+
+
+@pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh, empty database: the test runs once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'mirror.db'}"
-    return str(request.getfixturevalue("postgres").new_database())
+    """A fresh, empty database: the test runs once on each."""
+    return new_database(request.param, request, tmp_path / "mirror.db")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """``connector schema``: print what the mirror is made of, and let a role read it."""
 
 import sys
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -18,14 +17,10 @@ from connector.commands.options import (
     Format,
     load_beside,
 )
+from connector.config.database_url import Backend, backend
 from connector.errors import ConfigError, StartupError
 
 app = typer.Typer(help="Print the mirror's schema as SQL, plan and make its changes, or let a role read it.")
-
-
-class Dialect(StrEnum):
-    postgresql = "postgresql"
-    sqlite = "sqlite"
 
 
 @app.callback(invoke_without_command=True)
@@ -33,14 +28,13 @@ def schema(
     context: typer.Context,
     config_dir: ConfigDir = CONFIG_DIR,
     database_url: DatabaseUrl = None,
-    dialect: Annotated[Dialect | None, typer.Option(help="Instead of that of database.url.")] = None,
+    dialect: Annotated[Backend | None, typer.Option(help="Instead of that of database.url.")] = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Print the mirror's schema as SQL, plan and make its changes, or let a role read it."""
     if context.invoked_subcommand:
         return
-    from connector.config.database_url import backend  # noqa: PLC0415 - each command loads only what it needs
-    from connector.mirror.schema import ddl  # noqa: PLC0415
+    from connector.mirror.schema import ddl  # noqa: PLC0415 - each command loads only what it needs
 
     unused = ("kafka", "database") if dialect else ("kafka",)
     settings = load_beside(config_dir, data_dir, unused=unused, database_url=database_url)

@@ -7,15 +7,15 @@ the URL but a parameter's name, and that only where it cannot be a piece of a pa
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import Self
 from urllib.parse import parse_qsl
 
-SCHEME = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9]*)(?:\+[A-Za-z0-9_]+)?:(?P<slashes>/{0,3})")
-POSTGRESQL = ("postgresql", "postgres")
+SCHEME = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9]*)(?:\+[A-Za-z0-9_]+)?:")
 NAME = re.compile(r"[a-z][a-z_]*")
 PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 STARRED = re.compile(r"(?i)((?:^|[?&])(?:ssl)?password=)[^&]*")
-EXAMPLE = "sqlite:///path/to/mirror.db or postgresql://user:password@host/database"
 MAX_PORT = 65535
 
 # The parameters of libpq 18, but for replication: such a session takes no ordinary statement.
@@ -52,11 +52,6 @@ Fault = tuple[str, str]
 """What is wrong, and what to write instead."""
 
 
-def backend(url: str) -> str:
-    """``postgresql`` or ``sqlite`` for a URL without faults."""
-    return "postgresql" if url.startswith(POSTGRESQL) else "sqlite"
-
-
 def fault(url: str) -> Fault | None:
     """The first thing that is wrong with a database URL, or None; never any part of a password."""
     return next(_faults(url), None)
@@ -81,19 +76,19 @@ def _faults(url: str) -> Iterator[Fault]:
         yield "starts or ends with a blank or a line end", "Remove it."
     elif any(ord(letter) < ord(" ") or letter == "\x7f" for letter in url):
         yield "holds a line end or another control character", "Remove it."
-    elif scheme is None or name.lower() not in (*POSTGRESQL, "sqlite"):
-        yield "names no database that the mirror can live in: PostgreSQL or SQLite", f"Write {EXAMPLE}."
+    elif not (found := next((one for one in Backend if name.lower() in one.schemes), None)):
+        labels = " or ".join(one.label for one in Backend)
+        examples = " or ".join(one.example for one in Backend)
+        yield f"names no database that the mirror can live in: {labels}", f"Write {examples}."
     elif name != name.lower():
         yield "starts with capital letters", f"Write {name.lower()}:// in small ones."
-    elif name == "sqlite":
-        yield from _sqlite_faults(scheme["slashes"], url[scheme.end() :])
-    elif len(scheme["slashes"]) < 2:  # noqa: PLR2004 - the two of ://
-        yield "has no // after its scheme", f"Write {EXAMPLE}."
     else:
-        yield from _postgresql_faults(url.partition("://")[2])
+        yield from found.faults(url.partition(":")[2])
 
 
-def _sqlite_faults(slashes: str, path: str) -> Iterator[Fault]:
+def _sqlite_faults(rest: str) -> Iterator[Fault]:
+    slashes = rest[: 3 if rest.startswith("///") else len(rest) - len(rest.lstrip("/"))]
+    path = rest.removeprefix(slashes)
     kept = "Write sqlite:///path/to/mirror.db (or sqlite:////path/… from the root on)."
     if path.partition("?")[0] in ("", ":memory:") or path.startswith(("file:", ":memory:")):
         what = "names no file" if not path.startswith((":memory:", "file:")) else "names no plain file"
@@ -109,6 +104,10 @@ def _sqlite_faults(slashes: str, path: str) -> Iterator[Fault]:
 
 
 def _postgresql_faults(rest: str) -> Iterator[Fault]:
+    if not rest.startswith("//"):
+        yield "has no // after its scheme", f"Write {Backend.postgresql.example}."
+        return
+    rest = rest.removeprefix("//")
     where, _, query = rest.partition("?")
     authority, _, path = where.partition("/")
     login, _, hosts = authority.rpartition("@")
@@ -162,3 +161,35 @@ def _parameter_faults(query: str) -> Iterator[Fault]:
             yield f"has a value for {name} that is no whole number", "Write digits alone."
         elif not value and name not in ("password", "options"):
             yield f"has no value for {name}", "Give one, or remove it."
+
+
+class Backend(StrEnum):
+    """The databases that a mirror can be in, by scheme; each has its ``Dialect`` in the mirror.
+
+    ``example`` is a URL, and ``faults`` finds what is wrong with what follows the scheme's colon. ``schemes``
+    are all that it goes by.
+    """
+
+    label: str
+    example: str
+    faults: Callable[[str], Iterator[Fault]]
+    schemes: tuple[str, ...]
+
+    postgresql = (
+        *("postgresql", "PostgreSQL", "postgresql://user:password@host/database"),
+        *(_postgresql_faults, "postgres"),
+    )
+    sqlite = "sqlite", "SQLite", "sqlite:///path/to/mirror.db", _sqlite_faults
+
+    def __new__(
+        cls, scheme: str, label: str, example: str, faults: Callable[[str], Iterator[Fault]], *others: str
+    ) -> Self:
+        made = str.__new__(cls, scheme)
+        made._value_ = scheme
+        made.label, made.example, made.faults, made.schemes = label, example, faults, (scheme, *others)
+        return made
+
+
+def backend(url: str) -> Backend:
+    """The database of a URL without faults."""
+    return next(one for one in Backend if url.partition(":")[0].partition("+")[0] in one.schemes)

@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 from connector.config import table_kinds
+from connector.config.database_url import Backend
 from connector.config.findings import Located, finding, nearest
 from connector.config.models import Config
 from connector.config.source import Location
 from connector.config.table_models import Table, View
 
-DIALECTS = ("postgresql", "sqlite")
+DIALECTS = tuple(one.value for one in Backend)
 # Settings of each kind, beside ``of``.
 SETTINGS = {
     "movements": ("value", "per"),
@@ -40,7 +41,8 @@ def _select(at: Location, view: View) -> Iterator[Located]:
         yield finding((*at, "select", dialect), f"unknown key {dialect!r}", nearest(dialect, DIALECTS))
     for dialect in DIALECTS:
         if not (texts.get(dialect) or "").strip():
-            cure = "Write one SELECT for both databases, or one below postgresql and one below sqlite."
+            below = " and ".join(f"one below {one}" for one in DIALECTS)
+            cure = f"Write one SELECT for all databases, or {below}."
             yield finding((*at, "select"), f"there is no SELECT for {dialect}", cure)
 
 

@@ -10,7 +10,7 @@ from connector.mirror import dialects
 from connector.mirror.dialects.dialect import Columns
 from connector.mirror.dialects.parts import Encoded
 
-__all__ = ["Batch", "Columns", "Encoded", "Statement", "add", "encode", "run"]
+__all__ = ["Batch", "Columns", "Encoded", "Statement", "add", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class Batch:
     columns: Columns
     rows: Sequence[Sequence[Any]]
 
-    def encoded(self, dialect: str) -> "Encoded":
+    def encoded(self, dialect: dialects.Dialect) -> Encoded:
         """The batch, ready for ``run``."""
-        return encode(dialect, self.columns, list(zip(*self.rows, strict=True)))
+        return dialect.encode(self.columns, list(zip(*self.rows, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,6 @@ class Statement:
             run(connection, self.before, self.batch, self.after, late)
 
 
-def encode(dialect: str, columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
-    """Make rows ready for ``run``: ``values`` has a sequence for each column, all of one length from 1."""
-    return dialects.named(dialect).encode(columns, values)
-
-
 def run(
     connection: Connection,
     before: str,
@@ -68,7 +63,7 @@ def run(
     ``late`` are types and values of further columns that are the same for each row.
     """
     dialect = dialects.of(connection)
-    encoded = batch.encoded(dialect.name) if isinstance(batch, Batch) else batch
+    encoded = batch.encoded(dialect) if isinstance(batch, Batch) else batch
     return dialect.run(connection, before, encoded, after, late)
 
 

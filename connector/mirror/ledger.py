@@ -10,7 +10,8 @@ from sqlmodel import col
 
 from connector.events import Event, Identity, iso
 from connector.mirror import dialects, models
-from connector.mirror.batches import Batch, Columns, Encoded, add, encode, run
+from connector.mirror.batches import Batch, Columns, Encoded, add, run
+from connector.mirror.dialects import Dialect
 from connector.mirror.models import Notification, names
 
 PAGE = 5000
@@ -34,19 +35,21 @@ OF_EVENT = {name: of for name, of in _FILLED_BY.items() if of in Event.__struct_
 OF_RECORD = {name: of for name, of in _FILLED_BY.items() if of in Placed.__struct_fields__}
 
 
-def encoded(dialect: str, ids: Sequence[str], sources: Sequence[str], placed: Sequence[Placed]) -> Encoded:
+def encoded(
+    dialect: Dialect, ids: Sequence[str], sources: Sequence[str], placed: Sequence[Placed]
+) -> Encoded:
     """Events, with their identities, as rows of the ledger."""
     said = [one.event for one in placed]
     values: dict[str, Sequence[Any]] = {"event_id": ids, "source": sources}
     values |= {name: list(map(attrgetter(of), said)) for name, of in OF_EVENT.items()}
     values |= {name: list(map(attrgetter(of), placed)) for name, of in OF_RECORD.items()}
     values["details"] = [event.details.decode() for event in said]
-    return encode(dialect, LEDGER, [values[name] for name, _ in LEDGER])
+    return dialect.encode(LEDGER, [values[name] for name, _ in LEDGER])
 
 
-def encoded_identities(dialect: str, ids: Sequence[str], sources: Sequence[str]) -> Encoded:
+def encoded_identities(dialect: Dialect, ids: Sequence[str], sources: Sequence[str]) -> Encoded:
     """Identities of events, at least one, ready for ``known``."""
-    return encode(dialect, IDENTITY, [ids, sources])
+    return dialect.encode(IDENTITY, [ids, sources])
 
 
 def known(connection: Connection, identities: Encoded) -> set[Identity]:
@@ -86,7 +89,7 @@ def restate(connection: Connection, better: Sequence[Placed], mirrored_at: int) 
     sets = ", ".join(f"{name} = excluded.{name}" for name in written)
     after = f"ON CONFLICT ({names(IDENTITY)}) DO UPDATE SET {sets}"
     ids, sources = zip(*[one.event.identity for one in better], strict=True)
-    rows = encoded(connection.dialect.name, ids, sources, better)
+    rows = encoded(dialects.of(connection), ids, sources, better)
     run(connection, INSERT, rows, after, [("timestamp", mirrored_at)])
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select
 from connector import events
 from connector.errors import Poison
 from connector.events import Event, Identity
-from connector.mirror import counters, ledger, rules
+from connector.mirror import counters, dialects, ledger, rules
 from connector.mirror.batches import Batch, run
 from connector.mirror.ledger import Placed
 from connector.mirror.models import Notification
@@ -100,7 +100,7 @@ class LedgerUnion:
             rules.forget(connection, table.name, None)
         if new:
             ids, sources = zip(*[one.event.identity for one in new], strict=True)
-            ledger.insert(connection, ledger.encoded(connection.dialect.name, ids, sources, new), now)
+            ledger.insert(connection, ledger.encoded(dialects.of(connection), ids, sources, new), now)
             counters.add(connection, counters.received(new), now)
         if better:
             counted = counters.held(connection, [one.event.identity for one in better])

@@ -63,7 +63,10 @@ class Own(SQLModel, registry=registry()):
     @declared_attr.directive
     @classmethod
     def __table_args__(cls) -> Any:
-        return (*cls.indexes, {"comment": cls.__doc__, "sqlite_strict": True})
+        return (
+            *cls.indexes,
+            {"comment": cls.__doc__, **dialects.options(lambda dialect: dialect.table_arguments)},
+        )
 
     @classmethod
     def columns(cls, *left_out: str) -> Columns:

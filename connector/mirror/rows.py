@@ -58,8 +58,8 @@ def rows_of(dialect: Dialect, mapping: Mapping, items: Sequence[Item]) -> Rows:
     return Rows(
         items,
         distinct,
-        ledger.encoded_identities(dialect.name, ids, sources),
-        ledger.encoded(dialect.name, ids, sources, placed),
+        ledger.encoded_identities(dialect, ids, sources),
+        ledger.encoded(dialect, ids, sources, placed),
         # In the order of the mapping, so that two workers lock rows in the same order.
         [
             statement

@@ -60,20 +60,22 @@ class Filled:
 
 
 def ddl(config: Config, dialect_name: str) -> Iterator[str]:
-    """Every statement that makes the schema from nothing; ``dialect_name`` is postgresql or sqlite."""
-    dialect, mapping = dialects.named(dialect_name).compiler, Mapping(config)
+    """Every statement that makes the schema from nothing; ``dialect_name`` is a ``database_url.Backend``."""
+    dialect, mapping = dialects.named(dialect_name), Mapping(config)
     tables = Tables(mapping)
-    spaces, schema = dialects.named(dialect_name).spaces(config.database)
+    spaces, schema = dialect.spaces(config.database)
     yield from spaces
     for table in tables.metadata.sorted_tables:
-        yield _text(CreateTable(table), dialect)
-        yield from (_text(CreateIndex(index), dialect) for index in sorted(table.indexes, key=_index_name))
-        for comment in _comments(table, dialect):
-            yield _text(comment, dialect).replace("%%", "%")
+        yield _text(CreateTable(table), dialect.compiler)
+        yield from (
+            _text(CreateIndex(index), dialect.compiler) for index in sorted(table.indexes, key=_index_name)
+        )
+        for comment in _comments(table, dialect.compiler):
+            yield _text(comment, dialect.compiler).replace("%%", "%")
     yield steps.record_statement(time.time_ns() // 1000)
-    of_tables = shown.of_tables(tables, dialect_name, {})
-    for view in (*of_tables, *views.statements(config, mapping, dialect_name)):
-        yield from view_schema.statements(schema, view, dialect_name)
+    of_tables = shown.of_tables(tables, dialect, {})
+    for view in (*of_tables, *views.statements(config, mapping, dialect)):
+        yield from view_schema.statements(schema, view, dialect)
 
 
 def ensure(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping: bool = False) -> Filled:

@@ -33,7 +33,9 @@ class View(NamedTuple):
     columns: Mapping[str, str] = {}
 
 
-def of_tables(tables: Tables, dialect: str, removed: Mapping[str, Sequence[Any]]) -> Iterator[View]:
+def of_tables(
+    tables: Tables, dialect: dialects.Dialect, removed: Mapping[str, Sequence[Any]]
+) -> Iterator[View]:
     """The view of each table; ``removed`` are columns by table that only the database still has."""
     for table in tables.metadata.sorted_tables:
         name = logical(table.name)
@@ -54,7 +56,7 @@ def removed_columns(connection: Connection, tables: Tables) -> dict[str, list[An
     }
 
 
-def _of_table(name: str, table: Table, dialect: str, removed: Sequence[Any], last: str) -> View:
+def _of_table(name: str, table: Table, dialect: dialects.Dialect, removed: Sequence[Any], last: str) -> View:
     columns = [
         (column.name, column.type, column.comment) for column in table.columns if "hidden" not in column.info
     ]
@@ -71,10 +73,10 @@ def _is_hidden(column: str) -> bool:
     return column == "last_version" or column.endswith("__version")
 
 
-def _shown(column: str, type_: TypeEngine[Any], dialect: str) -> str:
+def _shown(column: str, type_: TypeEngine[Any], dialect: dialects.Dialect) -> str:
     """A column of the store as a reader sees it."""
     name = quoted(column)
-    return number(name, dialects.named(dialect)) if isinstance(type_, Numeric) else name
+    return number(name, dialect) if isinstance(type_, Numeric) else name
 
 
 def number(column: str, dialect: dialects.Dialect) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Column, Dialect, Index, MetaData, Table
 
-from connector.mirror import models
+from connector.mirror import dialects, models
 from connector.mirror.mapped import MappedColumn, MappedTable
 from connector.mirror.mapping import Mapping
 
@@ -34,7 +34,7 @@ class Tables:
                 *mapped_columns(table),
                 *indexes,
                 comment=table.description or None,
-                sqlite_strict=True,
+                **dialects.options(lambda dialect: dialect.table_arguments),
             )
 
 

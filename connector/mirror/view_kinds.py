@@ -1,14 +1,14 @@
 """Views of a kind that ``tables.yaml`` names: movements, intervals, days and lead times of any table."""
 
 from connector.config import SHOP_COLUMN, Table, View
-from connector.mirror import dialects
+from connector.mirror.dialects import Dialect
 from connector.mirror.dialects.parts import Daily
 from connector.mirror.mapped import MappedTable
 from connector.mirror.shown import EVENT, number
 from connector.mirror.statements import quoted
 
 
-def select(view: View, settings: Table, table: MappedTable, dialect: str) -> str:
+def select(view: View, settings: Table, table: MappedTable, dialect: Dialect) -> str:
     """The SELECT of a view; ``settings`` is the table as it is written, ``table`` as it was compiled."""
     if view.kind == "lead_times":
         return _lead_times(view, table, dialect)
@@ -43,10 +43,10 @@ def _key(table: MappedTable) -> list[str]:
     return [column.name for column in table.key][table.by_shop :]
 
 
-def _lead_times(view: View, table: MappedTable, dialect: str) -> str:
+def _lead_times(view: View, table: MappedTable, dialect: Dialect) -> str:
     shown = [quoted(name) for name in (*_key(table), *view.steps)]
     shown += [
-        f"{dialects.named(dialect).seconds_between(quoted(start), quoted(end))} AS {quoted(name)}"
+        f"{dialect.seconds_between(quoted(start), quoted(end))} AS {quoted(name)}"
         for start, end, name in view.durations
     ]
     shop = [quoted(SHOP_COLUMN)] if table.by_shop else []
@@ -56,7 +56,9 @@ def _lead_times(view: View, table: MappedTable, dialect: str) -> str:
 class History:
     """Views of one value of a history table, per series and in event order."""
 
-    def __init__(self, view: View, table: MappedTable, instant: str, dialect: str, *, numeric: bool) -> None:
+    def __init__(
+        self, view: View, table: MappedTable, instant: str, dialect: Dialect, *, numeric: bool
+    ) -> None:
         self._table = table
         self._name = quoted(table.store)
         shop = [SHOP_COLUMN] if table.by_shop else []
@@ -66,7 +68,7 @@ class History:
         self._shop = "".join(f", {quoted(name)}" for name in shop)
         self._value = quoted(str(view.value))
         self._instant = instant
-        self._dialect = dialects.named(dialect)
+        self._dialect = dialect
         self._number = self._dialect.number(self._value) if numeric else self._value
 
     def movements(self) -> str:

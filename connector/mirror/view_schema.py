@@ -102,7 +102,7 @@ class _Standing(NamedTuple):
 def _stands(
     connection: Connection, config: Config, mapping: Mapping, tables: Tables, *, shows_removed: bool = True
 ) -> _Standing:
-    dialect, made = connection.dialect.name, rules.views(connection)
+    dialect, made = dialects.of(connection), rules.views(connection)
     removed = shown.removed_columns(connection, tables) if shows_removed else {}
     of_tables = shown.of_tables(tables, dialect, removed)
     wanted = {view.name: view for view in (*of_tables, *views.statements(config, mapping, dialect))}
@@ -149,11 +149,11 @@ def faults(connection: Connection) -> Iterator[str]:
             yield f"the view {name} is not as the connector made it"
 
 
-def statements(schema: str, view: View, dialect: str) -> list[str]:
+def statements(schema: str, view: View, dialect: dialects.Dialect) -> list[str]:
     """DROP, CREATE, and COMMENT where there are any; ``schema`` stands before the name."""
     name = schema + quoted(view.name)
     made = [f"DROP VIEW IF EXISTS {name}", f"CREATE VIEW {name} AS {view.select}"]
-    comments = _comments(schema, view) if dialects.named(dialect).compiler.supports_comments else {}
+    comments = _comments(schema, view) if dialect.compiler.supports_comments else {}
     return [*made, *comments.values()]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from connector import events
 from connector.config import SHOP_COLUMN, Config
 from connector.mirror import view_kinds
+from connector.mirror.dialects import Dialect
 from connector.mirror.mapped import SHOP_DESCRIPTION
 from connector.mirror.mapping import Mapping
 from connector.mirror.shown import View
@@ -22,13 +23,13 @@ STATUS_COLUMNS = {
 STATUS_COMMENT = "How fresh the mirror is, per family; records_lost must be 0."
 
 
-def statements(config: Config, mapping: Mapping, dialect: str) -> Iterator[View]:
+def statements(config: Config, mapping: Mapping, dialect: Dialect) -> Iterator[View]:
     """Every view beside those of the tables."""
     for name, view in config.views.items():
-        text = view.text(dialect, config.shops)
+        text = view.text(dialect.name, config.shops)
         if text is not None:
             # Only where its text asks for the shop is it another one than without.
-            shop = {SHOP_COLUMN: SHOP_DESCRIPTION} if text != view.text(dialect) else {}
+            shop = {SHOP_COLUMN: SHOP_DESCRIPTION} if text != view.text(dialect.name) else {}
             yield View(name, text, view.description, shop | view.columns)
             continue
         settings, table = config.tables[str(view.of)], mapping.table(str(view.of))

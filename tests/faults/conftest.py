@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from connector.local.broker import KafkaBroker
+from tests.conftest import DATABASES
 from tests.faults import report
 from tests.faults.harness import Stack
 from tests.faults.report import Line
 from tests.servers import PostgresServer, kafka_broker, postgres_server, resume
 
 MakeStack = Callable[..., Stack]
-BOTH = pytest.mark.parametrize("mirror", ["sqlite", "postgresql"], indirect=True)
+BOTH = pytest.mark.parametrize("mirror", DATABASES, indirect=True)
 
 
 @pytest.fixture(scope="package")

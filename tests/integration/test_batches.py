@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, create_engine
 
 from connector import events
+from connector.mirror import dialects
 from connector.mirror.batches import Batch, run
 from connector.mirror.dialects.postgresql_rows import SAME_FROM
 
@@ -77,7 +78,7 @@ def test_a_column_that_equals_another_is_given_once_and_comes_out_twice(engine: 
     with engine.connect() as connection:
         found = run(connection, "", Batch(columns, given), "")
         if connection.dialect.name == "postgresql":
-            assert len(Batch(columns, given).encoded("postgresql").arrays) == 2
+            assert len(Batch(columns, given).encoded(dialects.of(connection)).arrays) == 2
     assert [(row[0], canonical("timestamp", row[1]), *row[2:4], int(row[4])) for row in found] == given_back(
         SAME_FROM
     )

@@ -18,6 +18,7 @@ from connector.config import Database
 from connector.local.stopping import wait_until
 from connector.mirror import database
 from tests import strategies
+from tests.conftest import DATABASES
 from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -221,7 +222,7 @@ def test_plan_and_apply_tell_by_their_exit_codes_what_they_found(tmp_path: Path)
     assert (wrong.returncode, "tables.yaml:" in wrong.stderr) == (1, True)
 
 
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("dialect", DATABASES)
 def test_schema_prints_every_table_and_view(tmp_path: Path, dialect: str) -> None:
     done = connector("schema", "--dialect", dialect, folder=tmp_path)
     assert done.returncode == 0

@@ -28,7 +28,7 @@ from connector.mirror.mapping import Mapping
 from connector.mirror.statements import quoted
 from connector.mirror.tables import Tables
 from tests import workers
-from tests.conftest import ROOT, MakeConfig
+from tests.conftest import DATABASES, ROOT, MakeConfig, new_database
 from tests.strategies import NOON, Mirror
 from tests.workers import balances
 
@@ -70,9 +70,7 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], s
     """URLs of new databases, by dialect."""
 
     def make(dialect: str) -> str:
-        if dialect == "postgresql":
-            return str(request.getfixturevalue("postgres").new_database())
-        return f"sqlite:///{tmp_path}/{uuid.uuid4().hex}.db"
+        return new_database(dialect, request, tmp_path / f"{uuid.uuid4().hex}.db")
 
     return make
 
@@ -186,7 +184,7 @@ def test_a_copy_of_a_copy_has_every_cell_of_the_first_source(
         before = after
 
 
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("dialect", DATABASES)
 def test_what_is_written_to_the_source_after_the_first_row_was_read_is_not_in_the_copy(
     dialect: str, make_config: MakeConfig, new_url: Callable[[str], str]
 ) -> None:

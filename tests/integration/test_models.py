@@ -11,7 +11,7 @@ import pytest
 
 from connector import config
 from connector.mirror import models, schema
-from tests.conftest import ROOT, SECRET
+from tests.conftest import DATABASES, ROOT, SECRET
 
 KEPT = ROOT / "tests" / "data" / "own-tables"
 OF_OWN_TABLE = re.compile(rf"(TABLE|COLUMN|ON) ({'|'.join(models.OWN)})\b")
@@ -81,7 +81,7 @@ stored T-1
 """
 
 
-@pytest.mark.parametrize("dialect", ["postgresql", "sqlite"])
+@pytest.mark.parametrize("dialect", DATABASES)
 def test_the_own_tables_are_declared_as_the_newest_layout_has_them(dialect: str) -> None:
     """Another declaration is another layout: it needs a step (steps.py), and then another file here."""
     settings = config.load(

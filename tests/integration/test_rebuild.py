@@ -20,7 +20,7 @@ from connector.mirror import database, rebuilder, verify
 from connector.mirror.dialects.sqlite import SQLite
 from connector.mirror.replacement import Rebuilt
 from tests import strategies, workers
-from tests.conftest import ROOT, SECRET, MakeConfig
+from tests.conftest import DATABASES, ROOT, SECRET, MakeConfig, new_database
 from tests.integration.test_mirror_law import looks
 from tests.strategies import MINUTE, NOON, Mirror, Sent
 from tests.workers import World, until
@@ -304,15 +304,13 @@ def test_a_repair_says_what_it_put_right(mirror: Mirror, capsys: pytest.CaptureF
 # --- Beside a worker -------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=DATABASES)
 def world(
     request: pytest.FixtureRequest, kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
     """A ready worker, which is there to the end."""
     folder = tmp_path_factory.mktemp("rebuild")
-    url = f"sqlite:///{folder}/mirror.db"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres").new_database()
+    url = new_database(request.param, request, folder / "mirror.db")
     with workers.world(folder / "world", kafka_bootstrap, url) as made:
         worker = made.worker().wait_ready()
         yield made

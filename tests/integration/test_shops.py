@@ -16,7 +16,7 @@ from connector.mirror import database, plan, rules, schema, verify
 from connector.mirror.mapping import Mapping
 from connector.mirror.statements import quoted
 from tests import strategies
-from tests.conftest import SECRET, MakeConfig
+from tests.conftest import DATABASES, SECRET, MakeConfig
 from tests.strategies import MINUTE, NOON, Mirror, Sent
 
 Open = Callable[..., Mirror]
@@ -164,7 +164,7 @@ def mirror_of_shops(open_mirror: Open) -> Mirror:
     return open_mirror(by_shop())
 
 
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("dialect", DATABASES)
 def test_shops_that_share_their_rows_change_nothing(make_config: MakeConfig, dialect: str) -> None:
     def made(settings: Config) -> tuple[list[str], str, str]:
         mapping = Mapping(settings)

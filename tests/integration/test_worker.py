@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import workers
+from tests.conftest import DATABASES, new_database
 from tests.pauses import awake
 from tests.servers import PostgresServer, postgres_server
 from tests.workers import WorkerProcess, World, balance, balances, next_number, until
@@ -17,15 +18,13 @@ from tests.workers import WorkerProcess, World, balance, balances, next_number, 
 Calm = tuple[World, WorkerProcess]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=DATABASES)
 def calm(
     request: pytest.FixtureRequest, kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Calm]:
     """A ready worker that nothing happens to."""
     folder = tmp_path_factory.mktemp("calm")
-    url = f"sqlite:///{folder}/mirror.db"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres").new_database()
+    url = new_database(request.param, request, folder / "mirror.db")
     with workers.world(folder, kafka_bootstrap, url) as world:
         yield world, world.worker().wait_ready()
 

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 import connector
+from connector.config.database_url import Backend
 from connector.mirror import dialects
 
 ROOT = Path(connector.__file__).parent
-NAMES = re.compile(r"[\"'](postgresql|sqlite)[\"']")
-# Who reads the name from a URL or a setting, and gives it to ``dialects.named``.
-READERS = {"config/database_url.py", "config/view_checks.py", "commands/schema.py"}
+NAMES = re.compile(rf"[\"']({'|'.join(Backend)})[\"']|({'|'.join(Backend)})_[a-z]+=")
+# Where a URL is read, and gives the name that ``dialects.named`` takes.
+READER = "config/database_url.py"
 
 
 def test_no_module_outside_the_dialects_names_a_database() -> None:
@@ -20,10 +21,10 @@ def test_no_module_outside_the_dialects_names_a_database() -> None:
         for file in ROOT.rglob("*.py")
         if NAMES.search(file.read_text()) and file.parent.name != "dialects"
     }
-    assert not naming - READERS
+    assert naming == {READER}
 
 
-@pytest.mark.parametrize("name", ["postgresql", "sqlite"])
+@pytest.mark.parametrize("name", Backend)
 def test_a_database_is_found_by_its_name_and_says_all_that_a_dialect_must(name: str) -> None:
     dialect = dialects.named(name)
     assert dialect.name == name

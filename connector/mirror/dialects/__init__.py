@@ -1,4 +1,4 @@
-"""The databases that can hold a mirror. One more is one more file here, and a parameter of the tests."""
+"""The databases that can hold a mirror. One more is one more file here and a line in ``_KNOWN``."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,11 +27,10 @@ __all__ = [
     "versions",
 ]
 
-_ALL: dict[str, Dialect] = {dialect.name: dialect for dialect in (PostgreSQL(), SQLite())}
-_CATALOGUES: dict[str, type[Catalogue]] = {
-    PostgreSQL.name: PostgreSQLCatalogue,
-    SQLite.name: SQLiteCatalogue,
-}
+# Each has its name in ``config.database_url.Backend``.
+_KNOWN = ((PostgreSQL(), PostgreSQLCatalogue), (SQLite(), SQLiteCatalogue))
+_ALL: dict[str, Dialect] = {dialect.name: dialect for dialect, _ in _KNOWN}
+_CATALOGUES: dict[str, type[Catalogue]] = {dialect.name: catalogue for dialect, catalogue in _KNOWN}
 # What a database may raise: SQLAlchemy's errors, and the drivers' own.
 ERRORS: tuple[type[Exception], ...] = (SQLAlchemyError, *(one.driver_error for one in _ALL.values()))
 

@@ -59,6 +59,8 @@ class Dialect(ABC):
     casts: ClassVar[Mapping[str, str]] = {}
     # Behind the columns in CREATE TABLE.
     table_options: ClassVar[str] = ""
+    # The same as SQLAlchemy's options of a table.
+    table_arguments: ClassVar[Mapping[str, Any]] = {}
     # Options of an index that finds a stretch of a column which grows with the rows, for next to no cost.
     range_index: ClassVar[Mapping[str, Any]] = {}
     # What DROP TABLE needs where a view stands on the table, the connector's own too.

@@ -59,6 +59,7 @@ class SQLite(Dialect):
         "json": Text(),
     }
     table_options = " STRICT"
+    table_arguments = {"strict": True}  # noqa: RUF012 - as types
     event_order = (
         "substr(event_id, 1, instr(event_id, ':') - 1)",
         "CAST(substr(event_id, instr(event_id, ':') + 1) AS INTEGER)",
