@@ -26,7 +26,7 @@ from connector.mirror import verify as mirror_verify
 from connector.mirror.mapping import Mapping
 from connector.mirror.mapping_change import Fit
 from connector.mirror.models import MirrorLoss
-from connector.mirror.offsets import Held
+from connector.mirror.offsets import StoredOffsets
 from connector.simulator import verify as journal_verify
 from connector.stream import topic_state
 from connector.stream.topic_state import TopicState
@@ -119,7 +119,7 @@ def topic_faults(config: Config) -> list[CheckResult]:
 class _Stored(NamedTuple):
     """What the mirror knows of Kafka's topics."""
 
-    offsets: Held
+    offsets: StoredOffsets
     lost: list[MirrorLoss]
 
 
@@ -130,7 +130,7 @@ def _stored(config: Config) -> _Stored | None:
     try:
         engine = database.connect(config.database, access="read")
         steps.require(engine)
-        return _Stored(offsets.held(engine), losses.unacknowledged(engine))
+        return _Stored(offsets.stored(engine), losses.unacknowledged(engine))
     except ConnectorError:
         return None
 
@@ -248,7 +248,7 @@ def verify(config: Config, journal: Path | None) -> tuple[list[str], int]:
     found = mirror_verify.differences(engine, mapping)
     with suppress(KafkaOutage):
         # What is known to be lost no worker can bring back; what is not read it can.
-        stands = replace(topic_state.compare(config, offsets.held(engine)), expired={})
+        stands = replace(topic_state.compare(config, offsets.stored(engine)), expired={})
         results = _standing_results(config, stands)
         found += [f"{one.what}: {one.fault} (fix: {one.cure})" for one in results]
     if journal is not None:

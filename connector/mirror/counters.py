@@ -24,10 +24,10 @@ Received = Mapping[Group, Sequence[int]]
 
 COLUMNS = MirrorCounter.columns()
 KEY = names(MirrorCounter.key())
-INSERT = f"INSERT INTO _mirror_counters AS held ({names(COLUMNS)})"
-MERGE = f"ON CONFLICT ({KEY}) DO UPDATE SET events = held.events + excluded.events" + "".join(
-    f", {name} = CASE WHEN excluded.{name} {'<' if name.startswith('first') else '>'} held.{name} "
-    f"THEN excluded.{name} ELSE held.{name} END"
+INSERT = f"INSERT INTO _mirror_counters AS stored ({names(COLUMNS)})"
+MERGE = f"ON CONFLICT ({KEY}) DO UPDATE SET events = stored.events + excluded.events" + "".join(
+    f", {name} = CASE WHEN excluded.{name} {'<' if name.startswith('first') else '>'} stored.{name} "
+    f"THEN excluded.{name} ELSE stored.{name} END"
     for name, type_ in COLUMNS
     if type_ == "timestamp"
 )
@@ -61,7 +61,7 @@ def add(connection: Connection, new: Received, mirrored_at: int) -> None:
     run(connection, INSERT, Batch(COLUMNS, rows), MERGE)
 
 
-def held(connection: Connection, identities: Iterable[Identity]) -> dict[Group, list[int]]:
+def stored(connection: Connection, identities: Iterable[Identity]) -> dict[Group, list[int]]:
     """When the ledger's copies of these events were received, by group."""
     received_at = dialects.of(connection).microseconds("received_at")
     before = f"SELECT kafka_topic, kafka_partition, family, {received_at} FROM _notifications"
@@ -111,13 +111,13 @@ def fill(connection: Connection) -> None:
 def differences(connection: Connection) -> Iterator[str]:
     """A sentence for each group that is not counted as the ledger has it."""
     queries = (select(MirrorCounter.__table__), COUNTED)
-    counted, wanted = ({row[:3]: row[3:] for row in connection.execute(query)} for query in queries)
-    for key in sorted(counted.keys() | wanted.keys()):
-        is_, should = counted.get(key), wanted.get(key)
+    counted, expected = ({row[:3]: row[3:] for row in connection.execute(query)} for query in queries)
+    for key in sorted(counted.keys() | expected.keys()):
+        found, due = counted.get(key), expected.get(key)
         # Of an event whose copy was replaced by a host with a slow clock, the later instant stays.
-        if is_ and should and is_[:3] == should[:3] and is_[3] >= should[3]:
+        if found and due and found[:3] == due[:3] and found[3] >= due[3]:
             continue
         shown = [
-            "missing" if one is None else f"{one[0]} events, {', '.join(one[1:])}" for one in (is_, should)
+            "missing" if one is None else f"{one[0]} events, {', '.join(one[1:])}" for one in (found, due)
         ]
         yield f"mirror_counters {key}: is {shown[0]} and should be {shown[1]}"

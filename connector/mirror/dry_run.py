@@ -78,7 +78,7 @@ class DryRun(Sink):
             else _undone(self._engine) as connection
         ):
             self._fence_schema(connection)
-            stored = ledger.held(connection, identities)
+            stored = ledger.stored(connection, identities)
             effects.known = set(stored)
             rows = touches(stored.values())
             before = {table.name: _rows(connection, table, keys) for table, keys in rows}
@@ -147,7 +147,7 @@ def _rest(row: Values | None, key: Sequence[str]) -> Values | None:
 def _ledger_changes(
     connection: Connection, incoming: Sequence[Event], before: dict[Identity, Event]
 ) -> Iterator[Change]:
-    after = ledger.held(connection, [event.identity for event in incoming])
+    after = ledger.stored(connection, [event.identity for event in incoming])
     for identity, event in after.items():
         former = before.get(identity)
         if former != event:

@@ -39,11 +39,11 @@ def encoded(
     dialect: Dialect, ids: Sequence[str], sources: Sequence[str], placed: Sequence[Placed]
 ) -> Encoded:
     """Events, with their identities, as rows of the ledger."""
-    said = [one.event for one in placed]
+    found = [one.event for one in placed]
     values: dict[str, Sequence[Any]] = {"event_id": ids, "source": sources}
-    values |= {name: list(map(attrgetter(of), said)) for name, of in OF_EVENT.items()}
+    values |= {name: list(map(attrgetter(of), found)) for name, of in OF_EVENT.items()}
     values |= {name: list(map(attrgetter(of), placed)) for name, of in OF_RECORD.items()}
-    values["details"] = [event.details.decode() for event in said]
+    values["details"] = [event.details.decode() for event in found]
     return dialect.encode(LEDGER, [values[name] for name, _ in LEDGER])
 
 
@@ -58,9 +58,9 @@ def known(connection: Connection, identities: Encoded) -> set[Identity]:
     Each is looked up by itself, so that no planner may choose to read the whole ledger instead.
     """
     same = "event_id = asked.id AND source = asked.origin"
-    held = f"(SELECT event_id FROM _notifications WHERE {same})"
-    found = f"SELECT {held} AS held, origin FROM asked"
-    after = f") SELECT held, origin FROM ({found}) AS found WHERE held IS NOT NULL"
+    stored_id = f"(SELECT event_id FROM _notifications WHERE {same})"
+    found = f"SELECT {stored_id} AS stored_id, origin FROM asked"
+    after = f") SELECT stored_id, origin FROM ({found}) AS found WHERE stored_id IS NOT NULL"
     return {(row[0], row[1]) for row in run(connection, "WITH asked(id, origin) AS (", identities, after)}
 
 
@@ -78,7 +78,7 @@ def insert(connection: Connection, rows: Encoded, mirrored_at: int) -> None:
     add(connection, INSERT, rows, [("timestamp", mirrored_at)])
 
 
-def held(connection: Connection, identities: Iterable[Identity]) -> dict[Identity, Event]:
+def stored(connection: Connection, identities: Iterable[Identity]) -> dict[Identity, Event]:
     """The ledger's copies of these events."""
     return {event.identity: event for event in _select(connection, IDENTITY, identities)}
 
@@ -95,7 +95,7 @@ def restate(connection: Connection, better: Sequence[Placed], mirrored_at: int) 
 
 def newest(
     connection: Connection,
-    wanted: Mapping[str, int],
+    limits: Mapping[str, int],
     since: int | None,
     until: int | None,
     deadline: float,
@@ -112,14 +112,14 @@ def newest(
     ranked = (
         select(action, event_id, source, rank)
         .where(
-            action.in_(wanted),
+            action.in_(limits),
             true() if since is None else received_at >= iso(since),
             true() if until is None else received_at < iso(until),
         )
         .subquery()
     )
     query = (
-        select(ranked).where(ranked.c.rank <= max(wanted.values())).order_by(ranked.c.action, ranked.c.rank)
+        select(ranked).where(ranked.c.rank <= max(limits.values())).order_by(ranked.c.action, ranked.c.rank)
     )
     with dialects.of(connection).until(connection, deadline):
         rows = connection.execute(query).fetchall()
@@ -134,13 +134,13 @@ def of_entities(
     An event with an array of Details is keyed by its first object alone, and one that came before
     its action was in a family by nothing, so all of those come too.
     """
-    wanted = set(actions)
+    accepted = set(actions)
     seen: set[Identity] = set()
     for event in _select(connection, (("entity_key", "text"),), [(key,) for key in entity_keys]):
-        if event.action in wanted:
+        if event.action in accepted:
             seen.add(event.identity)
             yield event
-    for event in _pages(connection, wanted, f"AND ({models.unkeyed(dialects.of(connection))})"):
+    for event in _pages(connection, accepted, f"AND ({models.unkeyed(dialects.of(connection))})"):
         if event.identity not in seen:
             yield event
 

@@ -57,7 +57,7 @@ class LedgerUnion:
         with self._session.snapshot() as connection:
             insert = f"INSERT INTO {SEEN} ({key})"
             run(connection, insert, Batch(ledger.IDENTITY, sorted(best)), "ON CONFLICT DO NOTHING")
-            current = ledger.held(connection, best)
+            current = ledger.stored(connection, best)
         self._write([one for identity, one in best.items() if _counts(one.event, current.get(identity))])
 
     def only_in_ledger(self) -> int:
@@ -87,7 +87,7 @@ class LedgerUnion:
 
     def _put(self, copies: Sequence[Placed], connection: Connection) -> tuple[int, int]:
         now = time.time_ns() // 1000
-        current = ledger.held(connection, [one.event.identity for one in copies])
+        current = ledger.stored(connection, [one.event.identity for one in copies])
         new = sorted(
             (one for one in copies if one.event.identity not in current), key=lambda one: one.event.identity
         )
@@ -103,7 +103,7 @@ class LedgerUnion:
             ledger.insert(connection, ledger.encoded(dialects.of(connection), ids, sources, new), now)
             counters.add(connection, counters.received(new), now)
         if better:
-            counted = counters.held(connection, [one.event.identity for one in better])
+            counted = counters.stored(connection, [one.event.identity for one in better])
             ledger.restate(connection, better, now)
             counters.replace(connection, counted, counters.received(better), now)
         return len(new), len(better)

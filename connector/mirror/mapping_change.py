@@ -193,7 +193,7 @@ def _try(
             if trial.over:
                 break
             with transaction(engine) as connection:
-                events = ledger.held(connection, identities)
+                events = ledger.stored(connection, identities)
             here = [events[identity] for identity in identities if identity in events]
             trial.run(here)
             if beside is not None:

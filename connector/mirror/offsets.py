@@ -38,7 +38,7 @@ class Offset(NamedTuple):
         return None in (self.topic_id, topic_id) or self.topic_id == topic_id
 
 
-Held = Mapping[Partition, Offset]
+StoredOffsets = Mapping[Partition, Offset]
 """Offsets of the mirror."""
 
 
@@ -53,7 +53,7 @@ def select(
     return {(row[0], row[1]): Offset(row[2], row[3]) for row in run(connection, before, batch, f") {after}")}
 
 
-def held(engine: Engine) -> Held:
+def stored(engine: Engine) -> StoredOffsets:
     """Every offset; raises ``DatabaseOutage``."""
     with transaction(engine) as connection, Session(connection) as session:
         rows = session.exec(sqlmodel.select(ConsumerOffset))

@@ -109,7 +109,7 @@ def refold(connection: Connection, table: Projection, keys: set[Key], now: int) 
 def events_of(connection: Connection, table: Projection, keys: set[Key]) -> Iterable[Event]:
     """Events that may touch these rows; all of the table's where keys do not tell."""
     if (identities := table.identities(keys)) is not None:
-        return ledger.held(connection, identities).values()
+        return ledger.stored(connection, identities).values()
     if (entity_keys := table.entity_keys(keys)) is not None:
         return ledger.of_entities(connection, table.actions, entity_keys)
     return ledger.of_actions(connection, table.actions)

@@ -243,13 +243,13 @@ class Sink:
         Rare: it takes a first attempt that reached Kafka after a retry of it. The rows that the
         event touches are folded again from the ledger.
         """
-        stored = ledger.held(connection, [item.identity for item in known])
+        stored = ledger.stored(connection, [item.identity for item in known])
         better = [one for one in known if one.placed.event.copy_rank < stored[one.identity].copy_rank]
         if not better:
             return
         former = [stored[item.identity] for item in better]
         placed = [item.placed for item in better]
-        counted = counters.held(connection, [item.identity for item in better])
+        counted = counters.stored(connection, [item.identity for item in better])
         ledger.restate(connection, placed, now)
         counters.replace(connection, counted, counters.received(placed), now)
         contributions = [one for item in better for one in item.contributions]

@@ -41,7 +41,7 @@ def copied(engine: Engine, identities: Sequence[Identity], touches: Touches) -> 
             _make(connection, "type = 'table'")
             connection.exec_driver_sql("INSERT INTO main._mirror_rules SELECT * FROM live._mirror_rules")
             _copy(connection, "_notifications", ledger.IDENTITY, identities)
-            known = ledger.held(connection, identities)
+            known = ledger.stored(connection, identities)
             touched = touches(known.values())
             if known:
                 _copy(connection, "_notifications", ledger.IDENTITY, _folded_from(engine, touched))

@@ -18,7 +18,7 @@ def restore(config: Config, session: Rebuilder, report: Report) -> LedgerUnion:
 
     Raises ``KafkaOutage``, ``DatabaseOutage``, and ``StartupError``; what was put there before stays.
     """
-    union, known = LedgerUnion(session), offsets.held(session.engine)
+    union, known = LedgerUnion(session), offsets.stored(session.engine)
     with session.snapshot() as connection:
         current = offsets.select(connection, known)
         union.start(connection)

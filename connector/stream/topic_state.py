@@ -15,7 +15,7 @@ from connector.kafka import inventory, topics
 from connector.kafka.claims import owned
 from connector.kafka.inventory import TopicLog
 from connector.mirror import database, offsets, steps
-from connector.mirror.offsets import Held, Offset
+from connector.mirror.offsets import Offset, StoredOffsets
 
 SHOWN = 5
 
@@ -64,7 +64,7 @@ class _Topic:
 
     name: str
     log: TopicLog
-    stored: Held
+    stored: StoredOffsets
 
     def offset(self, partition: int) -> Offset | None:
         """The mirror's offset in a partition of this very topic."""
@@ -102,7 +102,7 @@ class _Topic:
             return False
 
 
-def compare(config: Config, stored: Held) -> TopicState:
+def compare(config: Config, stored: StoredOffsets) -> TopicState:
     """Compare Kafka's topics with all of the mirror's offsets. Raises ``KafkaOutage``."""
     read = {*config.topics.today, *config.topics.former}
     with topics.admin_client(config.kafka) as client:
@@ -137,7 +137,7 @@ def compare(config: Config, stored: Held) -> TopicState:
     )
 
 
-def refuse(config: Config, stored: Held) -> None:
+def refuse(config: Config, stored: StoredOffsets) -> None:
     """Raise ``StartupError`` when acknowledged records would never be read; raises ``KafkaOutage`` too."""
     state = compare(config, stored)
     if state.unread:
@@ -152,7 +152,7 @@ def unread_now(config: Config) -> str | None:
     engine = database.connect(config.database, access="read")
     try:
         steps.require(engine)
-        state = compare(config, offsets.held(engine))
+        state = compare(config, offsets.stored(engine))
     finally:
         engine.dispose()
     return f"{state.sentence()} {state.fix(config)}" if state.unread else None

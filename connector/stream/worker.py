@@ -168,7 +168,7 @@ class Worker:
 
     def _note_topics(self) -> list[str]:
         """Check that no topic is left unread, and store each one's start; gives the former topics."""
-        topic_state.refuse(self._config, offsets.held(self._engine))
+        topic_state.refuse(self._config, offsets.stored(self._engine))
         with topics.admin_client(self._config.kafka) as client:
             found = inventory.logs(client, self._routes.topics_read())
         starts = {

@@ -209,14 +209,14 @@ def test_the_greatest_text_is_that_of_its_bytes_in_a_database_of_any_order(
     """The tests' server knows no other order, so the statement has to name it."""
     found = refusal(drawn({"t": state(v=TEXT | {"rule": "max"})}), emptied.empty())
     assert isinstance(found, Config)
-    said: list[str] = []
+    statements: list[str] = []
     with strategies.mirror(found) as mirror:
-        event.listen(mirror.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+        event.listen(mirror.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
         write(mirror, [(0, {"N": "1", "V": value}) for value in ("B", "a", "C")], 0)
         assert mirror.row("t")["v"] == "a"
-    upserts = [one for one in said if 'excluded."v" > held."v"' in one]
+    upserts = [one for one in statements if 'excluded."v" > stored."v"' in one]
     assert upserts
-    assert all('excluded."v" > held."v" COLLATE "C"' in one for one in upserts), upserts[0]
+    assert all('excluded."v" > stored."v" COLLATE "C"' in one for one in upserts), upserts[0]
 
 
 def test_an_index_of_connector_0_1_is_known_by_its_columns_and_not_made_twice(emptied: Emptied) -> None:

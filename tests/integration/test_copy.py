@@ -332,10 +332,10 @@ def connector(config_dir: Path, *arguments: str, **variables: str) -> "subproces
     )
 
 
-def _held(config: Config) -> offsets.Held:
+def _held(config: Config) -> offsets.StoredOffsets:
     engine = database.connect(config.database, access="read")
     try:
-        return offsets.held(engine)
+        return offsets.stored(engine)
     finally:
         engine.dispose()
 

@@ -90,14 +90,14 @@ def test_deliveries_before_any_worker_ran_are_refused_and_drained_after_a_change
     world.send(balances(1))
     with pytest.raises(StartupError, match="former_prefixes"):
         topic_state.refuse(
-            change(world, former_prefixes=[], prefix=f"{world.prefix}three."), offsets.held(world.engine)
+            change(world, former_prefixes=[], prefix=f"{world.prefix}three."), offsets.stored(world.engine)
         )
 
 
 def test_every_partition_is_noted_before_a_worker_is_given_any(world: World) -> None:
     engine = made(world)
     Worker(world.config, accept_mapping=False)._note_topics()
-    held = offsets.held(engine)
+    held = offsets.stored(engine)
     assert held.keys() == {(tp.topic, tp.partition) for tp in world.tps}
     assert None not in {offset.topic_id for offset in held.values()}
 
@@ -109,13 +109,13 @@ def test_a_renamed_topic_that_holds_unread_records_is_refused_until_it_is_listed
     renamed["balances"]["topic"] = "stock"
     changed = change(world, families=renamed)
     with pytest.raises(StartupError) as caught:
-        topic_state.refuse(changed, offsets.held(engine))
+        topic_state.refuse(changed, offsets.stored(engine))
     assert f"topics.former_topics: [{world.topic}]" in caught.value.cure
     # A worker that has read them all leaves nothing to refuse.
     sink(world).record({(world.topic, 0): Offset(3, topic_id(world))})
-    assert topic_state.compare(changed, offsets.held(engine)).unread == {}
+    assert topic_state.compare(changed, offsets.stored(engine)).unread == {}
     listed = change(world, former_topics=[world.topic])
-    assert topic_state.compare(listed, offsets.held(engine)).draining == {world.topic: 0}
+    assert topic_state.compare(listed, offsets.stored(engine)).draining == {world.topic: 0}
 
 
 def test_topics_of_others_are_left_alone(world: World) -> None:
@@ -128,14 +128,14 @@ def test_topics_of_others_are_left_alone(world: World) -> None:
     world.producer.send(other.topics.unrouted_topic, events.encode(balances(1)[0])).get(30)
     world.admin.create_topics({f"{world.prefix}reports": {"num_partitions": 1, "replication_factor": 1}})
     world.producer.send(f"{world.prefix}reports", b"{}").get(30)
-    assert topic_state.compare(world.config, offsets.held(engine)).unread == {}
-    assert topic_state.compare(other, offsets.held(engine)).unread == {}
+    assert topic_state.compare(world.config, offsets.stored(engine)).unread == {}
+    assert topic_state.compare(other, offsets.stored(engine)).unread == {}
 
 
 def test_a_topic_that_was_recreated_is_reported_while_no_worker_runs(world: World) -> None:
     engine = made(world)
     sink(world).record({(world.topic, 0): Offset(3, "of-a-former-one"), (world.topic, 1): Offset(0)})
-    found = topic_state.compare(world.config, offsets.held(engine))
+    found = topic_state.compare(world.config, offsets.stored(engine))
     assert (found.recreated, found.expired) == ({world.topic: 1}, {})
     [fault] = [one.fault for one in checkup.topic_faults(world.config)]
     assert "was re-created" in str(fault)
