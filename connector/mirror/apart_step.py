@@ -1,4 +1,4 @@
-"""Layout 5 → 6: the connector's tables stand apart, and what people read are views with their names.
+"""Layout 5 → 6: the connector's tables move apart, and views with their names are what people read.
 
 On PostgreSQL the tables move to the store's schema, everywhere their names get an underscore before them;
 no row is written. Rights to read a table become rights to read its view, and what readers built on the
@@ -7,14 +7,13 @@ indexes stay with the tables.
 """
 
 import re
-import time
 from collections.abc import Collection
 
 import structlog
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
-from connector import events
+from connector import clocks, events
 from connector.mirror import dialects
 from connector.mirror.dialects import postgresql_dependents
 from connector.mirror.dialects import postgresql_grants as grants
@@ -63,8 +62,8 @@ def _into_schema(connection: Connection, moved: list[str], read: list[str], view
 
 
 def _move(connection: Connection, name: str, store: str) -> None:
-    held, to = "SELECT relnamespace::regnamespace::text || '.' FROM pg_class WHERE oid = %s::regclass", store
-    if connection.exec_driver_sql(held, (quoted(name),)).scalar_one() != to:
+    query = "SELECT relnamespace::regnamespace::text || '.' FROM pg_class WHERE oid = %s::regclass"
+    if connection.exec_driver_sql(query, (quoted(name),)).scalar_one() != store:
         connection.exec_driver_sql(f"ALTER TABLE {quoted(name)} SET SCHEMA {store.removesuffix('.')}")
     dialects.catalogue(connection).rename(name, f"_{name}")
 
@@ -72,18 +71,18 @@ def _move(connection: Connection, name: str, store: str) -> None:
 def _within_schema(connection: Connection, moved: list[str], read: list[str], views: list[str]) -> None:
     catalogue = dialects.catalogue(connection)
     query = "SELECT name, sql FROM sqlite_master WHERE type = 'view'"
-    held = {row[0]: row[1] for row in connection.exec_driver_sql(query).fetchall()}
-    readable = [name for name in held if _readable(connection, name)]
+    texts = {row[0]: row[1] for row in connection.exec_driver_sql(query).fetchall()}
+    readable = [name for name in texts if _readable(connection, name)]
     for name in moved:
         catalogue.rename(name, f"_{name}")
     for name in read:
         _stamp(connection, name)
         _make_view(connection, name)
-    for name in set(views) & held.keys():
-        catalogue.execute(f"DROP VIEW {quoted(name)}", _apart(held[name]))
+    for name in set(views) & texts.keys():
+        catalogue.execute(f"DROP VIEW {quoted(name)}", _apart(texts[name]))
     for name in readable:
         if not _readable(connection, name):
-            postgresql_dependents.report(name, held[name])
+            postgresql_dependents.report(name, texts[name])
 
 
 def _readable(connection: Connection, view: str) -> bool:
@@ -107,7 +106,7 @@ def _stamp(connection: Connection, name: str) -> None:
     if "mirrored_at" in columns:  # a user's own, which no configuration can name from here on
         connection.exec_driver_sql(f"ALTER TABLE {table} RENAME COLUMN mirrored_at TO {FORMER}")
     dialect = dialects.of(connection)
-    instant, now = dialect.declared("timestamp"), f"'{events.iso(time.time_ns() // 1000)}'"
+    instant, now = dialect.declared("timestamp"), f"'{events.iso(clocks.now())}'"
     # With a constant default no row is written.
     connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN mirrored_at {instant} NOT NULL DEFAULT {now}")
     if dialect.alters:

@@ -20,10 +20,10 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Consecutive records of one partition, decoded.
+    """Consecutive decoded records of one partition.
 
     ``asked`` is the offset that was asked of Kafka, ``first`` that of the first record that came,
-    ``next_offset`` one past the last. Offsets with neither item nor letter are done with elsewhere.
+    ``next_offset`` one past the last. Offsets with neither item nor letter need nothing here.
     ``topic_id`` is that of the topic which was read, None where the broker has none.
     """
 
@@ -41,7 +41,7 @@ class Chunk:
         return (self.topic, self.partition)
 
     def above(self, position: int) -> "Chunk":
-        """The chunk without what a mirror has that has come to this offset."""
+        """The chunk without what a mirror at this offset already has."""
         if position <= self.first:
             return self
         items = [item for item in self.items if item.placed.offset >= position]
@@ -57,7 +57,7 @@ class CommitResult:
     known: Counter[str] = field(default_factory=Counter)
     # Partitions whose chunk did not follow the mirror's offset, and that offset.
     gaps: dict[Partition, int] = field(default_factory=dict)
-    # Partitions whose records Kafka no longer held.
+    # Partitions whose records Kafka no longer had.
     lost: dict[Partition, Loss] = field(default_factory=dict)
     # One past the last offset that the mirror has now, by partition.
     positions: dict[Partition, int] = field(default_factory=dict)

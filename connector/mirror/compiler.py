@@ -22,7 +22,7 @@ class Compiler:
         self._indexed_text = values.limited_text(most)
 
     def projection(self, name: str, table: Table) -> Projection:
-        """A table, with a column for the shop where shops are told apart."""
+        """A table, with a column for the shop where shops are kept apart."""
         kind = KINDS[table.kind]
         columns = tuple([_mapped_column(column, settings) for column, settings in table.columns.items()])
         key = [

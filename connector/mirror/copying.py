@@ -4,7 +4,7 @@ One transaction reads the source, so that all tables, the consumer offsets among
 worker that goes on there is not waited for, and one that starts on the copy goes on from that moment. One
 transaction makes and fills the target, so that there is all of the copy or nothing of it. A table that says
 so is made before, and is dropped in the same transaction: whoever opens the target meanwhile, or after the
-copy was interrupted, is told (``steps.version_of``) instead of making an empty mirror there.
+copy was interrupted, gets an error (``steps.version_of``) instead of making an empty mirror there.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -153,7 +153,7 @@ class _Inside:
 
 
 def _announce(target: Engine, name: str) -> None:
-    """Say in the target that a copy is on its way; raises ``StartupError`` where there is a mirror."""
+    """Note in the target that a copy is under way; raises ``StartupError`` where there is a mirror."""
     with transaction(target) as connection:
         steps.lock_for_change(connection)
         if steps.copy_is_unfinished(connection):
@@ -168,7 +168,7 @@ def _announce(target: Engine, name: str) -> None:
 
 
 def _take_over(write: Connection) -> None:
-    """Be alone with the target until the end, at which what ``_announce`` said is no longer true."""
+    """Be alone with the target until the end, at which the note of ``_announce`` is no longer true."""
     steps.lock_for_change(write)
     if not steps.copy_is_unfinished(write):
         raise StartupError("Another copy into the target was finished meanwhile.", "start a worker there")
@@ -177,9 +177,9 @@ def _take_over(write: Connection) -> None:
 
 def _require_as_configured(read: Connection, mapping: Mapping, tables: Tables) -> None:
     """Raise ``StartupError`` unless the source is what ``tables.yaml`` says, and filled."""
-    wanted = {**rules.of_mapping(mapping), ("", ""): rules.fingerprint(mapping)}
+    expected = {**rules.of_mapping(mapping), ("", ""): rules.fingerprint(mapping)}
     shapes = shape.of(read, tables).values()
-    if wanted.items() - rules.recorded(read).items() or any(
+    if expected.items() - rules.recorded(read).items() or any(
         one.missing or one.columns or one.types or one.key for one in shapes
     ):
         raise StartupError(

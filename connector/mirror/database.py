@@ -1,7 +1,8 @@
-"""The database behind the mirror: engine, transactions, and its errors told apart.
+"""The database behind the mirror: its engine, its transactions and its errors by kind.
 
-Three reactions, three kinds (architecture.md): an outage is waited out, a poison event is parked,
-anything else is a defect. The driver's own error code decides, in ``Dialect.translate`` alone.
+Errors are of three kinds, one for each reaction (docs/reliability.md, Promised): the worker waits until an
+outage ends, parks a poison event, and stops at anything else, a defect. The driver's own
+error code decides, in ``Dialect.translate`` alone.
 """
 
 import time

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import structlog
 from sqlalchemy import Connection
 
-from connector import events
+from connector import clocks, events
 from connector.errors import Poison
 from connector.events import Event
 from connector.mirror import dialects, ledger
@@ -46,7 +46,7 @@ def _stamped(connection: Connection, table: Projection) -> Iterator[None]:
     changed = " OR ".join(f"stored.{one} {differs} former.{one}" for one in cells)
     same = " AND ".join(f"stored.{one} = former.{one}" for one in key)
     connection.exec_driver_sql(
-        f"UPDATE {name} AS stored SET mirrored_at = '{events.iso(time.time_ns() // 1000)}' "
+        f"UPDATE {name} AS stored SET mirrored_at = '{events.iso(clocks.now())}' "
         # What somebody dropped and got back empty was never set.
         f"FROM {FORMER} AS former WHERE {same} AND ({changed} OR stored.mirrored_at <= '{events.iso(0)}')"
     )
@@ -93,4 +93,4 @@ def _merge(
 ) -> None:
     if rows := folded.get(table.name):
         for statement in table.merge(dialects.of(connection), rows, columns, stamps=False):
-            statement.run(connection, time.time_ns() // 1000)
+            statement.run(connection, clocks.now())

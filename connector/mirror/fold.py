@@ -1,10 +1,10 @@
-"""The fold: distinct events → rows, in any order, in any grouping (mirror.md, part 2).
+"""The fold: distinct events → rows, in any order, in any grouping (docs/contract.md, The law).
 
-Pure: no I/O, no clock, no database, no Faust. Contributions merge into rows, and the merge
-is commutative and associative, so arrival order cannot matter: ``newest`` and ``oldest`` keep the
-value with the greatest or least version, ``min`` and ``max`` the least or greatest value, counts
-add once per distinct event. The database merges the same way (``projections``), so folding a batch
-and merging it into the table equals folding everything at once.
+Pure: no I/O, no clock, no database, no Faust. Contributions merge into rows. The merge is commutative
+and associative, so the order of arrival cannot matter: ``newest`` and ``oldest`` keep the value with the
+greatest or least version, ``min`` and ``max`` the least or greatest value, and counts add one for each
+distinct event. The database merges in the same way (``projections``): to fold a batch and merge it into
+the table gives the same rows as to fold everything at once.
 """
 
 from collections import defaultdict
@@ -32,9 +32,9 @@ def fold(events: Iterable[tuple[Event, Sequence[Contribution]]]) -> Folded:
 
 
 class StateRow(msgspec.Struct):
-    """A state row, whole or in part; ``cells`` and ``versions`` stand in the table's column order.
+    """A state row, or a part of it; ``cells`` and ``versions`` are in the table's column order.
 
-    A version is "" where no value has come yet.
+    A version is "" until a value has come.
     """
 
     cells: list[Any]
@@ -45,12 +45,12 @@ class StateRow(msgspec.Struct):
     last_action: str
     last_event_id: str
     event_count: int
-    # Version of the event that was folded in last, whether or not it is the newest.
+    # Version of the event that was folded in last, which need not be the newest.
     folded: str
 
     def absorb(self, columns: Sequence[MappedColumn], event: Event, version: str, cells: Cells) -> None:
-        """Fold in what one more event says, or one more row object of the same event."""
-        # Several row objects of one event with one key count once.
+        """Fold in one more event, or one more row object of the same event."""
+        # An event with several row objects of one key counts once.
         again = version == self.folded
         self.folded = version
         self.first_seen_at = min(self.first_seen_at, event.occurred_at)
@@ -67,10 +67,10 @@ class StateRow(msgspec.Struct):
     def _absorb_cell(
         self, place: int, column: MappedColumn, value: Any, version: str, *, again: bool
     ) -> None:
-        """Merge one value: by version for ``newest`` and ``oldest``, else by itself.
+        """Merge one value: ``newest`` and ``oldest`` compare versions, ``min`` and ``max`` values.
 
-        At equal versions, which only row objects of one event (or equal numbers) have, the later row
-        object is the newer one and the earlier the older one.
+        Versions are equal only for row objects of one event, or for equal numbers. Then the later row object
+        is the newer one and the earlier the older one.
         """
         current, current_version = self.cells[place], self.versions[place]
         if column.ranked:

@@ -29,8 +29,8 @@ class Frozen(NamedTuple):
     @override
     def __str__(self) -> str:
         kind = "column" if self.column else "table"
-        held = "keeps its old values and gets no new ones"
-        return f"the {kind} {self.name} is no longer in tables.yaml: it {held}"
+        what = f"the {kind} {self.name} is no longer in tables.yaml"
+        return f"{what}: it keeps its old values and gets no new ones"
 
 
 def standing(engine: Engine, config: Config) -> list[Frozen]:

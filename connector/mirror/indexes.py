@@ -1,9 +1,9 @@
 """Indexes give way to what the ledger holds.
 
-An entry of PostgreSQL's B-tree has a limit that a row has not. At intake the text of an indexed column is
-limited to what always fits; but an index may be added when longer texts are there. Neither may an index
-keep an accepted event out, nor a start fail for one: an index that cannot hold a text is made again over
-the first letters of its texts, under the same name.
+An entry of PostgreSQL's B-tree has a size limit that a row has not. At intake the text of an indexed column
+is limited to what always fits, but an index may be added when longer texts are there. An index must not
+keep an accepted event out, and a start must not fail because of one. So an index that cannot hold a text is
+made again over the first letters of its texts, under the same name.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,17 +36,17 @@ def make(connection: Connection, index: Index) -> None:
         _shorten(connection, index.table.name, str(index.name), [column.name for column in index.columns])
 
 
-def drop(connection: Connection, former: Tables, wanted: Tables) -> None:
-    """Drop what a former mapping had indexed and this one has not: it limits texts that are taken now."""
-    for name, table in wanted.metadata.tables.items():
+def drop(connection: Connection, former: Tables, tables: Tables) -> None:
+    """Drop the indexes that only a former mapping had: they limit texts that are accepted now."""
+    for name, table in tables.metadata.tables.items():
         if (before := former.metadata.tables.get(name)) is None:
             continue
         for index in {one.name for one in before.indexes} - {one.name for one in table.indexes}:
             connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(str(index))}")
 
 
-def stands(index: Index, held: Sequence[Any], *, by_columns: bool) -> bool:
-    """Whether an index is among those that a table has, as SQLAlchemy reads them.
+def stands(index: Index, existing: Sequence[Any], *, by_columns: bool) -> bool:
+    """Whether an index is among the ``existing`` ones of a table, as SQLAlchemy reads them.
 
     ``by_columns``: under whatever name; connector 0.1 gave others.
     """
@@ -55,13 +55,15 @@ def stands(index: Index, held: Sequence[Any], *, by_columns: bool) -> bool:
         _covers(one["column_names"], names)
         if one["name"] == index.name
         else by_columns and one["column_names"] == names and not _is_special(one)
-        for one in held
+        for one in existing
     )
 
 
-def _covers(held: Sequence[str | None], names: Sequence[str]) -> bool:
+def _covers(columns: Sequence[str | None], names: Sequence[str]) -> bool:
     """Whether an index has these columns; an expression, without a name, is the first letters of one."""
-    return len(held) == len(names) and all(one in (None, name) for one, name in zip(held, names, strict=True))
+    return len(columns) == len(names) and all(
+        one in (None, name) for one, name in zip(columns, names, strict=True)
+    )
 
 
 def _is_special(index: Any) -> bool:

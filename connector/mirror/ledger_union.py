@@ -4,14 +4,13 @@ What the ledger alone holds stays. Of several copies of an event the best one co
 of equally good ones Kafka's, because somebody may have changed a row of the ledger.
 """
 
-import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from connector import events
+from connector import clocks, events
 from connector.errors import Poison
 from connector.events import Event, Identity
 from connector.mirror import counters, dialects, ledger, rules
@@ -86,7 +85,7 @@ class LedgerUnion:
             self.replaced += better
 
     def _put(self, copies: Sequence[Placed], connection: Connection) -> tuple[int, int]:
-        now = time.time_ns() // 1000
+        now = clocks.now()
         current = ledger.stored(connection, [one.event.identity for one in copies])
         new = sorted(
             (one for one in copies if one.event.identity not in current), key=lambda one: one.event.identity

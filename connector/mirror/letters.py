@@ -4,7 +4,7 @@ A letter is ``parked`` until a person has it ``replayed`` or ``discarded``. ``st
 replayed letter is the instant *before* its events were published: whatever is parked after that
 failed again and is parked again (``sink.py``), and every copy from before it changes nothing.
 
-Before and after do not hang on the clocks of two machines: a replay is never dated before the
+Before and after do not depend on the clocks of two machines: a replay is never dated before the
 letters that it sends, and its instant goes with their records (``REPLAYED_AT``), so that the worker
 never dates a letter before the replay that it answers.
 """
@@ -80,17 +80,17 @@ class Letters:
         """Raise ``StartupError`` when there are no tables yet, or tables of another layout."""
         steps.require(self._engine)
 
-    def ids(self, wanted: Filter) -> list[str]:
-        """Ids that fit, newest first."""
-        query = select(ID).where(*_fits(wanted)).order_by(col(models.DeadLetter.parked_at).desc(), ID)
-        return self._select(query.limit(wanted.limit))
+    def ids(self, asked: Filter) -> list[str]:
+        """Ids that match, newest first."""
+        query = select(ID).where(*_conditions(asked)).order_by(col(models.DeadLetter.parked_at).desc(), ID)
+        return self._select(query.limit(asked.limit))
 
-    def count(self, wanted: Filter) -> int:
-        """How many fit, the limit left aside."""
-        return int(self._select(select(func.count(ID)).where(*_fits(wanted)))[0])
+    def count(self, asked: Filter) -> int:
+        """How many match, whatever the limit."""
+        return int(self._select(select(func.count(ID)).where(*_conditions(asked)))[0])
 
     def starting_with(self, prefix: str) -> list[str]:
-        """Ids that begin so; the whole id is one beginning of itself."""
+        """Ids that start with ``prefix``, an id that equals it among them."""
         return self._select(select(ID).where(func.substr(ID, 1, len(prefix)) == prefix).order_by(ID))
 
     def resolve(self, given: Sequence[str]) -> list[str]:
@@ -109,12 +109,12 @@ class Letters:
     def _unclear(self, prefix: str, matching: Sequence[str]) -> StartupError:
         if matching:
             listed = ", ".join(matching[:SUGGESTED])
-            what = f"{prefix!r} begins the ids of {len(matching)} dead letters: {listed}."
+            what = f"The ids of {len(matching)} dead letters start with {prefix!r}: {listed}."
             return StartupError(what, "give more letters of the one you mean")
         near = difflib.get_close_matches(prefix, self._recent(len(prefix)), n=1, cutoff=NEAR)
         cure = "look it up with: connector dead-letters list --state all"
         return StartupError(
-            f"There is no dead letter whose id begins with {prefix!r}.",
+            f"There is no dead letter whose id starts with {prefix!r}.",
             f"did you mean {near[0]}? Else {cure}" if near else cure,
         )
 
@@ -157,13 +157,13 @@ class Letters:
             return list(connection.execute(query).scalars())
 
 
-def _fits(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+def _conditions(asked: Filter) -> Iterator[ColumnElement[bool]]:
     columns = models.DeadLetter.__table__.c
     for name in ("state", "stage", "reason", "action", "hook"):
-        if (value := getattr(wanted, name)) is not None:
+        if (value := getattr(asked, name)) is not None:
             yield columns[name] == value
-    if wanted.since is not None:
-        yield columns.parked_at >= events.iso(wanted.since)
+    if asked.since is not None:
+        yield columns.parked_at >= events.iso(asked.since)
 
 
 def whole_bytes(letter: DeadLetter) -> int | None:

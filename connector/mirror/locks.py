@@ -27,10 +27,10 @@ T = TypeVar("T")
 
 DDL_SECONDS = 2.0
 PAUSE_SECONDS = (0.2, 1.0)
-# How often is looked, and after how long a transaction may be one that waits.
+# How often the thread looks, and how long a transaction runs before it may be one that waits.
 INTERVAL_SECONDS = 0.5
 SUSPECT_SECONDS = 1.0
-# For so long a wait that was seen is reported; between two attempts there is none to see.
+# How long a wait is reported after it was seen: between two attempts there is none to see.
 REPORTED_SECONDS = 5.0
 LOCK_NOT_AVAILABLE = "55P03"
 
@@ -60,7 +60,7 @@ def trouble(engine: Engine) -> str | None:
 
 
 def until_granted(act: Callable[[], T]) -> T:
-    """Do it, again whenever a lock was not granted within ``DDL_SECONDS`` (``wait_briefly``)."""
+    """Do it, and again whenever a lock was not granted within ``DDL_SECONDS`` (``wait_briefly``)."""
     while True:
         try:
             return act()
@@ -86,14 +86,14 @@ class _Watch:
         self._dialect = dialects.of(engine)
         # Each thread has one like it, because all connections of the engine's may be waiting.
         self._pool = engine.pool
-        # By thread: its session, and since when its transaction runs or tries to begin.
+        # By thread: its session, and since when its transaction runs or tries to start.
         self._running: dict[int, tuple[int, float]] = {}
         self._seen: tuple[str, float] | None = None
         self._users = 0
         self._stop = threading.Event()
         self._steps = GrowingSteps()
         first, *last = self._dialect.waits_between
-        event.listen(engine, first, self._begin)
+        event.listen(engine, first, self._start)
         for name in last:
             event.listen(engine, name, self._end)
 
@@ -113,7 +113,7 @@ class _Watch:
             return None
         return self._seen[0]
 
-    def _begin(self, connection: Connection) -> None:
+    def _start(self, connection: Connection) -> None:
         session = self._dialect.session(connection)
         self._running[threading.get_ident()] = (session, time.monotonic())
 

@@ -1,17 +1,16 @@
-"""What was lost: the table ``mirror_losses``, a row for each stretch of offsets that Kafka no longer held.
+"""What was lost: the table ``mirror_losses``, a row for each range of offsets that Kafka no longer had.
 
-A loss cannot be undone here, only be entered again in XTND. So it stays a fault of ``connector check`` and
-makes workers *degraded* until somebody acknowledges it (``connector losses --acknowledge``).
+A loss cannot be undone here: what is missing must be entered again in XTND. So ``connector check`` reports
+it, and workers are *degraded*, until somebody acknowledges it (``connector losses --acknowledge``).
 """
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, inspect, select, update
 from sqlmodel import Session, col
 
-from connector import events
+from connector import clocks, events
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
 from connector.mirror.models import ConsumerOffset, MirrorLoss, Notification, names
@@ -19,14 +18,14 @@ from connector.mirror.offsets import Partition
 
 COLUMNS = MirrorLoss.columns("acknowledged_at")
 FIX = "enter again what XTND sent then and is missing, then run: connector losses --acknowledge"
-SHOWN = 5  # stretches of a topic
+SHOWN = 5  # ranges of a topic
 # How far back the last event of a partition is looked for first, in microseconds: the index on
 # received_at makes that quick, where all of a large ledger takes long.
 LOOK_BACK = 90 * 24 * 3_600_000_000
 
 
 class Loss(NamedTuple):
-    """Offsets ``first`` up to, not including, ``next`` that Kafka no longer held when they were wanted.
+    """Offsets ``first`` up to, not including, ``next`` that Kafka no longer had when they were asked for.
 
     ``next`` is None where nobody can tell, because the topic was re-created. XTND sent what is missing
     between two instants, in microseconds since the epoch: when the last event before it was received, None
@@ -79,7 +78,7 @@ def unacknowledged(engine: Engine) -> list[MirrorLoss]:
 
 def acknowledge(engine: Engine, found: Iterable[MirrorLoss]) -> None:
     """Note that somebody knows of these losses; raises ``DatabaseOutage``."""
-    now = events.iso(time.time_ns() // 1000)
+    now = events.iso(clocks.now())
     with transaction(engine) as connection, Session(connection) as session:
         for one in found:
             if kept := session.get(MirrorLoss, inspect(one).identity):
@@ -94,18 +93,18 @@ def sentences(found: Iterable[MirrorLoss]) -> Iterator[tuple[str, str]]:
         kinds.setdefault((one.topic, one.records is None), []).append(one)
     for (topic, recreated), some in sorted(kinds.items()):
         what = (
-            "it was re-created, and what it held beyond what was mirrored is gone"
+            "it was re-created, and what it had beyond what was mirrored is gone"
             if recreated
             else f"{sum(one.records or 0 for one in some)} records expired before they were mirrored"
         )
-        shown = ", ".join(map(_stretch, some[:SHOWN])) + (", …" if len(some) > SHOWN else "")
+        shown = ", ".join(map(_range, some[:SHOWN])) + (", …" if len(some) > SHOWN else "")
         after = [one.sent_after for one in some if one.sent_after is not None]
         since = f"between {min(after)} and" if len(after) == len(some) else "before"
         until = max(one.sent_before or one.found_at for one in some)
         yield topic, f"{what} ({shown}); XTND sent it {since} {until}"
 
 
-def _stretch(loss: MirrorLoss) -> str:
+def _range(loss: MirrorLoss) -> str:
     """A partition and the offsets that are missing there."""
     last = "on" if loss.next_offset is None else f"to {loss.next_offset - 1}"
     return f"partition {loss.partition} from offset {loss.first_offset} {last}"

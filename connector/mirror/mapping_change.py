@@ -1,11 +1,11 @@
 """A changed mapping is tried on the newest events of the ledger before it takes effect.
 
 A deploy that does not fit what XTND sends would park every event, and dead letters stop no worker
-(reliability.md, part 5). So a mapping that differs from the one that wrote last is tried first:
-events that could be mirrored and no longer can are counted, by the mapping and by the database alike.
+(docs/reliability.md, Promised). So a mapping that differs from the one that wrote last is tried first.
+Events that could be mirrored and no longer can are counted, both by the mapping and by the database.
 
-An action that no family claims any more, or that a table no longer names, is no misfit: somebody took
-the name out on purpose, its events stay in the ledger, and naming it again brings all of them back.
+An action that no family claims any more, or that a table no longer names, is no misfit. Somebody took
+the name out on purpose; its events stay in the ledger, and all of them come back with the name.
 """
 
 import time
@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import Engine
 from typing_extensions import override
 
+from connector import clocks
 from connector.config import Config
 from connector.errors import ConfigError, DatabaseOutage, Finding, Poison
 from connector.events import Identity
@@ -218,7 +219,7 @@ def _newest(
     Busy actions are found in the first looks, so that the last, through all of it, is for rare ones.
     """
     found: dict[str, list[Identity]] = {action: [] for action in sorted(actions)}
-    until, now = None, time.time_ns() // 1000
+    until, now = None, clocks.now()
     for back in LOOKS:
         short = {action: per_action - len(some) for action, some in found.items() if len(some) < per_action}
         if not short:

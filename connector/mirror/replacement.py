@@ -5,7 +5,6 @@ constraints, triggers, comments and foreign keys of others stay, and so does ``m
 that was right. Temporary tables are of one session, so nothing is left of a process that is killed.
 """
 
-import time
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.schema import CreateTable
 
-from connector import events
+from connector import clocks, events
 from connector.events import Event
 from connector.mirror import dialects
 from connector.mirror.batches import Batch, run
@@ -93,7 +92,7 @@ class Replacement:
         folded = fold((event, said) for event, said in read if said)
         if rows := folded.get(self._wanted.name):
             for statement in self._wanted.merge(dialects.of(self._connection), rows):
-                statement.run(self._connection, time.time_ns() // 1000)
+                statement.run(self._connection, clocks.now())
 
     def compare(self, only: Batch | None = None) -> None:
         """Note the rows of the table that differ; ``only`` are the keys that are compared, all when None."""
@@ -150,7 +149,7 @@ class Replacement:
                 f"DELETE FROM {live} AS live WHERE ({self._keys('live')}) IN "
                 f"({gone} WHERE page.how = 'too many')"
             ).rowcount
-        stamp = {"mirrored_at": f"'{events.iso(time.time_ns() // 1000)}'"} if self.table.stamped else {}
+        stamp = {"mirrored_at": f"'{events.iso(clocks.now())}'"} if self.table.stamped else {}
         values = {name: f"wanted.{quoted(name)}" for name in self._columns} | stamp
         key = {column.name for column in self.table.key}
         sets = ", ".join(f"{quoted(name)} = {value}" for name, value in values.items() if name not in key)

@@ -6,7 +6,6 @@ there, is filled from the ledger while no batch is written; after that a worker 
 stops (``Sink``).
 """
 
-import time
 from collections.abc import Callable, Collection, Iterator
 from collections.abc import Mapping as Readonly
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import structlog
 from sqlalchemy import Connection, Dialect, Engine, Table, delete, insert, inspect, select
 from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnComment, SetTableComment
 
+from connector import clocks
 from connector.config import Config
 from connector.errors import StartupError
 from connector.mirror import (
@@ -72,7 +72,7 @@ def ddl(config: Config, dialect_name: str) -> Iterator[str]:
         )
         for comment in _comments(table, dialect.compiler):
             yield _text(comment, dialect.compiler).replace("%%", "%")
-    yield steps.record_statement(time.time_ns() // 1000)
+    yield steps.record_statement(clocks.now())
     of_tables = shown.of_tables(tables, dialect, {})
     for view in (*of_tables, *views.statements(config, mapping, dialect)):
         yield from view_schema.statements(schema, view, dialect)

@@ -1,9 +1,9 @@
 """The transaction: ledger, rows, history and Kafka offsets, together or not at all.
 
-The database is the truth about how far the mirror has come (reliability.md, part 3). Every
-transaction first locks the offsets of its partitions; what lies below them is dropped, a gap above
-them is not written but reported, and a worker that lost its partitions meanwhile finds the offsets
-moved. Only events that the ledger does not hold are folded and merged.
+The database has the truth about offsets (docs/reliability.md, Inside the worker). Every transaction
+first locks the offsets of its partitions. What lies below them is dropped; a gap above them is not
+written but reported; and a worker that lost its partitions meanwhile finds the offsets moved. Only
+events that the ledger does not hold are folded and merged.
 """
 
 from collections import Counter
@@ -140,7 +140,7 @@ class Sink:
             offsets.upsert(connection, {partition: Offset(next_offset, topic_id)}, self._clock())
 
     def start_over(self, partition: Partition, mirrored: int, start: Offset) -> Loss:
-        """Go on in a topic that was re-created; what its former one held beyond ``mirrored`` is lost."""
+        """Go on in a topic that was re-created; what the former topic had beyond ``mirrored`` is lost."""
         with transaction(self._engine) as connection:
             loss = self._loss(connection, partition, mirrored, None)
             offsets.upsert(connection, {partition: start}, self._clock())

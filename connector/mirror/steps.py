@@ -20,7 +20,7 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection, Engine, inspect
 
-from connector import __version__, events
+from connector import __version__, clocks, events
 from connector.errors import StartupError
 from connector.mirror import apart_step, dialects, locks, source_step
 from connector.mirror.batches import Batch, run
@@ -217,7 +217,7 @@ def older(version: int) -> str:
 
 def record(connection: Connection, version: int) -> None:
     """Note that the tables have this layout."""
-    row = (version, __version__, time.time_ns() // 1000)
+    row = (version, __version__, clocks.now())
     names = ", ".join(name for name, _ in RECORD)
     layout = _layout_table(inspect(connection).get_table_names())
     run(connection, f"INSERT INTO {layout} ({names})", Batch(RECORD, [row]), "")

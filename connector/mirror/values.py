@@ -1,4 +1,4 @@
-"""Values out of Details → exact, canonical values of a column type (mirror.md, part 8).
+"""Values out of Details → exact, canonical values of a column type (docs/contract.md, Types).
 
 Inside the mirror a ``text`` and a ``numeric`` are ``str`` (numbers as canonical decimal text), a
 ``timestamp`` is microseconds since the epoch, an ``integer`` is ``int``, a ``boolean`` is ``bool``. Every
@@ -23,10 +23,10 @@ MAX_INDEXED_BYTES = 1024  # of one text in a key or an index
 INDEX_ENTRY_BYTES = 2600  # what all texts of an entry may take: PostgreSQL's B-tree holds 2704 in all
 DECIMALS = Decimal("0.000001")
 MOST_DECIMALS = -6  # as an exponent
-# Rounds half to even, with room for every digit that events.MAX_DIGITS allows.
+# Rounds half to even, with space for every digit that events.MAX_DIGITS allows.
 EXACT = Context(prec=events.MAX_DIGITS * 2 + 10)
 # Numbers printed for people: groups of three split by a plain, no-break, narrow no-break or thin
-# space, and a decimal comma or point (wire-contract.md).
+# space, and a decimal comma or point (docs/contract.md, The request).
 PRINTED = re.compile(
     r"(?P<sign>[+\u2212-]?)"
     r"(?P<whole>[0-9]{1,3}(?:[ \u00a0\u202f\u2009][0-9]{3})+|[0-9]+)"

@@ -658,7 +658,7 @@ def test_a_wrong_id_is_answered_with_what_helps(offline: Shop) -> None:
     assert f"did you mean {letter_id[:12]}?" in wrong.stderr
     with pytest.raises(StartupError, match="connector dead-letters list --state all"):
         offline.letters.resolve(["zzz"])
-    with pytest.raises(StartupError, match="begins the ids of 20 dead letters"):
+    with pytest.raises(StartupError, match="The ids of 20 dead letters start with"):
         offline.letters.resolve([""])
     for unclear in ([], [letter_id, "--all"], ["--all", "--reason", "x", letter_id]):
         done = CliRunner().invoke(dead_letters.app, ["replay", *unclear])

@@ -39,7 +39,7 @@ class Dialect(ABC):
     """One database. Types are those of ``tables.yaml``, and ``json``; instants are UTC.
 
     What fails, fails with SQLAlchemy's error or the driver's, which ``translate`` explains. What does
-    nothing here is for databases in which a transaction is alone from its begin on.
+    nothing here is for databases in which a transaction is alone from its start.
     """
 
     name: ClassVar[str]  # in a URL of SQLAlchemy
@@ -77,7 +77,7 @@ class Dialect(ABC):
     index_limit: ClassVar[str | None] = None
     # By the code of an error: why ``trial`` is not possible for this role, now or here.
     no_trial: ClassVar[Mapping[str, str]] = {}
-    # What follows occurred_at in event order (mirror.md, 1), and then the row object's place.
+    # What follows occurred_at in event order (docs/contract.md, Events), and then the row object's place.
     event_order: ClassVar[tuple[str, ...]]
     # Behind a SELECT, and has its rows locked until the transaction ends.
     lock_rows: ClassVar[str] = ""

@@ -1,4 +1,4 @@
-"""History tables: one row per row object of an event, which is its event's alone (mirror.md, part 5)."""
+"""History tables: each row object of an event is a row (docs/contract.md, Tables)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -33,7 +33,7 @@ class HistoryTable(Projection):
 
     @override
     def apart(self, shop: Shop) -> Self:
-        """The column is the last one; indexes begin with it, because views read a history shop by shop."""
+        """The column stands last; indexes start with it, because views read a history shop by shop."""
         name = shop.column.name
         return replace(
             self,

@@ -1,4 +1,4 @@
-"""State tables: one row per entity, folded from all events of that entity (mirror.md, part 4)."""
+"""State tables: one row per entity, folded from all events of that entity (docs/contract.md, Tables)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
