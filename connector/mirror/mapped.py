@@ -137,7 +137,7 @@ class MappedTable(ABC):
     # By action.
     row_specs: dict[str, RowSpec]
     # Which parts of a row's key spell the entity key of its events, in each way that an action has;
-    # None where some action's entity key cannot be told from the row.
+    # None where the row does not give some action's entity key.
     entities: frozenset[tuple[int, ...]] | None = None
     # What decides which rows exist, as written.
     written: str = ""
@@ -215,7 +215,7 @@ class MappedTable(ABC):
     def entity_keys(self, keys: Iterable[Key]) -> set[str] | None:
         """Entity keys of the events that touch rows with these keys, arrays of Details aside.
 
-        None where they cannot be told from keys.
+        None where keys do not give them.
         """
         if self.entities is None:
             return None

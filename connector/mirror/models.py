@@ -1,6 +1,6 @@
-"""The connector's own tables: their columns, types, keys, indexes and comments are written here alone.
+"""The connector's own tables: only here are their columns, types, keys, indexes and comments written.
 
-What else names columns of them derives the list from here (``columns``, ``key``). A model's docstring is the
+Every other list of these columns is derived from here (``columns``, ``key``). A model's docstring is the
 comment of its table, and an attribute that may be None is a column that takes nulls.
 
 A change here is a change of the layout and needs a step (``steps.py``).
@@ -141,7 +141,7 @@ class DeadLetter(Own, table=True):
     error: str = column("text", "What is wrong, which field, and the cure.")
     hook: str | None = column("text", "Hook that it came in by.")
     action: str | None = column("text", "XTND's Action, where it could be read.")
-    event_id: str | None = column("exact", "The event, where it could be told.")
+    event_id: str | None = column("exact", "The event, where it could be read.")
     # ``connector dead-letters show`` has both that no view has.
     payload: bytes = column("binary", "Raw, exactly as received.", hidden=True)
     context: str = column("json", "What a replay needs beside the payload.", hidden=True)
@@ -161,13 +161,13 @@ class ConsumerOffset(Own, table=True):
     topic: str = column("exact", "Kafka topic.", key=True)
     partition: int = column("small", "Kafka partition.", key=True)
     next_offset: int = column("integer", "The first offset that the mirror does not hold yet.")
-    records_lost: int = column("integer", "Offsets that Kafka no longer held when they were wanted.")
+    records_lost: int = column("integer", "Offsets that Kafka deleted before they were read.")
     updated_at: str = column("timestamp", "When it last moved (UTC).")
     topic_id: str | None = column("text", "Kafka's id of the topic, so that one re-created is known.")
 
 
 class MirrorLoss(Own, table=True):
-    """What Kafka no longer held when the mirror wanted it."""
+    """What Kafka deleted before the mirror read it."""
 
     __tablename__ = "_mirror_losses"
 

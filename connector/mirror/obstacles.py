@@ -1,9 +1,9 @@
 """What somebody built on the connector's tables makes way where nothing can be written with it.
 
 An index over texts that are too long for it, or over a function that fails; a trigger whose function or
-table is gone; a publication of some columns. None of them may stop the mirror or keep an event out. What
-refuses values on purpose is another matter: a constraint, a unique index and a trigger that raises an
-error of its own have the events that they refuse parked (``database.translate``).
+table is gone; a publication of some columns. None of them may stop the mirror or keep an event out.
+Constraints, unique indexes and triggers that raise an error of their own refuse values on purpose: the
+events that they refuse are parked (``database.translate``).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -35,9 +35,9 @@ FIXES = {
 
 
 def overcome(engine: Engine, mapping: Mapping, act: Callable[[Clear], T], *, alone: bool = True) -> T:
-    """Do it; where it fails for what somebody built, that makes way, and is logged with its definition.
+    """Do it; what somebody built makes way where it fails for that, and is logged with its definition.
 
-    ``act`` is given what its transaction has to begin with. Only where it is ``alone``, a single event,
+    ``act`` is given what its transaction has to start with. Only where it is ``alone``, a single event,
     an index makes way for a value. Raises what ``act`` raises.
     """
     try:

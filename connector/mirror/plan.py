@@ -93,7 +93,7 @@ def of(config: Config, mapping: Mapping, *, accept_mapping: bool = False) -> Pla
 
 
 def _changes(connection: Connection, config: Config, mapping: Mapping) -> Iterator[Change]:
-    """What a start changes, found with the names that the database still has, and told by those of today."""
+    """What a start changes: found under the names that the database still has, listed under today's."""
     try:
         pending = renames.pending(connection, config)
     except StartupError as refused:
@@ -168,12 +168,12 @@ def _filled(
 ) -> Iterator[Change]:
     """What is filled from the ledger, with the events that are read for it."""
     recorded = schema.unfilled(recorded, tables, shapes)
-    wanted = [(table, rules.changed_columns(table, recorded)) for table in mapping.tables]
-    if not any(changed is None or changed for _, changed in wanted):
+    changes = [(table, rules.changed_columns(table, recorded)) for table in mapping.tables]
+    if not any(changed is None or changed for _, changed in changes):
         return
     # A ledger that is missing is refused elsewhere.
     events = ledger.counts(connection) if inspect(connection).has_table("_notifications") else {}
-    for table, changed in wanted:
+    for table, changed in changes:
         if changed is None or changed:
             count = sum(events.get(action, 0) for action in table.actions)
             found = shapes.get(table.store, Shape())
@@ -189,8 +189,8 @@ def _why_all(found: Shape) -> str:
 def _why(changed: list[MappedColumn], found: Shape, table: str, pending: renames.Renames) -> str:
     new = [one.name for one in changed if one.name in found.columns]
     other = [pending.column(table, one.name) for one in changed if one.name not in found.columns]
-    said = (("new", new), ("filled again", other))
-    return "; ".join(f"{what}: {', '.join(names)}" for what, names in said if names)
+    parts = (("new", new), ("filled again", other))
+    return "; ".join(f"{what}: {', '.join(names)}" for what, names in parts if names)
 
 
 def _indexes(
@@ -209,8 +209,8 @@ def _indexes(
     if former is not None and former.written != mapping.written:
         before = Tables(former).metadata.tables
         for name, table in tables.metadata.tables.items():
-            held = {str(index.name) for index in before[name].indexes} if name in before else set()
-            gone = held - {str(index.name) for index in table.indexes}
+            former_names = {str(index.name) for index in before[name].indexes} if name in before else set()
+            gone = former_names - {str(index.name) for index in table.indexes}
             where = f"on {pending.table(logical(name))}"
             yield from (Change("drop", "index", one, detail=where) for one in sorted(gone))
 
@@ -221,7 +221,7 @@ def _checked(
     """What a start refuses: names of others, other types, other keys, all tables at once."""
     strange = {table for table, found in shapes.items() if found.missing or found.columns or found.key}
     new = [(table, column) for table, found in shapes.items() for column in found.columns]
-    wanted, recorded = rules.of_mapping(mapping), rules.recorded(connection)
+    expected, recorded = rules.of_mapping(mapping), rules.recorded(connection)
     refusals: list[StartupError] = []
     try:
         relations.refuse_foreign(connection, config, strange)
@@ -229,7 +229,7 @@ def _checked(
         relations.refuse_shared_shops(connection, config, by_shop)
     except StartupError as refused:
         refusals.append(refused)
-    for key, rule in wanted.items():
+    for key, rule in expected.items():
         try:
             relations.refuse_other_types(connection, config, {key: rule}, new)
         except StartupError as refused:

@@ -57,8 +57,8 @@ def _drop_table(connection: Connection, one: Frozen) -> None:
 
 def _drop_column(connection: Connection, one: Frozen) -> None:
     store = stored(one.table)
-    held = {column["name"] for column in inspect(connection).get_columns(store)}
+    columns = {column["name"] for column in inspect(connection).get_columns(store)}
     for name in (one.column, f"{one.column}__version"):
-        if name in held:
+        if name in columns:
             with broken_views.named(connection, f"{one.name} cannot be dropped"):
                 connection.exec_driver_sql(f"ALTER TABLE {quoted(store)} DROP COLUMN {quoted(name)}")

@@ -1,8 +1,8 @@
 """Mapped tables made again from the ledger while workers go on (``connector rebuild``, ``verify --repair``).
 
-What a table should hold is folded beside it (``replacement.py``) out of one state of the database; no
-lock is taken for that. Then the rows that differ are put right, a table at a time, in a short transaction
-that no batch runs beside. Interrupted before that, nothing happened.
+The rows that a table should have are folded beside it (``replacement.py``) from one state of the database,
+without a lock. Then the rows that differ are put right, one table at a time, in a short transaction beside
+which no batch runs. When the rebuild is interrupted before that, nothing has happened.
 """
 
 import time
@@ -114,9 +114,9 @@ class Rebuilder:
 
     def _fold(self, replacements: Sequence[Replacement], report: Report) -> None:
         """Fold the ledger's events, and note which rows are other ones."""
-        wanted = {action for replacement in replacements for action in replacement.table.actions}
-        total = sum(count for action, count in ledger.counts(self.connection).items() if action in wanted)
-        done, events = 0, ledger.of_actions(self.connection, wanted)
+        actions = {action for replacement in replacements for action in replacement.table.actions}
+        total = sum(count for action, count in ledger.counts(self.connection).items() if action in actions)
+        done, events = 0, ledger.of_actions(self.connection, actions)
         report("folding events", 0, total)
         while page := list(islice(events, PAGE)):
             for replacement in replacements:

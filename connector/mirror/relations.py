@@ -35,15 +35,16 @@ def refuse_foreign(connection: Connection, config: Config, strange: set[str]) ->
 
 
 def refuse_other_types(
-    connection: Connection, config: Config, wanted: rules.Rules, new: Collection[tuple[str, str]]
+    connection: Connection, config: Config, expected: rules.Rules, new: Collection[tuple[str, str]]
 ) -> None:
     """Refuse another type of a column that is there, also where a database has one type for both.
 
-    ``wanted`` are the rules of the mapping, ``new`` the columns that are not there. Raises ``StartupError``.
+    ``expected`` are the rules of the mapping, ``new`` the columns that the database does not have. Raises
+    ``StartupError``.
     """
     recorded = rules.recorded(connection)
     tables = set(inspect(connection).get_table_names())
-    for (table, column), rule in wanted.items():
+    for (table, column), rule in expected.items():
         former = recorded.get((table, column), rules.REMOVED)
         if (
             not column
@@ -52,11 +53,11 @@ def refuse_other_types(
             or (stored(table), column) in new
         ):
             continue
-        held, type_ = (one.partition(" ")[0] for one in (former, rule))
-        if held != type_:
+        stored_type, type_ = (one.partition(" ")[0] for one in (former, rule))
+        if stored_type != type_:
             where = config.where("tables", table, "columns", column)
             raise StartupError(
-                f"{where}: the column {column} of the table {table} is {held} in the database "
+                f"{where}: the column {column} of the table {table} is {stored_type} in the database "
                 f"and {type_} by tables.yaml.",
                 drop_fix(connection, stored(table)),
             )

@@ -141,11 +141,11 @@ class Renames:
                             _alter(connection, "TABLE", quoted(stored(table)), change)
             if alters:
                 self._rename_columns_of_views(connection, config, ours)
-            for held, today in indexes.items():  # else a new table of the former name would take them
+            for former, today in indexes.items():  # else a new table of the former name would take them
                 if alters:
-                    _alter(connection, "INDEX IF EXISTS", quoted(held), f"RENAME TO {quoted(today)}")
+                    _alter(connection, "INDEX IF EXISTS", quoted(former), f"RENAME TO {quoted(today)}")
                 else:  # made again with those that are missing
-                    connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(held)}")
+                    connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(former)}")
             rules.replace(connection, moved)
             try:
                 yield
@@ -178,9 +178,9 @@ class Renames:
         schema = dialects.catalogue(connection).schema
         for view_name, was, column in pairs:
             qualified = schema + quoted(view_name)
-            held = set(connection.exec_driver_sql(COLUMNS_OF_VIEW, (qualified,)).scalars())
+            columns = set(connection.exec_driver_sql(COLUMNS_OF_VIEW, (qualified,)).scalars())
             # If somebody else has the name, it is theirs.
-            if view_name in ours and was in held and column not in held:
+            if view_name in ours and was in columns and column not in columns:
                 _alter(connection, "VIEW", qualified, f"RENAME COLUMN {quoted(was)} TO {quoted(column)}")
 
     def indexes(self, config: Config) -> dict[str, str]:
@@ -232,12 +232,12 @@ def pending(connection: Connection, config: Config) -> Renames:
         former = {name: one.was for name, one in settings.valued.items() if one.was}
         if not former or stored(source) not in existing:
             continue
-        held = _columns(connection, source)
+        columns = _columns(connection, source)
         key = inspect(connection).get_pk_constraint(stored(source))["constrained_columns"]
         for name, column in former.items():
-            if column not in held or name in key:
+            if column not in columns or name in key:
                 continue
-            if name not in held:
+            if name not in columns:
                 found.columns[table, column] = name
             elif not ((source, name) in recorded and (source, column) not in recorded):
                 section = "key" if name in settings.key else "columns"
@@ -252,9 +252,9 @@ def _settled(recorded: Rules, was: str, table: str) -> bool:
     return table in filled and was not in filled
 
 
-def _refusal(what: str, name: str, held: str) -> StartupError:
+def _refusal(what: str, name: str, why: str) -> StartupError:
     return StartupError(
-        f"{what} cannot be renamed to {name}, because {held} already.",
+        f"{what} cannot be renamed to {name}, because {why} already.",
         "take another name, or remove was, and it is filled from the ledger; what is frozen is dropped, with "
         "the tables.yaml of before, by: connector schema apply --prune",
     )

@@ -60,18 +60,19 @@ class Replacement:
         self.table = table
         self._connection = connection
         # As the table, but what is folded for it goes into the temporary one.
-        self._wanted = replace(table, name=f"_wanted_{number}")
-        self._read = reader(self._wanted)
+        self._expected = replace(table, name=f"_expected_{number}")
+        self._read = reader(self._expected)
         self._differing = f"__differing_{number}"
         self._differs = dialects.of(connection).differs
         columns = tables.metadata.tables[table.store].columns
         self._columns = [one.name for one in columns if one.name != "mirrored_at"]
-        made = tables.metadata.tables[table.store].to_metadata(MetaData(), name=self._wanted.store)
+        made = tables.metadata.tables[table.store].to_metadata(MetaData(), name=self._expected.store)
         create = str(CreateTable(made).compile(dialect=connection.dialect)).strip()
         self._execute(create.replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1))
         self._execute(
-            f"CREATE TEMPORARY TABLE {self._differing} AS SELECT {self._keys('wanted')}, "
-            f"CAST('' AS TEXT) AS how, CAST('' AS TEXT) AS noted FROM {self._wanted.store} AS wanted LIMIT 0"
+            f"CREATE TEMPORARY TABLE {self._differing} AS SELECT {self._keys('expected')}, "
+            f"CAST('' AS TEXT) AS how, CAST('' AS TEXT) AS noted "
+            f"FROM {self._expected.store} AS expected LIMIT 0"
         )
         names = ", ".join(quoted(column.name) for column in table.key)
         self._execute(f"CREATE UNIQUE INDEX {self._differing}_key ON {self._differing} ({names})")
@@ -88,30 +89,33 @@ class Replacement:
         """
         read = ((event, self._read(event)) for event in batch if event.action in self.table.row_specs)
         if only is not None:
-            read = ((event, [one for one in said if one.key in only]) for event, said in read)
-        folded = fold((event, said) for event, said in read if said)
-        if rows := folded.get(self._wanted.name):
-            for statement in self._wanted.merge(dialects.of(self._connection), rows):
+            read = (
+                (event, [one for one in contributions if one.key in only]) for event, contributions in read
+            )
+        folded = fold((event, contributions) for event, contributions in read if contributions)
+        if rows := folded.get(self._expected.name):
+            for statement in self._expected.merge(dialects.of(self._connection), rows):
                 statement.run(self._connection, clocks.now())
 
     def compare(self, only: Batch | None = None) -> None:
         """Note the rows of the table that differ; ``only`` are the keys that are compared, all when None."""
         if only is None:
-            self._execute(f"ANALYZE {self._wanted.store}")
+            self._execute(f"ANALYZE {self._expected.store}")
         insert = f"INSERT INTO {self._differing} SELECT"
-        live, wanted = quoted(self.table.store), self._wanted.store
+        live, expected = quoted(self.table.store), self._expected.store
         missing = f"live.{quoted(self.table.key[0].name)} IS NULL"
         how = f"CASE WHEN {missing} THEN 'missing' ELSE 'other' END"
         differs = " OR ".join([missing, *self._differences()])
         missing_or_other = (
-            f"{insert} {self._keys('wanted')}, {how}, {self.table.trace('wanted')} FROM {wanted} AS wanted "
-            f"LEFT JOIN {live} AS live ON {self._same('live', 'wanted')} WHERE ({differs})"
+            f"{insert} {self._keys('expected')}, {how}, {self.table.trace('expected')} "
+            f"FROM {expected} AS expected LEFT JOIN {live} AS live ON {self._same('live', 'expected')} "
+            f"WHERE ({differs})"
         )
         too_many = (
             f"{insert} {self._keys('live')}, 'too many', {self.table.trace('live')} FROM {live} AS live "
-            f"WHERE NOT EXISTS (SELECT 1 FROM {wanted} AS wanted WHERE {self._same('live', 'wanted')})"
+            f"WHERE NOT EXISTS (SELECT 1 FROM {expected} AS expected WHERE {self._same('live', 'expected')})"
         )
-        for statement, rows in ((missing_or_other, "wanted"), (too_many, "live")):
+        for statement, rows in ((missing_or_other, "expected"), (too_many, "live")):
             if only is None:
                 self._execute(statement)
             else:
@@ -128,7 +132,7 @@ class Replacement:
         keys = {tuple(row) for row in touched.fetchall()}
         if not keys:
             return 0
-        for table in (self._wanted.store, self._differing):
+        for table in (self._expected.store, self._differing):
             on_keys(self._connection, f"DELETE FROM {table}", self.table.key_columns, keys)
         self.merge(events_of(self._connection, self.table, keys), only=keys)
         self.compare(Batch(self.table.key_columns, sorted(keys)))
@@ -140,8 +144,8 @@ class Replacement:
         ``catch_up`` has given 0 for them in this transaction. Raises ``StartupError`` where a row that goes
         stands in a foreign key of others.
         """
-        live, wanted, page = quoted(self.table.store), self._wanted.store, self._page(most)
-        both = f"FROM {page} JOIN {wanted} AS wanted ON {self._same('page', 'wanted')}"
+        live, expected, page = quoted(self.table.store), self._expected.store, self._page(most)
+        both = f"FROM {page} JOIN {expected} AS expected ON {self._same('page', 'expected')}"
         gone = f"SELECT {self._keys('page')} FROM {page}"
         refusal = f"Rows that no event gives stay in the table {self.table.name}"
         with dialects.catalogue(self._connection).dependents_named(refusal):
@@ -150,7 +154,7 @@ class Replacement:
                 f"({gone} WHERE page.how = 'too many')"
             ).rowcount
         stamp = {"mirrored_at": f"'{events.iso(clocks.now())}'"} if self.table.stamped else {}
-        values = {name: f"wanted.{quoted(name)}" for name in self._columns} | stamp
+        values = {name: f"expected.{quoted(name)}" for name in self._columns} | stamp
         key = {column.name for column in self.table.key}
         sets = ", ".join(f"{quoted(name)} = {value}" for name, value in values.items() if name not in key)
         # A table of keys alone has no row that is another one.
@@ -159,7 +163,7 @@ class Replacement:
             if not sets
             else self._execute(
                 f"UPDATE {live} AS live SET {sets} {both} "
-                f"WHERE page.how = 'other' AND {self._same('live', 'wanted')}"
+                f"WHERE page.how = 'other' AND {self._same('live', 'expected')}"
             ).rowcount
         )
         added = self._execute(
@@ -182,11 +186,11 @@ class Replacement:
         key = {column.name for column in self.table.key}
         for name in self._columns:
             if name not in key:
-                live, wanted = (
+                live, expected = (
                     f"CAST({row}.{quoted(name)} AS TEXT)" if name in numeric else f"{row}.{quoted(name)}"
-                    for row in ("live", "wanted")
+                    for row in ("live", "expected")
                 )
-                yield f"{wanted} {self._differs} {live}"
+                yield f"{expected} {self._differs} {live}"
 
     def _keys(self, row: str) -> str:
         return ", ".join(f"{row}.{quoted(column.name)}" for column in self.table.key)

@@ -58,10 +58,10 @@ def recorded(connection: Connection) -> Rules:
 
 def changed_rules(table: str, recorded: Rules, mapping: Mapping) -> set[str]:
     """Columns of a table whose rule is not the recorded one; the empty name stands for its rows."""
-    wanted = of_mapping(mapping)
+    expected = of_mapping(mapping)
     return {
         column
-        for (name, column), rule in wanted.items()
+        for (name, column), rule in expected.items()
         if name == table and recorded.get((name, column)) != rule
     }
 

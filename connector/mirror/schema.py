@@ -215,12 +215,12 @@ def unfilled(recorded: rules.Rules, tables: Tables, shapes: Readonly[str, shape.
 
 def _route(connection: Connection, config: Config) -> None:
     """Have ``mirror_routes`` say which action belongs where."""
-    wanted = views.routes(config)
+    rows = views.routes(config)
     table = MirrorRoute.__table__
-    if sorted(map(tuple, connection.execute(select(table)))) != wanted:
+    if sorted(map(tuple, connection.execute(select(table)))) != rows:
         connection.execute(delete(table))
         names = table.columns.keys()
-        connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in wanted])
+        connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
 
 
 def _fill(
@@ -256,11 +256,11 @@ def _comment(connection: Connection, table: Table) -> None:
     if not connection.dialect.supports_comments:
         return
     inspector = inspect(connection)
-    held = {column["name"]: column["comment"] for column in inspector.get_columns(table.name)}
+    comments = {column["name"]: column["comment"] for column in inspector.get_columns(table.name)}
     if table.comment and inspector.get_table_comment(table.name)["text"] != table.comment:
         connection.execute(SetTableComment(table))
     for column in table.columns:
-        if column.comment and held[column.name] != column.comment:
+        if column.comment and comments[column.name] != column.comment:
             connection.execute(SetColumnComment(column))
 
 

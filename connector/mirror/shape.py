@@ -73,13 +73,13 @@ class Shape:
         if self.missing:
             yield f"the table {table} is missing"
         if self.key:
-            key, wanted_key = self.key
-            yield f"the key of the table {table} is {key} in the database and {wanted_key} by tables.yaml"
+            key, expected_key = self.key
+            yield f"the key of the table {table} is {key} in the database and {expected_key} by tables.yaml"
         yield from (f"the column {name} of the table {table} is missing" for name in self.columns)
-        for name, (held, wanted) in self.types.items():
+        for name, (found, expected) in self.types.items():
             yield (
-                f"the column {name} of the table {table} is {held} in the database "
-                f"and {wanted} by tables.yaml"
+                f"the column {name} of the table {table} is {found} in the database "
+                f"and {expected} by tables.yaml"
             )
         yield from (f"the column {name} of the table {table} takes nulls" for name in self.loose)
         yield from (f"the column {name} of the table {table} refuses rows without it" for name in self.tight)
@@ -125,29 +125,29 @@ def _ignore_case(columns: Any, keys: Any, indexes: Any) -> None:
 
 
 def _compare(
-    connection: Connection, table: Table, given: Any, key: Collection[str], held_indexes: Any
+    connection: Connection, table: Table, given: Any, key: Collection[str], found_indexes: Any
 ) -> Shape:
     shape = Shape()
-    held = {column["name"]: column for column in given}
+    columns = {column["name"]: column for column in given}
     for column in table.columns:
-        if column.name not in held:
+        if column.name not in columns:
             shape.columns.append(column.name)
             continue
-        types = (_type_name(held[column.name]["type"], connection), _type_name(column.type, connection))
+        types = (_type_name(columns[column.name]["type"], connection), _type_name(column.type, connection))
         if types[0] != types[1]:
             shape.types[column.name] = types
-        if held[column.name]["nullable"] and not column.nullable:
+        if columns[column.name]["nullable"] and not column.nullable:
             shape.loose.append(column.name)
-        if column.nullable and not held[column.name]["nullable"]:
+        if column.nullable and not columns[column.name]["nullable"]:
             shape.tight.append(column.name)
-        if held[column.name].get("computed"):
+        if columns[column.name].get("computed"):
             shape.computed.append(column.name)
-    shape.tight += [name for name, one in held.items() if name not in table.columns and _refuses(one)]
-    wanted_key = [column.name for column in table.primary_key]
-    if set(key) != set(wanted_key):
-        shape.key = (sorted(key), sorted(wanted_key))
+    shape.tight += [name for name, one in columns.items() if name not in table.columns and _refuses(one)]
+    expected_key = [column.name for column in table.primary_key]
+    if set(key) != set(expected_key):
+        shape.key = (sorted(key), sorted(expected_key))
     for index in table.indexes:
-        if not indexes.stands(index, held_indexes, by_columns=table.name not in OWN):
+        if not indexes.stands(index, found_indexes, by_columns=table.name not in OWN):
             shape.indexes.append(str(index.name))
     return shape
 
@@ -283,13 +283,13 @@ def _change_type(connection: Connection, table: Table, name: str) -> None:
 
 
 def _set_key(connection: Connection, table: Table, key: list[str]) -> None:
-    held = inspect(connection).get_pk_constraint(table.name)["name"]
+    name_of_key = inspect(connection).get_pk_constraint(table.name)["name"]
     columns = ", ".join(quoted(column.name) for column in table.primary_key)
     name = quoted(table.name)
-    if held:
+    if name_of_key:
         refusal = f"The key of the table {logical(table.name)} cannot be made {key} again"
         with dialects.catalogue(connection).dependents_named(refusal):
-            connection.exec_driver_sql(f"ALTER TABLE {name} DROP CONSTRAINT {quoted(held)}")
+            connection.exec_driver_sql(f"ALTER TABLE {name} DROP CONSTRAINT {quoted(name_of_key)}")
     # Without a name, because the usual one may be taken.
     connection.exec_driver_sql(f"ALTER TABLE {name} ADD PRIMARY KEY ({columns})")
 

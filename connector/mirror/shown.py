@@ -65,7 +65,7 @@ def _of_table(name: str, table: Table, dialect: dialects.Dialect, removed: Seque
     shown = [column for column in columns if not _is_hidden(column[0])]
     listed = ", ".join(_shown(column, type_, dialect) for column, type_, _ in shown)
     described = EVENT if EVENT.keys() <= {*table.columns.keys()} else {}
-    comments = {column: text for column, _, said in shown if (text := said or described.get(column))}
+    comments = {column: text for column, _, comment in shown if (text := comment or described.get(column))}
     return View(name, f"SELECT {listed} FROM {quoted(table.name)}", table.comment or "", comments)
 
 

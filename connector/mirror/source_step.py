@@ -43,7 +43,7 @@ class Sources:
         """SQL for the source of an event; ``usual`` is the literal of that name."""
         if not self.several:
             return usual
-        found = f"SELECT held.source FROM notifications AS held WHERE held.event_id = {event_id}"
+        found = f"SELECT stored.source FROM notifications AS stored WHERE stored.event_id = {event_id}"
         return f"COALESCE(({found}), {usual})"
 
 

@@ -109,7 +109,7 @@ def bring_up(
 ) -> None:
     """Take every step that the store does not have yet; nothing to do for an empty database.
 
-    Each transaction begins with ``clear`` (``obstacles.py``). Of several processes that start at once, one
+    Each transaction starts with ``clear`` (``obstacles.py``). Of several processes that start at once, one
     takes a step and the others wait for it. Raises ``DatabaseOutage``, and ``StartupError`` for a store that
     is newer than this connector.
     """
@@ -181,7 +181,7 @@ def _layout_table(names: Collection[str]) -> str:
 
 
 def copy_is_unfinished(connection: Connection) -> bool:
-    """Whether a copy into this database was begun and is not finished."""
+    """Whether a copy into this database was started and is not finished."""
     return inspect(connection).has_table(UNFINISHED_COPY)
 
 

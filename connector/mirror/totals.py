@@ -15,7 +15,7 @@ Partition = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Offsets:
-    """The mirror's next offset by partition; by topic the records that Kafka no longer held.
+    """The mirror's next offset by partition; by topic the records that Kafka no longer had.
 
     ``losses`` are those losses that nobody has acknowledged.
     """

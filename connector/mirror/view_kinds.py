@@ -62,7 +62,7 @@ class History:
         self._table = table
         self._name = quoted(table.store)
         shop = [SHOP_COLUMN] if table.by_shop else []
-        # Series are told apart by these, and shown with them: the shop in front there, and last here.
+        # Series are distinguished by these, and shown with them: the shop in front there, and last here.
         self._per = [quoted(name) for name in (*shop, *view.per)]
         self._shown = [quoted(name) for name in view.per]
         self._shop = "".join(f", {quoted(name)}" for name in shop)
@@ -90,9 +90,9 @@ class History:
         return f"SELECT {columns}, {former}, {delta} AS delta, {quoted(source)}{self._shop} FROM {moved}"
 
     def intervals(self) -> str:
-        """From when until when each value held; the last one is open.
+        """From when until when each value was valid; the last interval is open.
 
-        Of several events at one instant the last in event order holds from then on, the others never.
+        Of several events at one instant only the last in event order has an interval.
         """
         per = ", ".join(self._per)
         until = f"LEAD({self._instant}) OVER ({self._window()})"

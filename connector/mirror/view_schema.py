@@ -38,12 +38,12 @@ def ensure(
     Raises ``StartupError`` where a view would lose a column that others built on.
     """
     catalogue = dialects.catalogue(connection)
-    made, wanted, found, frozen = _stands(connection, config, mapping, tables, shows_removed=shows_removed)
+    made, expected, found, frozen = _stands(connection, config, mapping, tables, shows_removed=shows_removed)
     new = {name: made[name] for name in made.keys() & frozen}
-    for name in made.keys() - wanted.keys() - frozen:
+    for name in made.keys() - expected.keys() - frozen:
         if made[name] != TAKEN and not _drop(catalogue, name, made):
             new[name] = made[name]
-    for name, view in wanted.items():
+    for name, view in expected.items():
         here = found.get(name)
         if not _is_ours(here, name, made):
             new[name] = TAKEN
@@ -76,11 +76,11 @@ def changes(
     connection: Connection, config: Config, mapping: Mapping, tables: Tables
 ) -> Iterator[tuple[str, str]]:
     """What ``ensure`` would do, as (add, change, drop, not made or not dropped; view); changes nothing."""
-    made, wanted, found, frozen = _stands(connection, config, mapping, tables)
-    for name in sorted(made.keys() - wanted.keys() - frozen):
+    made, expected, found, frozen = _stands(connection, config, mapping, tables)
+    for name in sorted(made.keys() - expected.keys() - frozen):
         if made[name] != TAKEN and name in found:
             yield "not dropped" if dialects.catalogue(connection).is_used(name, made) else "drop", name
-    for name, view in wanted.items():
+    for name, view in expected.items():
         here = found.get(name)
         if here is None:
             yield "add", name
@@ -94,7 +94,7 @@ class _Standing(NamedTuple):
     """Views as they were made (their rules), as they should be, and as they are; frozen ones by name."""
 
     made: dict[str, str]
-    wanted: dict[str, View]
+    expected: dict[str, View]
     found: dict[str, Relation]
     frozen: set[str]
 
@@ -105,12 +105,12 @@ def _stands(
     dialect, made = dialects.of(connection), rules.views(connection)
     removed = shown.removed_columns(connection, tables) if shows_removed else {}
     of_tables = shown.of_tables(tables, dialect, removed)
-    wanted = {view.name: view for view in (*of_tables, *views.statements(config, mapping, dialect))}
-    found = dialects.catalogue(connection).relations(made.keys() | wanted.keys())
+    expected = {view.name: view for view in (*of_tables, *views.statements(config, mapping, dialect))}
+    found = dialects.catalogue(connection).relations(made.keys() | expected.keys())
     # A table that tables.yaml no longer has keeps what it holds, for whoever reads it.
     existing = {logical(table) for table in inspect(connection).get_table_names()}
-    frozen = {name for name, _ in rules.recorded(connection) if name in found} & existing - wanted.keys()
-    return _Standing(made, wanted, found, frozen)
+    frozen = {name for name, _ in rules.recorded(connection) if name in found} & existing - expected.keys()
+    return _Standing(made, expected, found, frozen)
 
 
 def _is_ours(here: Relation | None, name: str, made: dict[str, str]) -> bool:
@@ -168,8 +168,8 @@ def _comments(schema: str, view: View) -> dict[str, str]:
 
 def _noted(view: View) -> str:
     """What a rule says of comments: a digest by column, without blanks."""
-    said = {"": view.comment, **view.columns}
-    return ",".join(f"{column}={_digest(text)[:8]}" for column, text in said.items())
+    texts = {"": view.comment, **view.columns}
+    return ",".join(f"{column}={_digest(text)[:8]}" for column, text in texts.items())
 
 
 def _comment(catalogue: Catalogue, view: View, rule: str) -> None:
@@ -195,7 +195,7 @@ def _digest(text: str) -> str:
 
 
 def _drop(catalogue: Catalogue, name: str, ours: Collection[str]) -> bool:
-    """Drop a view that is no longer wanted, unless somebody built on it."""
+    """Drop a view that is no longer expected, unless somebody built on it."""
     try:
         with catalogue.dependents_named(f"The view {name} is kept"):
             catalogue.drop_view(name, ours)

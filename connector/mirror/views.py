@@ -18,7 +18,7 @@ STATUS_COLUMNS = {
     "last_received_at": "When the gateway received the last of them (UTC).",
     "last_mirrored_at": "When the last of them was committed here (UTC).",
     "parked_dead_letters": "Dead letters that wait for a replay or for being discarded.",
-    "records_lost": "Records that Kafka no longer held when they were wanted.",
+    "records_lost": "Records that Kafka deleted before they were read.",
 }
 STATUS_COMMENT = "How fresh the mirror is, per family; records_lost must be 0."
 

@@ -11,7 +11,7 @@ COMMENT ON TABLE _consumer_offsets IS 'How far the mirror has come on each Kafka
 COMMENT ON COLUMN _consumer_offsets.topic IS 'Kafka topic.';
 COMMENT ON COLUMN _consumer_offsets.partition IS 'Kafka partition.';
 COMMENT ON COLUMN _consumer_offsets.next_offset IS 'The first offset that the mirror does not hold yet.';
-COMMENT ON COLUMN _consumer_offsets.records_lost IS 'Offsets that Kafka no longer held when they were wanted.';
+COMMENT ON COLUMN _consumer_offsets.records_lost IS 'Offsets that Kafka deleted before they were read.';
 COMMENT ON COLUMN _consumer_offsets.updated_at IS 'When it last moved (UTC).';
 COMMENT ON COLUMN _consumer_offsets.topic_id IS 'Kafka''s id of the topic, so that one re-created is known.';
 CREATE TABLE _dead_letters (
@@ -41,7 +41,7 @@ COMMENT ON COLUMN _dead_letters.reason IS 'Stable short code.';
 COMMENT ON COLUMN _dead_letters.error IS 'What is wrong, which field, and the cure.';
 COMMENT ON COLUMN _dead_letters.hook IS 'Hook that it came in by.';
 COMMENT ON COLUMN _dead_letters.action IS 'XTND''s Action, where it could be read.';
-COMMENT ON COLUMN _dead_letters.event_id IS 'The event, where it could be told.';
+COMMENT ON COLUMN _dead_letters.event_id IS 'The event, where it could be read.';
 COMMENT ON COLUMN _dead_letters.payload IS 'Raw, exactly as received.';
 COMMENT ON COLUMN _dead_letters.context IS 'What a replay needs beside the payload.';
 COMMENT ON COLUMN _dead_letters.kafka_topic IS 'Where the record stood: topic.';
@@ -90,7 +90,7 @@ CREATE TABLE _mirror_losses (
 	acknowledged_at TIMESTAMP(6) WITH TIME ZONE, 
 	PRIMARY KEY (topic, partition, first_offset, found_at)
 );
-COMMENT ON TABLE _mirror_losses IS 'What Kafka no longer held when the mirror wanted it.';
+COMMENT ON TABLE _mirror_losses IS 'What Kafka deleted before the mirror read it.';
 COMMENT ON COLUMN _mirror_losses.topic IS 'Kafka topic.';
 COMMENT ON COLUMN _mirror_losses.partition IS 'Kafka partition.';
 COMMENT ON COLUMN _mirror_losses.first_offset IS 'The first offset that may be missing.';
