@@ -37,7 +37,7 @@ from connector.mirror.dialects import (
 from connector.mirror.dialects.dialect import UNLOCKED, Access, Columns, Dialect, quoted, rebuilt_by
 from connector.mirror.dialects.parts import Encoded, LockHolder
 
-# Held shared by every batch and alone by a change of the schema.
+# Every batch takes it shared, a change of the schema exclusively.
 SCHEMA_LOCK = 0x58544E44
 # The first half of a key, which a session holds; the second is of the store: a database may hold two mirrors.
 REBUILD_LOCK = 0x58544E45

@@ -205,15 +205,15 @@ class PostgreSQLCatalogue(Catalogue):
         self.execute(create)
         revokes = grants.of_view(self._connection, qualified).revokes
         self.execute(*revokes, *kept.options, *kept.rights)
-        held = self.columns(f"SELECT * FROM {qualified}")
-        self.execute(*(one for column in held for one in kept.of_columns.get(column, ())))
+        columns = self.columns(f"SELECT * FROM {qualified}")
+        self.execute(*(one for column in columns for one in kept.of_columns.get(column, ())))
 
     def _in_place(self, qualified: str, select: str) -> str:
         """The SELECT with the columns that the view has in their places, and new ones last."""
-        held, new = self.columns(f"SELECT * FROM {qualified}"), self.columns(select)
-        if new[: len(held)] == held or not set(held) <= set(new):
+        current, new = self.columns(f"SELECT * FROM {qualified}"), self.columns(select)
+        if new[: len(current)] == current or not set(current) <= set(new):
             return select
-        ordered = [*held, *(column for column in new if column not in held)]
+        ordered = [*current, *(column for column in new if column not in current)]
         return f"SELECT {', '.join(map(quoted, ordered))} FROM ({select}\n) AS made"
 
     @override

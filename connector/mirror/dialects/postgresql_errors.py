@@ -130,17 +130,17 @@ def fix(error: psycopg.Error) -> str | None:
     """What fixes an error; None where that is not known."""
     if found := SQLSTATES.get(error.sqlstate or ""):
         return found
-    said = str(error)
+    message = str(error)
     for words, found in WORDS.items():
-        if words in said and (MISSING in said or words not in {"role", "database"}):
+        if words in message and (MISSING in message or words not in {"role", "database"}):
             return found
     return START_IT if isinstance(error, psycopg.OperationalError) else None
 
 
 def explain(error: psycopg.Error, sql: str) -> Unknown | StartupError | None:
     """Why a query could not be run, where that lies in the query."""
-    state, said = error.sqlstate or "", error.diag.message_primary or ""
-    if state == "42601" and "prepared statement" in said and ";" in sql:
+    state, message = error.sqlstate or "", error.diag.message_primary or ""
+    if state == "42601" and "prepared statement" in message and ";" in sql:
         return StartupError(*ONE_QUERY)
     if kind := KINDS.get(state):
         position = int(error.diag.statement_position or 0)
@@ -154,11 +154,11 @@ def explain(error: psycopg.Error, sql: str) -> Unknown | StartupError | None:
         called = kind != "function" or (found is not None and at[found.end() :].lstrip().startswith("("))
         if called and (found or kind == "syntax"):
             named = found[0].strip("'") if found else at.strip()[:1]
-            return Unknown(kind, named, _as_said(error))
-    return _as_said(error)
+            return Unknown(kind, named, _own_message(error))
+    return _own_message(error)
 
 
-def _as_said(error: psycopg.Error) -> StartupError | None:
+def _own_message(error: psycopg.Error) -> StartupError | None:
     """PostgreSQL's own words, where they are about the query."""
     state = error.sqlstate or ""
     if state not in OTHER_FIXES and (not state or state[:2] in NOT_THE_QUERY or state in SQLSTATES):

@@ -1,4 +1,4 @@
-"""Rows on their way into PostgreSQL: one array per column, beside each other in ``unnest``."""
+"""Rows as PostgreSQL takes them: one array per column, read side by side with ``unnest``."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,11 +23,11 @@ EXACT_FLOAT = 2**53
 def encode(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
     """Rows as one array per column.
 
-    A column that is the same throughout is given as one value, and one that equals a column before
-    it, such as the versions of values that always come together, is not given again.
+    A column with one value throughout is given as that value. A column that equals one before it, such as
+    the versions of values that always come together, is not given again.
     """
     listed, scalars, given, arrays = [], [], [], []
-    held: dict[str, list[tuple[str, Sequence[Any]]]] = {"bigint": [], "text": []}
+    known: dict[str, list[tuple[str, Sequence[Any]]]] = {"bigint": [], "text": []}
     for index, ((_, type_), column) in enumerate(zip(columns, values, strict=True)):
         # The first column gives the number of rows.
         if index and len(column) >= SAME_FROM and _is_constant(column):
@@ -37,10 +37,10 @@ def encode(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
         if type_ == "boolean":
             column = [as_text(type_, value) for value in column]  # noqa: PLW2901 - an array of text from here
         travels_as = "bigint" if type_ in ("integer", "timestamp") else "text"
-        name = next((name for name, other in held[travels_as] if other == column), None)
+        name = next((name for name, other in known[travels_as] if other == column), None)
         if name is None:
             name = f"c{index}"
-            held[travels_as].append((name, column))
+            known[travels_as].append((name, column))
             given.append((name, travels_as))
             arrays.append(_array(column, quoted=travels_as == "text"))
         listed.append(_instant(name, column) if type_ == "timestamp" else f"{name}{CASTS[type_]}")
@@ -50,7 +50,7 @@ def encode(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
 
 
 def _is_constant(values: Sequence[Any]) -> bool:
-    """Whether a column is the same throughout; the ends tell of most that they are not."""
+    """Whether a column has one value throughout; most that have not differ at their ends."""
     return bool(values[0] == values[-1]) and values.count(values[0]) == len(values)
 
 

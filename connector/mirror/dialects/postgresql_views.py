@@ -14,9 +14,9 @@ def daily(of: Daily) -> str:
         f"WITH RECURSIVE series AS ((SELECT {', '.join(of.per)}, {of.instant} AS first_at "
         f"FROM ({found} {order}) AS one) UNION ALL SELECT one.* FROM series CROSS JOIN LATERAL "
         f"({found} AND ({per}) > ({after}) {order}) AS one) "
-        f"SELECT days.day, {of.shown}, held.{of.value}{of.shop} FROM series CROSS JOIN ("
+        f"SELECT days.day, {of.shown}, stored.{of.value}{of.shop} FROM series CROSS JOIN ("
         "SELECT day::date AS day, (day + interval '1 day') AT TIME ZONE 'UTC' AS until "
         "FROM generate_series((SELECT date_trunc('day', MIN(first_at) AT TIME ZONE 'UTC') "
         "FROM series), now() AT TIME ZONE 'UTC', interval '1 day') AS day) AS days "
-        f"CROSS JOIN LATERAL ({of.last}) AS held"
+        f"CROSS JOIN LATERAL ({of.last}) AS stored"
     )

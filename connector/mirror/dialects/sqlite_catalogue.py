@@ -1,6 +1,6 @@
 """What a SQLite database has beside rows.
 
-It has one space of names, in which the store's begin with an underscore. Tables are changed as SQLite's own
+It has one space of names, in which the store's start with an underscore. Tables are changed as SQLite's own
 manual says ("Making Other Kinds Of Table Schema Changes"), but for views: these keep their text, so that
 what readers built on the table stays and cannot stop the change.
 """

@@ -93,15 +93,15 @@ def fix(error: sqlite3.Error) -> str | None:
 
 def explain(error: sqlite3.Error, _sql: str = "") -> Unknown | StartupError | None:
     """Why a query could not be run, where that lies in the query; SQLite has words alone."""
-    said, code = str(error), getattr(error, "sqlite_errorname", "") or ""
-    if answer := next((answer for words, answer in ANSWERS.items() if words in said), None):
+    message, code = str(error), getattr(error, "sqlite_errorname", "") or ""
+    if answer := next((answer for words, answer in ANSWERS.items() if words in message), None):
         return StartupError(*answer)
     if code == "SQLITE_READONLY":
         return StartupError("That would change the mirror.", READS_ONLY)
     if code not in OF_QUERY:
         return None
     for kind, words in WORDS.items():
-        if found := words.match(said):
+        if found := words.match(message):
             return Unknown(kind, next((name for name in found.groups() if name), ""))
-    fix = SAY_WHOSE if "ambiguous column name" in said else FIXES.get(code, CORRECT_IT)
-    return StartupError(f"SQLite: {said}.", fix)
+    fix = SAY_WHOSE if "ambiguous column name" in message else FIXES.get(code, CORRECT_IT)
+    return StartupError(f"SQLite: {message}.", fix)

@@ -18,7 +18,7 @@ MINIMUM = (3, 37, 0)  # STRICT tables
 MIB = 1_048_576
 # What stays of the log after a checkpoint; a batch under way takes about as much.
 LOG_KEPT_BYTES = 16 * MIB
-# Beyond this somebody reads for so long that no checkpoint can make room.
+# Beyond this somebody reads for so long that no checkpoint can free space.
 LOG_LIMIT_BYTES = 64 * MIB
 PRAGMAS = (
     "journal_mode=WAL",
@@ -81,7 +81,7 @@ def _open(file: Path, access: Access, timeout_seconds: float) -> sqlite3.Connect
         uri=True,
         timeout=timeout_seconds,
         check_same_thread=False,
-        isolation_level=None,  # transactions are begun by _on_begin, explicitly
+        isolation_level=None,  # each transaction starts with an explicit BEGIN
     )
     try:
         for pragma in READING_PRAGMAS if access == "read" else PRAGMAS:
@@ -177,7 +177,7 @@ def in_memory(*, beside: Path | None = None) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None  # transactions are begun by _on_begin, explicitly
+        connection.isolation_level = None  # each transaction starts with an explicit BEGIN
         if beside:
             connection.execute("ATTACH ? AS live", (f"{beside.absolute().as_uri()}?mode=ro",))
 
@@ -231,7 +231,7 @@ def _locked(file: Path) -> int:
             holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
             os.close(descriptor)
             raise rebuilt_by(f"process {holder}" if holder else "another process") from None
-        # Who held it last takes its file away before the lock is free.
+        # The last holder removes the file before it frees the lock.
         if file.exists() and os.path.samestat(file.stat(), os.fstat(descriptor)):
             os.truncate(descriptor, 0)
             os.write(descriptor, str(os.getpid()).encode())
@@ -257,7 +257,7 @@ def shrink_log(file: Path) -> None:
     """
     connection = _open(file, "write", 0)
     try:
-        # Most of the work is done without the write lock, so that the worker's next batch is not held up.
+        # Most of the work is done without the write lock, so that the worker's next batch does not wait.
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     finally:
