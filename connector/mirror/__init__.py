@@ -1,1 +1,1 @@
-"""The relational mirror: mapping, fold, tables, schema and the transaction that joins them."""
+"""The relational mirror: mapping, fold, tables, schema and the transaction that writes them."""

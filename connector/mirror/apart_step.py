@@ -1,8 +1,8 @@
 """Layout 5 → 6: the connector's tables move apart, and views with their names are what people read.
 
-On PostgreSQL the tables move to the store's schema, everywhere their names get an underscore before them;
-no row is written. Rights to read a table become rights to read its view, and what readers built on the
-tables is made again on the views (``postgresql_dependents.py``). A reader's foreign keys, triggers and
+On PostgreSQL the tables move to the store's schema. On both databases their names get a leading underscore,
+and no row is written. Rights to read a table become rights to read its view, and what readers built on the
+tables is created again on the views (``postgresql_dependents.py``). A reader's foreign keys, triggers and
 indexes stay with the tables.
 """
 

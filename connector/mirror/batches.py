@@ -1,4 +1,4 @@
-"""Rows on their way into SQL: many of one shape at once; how they travel is the database's (``dialects``)."""
+"""Many rows of one shape as parameters of one statement; each dialect has its own form for them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

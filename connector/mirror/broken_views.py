@@ -1,7 +1,7 @@
-"""SQLite: views that readers built, which do not work, or would not any more.
+"""SQLite: readers' views that do not work, or would stop working after a change.
 
-SQLite changes no column of any table while one view of the file is broken, and it does not mind when a
-change of a view breaks another.
+SQLite changes no column of any table while one view of the file is broken, but it lets a change of one view
+break another.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def put_aside(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def none_breaks(connection: Connection, refusal: str) -> Iterator[None]:
-    """Refuse a change after which a view of somebody's would no longer work; raises ``StartupError``."""
+    """Refuse a change after which somebody's view would no longer work; raises ``StartupError``."""
     ours = {name for name, rule in rules.views(connection).items() if rule != rules.TAKEN}
     before = working(connection) - ours
     yield
@@ -48,7 +48,7 @@ def none_breaks(connection: Connection, refusal: str) -> Iterator[None]:
 
 @contextmanager
 def named(connection: Connection, refusal: str) -> Iterator[None]:
-    """Name what stops the change of a column, such as a view or an index of somebody's."""
+    """Name what stops the change of a column, such as somebody's view or index."""
     try:
         with dialects.catalogue(connection).dependents_named(refusal):
             yield

@@ -1,4 +1,4 @@
-"""What is written in one transaction, and what came of it."""
+"""What one transaction writes, and its result."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,6 @@
-"""Rows of a table on their way from one database into another, in one form for both.
+"""Rows that are copied from one database into another, in one form for both (``Dialect.portable``).
 
-That form is ``Dialect.portable``. Rows are read one by one and written as they come, so that memory does not
-grow with the table.
+Rows are written as they are read, one by one, so that memory does not grow with the table.
 """
 
 import hashlib

@@ -1,10 +1,10 @@
 """A whole mirror in another database: ``connector copy``.
 
-One transaction reads the source, so that all tables, the consumer offsets among them, are of one moment: a
-worker that goes on there is not waited for, and one that starts on the copy goes on from that moment. One
-transaction makes and fills the target, so that there is all of the copy or nothing of it. A table that says
-so is made before, and is dropped in the same transaction: whoever opens the target meanwhile, or after the
-copy was interrupted, gets an error (``steps.version_of``) instead of making an empty mirror there.
+One transaction reads the source, so all tables and the consumer offsets are of one moment. The copy does not
+wait for a worker on the source, and a worker on the copy goes on from that moment. One transaction makes and
+fills the target, so it holds all of the copy or nothing. Before that a table is created there that marks the
+copy as unfinished; the same transaction drops it. Whoever opens the target meanwhile, or after the copy was
+interrupted, gets an error (``steps.version_of``) instead of making an empty mirror there.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence

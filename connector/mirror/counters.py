@@ -1,7 +1,8 @@
-"""How many events the ledger holds of each partition and family, and when they came: ``mirror_counters``.
+"""``mirror_counters``: how many events the ledger holds of each partition and family, and when they came.
 
-``mirror_status`` would have to read the whole ledger for that. The sink moves the counters in the same
-transaction as the ledger, and a worker writes those of its own partitions, so that none waits for another.
+Without it ``mirror_status`` would read the whole ledger. The sink updates the counters in the transaction
+that writes the ledger. A worker updates only those of its own partitions, so workers do not wait for each
+other.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The ledger ``notifications``: every event once, and the way back from its rows to events."""
+"""The ledger ``notifications``: every event once; events are written as its rows and read back from them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
@@ -21,7 +21,7 @@ INSERT = f"INSERT INTO _notifications ({names(LEDGER)}, mirrored_at)"
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False):
-    """An event and where its record stands on Kafka."""
+    """An event and the position of its record on Kafka."""
 
     event: Event
     topic: str
@@ -100,7 +100,7 @@ def newest(
     until: int | None,
     deadline: float,
 ) -> list[tuple[str, Identity]]:
-    """The newest events that were received in a stretch of time: so many of each action, newest first.
+    """The newest events that were received in a range of time, newest first, with a limit for each action.
 
     Instants are microseconds since the epoch, None is open. Fails as in an outage when it is not done at
     ``deadline``, on the monotonic clock.

@@ -1,7 +1,7 @@
-"""The ledger made whole by copies of events that Kafka still holds (``connector rebuild --from kafka``).
+"""The ledger completed with copies of events that Kafka still has (``connector rebuild --from kafka``).
 
-What the ledger alone holds stays. Of several copies of an event the best one counts, as in a worker, and
-of equally good ones Kafka's, because somebody may have changed a row of the ledger.
+Events that only the ledger has stay. Of several copies of an event the best one counts, as in a worker. Of
+equally good copies Kafka's counts, because somebody may have changed a row of the ledger.
 """
 
 from collections.abc import Iterable, Sequence
@@ -113,7 +113,7 @@ def _count(connection: Connection) -> int:
 
 
 def _counts(copy: Event, current: Event | None) -> bool:
-    """Whether a copy on Kafka takes the place of the ledger's."""
+    """Whether a copy on Kafka replaces the ledger's."""
     if current is None or copy.copy_rank != current.copy_rank:
         return current is None or copy.copy_rank < current.copy_rank
     return _content(copy) != _content(current)

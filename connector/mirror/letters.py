@@ -1,4 +1,4 @@
-"""Dead letters as they stand in the mirror: read, filtered, and put into another state.
+"""Dead letters in the mirror: read, filtered, and moved to another state.
 
 A letter is ``parked`` until a person has it ``replayed`` or ``discarded``. ``state_at`` of a
 replayed letter is the instant *before* its events were published: whatever is parked after that

@@ -1,6 +1,6 @@
 """Waits for locks: seen from a second connection, logged with who holds the lock, and kept short for DDL.
 
-On PostgreSQL whoever waits for a strong lock makes everybody behind it wait too, so a change of the
+On PostgreSQL a session that waits for a strong lock blocks every session behind it. So a change of the
 schema waits ``DDL_SECONDS`` at a time, and tries again (``until_granted``).
 """
 

@@ -1,7 +1,7 @@
 """``tables.yaml`` → a compiled mapping that reads an event into contributions.
 
 Nothing here knows a table, a column or an action by name. ``Mapping.contributions`` is pure: one
-event in, what it says for each row that it touches out, or ``Poison`` when a value cannot be kept.
+event in, its contribution to each row that it touches out, or ``Poison`` when a value cannot be kept.
 The fold then merges contributions (``fold.py``).
 """
 
@@ -20,7 +20,7 @@ from connector.mirror.mapped import Contribution
 from connector.mirror.projections import Projection
 from connector.mirror.reading import Reading
 
-# What tables were called before changes nothing of what they are.
+# Former names of tables and columns change nothing in a mapping.
 NO_FORMER_NAMES: Any = {
     "tables": {"__all__": {"was": True, "key": {"__all__": {"was"}}, "columns": {"__all__": {"was"}}}}
 }
@@ -37,7 +37,7 @@ class Written(BaseModel):
 class Mapping:
     """Every table, compiled; the same for the worker, the schema and the verifier.
 
-    ``written`` is what it was compiled from, as JSON; ``by_shop`` says whether its tables tell shops apart;
+    ``written`` is what it was compiled from, as JSON; ``by_shop`` says whether its tables keep shops apart;
     ``routed`` are the actions that a family claims, ``actions`` those that a table takes.
     """
 

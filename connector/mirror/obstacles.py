@@ -1,4 +1,4 @@
-"""What somebody built on the connector's tables makes way where nothing can be written with it.
+"""Somebody's objects on the connector's tables that stop every write are removed or disabled.
 
 An index over texts that are too long for it, or over a function that fails; a trigger whose function or
 table is gone; a publication of some columns. None of them may stop the mirror or keep an event out.
@@ -35,10 +35,10 @@ FIXES = {
 
 
 def overcome(engine: Engine, mapping: Mapping, act: Callable[[Clear], T], *, alone: bool = True) -> T:
-    """Do it; what somebody built makes way where it fails for that, and is logged with its definition.
+    """Do it; where somebody's object makes it fail, remove that object and log its definition.
 
     ``act`` is given what its transaction has to start with. Only where it is ``alone``, a single event,
-    an index makes way for a value. Raises what ``act`` raises.
+    an index is removed for a value. Raises what ``act`` raises.
     """
     try:
         return act(lambda _: None)
@@ -54,7 +54,7 @@ def overcome(engine: Engine, mapping: Mapping, act: Callable[[Clear], T], *, alo
             continue
         for one in some:
             log.warning(
-                "somebody's object was taken away: with it nothing could be written",
+                "somebody's object was removed or disabled, because it stopped every write",
                 kind=one.kind,
                 name=one.name,
                 table=logical(one.table),
@@ -96,5 +96,5 @@ def _remove(some: Sequence[Obstacle], connection: Connection) -> None:
         except DBAPIError as error:
             if dialects.of(connection).code(error) == locks.LOCK_NOT_AVAILABLE:
                 raise
-            # It is not the connector's role's to take away.
+            # The connector's role may not remove it.
             raise Defect(f"{one.kind} {one.name} on {one.table}: {error.orig}") from error

@@ -1,7 +1,7 @@
 """How far the mirror has come in each partition: the table ``consumer_offsets``.
 
 An offset counts within one topic, and a topic that was re-created is another topic of the same name.
-So Kafka's id of the topic stands beside the offset and moves with it, in the same transaction. It is
+So Kafka's id of the topic is kept beside the offset and changes with it, in the same transaction. It is
 null where the broker has no ids, and in a row of connector 0.1 until its topic is next read.
 """
 

@@ -1,7 +1,7 @@
 """What a start would change in the database, found without changing anything: ``connector schema plan``.
 
-Each part is asked of the code that does it: shapes, rules and views as they are compared at a start. What
-a start would refuse is found by the same checks, on the newest events, and by a trial on empty copies.
+The code that makes each change also plans it: shapes, rules and views are compared as at a start. What a
+start would refuse is found by the same checks, on the newest events, and by a trial on empty copies.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Frozen columns and tables are dropped, when somebody asks for that: ``connector schema apply --prune``."""
+"""Frozen columns and tables are dropped on request: ``connector schema apply --prune``."""
 
 from functools import partial
 

@@ -1,6 +1,6 @@
 """Why a query could not be run, and what to write instead.
 
-The database says what is wrong (``Dialect.explain``); here it is compared with the names that there are.
+The database says what is wrong (``Dialect.explain``); here that is compared with the names that exist.
 """
 
 import difflib

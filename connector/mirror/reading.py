@@ -1,7 +1,7 @@
 """How the row objects of an action are read for tables.
 
-Pure: one event in, what it says for each row that it touches out; the fold merges that. What several
-columns hold is read once: a stock balance fills a state row and a row of history with the same five values.
+Pure: one event in, its contribution to each row that it touches out; the fold merges these. A value that
+several columns need is read once: a stock balance fills a state row and a history row with the same five.
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,7 +53,7 @@ class Reading:
         self._each = tables[0].each or ()
         self._stored = stored
         filled = [pair for table in tables for pair in table.sources(action)]
-        # Each source once, with the first column that wants it.
+        # Each source once, with the first column that needs it.
         columns: dict[Source, str] = {}
         for column, source in filled:
             columns.setdefault(source, column.name)
@@ -116,7 +116,7 @@ class Reading:
         return level, path[level:]
 
     def _pool(self, event: Event, objects: Sequence[Row]) -> tuple[Sequence[Any], bool]:
-        """Every value that a table wants of a row object, each read once, and whether all could be.
+        """Every value that a table needs of a row object, each read once, and whether all could be.
 
         In the place of one that could not stands why: no table may have a use for it.
         """

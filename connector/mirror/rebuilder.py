@@ -28,7 +28,7 @@ Report = Callable[[str, int, int], None]
 """Gets what is done, how much of it, and of how much."""
 
 PAGE = 20_000  # events that are folded at once
-# So many rows may be folded again while batches wait, and so often is tried to have no more than that.
+# How many rows may be folded again while batches wait, and how many rounds try to get down to that.
 FEW_ROWS = 200
 ROUNDS = 10
 APPLY = "run connector schema apply, or start a worker with this configuration: it makes and fills the tables"
@@ -78,7 +78,7 @@ class Rebuilder:
                     raise StartupError(f"The mirror is not as tables.yaml says: {fault}.", APPLY)
 
     def tables(self, names: Iterable[str], report: Report) -> list[Rebuilt]:
-        """Make these tables as the ledger has them; gives what became of each.
+        """Make these tables as the ledger has them; gives the result of each.
 
         Raises ``DatabaseOutage``, and ``StartupError`` where somebody's foreign key keeps a row.
         """

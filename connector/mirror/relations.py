@@ -1,4 +1,4 @@
-"""Names of tables and views that a change of ``tables.yaml`` takes, or finds in other hands."""
+"""Names of tables and views that a change of ``tables.yaml`` takes, or finds taken."""
 
 from collections.abc import Collection
 
@@ -78,7 +78,7 @@ def refuse_shared_shops(connection: Connection, config: Config, by_shop: Collect
 
 
 def refuse_used_key(connection: Connection, table: str) -> None:
-    """Refuse another key of a table, by its name in the store, while something of somebody's needs this one.
+    """Refuse another key of a table, by its name in the store, while somebody's object needs this one.
 
     Raises ``StartupError``.
     """
@@ -91,7 +91,7 @@ def refuse_used_key(connection: Connection, table: str) -> None:
 
 
 def drop_fix(connection: Connection, *tables: str) -> str:
-    """How tables, by their names in the store, make way for those of another key or type."""
+    """How to drop tables, by their names in the store, for others with another key or type."""
     cascade = dialects.of(connection).cascade
     cascade += ", which drops views on it too" if cascade else ""
     store = dialects.catalogue(connection).store

@@ -1,4 +1,4 @@
-"""Tables and columns that ``tables.yaml`` gives another name with ``was``: rows and readers stay."""
+"""Tables and columns that ``tables.yaml`` renames with ``was``: rows, rights and readers' views stay."""
 
 import re
 from collections.abc import Iterator
@@ -166,7 +166,7 @@ class Renames:
                     _make_view_again(connection, former, table)
 
     def _rename_columns_of_views(self, connection: Connection, config: Config, ours: set[str]) -> None:
-        """Those of tables, and those that are made of a table; others may stand on these."""
+        """Views of tables, and views that are made of a table; other views may depend on these."""
         former, pairs = self.undone(config), []
         pairs += [(table, was, column) for (table, was), column in self.columns.items()]
         for name, view in config.views.items():
@@ -197,7 +197,7 @@ class Renames:
 
     @contextmanager
     def _without_views(self, connection: Connection, config: Config, ours: set[str]) -> Iterator[None]:
-        """On SQLite the connector's own views make way meanwhile: they are made again of other columns."""
+        """On SQLite the connector's own views are dropped meanwhile, and made again with other columns."""
         if not self.columns or dialects.of(connection).alters:
             yield
             return

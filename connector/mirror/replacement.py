@@ -1,8 +1,8 @@
-"""The rows that a table should have by the ledger, in a temporary table, and their way into the table.
+"""The rows that a table should have by the ledger: folded into a temporary table, then put into the table.
 
 Rows are changed in the table that is there, and only those that differ: views, rights, indexes,
 constraints, triggers, comments and foreign keys of others stay, and so does ``mirrored_at`` of every row
-that was right. Temporary tables are of one session, so nothing is left of a process that is killed.
+that was right. Temporary tables end with their session, so a process that is killed leaves nothing behind.
 """
 
 from collections.abc import Collection, Iterable

@@ -1,7 +1,7 @@
-"""What events come to: their rows, as statements that are ready to run.
+"""The rows that events give, as statements that are ready to run.
 
-Working that out is all that a batch costs this process beside the database's own time, and it needs
-no transaction: it is done for one batch while another is being written.
+This is nearly all of the processor time that a batch costs this process. It needs no transaction, so it is
+done for one batch while another is being written.
 """
 
 from collections import defaultdict
@@ -39,7 +39,7 @@ class Item(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Events, and what they come to when the ledger holds none of them yet."""
+    """Events, and their rows when the ledger holds none of them yet."""
 
     items: Sequence[Item]
     # Of several copies of one event the one that counts.
@@ -50,7 +50,7 @@ class Rows:
 
 
 def rows_of(dialect: Dialect, mapping: Mapping, items: Sequence[Item]) -> Rows:
-    """Work out what events come to."""
+    """Fold events into rows and statements."""
     distinct = _distinct(items)
     ids, sources = zip(*distinct, strict=True)
     placed = [item.placed for item in distinct.values()]

@@ -1,9 +1,8 @@
 """Tables, columns, indexes, views and comments: made at start, printed by ``connector schema``.
 
-What the connector alone decides of its tables is changed by steps (``steps.py``), before anything else.
-The rest follows ``tables.yaml``: a column that is new or had to be added, or whose rule was changed
-there, is filled from the ledger while no batch is written; after that a worker with the former mapping
-stops (``Sink``).
+Steps (``steps.py``) come first: they change what the connector alone decides about its tables. The rest
+follows ``tables.yaml``. A column that is new, had to be added, or has another rule there is filled from the
+ledger while no batch is written. After that a worker with the former mapping stops (``Sink``).
 """
 
 from collections.abc import Callable, Collection, Iterator

@@ -1,4 +1,4 @@
-"""The schema is tried before it is made: every statement is run for real, on empty copies, and undone.
+"""A trial of the schema before it is made: every statement runs on empty copies, and is undone.
 
 The database is read in one short transaction. What is tried then touches none of its tables
 (``Dialect.trial``).

@@ -1,7 +1,7 @@
-"""How the tables stand in the database beside how they should, and what is done about a difference.
+"""How the tables in the database differ from how they should be, and what is done about it.
 
 Anybody with the rights may have dropped or changed something by hand. What the ledger can fill is made
-again; what it cannot is refused with the way back.
+again; anything else is refused, with the fix.
 """
 
 from collections.abc import Collection, Iterator

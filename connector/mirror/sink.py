@@ -22,7 +22,7 @@ from connector.mirror.mapping import Mapping
 from connector.mirror.offsets import Offset, Partition
 from connector.mirror.rows import Item, Rows, refold, rows_of, touched_by
 
-# Known events come in runs: after some, so many batches without any are looked up before they are written.
+# Known events come in runs: after some, batches are looked up in the ledger first, until this many have none.
 CAREFUL_BATCHES = 20
 
 
@@ -53,9 +53,9 @@ class Sink:
         self._careful = 0
 
     def prepare(self, chunks: Sequence[Chunk]) -> Rows | None:
-        """Work out what the events of chunks come to, ahead of ``write`` and beside another one.
+        """Fold the events of chunks into rows, ahead of ``write`` and while another one runs.
 
-        It is what they come to when all of them are new, as nearly always; None when there are none.
+        The rows are right when all events are new, as nearly always; None when there are no events.
         """
         items = [item for chunk in chunks for item in chunk.items]
         return rows_of(self._dialect, self._mapping, items) if items else None

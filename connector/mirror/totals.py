@@ -1,4 +1,4 @@
-"""What the database says of the whole mirror, the same to every worker: offsets, losses, dead letters."""
+"""Figures of the whole mirror, the same for every worker: offsets, losses, dead letters."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
-"""A copy in memory of what some events touch in a SQLite mirror, to write to while a worker writes there.
+"""A copy in memory of the rows that some events touch in a SQLite mirror, for a dry run beside a worker.
 
-SQLite has one lock for everybody who writes, so a dry run in the mirror itself would hold up the worker.
+SQLite has one lock for all writers, so a dry run in the mirror itself would block the worker.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

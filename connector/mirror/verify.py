@@ -1,7 +1,8 @@
 """Is the mirror the fold of its ledger? Reads every table and says what differs.
 
-The one law as a command (``connector verify``) and as the last word of the fault tests: the ledger
-is read back, folded in one go in Python, and compared with the rows that many transactions made.
+The law (docs/contract.md, The law) as a command, ``connector verify``, and as the last check of the fault
+tests: the ledger is read back, folded at once in Python, and compared with the rows that many transactions
+made.
 """
 
 from collections.abc import Iterable, Sequence

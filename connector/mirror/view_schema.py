@@ -1,9 +1,8 @@
 """Views in the database: made, replaced in place, dropped.
 
-What readers built on a view, and what they were granted on it, stays. On PostgreSQL a view is
-replaced by ``CREATE OR REPLACE VIEW``, with new columns last; where that cannot be, it is dropped and
-made again with its grants, unless something depends on it. A view that did not change is left alone,
-so that nobody who reads it is waited for.
+Grants on a view, and what readers built on it, stay. On PostgreSQL ``CREATE OR REPLACE VIEW`` replaces a
+view, with new columns last. Where that is not possible, the view is dropped and made again with its grants,
+unless something depends on it. A view that did not change is left alone, so that no reader is waited for.
 """
 
 import hashlib

@@ -25,7 +25,7 @@ class Relation:
 
 
 class Obstacle(NamedTuple):
-    """Something of somebody's on a table; ``refuses``: it may keep values out on purpose."""
+    """An object that somebody built on a table; ``refuses``: it may keep values out on purpose."""
 
     kind: str
     name: str

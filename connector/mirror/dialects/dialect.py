@@ -63,11 +63,11 @@ class Dialect(ABC):
     table_arguments: ClassVar[Mapping[str, Any]] = {}
     # Options of an index that finds a stretch of a column which grows with the rows, for next to no cost.
     range_index: ClassVar[Mapping[str, Any]] = {}
-    # What DROP TABLE needs where a view stands on the table, the connector's own too.
+    # What DROP TABLE needs where a view depends on the table, the connector's own included.
     cascade: ClassVar[str] = ""
     # Whether ALTER changes columns and keys that are there, and renames views and indexes.
     alters: ClassVar[bool] = True
-    # Whether whoever writes keeps everybody else from writing.
+    # Whether one writer keeps all others from writing.
     one_writer: ClassVar[bool] = False
     # Whether names are kept as they are written; else those that differ in their case are one.
     keeps_case: ClassVar[bool] = True
@@ -158,7 +158,7 @@ class Dialect(ABC):
         """Be alone with these tables until the transaction ends."""
 
     def wait_briefly(self, connection: Connection, seconds: float) -> None:  # noqa: B027
-        """Have this transaction wait so long at most for each of its locks."""
+        """Limit how long this transaction waits for each of its locks."""
 
     def session(self, connection: Connection) -> int:  # noqa: ARG002
         """What tells a session apart for ``lock_holders``."""

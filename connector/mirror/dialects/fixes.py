@@ -1,4 +1,4 @@
-"""What several databases' errors say to a person."""
+"""Fixes that errors of several databases share."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What goes between the mirror and a database."""
+"""Types that the mirror and its dialects exchange."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

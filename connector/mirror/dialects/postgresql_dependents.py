@@ -1,8 +1,8 @@
-"""What readers built on PostgreSQL on tables that become views: taken down and put back (``apart_step.py``).
+"""Readers' views on tables that become views, on PostgreSQL: dropped and created again (``apart_step.py``).
 
-A view stands on a table itself and not on its name, so it would follow the table into the store. Those of
-roles that this one may act for are made again from their definitions, with all that was set on them; the
-others stay where they are and go on working, and the log says how their owners bring them over.
+A view depends on the table and not on its name, so it would follow the table into the store. Views of roles
+that this role may act for are created again from their definitions, with all that was set on them. The
+others stay and go on working, and the log says how their owners can move them.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -66,7 +66,7 @@ class Dependents:
 
 
 def take_down(connection: Connection, tables: Collection[str]) -> Dependents:
-    """Drop what stands on these tables, as far as this role may."""
+    """Drop the views on these tables, as far as this role may."""
     names = [quoted(name) for name in tables]
     found = Dependents()
     rows = connection.exec_driver_sql(ABOVE, (names,)).fetchall()

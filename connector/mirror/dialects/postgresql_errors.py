@@ -1,7 +1,7 @@
 """PostgreSQL's errors: what each means for the connector, and what fixes it, for a person.
 
-A session that never came about has no code, only libpq's and the server's words. Of a query PostgreSQL's
-words come in the server's language, so names are taken from the query, at the position that the error gives.
+A failed connection has no code, only the text of libpq and the server. PostgreSQL writes about a query in the
+server's language, so names are taken from the query, at the position that the error gives.
 """
 
 import re
@@ -31,9 +31,9 @@ from connector.mirror.dialects.fixes import (
 )
 
 # SQLSTATE classes (PostgreSQL, appendix A) by the reaction that they need.
-# Data exception, constraint violation, row or index too big, and what a trigger of somebody's raises.
+# Data exception, constraint violation, row or index too big, and what somebody's trigger raises.
 POISON_CLASSES = ("22", "23", "54", "P0")
-# Table or column gone, statement not supported, something of somebody's depends on what is dropped.
+# Table or column gone, statement not supported, somebody's object depends on what is dropped.
 DEFECT_CLASSES = ("42", "0A", "2B")
 DEFECT_EXCEPTIONS = ("42501",)  # insufficient privilege is fixed outside: an outage
 DAMAGED = ("XX001", "XX002")  # data corrupted, index corrupted
@@ -114,7 +114,7 @@ def translate(error: psycopg.Error, _file: str = "") -> ConnectorError:
     if state[:2] in POISON_CLASSES or (not state and isinstance(error, psycopg.DataError)):
         where = f" in {context.splitlines()[0]}" if state[:2] == "P0" and context else ""
         return Poison("database-refused", f"PostgreSQL refused the value: {message}{where}.")
-    # With a context it is a function of somebody's, in a trigger, that may not do something.
+    # With a context it is somebody's function, in a trigger, that lacks a right.
     outside = state in DEFECT_EXCEPTIONS and not context
     if (state[:2] in DEFECT_CLASSES and not outside) or (
         not state and isinstance(error, psycopg.ProgrammingError | psycopg.NotSupportedError)
@@ -159,7 +159,7 @@ def explain(error: psycopg.Error, sql: str) -> Unknown | StartupError | None:
 
 
 def _own_message(error: psycopg.Error) -> StartupError | None:
-    """PostgreSQL's own words, where they are about the query."""
+    """PostgreSQL's own message, where it is about the query."""
     state = error.sqlstate or ""
     if state not in OTHER_FIXES and (not state or state[:2] in NOT_THE_QUERY or state in SQLSTATES):
         return None

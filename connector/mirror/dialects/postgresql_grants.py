@@ -1,4 +1,4 @@
-"""What people set on a PostgreSQL view, as statements that set it again when the view is made again."""
+"""Rights, options and comments of a PostgreSQL view, as statements that set them on the view's successor."""
 
 from dataclasses import dataclass
 

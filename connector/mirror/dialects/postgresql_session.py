@@ -1,9 +1,9 @@
-"""A session of PostgreSQL: what the URL says and what the connector relies on, in one.
+"""A PostgreSQL session: the URL's settings and those that the connector relies on.
 
-A session starts with settings of five parties: the server, the database, the role, the URL and us.
-A DBA may set any of them for reasons of their own, and the mirror has to say the same whatever they
-are, so everything that changes what SQL means is set at the start of the session (its ``options``
-win over server, database and role). Where the URL may know better, its own options come after ours.
+Five parties set a session's settings: the server, the database, the role, the URL and the connector. A DBA
+may set any of them, and the mirror must be the same whatever they are. So every setting that changes what
+SQL means is set at the start of the session, whose ``options`` take precedence over server, database and
+role. The URL's own options come after the connector's where the URL may know better.
 """
 
 import os
@@ -25,7 +25,7 @@ DEFAULTS = (
     "statement_timeout=0",
     'search_path="$user",public',
 )
-# Nobody may say otherwise: the mirror's SQL and its driver stand on these.
+# No other setting may override these: the mirror's SQL and its driver rely on them.
 REQUIRED = (
     "timezone=UTC",
     "datestyle=ISO",

@@ -1,4 +1,4 @@
-"""A copy of what stands in a PostgreSQL database, empty: a schema in a transaction that is rolled back."""
+"""An empty copy of a PostgreSQL database's objects: a schema in a transaction that is rolled back."""
 
 import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -72,7 +72,7 @@ def _make(connection: Connection, copy: Copy) -> None:
             connection.exec_driver_sql(f"INSERT INTO {quoted(name)} VALUES ({marks})", tuple(row))
     for name, select in copy.views:
         text = select.rstrip().removesuffix(";").replace("%", "%%")
-        # A reader's view may stand on anything; then only its name is taken.
+        # A reader's view may depend on anything; then only its name is taken.
         with suppress(DBAPIError), connection.begin_nested():
             connection.exec_driver_sql(f"CREATE VIEW {quoted(name)} AS {text}")
             continue

@@ -1,4 +1,4 @@
-"""A mirror in one SQLite file: opened as what it is used for, and its write-ahead log kept small."""
+"""A mirror in one SQLite file: how it is opened for each use, and how its write-ahead log stays small."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""Kinds of tables: each is one class, a ``Projection``, and nothing else in the mirror asks which it is."""
+"""Kinds of tables: each is one class, a ``Projection``; no other module asks which kind a table is."""
 
 from collections.abc import Mapping
 

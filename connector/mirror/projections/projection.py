@@ -1,8 +1,8 @@
-"""A table as it is stored: what every kind of table must say for its rows to be merged, read and filled.
+"""A table as it is stored: what each kind of table defines so that its rows can be merged, read and filled.
 
-Schema, sink, filling, verify and dry run are loops over projections. The SQL of ``merge`` says what
-``fold_in`` says in Python, so folding a batch and merging it into the table equals folding everything
-at once.
+Schema, sink, filling, verify and dry run are loops over projections. The SQL of ``merge`` does what
+``fold_in`` does in Python. So to fold a batch and merge it into the table gives the same rows as to fold
+everything at once.
 """
 
 from abc import abstractmethod
