@@ -32,7 +32,7 @@ def shared_tables(config: Config, document: Document) -> Iterator[Finding]:
     shared: dict[tuple[str, ...], list[str]] = {}
     for name, table in config.tables.items():
         hooks = tuple(_writers(config, table))
-        apart = bool(table_kinds.of(table).key) or any(
+        apart = bool(table_kinds.KINDS[table.kind].key) or any(
             source.event == "hook" for source in table.key.values()
         )
         if len(hooks) > 1 and not apart:

@@ -143,7 +143,7 @@ def _table(config: Config, name: str, table: Table) -> Iterator[Located]:
         if action not in known_actions:
             what = f"the action {action!r} is in no family of topics.yaml"
             yield _finding((*at, "actions"), what, _nearest(action, known_actions))
-    kind = table_kinds.of(table)
+    kind = table_kinds.KINDS[table.kind]
     if not kind.key and not table.key:
         what = f"the {table.kind} table {name!r} has no key"
         yield _finding(at, what, "Say under key what identifies a row.")
@@ -204,7 +204,7 @@ def _constants(at: Location, source: Source) -> Iterator[Located]:
 
 
 def _column(at: Location, table: Table, column: Column) -> Iterator[Located]:
-    folds = table_kinds.of(table).folds
+    folds = table_kinds.KINDS[table.kind].folds
     if folds and column.rule is None:
         yield _finding(at, "the column has no rule", "Give rule: latest, earliest, count, min or max.")
     if not folds and (column.rule or column.on):

@@ -97,7 +97,7 @@ def columns(at: Location, table: Table, *, by_shop: bool) -> Iterator[Located]:
     ``by_shop`` says whether there is a column for the shop, too.
     """
     shop = (SHOP_COLUMN,) if by_shop else ()
-    kind = table_kinds.of(table)
+    kind = table_kinds.KINDS[table.kind]
     own = (*kind.columns, *shop)
     for section, names in (("key", table.key), ("columns", table.columns)):
         for column in names:

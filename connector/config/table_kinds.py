@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from connector.config.table_models import Table
-
 
 @dataclass(frozen=True, slots=True)
 class TableKind:
@@ -41,8 +39,3 @@ KINDS = {
         views=("movements", "intervals", "daily"),
     ),
 }
-
-
-def of(table: Table) -> TableKind:
-    """The kind of a table."""
-    return KINDS[table.kind]

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import AliasChoices, Field
 
+from connector.config.table_kinds import KINDS
 from connector.config.yaml_types import Model, Name, Path
 
 # The column that tells shops apart (``Mirror.key_by_shop``).
@@ -16,6 +17,10 @@ PathChoice = Paths | dict[str, Paths]
 Scalar = bool | int | str
 EventField = Literal["occurred_at", "event_id", "action", "hook"]
 Rule = Literal["latest", "earliest", "count", "min", "max"]
+if TYPE_CHECKING:
+    Kind = str
+else:  # for pydantic, which then says what there is
+    Kind = Literal[*KINDS]
 ColumnType = Literal["text", "numeric", "timestamp", "boolean", "integer"]
 
 
@@ -57,7 +62,7 @@ class Column(Source):
 class Table(Model):
     """One table of the mirror: a row per entity (``state``) or per row object (``history``)."""
 
-    kind: Literal["state", "history"] = "state"
+    kind: Kind = "state"
     description: str = ""
     actions: tuple[str, ...] = Field(min_length=1)
     # One row per object found here; the path may name an object or an array of objects.

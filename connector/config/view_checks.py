@@ -47,9 +47,10 @@ def _select(at: Location, view: View) -> Iterator[Located]:
 
 
 def _kind(at: Location, config: Config, view: View) -> Iterator[Located]:
-    tables = {of: table for of, table in config.tables.items() if view.kind in table_kinds.of(table).views}
+    kinds = table_kinds.KINDS
+    tables = {of: table for of, table in config.tables.items() if view.kind in kinds[table.kind].views}
     if view.of not in tables:
-        name = next(name for name, kind in table_kinds.KINDS.items() if view.kind in kind.views)
+        name = " or ".join(name for name, kind in kinds.items() if view.kind in kind.views)
         what = f"{view.of!r} is no {name} table" if view.of else "the view has neither of nor select"
         cure = nearest(view.of, tables) if view.of else "Name a table with of, or write a select."
         yield finding((*at, "of"), what, cure)
@@ -62,7 +63,7 @@ def _kind(at: Location, config: Config, view: View) -> Iterator[Located]:
             yield finding((*at, setting), f"{view.kind} has no {setting}", "Remove it.")
     table = tables[view.of]
     named = (*([view.value] if view.value else []), *view.per, *view.steps)
-    known = {*table.key, *table.columns, *table_kinds.of(table).instants}
+    known = {*table.key, *table.columns, *table_kinds.KINDS[table.kind].instants}
     for column in named:
         if column not in known:
             yield finding(at, f"{view.of} has no column {column!r}", nearest(column, known))
@@ -104,7 +105,7 @@ def columns(view: View, table: Table) -> list[str]:
     if view.kind == "lead_times":
         return [*table.key, *view.steps, *(name for _, _, name in view.durations)]
     if view.kind == "movements":
-        *key, source = table_kinds.of(table).key
+        *key, source = table_kinds.KINDS[table.kind].key
         return [*key, *table.columns, "previous_quantity", "delta", source]
     series = [*view.per, str(view.value)]
     return ["day", *series] if view.kind == "daily" else [*series, "valid_from", "valid_to"]

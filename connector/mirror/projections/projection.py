@@ -7,12 +7,14 @@ everything at once.
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple, Self
+
+from typing_extensions import override
 
 from connector.mirror.batches import Statement
 from connector.mirror.dialects import Dialect
-from connector.mirror.mapped import Columns, MappedColumn, MappedTable, Rows
+from connector.mirror.mapped import Columns, MappedColumn, MappedTable, Rows, RowSpec, Shop
 from connector.mirror.statements import quoted
 
 
@@ -35,6 +37,21 @@ class Projection(MappedTable):
     adds: ClassVar[bool]
     # SQL that holds for a row which no event gives any longer; empty where ``clear`` leaves no such row.
     abandoned: ClassVar[str] = ""
+
+    @override
+    def apart(self, shop: Shop) -> Self:
+        """The shop stands first in the key that ``tables.yaml`` names."""
+        shifted = self.entities and frozenset(tuple([at + 1 for at in places]) for places in self.entities)
+        return replace(
+            self,
+            key=(shop.column, *self.key),
+            row_specs={
+                action: RowSpec((shop, *one.key), one.cells) for action, one in self.row_specs.items()
+            },
+            entities=shifted,
+            written=f"{self.written} {shop.column.written}",
+            by_shop=True,
+        )
 
     @abstractmethod
     def by_column(self, rows: Rows, columns: Sequence[MappedColumn] | None = None) -> list[Sequence[Any]]:

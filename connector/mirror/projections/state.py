@@ -1,9 +1,8 @@
 """State tables: one row per entity, folded from all events of that entity (docs/contract.md, Tables)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 from typing_extensions import override
 
@@ -11,7 +10,7 @@ from connector.events import Event
 from connector.mirror import values
 from connector.mirror.dialects import Dialect
 from connector.mirror.fold import StateRow
-from connector.mirror.mapped import Cells, Fact, Key, MappedColumn, Rows, RowSpec, Shop
+from connector.mirror.mapped import Cells, Fact, Key, MappedColumn, Rows
 from connector.mirror.projections.projection import Projection
 from connector.mirror.statements import quoted
 
@@ -51,20 +50,6 @@ class StateTable(Projection):
     def _versioned(self) -> tuple[bool, ...]:
         """Which columns keep a version beside their value."""
         return tuple([column.version is not None for column in self.columns])
-
-    @override
-    def apart(self, shop: Shop) -> Self:
-        shifted = self.entities and frozenset(tuple([at + 1 for at in places]) for places in self.entities)
-        return replace(
-            self,
-            key=(shop.column, *self.key),
-            row_specs={
-                action: RowSpec((shop, *one.key), one.cells) for action, one in self.row_specs.items()
-            },
-            entities=shifted,
-            written=f"{self.written} {shop.column.written}",
-            by_shop=True,
-        )
 
     @override
     def fold_in(self, rows: Rows, event: Event, version: str, key: Key, cells: Cells) -> None:
