@@ -60,6 +60,7 @@ CALLBACK = "http://127.0.0.1:8080/webhooks/xtnd"
 def main() -> None:
     """Run a command; turn errors into sentences and exit codes."""
     failures.prepare_standard_streams()
+    logs.configure(level="WARNING")  # to standard error: what a command prints may be for a program
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:

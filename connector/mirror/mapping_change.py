@@ -121,9 +121,6 @@ def examine(engine: Engine, config: Config, mapping: Mapping) -> Fit | None:
     # What the former mapping would refuse as well, such as events that came before it, does not count.
     before = _refused_before(engine, former, trial.refused)
     found = Fit(sum(trial.tried.values()))
-    if former is not None and mapped_before is not None:
-        found.unrouted = sorted(former.routed - mapping.routed)
-        found.emptied = list(_emptied(mapping, mapped_before, trial))
     for action, count in trial.tried.items():
         refused = {
             identity: poison
@@ -135,6 +132,11 @@ def examine(engine: Engine, config: Config, mapping: Mapping) -> Fit | None:
             found.misfits += _misfits(action, refused, fitted)
             if len(refused) > config.worker.rehearsal.max_refused_share * fitted:
                 found.refused.add(action)
+    if former is not None and mapped_before is not None:
+        found.unrouted = sorted(former.routed - mapping.routed)
+        emptied = _emptied(mapping, mapped_before, trial)
+        # Refused events give no column a value; that they are refused is said once.
+        found.emptied = [what for action, what in emptied if action not in found.refused]
     return found
 
 
@@ -161,8 +163,8 @@ def _refused_before(
     return set(_try(engine, former, pages, time.monotonic() + MOST_SECONDS).refused)
 
 
-def _emptied(mapping: Mapping, before: Trial, now: Trial) -> Iterator[str]:
-    """Columns that an action gave values and gives none any more: a path with a typing error fits all."""
+def _emptied(mapping: Mapping, before: Trial, now: Trial) -> Iterator[tuple[str, str]]:
+    """Actions with a column that they no longer give values: a path with a typing error fits all."""
     columns = {
         (action, table.name, column.name)
         for table in mapping.tables
@@ -171,10 +173,8 @@ def _emptied(mapping: Mapping, before: Trial, now: Trial) -> Iterator[str]:
     }
     for key in sorted(columns & before.filled.keys() - now.filled.keys()):
         action, table, column = key
-        yield (
-            f"{table}.{column} gets no value of {plain(action)} any more; {before.filled[key]} of the newest "
-            "events gave it one"
-        )
+        what = f"{table}.{column} gets no value of {plain(action)} any more"
+        yield action, f"{what}; {before.filled[key]} of the newest events gave it one"
 
 
 def _try(

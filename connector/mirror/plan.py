@@ -155,6 +155,9 @@ def _shaped(shapes: dict[str, Shape], pending: renames.Renames) -> Iterator[Chan
             if value == column or value not in found.columns:
                 yield Change("add", "column", f"{table}.{column}")
         rest = replace(found, columns=[], indexes=[])
+        if found.gains_shop:
+            yield Change("change", "table", table, detail="the shop is put first in its key")
+            rest = replace(rest, key=None)
         yield from (Change("restore", "table", table, detail=fault) for fault in rest.faults(table))
 
 

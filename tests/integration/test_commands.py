@@ -214,6 +214,16 @@ def test_plan_and_apply_tell_by_their_exit_codes_what_they_found(tmp_path: Path)
     assert (done.returncode, done.stdout) == (0, "The database is as tables.yaml says.\n")
     assert (tmp_path / "mirror.db").stat().st_mode & 0o077 == 0
     assert run("plan").returncode == 0
+    connector_yaml = folder / "connector.yaml"
+    plain = connector_yaml.read_text()
+    by_shop = plain.replace("# shop: nordic", "shop: nordic #").replace("# mirror:", "mirror:")
+    connector_yaml.write_text(by_shop)
+    planned = run("plan", "--format", "json")
+    lines = [json.loads(line) for line in planned.stdout.splitlines()]
+    keys = [(one["change"], one["detail"]) for one in lines if one["kind"] == "table" and one["detail"]]
+    assert ("change", "the shop is put first in its key") in keys
+    assert {what for what, _ in keys} == {"change", "fill"}
+    connector_yaml.write_text(plain)
     refused = run("apply", "--prune")
     assert (refused.returncode, "--yes" in refused.stderr) == (1, True)
     tables = folder / "tables.yaml"

@@ -92,6 +92,9 @@ def test_a_column_that_loses_all_its_values_is_named_though_every_event_fits(
     assert found.emptied == [
         "readings.word gets no value of ProductChanged any more; 4 of the newest events gave it one"
     ]
+    refused = examine(mirror, configure(TABLES.replace("type: text", "type: numeric")))
+    assert refused.refused == {"ProductChanged"}
+    assert refused.emptied == []  # of which it is said already that no event fits
 
 
 def test_a_rare_action_is_tried_however_many_newer_events_others_have(open_mirror: Open) -> None:

@@ -77,8 +77,10 @@ def test_a_change_that_a_start_would_refuse_is_refused_with_file_line_and_fix(pl
         BASE.replace("type: numeric", "type: text"),
         BASE.replace("product_number: {", "number: {"),
     ):
-        with pytest.raises(StartupError, match=r"(?s)^tables\.yaml:\d+: .*drop the table"):
+        with pytest.raises(StartupError, match=r"(?s)^tables\.yaml:\d+: .*drop the table") as refused:
             tried(place.config(changed))
+        store = "public_store." if mirror.engine.dialect.name == "postgresql" else ""
+        assert f'DROP TABLE {store}"_readings"' in refused.value.cure
     with database.transaction(mirror.engine) as connection:
         connection.exec_driver_sql("CREATE VIEW others AS SELECT 1 AS one")
     with pytest.raises(StartupError, match=r"tables\.yaml:3: .*not the connector's: others"):

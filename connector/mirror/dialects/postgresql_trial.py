@@ -9,6 +9,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Engine, MetaData, Table, inspect
 from sqlalchemy.exc import DBAPIError
 
+from connector.errors import StartupError
 from connector.mirror.dialects.dialect import UNLOCKED, quoted
 from connector.mirror.dialects.postgresql_catalogue import SCHEMA, STORE
 
@@ -52,15 +53,24 @@ def read(engine: Engine, tables: Callable[[Connection], Collection[str]], kept: 
 
 @contextmanager
 def made(engine: Engine, copy: Copy) -> Iterator[Engine]:
-    """An engine whose transactions are parts of one that is rolled back, on the copy."""
+    """An engine whose transactions are parts of one that is rolled back, on the copy.
+
+    What a ``StartupError`` says to run is for the database: it names that schema, not the copy's.
+    """
     scratch = f"xtnd_check_{secrets.token_hex(8)}"
     with engine.connect() as connection:  # which rolls back what it did
+        names = f"SELECT quote_ident({SCHEMA}), quote_ident({STORE})"
+        schema, store = connection.exec_driver_sql(names).one()
         connection.exec_driver_sql(f"CREATE SCHEMA {scratch}")
         for setting in ("search_path", "xtnd.schema", "xtnd.store"):
             connection.exec_driver_sql(f"SET LOCAL {setting} = {scratch}")
         _make(connection, copy)
         connection.execution_options(**{UNLOCKED: True})
-        yield cast("Engine", _Scratch(connection))
+        try:
+            yield cast("Engine", _Scratch(connection))
+        except StartupError as error:
+            cure = error.cure.replace(f'{scratch}."_', f'{store}."_').replace(scratch, schema)
+            raise StartupError(error.what, cure) from error
 
 
 def _make(connection: Connection, copy: Copy) -> None:
