@@ -135,7 +135,7 @@ def examine(engine: Engine, config: Config, mapping: Mapping) -> Fit | None:
     if former is not None and mapped_before is not None:
         found.unrouted = sorted(former.routed - mapping.routed)
         emptied = _emptied(mapping, mapped_before, trial)
-        # Refused events give no column a value; that they are refused is said once.
+        # Refused events give no column a value; their refusal is reported once.
         found.emptied = [what for action, what in emptied if action not in found.refused]
     return found
 
