@@ -15,7 +15,7 @@ __all__ = ["Batch", "Columns", "Encoded", "Statement", "add", "run"]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of one shape on their way into SQL; a numeric is canonical text, an instant an int."""
+    """Rows of one shape as parameters; a numeric is canonical text, an instant an int."""
 
     columns: Columns
     rows: Sequence[Sequence[Any]]
@@ -29,8 +29,8 @@ class Batch:
 class Statement:
     """One statement over a batch: ``before SELECT … FROM <batch> AS batch after``.
 
-    ``adds``: its rows are new whenever the events are, and ``after`` is for those that are there.
-    ``stamped``: the last column that ``before`` names is when it runs.
+    ``adds``: rows of new events are always new; ``after`` is for existing ones.
+    ``stamped``: the last column of ``before`` is the instant at which it runs.
     """
 
     before: str
@@ -42,7 +42,7 @@ class Statement:
     def run(self, connection: Connection, now: int, *, new: bool = False) -> None:
         """Run it where no rows come back; ``new`` are rows of new events, which costs less.
 
-        Then a row that is there all the same raises what becomes ``AlreadyThere``.
+        With ``new`` an existing row raises an error that is translated into ``AlreadyThere``.
         """
         late = [("timestamp", now)] if self.stamped else []
         if new and self.adds:

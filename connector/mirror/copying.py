@@ -157,7 +157,7 @@ def _announce(target: Engine, name: str) -> None:
     with transaction(target) as connection:
         steps.lock_for_change(connection)
         if steps.copy_is_unfinished(connection):
-            return  # of one that was interrupted there is nothing but this
+            return  # an interrupted copy leaves nothing but this
         if (version := steps.version_of(connection)) is not None:
             raise StartupError(
                 f"{name} holds a mirror already (layout {version}).",
@@ -168,7 +168,7 @@ def _announce(target: Engine, name: str) -> None:
 
 
 def _take_over(write: Connection) -> None:
-    """Be alone with the target until the end, at which the note of ``_announce`` is no longer true."""
+    """Lock the target until the end, and drop the note of ``_announce``."""
     steps.lock_for_change(write)
     if not steps.copy_is_unfinished(write):
         raise StartupError("Another copy into the target was finished meanwhile.", "start a worker there")

@@ -74,9 +74,9 @@ def stored(connection: Connection, identities: Iterable[Identity]) -> dict[Group
 
 
 def replace(connection: Connection, former: Received, new: Received, mirrored_at: int) -> None:
-    """Count copies of known events that were put in the place of others.
+    """Count copies that replaced those of known events.
 
-    Where the first or the last of a group went, the next one is looked up in the ledger.
+    Where the first or the last of a group was replaced, the next one is looked up in the ledger.
     """
     add(connection, new, mirrored_at)
     # No instant of a copy that was counted moves an extreme outwards, and 0 is before every other.

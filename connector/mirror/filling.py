@@ -33,7 +33,7 @@ def fill(connection: Connection, table: Projection, columns: Sequence[MappedColu
 
 @contextmanager
 def _stamped(connection: Connection, table: Projection) -> Iterator[None]:
-    """Set ``mirrored_at`` of the rows, of those that were there, whose cells are other ones afterwards."""
+    """Set ``mirrored_at`` of the existing rows whose values the block changes."""
     name = quoted(table.store)
     if not table.stamped or connection.exec_driver_sql(f"SELECT 1 FROM {name} LIMIT 1").first() is None:
         yield
@@ -47,7 +47,7 @@ def _stamped(connection: Connection, table: Projection) -> Iterator[None]:
     same = " AND ".join(f"stored.{one} = former.{one}" for one in key)
     connection.exec_driver_sql(
         f"UPDATE {name} AS stored SET mirrored_at = '{events.iso(clocks.now())}' "
-        # What somebody dropped and got back empty was never set.
+        # A column that somebody dropped comes back empty: it was never set.
         f"FROM {FORMER} AS former WHERE {same} AND ({changed} OR stored.mirrored_at <= '{events.iso(0)}')"
     )
     connection.exec_driver_sql(f"DROP TABLE {FORMER}")

@@ -55,7 +55,7 @@ def encoded_identities(dialect: Dialect, ids: Sequence[str], sources: Sequence[s
 def known(connection: Connection, identities: Encoded) -> set[Identity]:
     """Which of these events the ledger holds.
 
-    Each is looked up by itself, so that no planner may choose to read the whole ledger instead.
+    Each is looked up by itself, so that no planner chooses to read the whole ledger instead.
     """
     same = "event_id = asked.id AND source = asked.origin"
     stored_id = f"(SELECT event_id FROM _notifications WHERE {same})"
@@ -84,7 +84,7 @@ def stored(connection: Connection, identities: Iterable[Identity]) -> dict[Ident
 
 
 def restate(connection: Connection, better: Sequence[Placed], mirrored_at: int) -> None:
-    """Put better copies of known events in the place of the ledger's."""
+    """Replace known events by better copies."""
     written = [name for name, _ in Notification.columns() if name not in dict(IDENTITY)]
     sets = ", ".join(f"{name} = excluded.{name}" for name in written)
     after = f"ON CONFLICT ({names(IDENTITY)}) DO UPDATE SET {sets}"
@@ -131,8 +131,8 @@ def of_entities(
 ) -> Iterator[Event]:
     """Events of these actions that may touch rows of these entities.
 
-    An event with an array of Details is keyed by its first object alone, and one that came before
-    its action was in a family by nothing, so all of those come too.
+    An event with an array of Details has the key of its first object alone, and an event that came before
+    its action had a family has none. So all of these are among them.
     """
     accepted = set(actions)
     seen: set[Identity] = set()

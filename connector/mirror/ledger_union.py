@@ -23,7 +23,7 @@ SEEN = "__seen"
 
 
 class LedgerUnion:
-    """Puts Kafka's copies into the ledger of a rebuild; counts of events by where they were.
+    """Puts Kafka's copies into the ledger of a rebuild; counts events by where they were.
 
     From the first change on all tables count as not filled, until they are rebuilt: a worker's next start
     fills them where the rebuild ended before that.
@@ -44,7 +44,7 @@ class LedgerUnion:
         self._ledger_before = _count(connection)
 
     def add(self, copies: Iterable[Placed]) -> None:
-        """Put these copies into the ledger where it has none, or a worse one."""
+        """Put these copies into the ledger where it has none or a worse one."""
         best: dict[Identity, Placed] = {}
         for one in copies:
             other = best.get(one.event.identity)
@@ -120,6 +120,6 @@ def _counts(copy: Event, current: Event | None) -> bool:
 
 
 def _content(event: Event) -> object:
-    """What XTND sent, whatever a database made of its spelling, and not where it was routed."""
+    """What XTND sent, without a database's spelling of it and without its routing."""
     bare = msgspec.structs.replace(event, details=b"", properties="", family="", entity_key=None)
     return bare, events.exact_json.decode(event.details), events.exact_json.decode(event.properties)

@@ -84,7 +84,7 @@ class _Watch:
 
     def __init__(self, engine: Engine) -> None:
         self._dialect = dialects.of(engine)
-        # Each thread has one like it, because all connections of the engine's may be waiting.
+        # Each thread makes a copy of it, because all of the engine's connections may be waiting.
         self._pool = engine.pool
         # By thread: its session, and since when its transaction runs or tries to start.
         self._running: dict[int, tuple[int, float]] = {}

@@ -43,7 +43,7 @@ class Loss(NamedTuple):
 
 
 def add(connection: Connection, losses: Mapping[Partition, Loss], now: int) -> None:
-    """Keep losses, and count them beside the offsets, which have their rows."""
+    """Record losses, and add them to ``records_lost`` of the offsets, whose rows exist."""
     into = f"INSERT INTO _mirror_losses ({names(COLUMNS)})"
     for (topic, partition), loss in losses.items():
         row = (topic, partition, loss.first, loss.next, loss.records, loss.sent_after, loss.sent_before, now)
@@ -87,7 +87,7 @@ def acknowledge(engine: Engine, found: Iterable[MirrorLoss]) -> None:
 
 
 def sentences(found: Iterable[MirrorLoss]) -> Iterator[tuple[str, str]]:
-    """(Topic, what was lost of it, and when XTND sent that)."""
+    """Pairs of a topic and a sentence: what was lost, and when XTND sent it."""
     kinds: dict[tuple[str, bool], list[MirrorLoss]] = {}
     for one in found:
         kinds.setdefault((one.topic, one.records is None), []).append(one)

@@ -1,4 +1,4 @@
-"""Tables as they were compiled (``mapping.py``), and what an event says for a row of one (``reading.py``)."""
+"""Compiled tables (``mapping.py``), and the contributions of events to their rows (``reading.py``)."""
 
 import json
 from abc import ABC, abstractmethod
@@ -28,7 +28,7 @@ SHOP_DESCRIPTION = "The shop that it is of."
 
 
 def stored(name: str) -> str:
-    """The store's name of a table; its own name is that of the view which readers see."""
+    """The store's name of a table, whose own name is that of the readers' view."""
     return f"_{name}"
 
 
@@ -67,7 +67,7 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """The shop that an event is of: that of its hook, or the hook's name where it has none any more."""
+    """The shop of an event: that of its hook, or the hook's name where the hook is no longer configured."""
 
     of_hook: tuple[tuple[str, str], ...]
 
@@ -125,7 +125,7 @@ class Fact(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class MappedTable(ABC):
-    """One table, compiled: what it is made of and how it folds; how it is stored, ``Projection`` adds."""
+    """A compiled table: its parts and its fold; ``Projection`` adds how it is stored."""
 
     name: str
     description: str
@@ -183,7 +183,7 @@ class MappedTable(ABC):
         )
 
     def kept(self, columns: Sequence[MappedColumn] | None = None) -> Columns:
-        """All that events decide of a row, of these columns alone or of all."""
+        """The columns whose values events give, of these alone or of all."""
         chosen = self.columns if columns is None else columns
         return (
             *self.key_columns,
@@ -206,7 +206,7 @@ class MappedTable(ABC):
 
     @abstractmethod
     def fold_in(self, rows: Rows, event: Event, version: str, key: Key, cells: Cells) -> None:
-        """Fold into rows what an event, of this version, says for one of them."""
+        """Fold an event's contribution to one row into ``rows``; ``version`` is the event's."""
 
     def identities(self, _keys: Iterable[Key]) -> set[Identity] | None:
         """The events that rows with these keys are from; None where keys do not name events."""
@@ -223,10 +223,10 @@ class MappedTable(ABC):
 
 
 class Contribution(msgspec.Struct, frozen=True, gc=False):
-    """What one event says for one row of a state table, or one row of a history table.
+    """The contribution of one event to one row of a state table, or its row of a history table.
 
-    ``key`` is the row's primary key; ``cells`` stand in the order of the table's columns, None
-    where the event carries nothing, and a count's cell is 1 or None.
+    ``key`` is the row's primary key; ``cells`` are in the order of the table's columns, None where the event
+    has no value; a count's cell is 1 or None.
     """
 
     table: MappedTable

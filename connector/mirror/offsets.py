@@ -63,7 +63,7 @@ def stored(engine: Engine) -> StoredOffsets:
 def upsert(
     connection: Connection, offsets: Mapping[Partition, Offset], now: int, *, conflict: str = MOVE
 ) -> None:
-    """Write offsets; ``conflict`` says what becomes of one that is there."""
+    """Write offsets; ``conflict`` is what to do with an existing one."""
     if offsets:
         rows = sorted((*tp, offset.next, 0, now, offset.topic_id) for tp, offset in offsets.items())
         into = f"INSERT INTO _consumer_offsets ({names(COLUMNS)})"

@@ -33,7 +33,7 @@ from connector.mirror.tables import Tables
 
 # How many events a fill reads in a second: half of what one core of a small server was measured to do.
 FILLED_PER_SECOND = 10_000
-# What stands in a plan and changes nothing.
+# Lines of a plan that change nothing.
 STANDING = ("frozen", "not made", "not dropped")
 WHY_NOT = {"not made": "its name is taken", "not dropped": "others built on it"}
 
@@ -54,7 +54,7 @@ class Change(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Every change, in the order in which it is made; what is refused stands last."""
+    """Every change in the order in which it is made, then what is refused."""
 
     changes: list[Change]
 
@@ -255,7 +255,7 @@ def _refusal(refused: StartupError) -> Change:
 
 
 def _refused(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping: bool) -> Iterator[Change]:
-    """What the newest events and a trial on empty copies say against it."""
+    """What a start refuses after the newest events and a trial on empty copies."""
     fit = mapping_change.examine(engine, config, mapping)
     if fit is not None:
         for what in fit.emptied:

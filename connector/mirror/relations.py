@@ -12,7 +12,7 @@ from connector.mirror.statements import quoted
 
 
 def refuse_foreign(connection: Connection, config: Config, strange: set[str]) -> None:
-    """Never touch what has the name of a table, or of its view, and is another program's or a reader's.
+    """Refuse tables and views of others that have the name of a table or of its view.
 
     ``strange`` are tables, by their names in the store, that are not there, or not as the connector makes
     them. Raises ``StartupError``.
@@ -64,7 +64,7 @@ def refuse_other_types(
 
 
 def refuse_shared_shops(connection: Connection, config: Config, by_shop: Collection[str]) -> None:
-    """Refuse to have shops share rows, in tables (by their names in the store) that keep them apart.
+    """Refuse to let shops share rows in tables (by their names in the store) that keep them apart.
 
     Raises ``StartupError``.
     """

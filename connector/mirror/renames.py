@@ -23,7 +23,7 @@ COLUMNS_OF_VIEW = """
 
 @dataclass(frozen=True, slots=True)
 class Renames:
-    """Names that the database still has → those of ``tables.yaml``; none that were renamed before.
+    """Names that the database still has → those of ``tables.yaml``, without renames that are done.
 
     Columns have the table's name of today before their own.
     """
@@ -213,7 +213,7 @@ class Renames:
 
 
 def pending(connection: Connection, config: Config) -> Renames:
-    """What is still to be renamed; nothing that is new or was renamed before.
+    """The renames that are still to be done, without new names and renames that are done.
 
     Raises ``StartupError`` where the new name is that of something else which the database holds.
     """
@@ -267,7 +267,7 @@ def _explained(connection: Connection, refusal: str) -> Iterator[None]:
 
 
 def _make_view_again(connection: Connection, former: str, name: str) -> None:
-    """SQLite renames tables in what is built on them, but no views: a table stands for the view meanwhile."""
+    """SQLite renames tables in their dependents, but not views: a table takes the view's name meanwhile."""
     listed = ", ".join(map(quoted, dialects.catalogue(connection).columns(f"SELECT * FROM {quoted(former)}")))
     query = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?"
     if triggers := connection.exec_driver_sql(query, (former,)).scalars().all():

@@ -26,7 +26,7 @@ from connector.mirror.statements import on_keys, quoted
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
-    """An event of a chunk with what it says for the mirror; ``origin`` is the caller's own."""
+    """An event of a chunk with its contributions; ``origin`` belongs to the caller."""
 
     placed: Placed
     contributions: list[Contribution]
@@ -107,7 +107,7 @@ def refold(connection: Connection, table: Projection, keys: set[Key], now: int) 
 
 
 def events_of(connection: Connection, table: Projection, keys: set[Key]) -> Iterable[Event]:
-    """Events that may touch these rows; all of the table's where keys do not tell."""
+    """Events that may touch these rows; all of the table's where keys do not name them."""
     if (identities := table.identities(keys)) is not None:
         return ledger.stored(connection, identities).values()
     if (entity_keys := table.entity_keys(keys)) is not None:

@@ -50,7 +50,7 @@ def of_mapping(mapping: Mapping) -> Rules:
 
 
 def recorded(connection: Connection) -> Rules:
-    """The rules that filled what stands in the database; empty where no worker was yet."""
+    """The rules that filled the database's tables; empty where no worker has run yet."""
     if MirrorRule.__tablename__ not in inspect(connection).get_table_names():
         return {}
     return {(table, column): rule for table, column, rule in connection.execute(select(MirrorRule.__table__))}
@@ -105,7 +105,7 @@ def forget(connection: Connection, table: str, columns: Collection[str] | None) 
 
 
 def note_filled(connection: Connection, table: MappedTable) -> None:
-    """Note that all rows of a table are as its rules say, which ``forget`` took back."""
+    """Note that all rows of a table are as its rules say, which reverses ``forget``."""
     filled = {"": of_rows(table), **{column.name: of_column(column) for column in table.columns}}
     for column, rule in filled.items():
         which = (col(MirrorRule.table_name) == table.name, col(MirrorRule.column_name) == column)
@@ -125,12 +125,12 @@ def record_views(connection: Connection, views: dict[str, str]) -> None:
 
 
 def erase(connection: Connection, table: str) -> None:
-    """Note nothing more of a table that was dropped."""
+    """Delete the rules of a table that was dropped."""
     connection.execute(delete(MirrorRule).where(col(MirrorRule.table_name) == table))
 
 
 def replace(connection: Connection, rules: Rules) -> None:
-    """Note these rules instead of those that are noted."""
+    """Replace all recorded rules by these."""
     connection.execute(delete(MirrorRule))
     _insert(connection, rules)
 

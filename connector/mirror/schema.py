@@ -106,7 +106,7 @@ def apply(engine: Engine, config: Config, mapping: Mapping) -> Filled:
 
 
 def _made_way(engine: Engine, mapping: Mapping, act: Callable[[obstacles.Clear], T]) -> T:
-    """Do it, whatever others lock or have built."""
+    """Do it, in spite of others' locks and objects."""
     return obstacles.overcome(engine, mapping, lambda clear: locks.until_granted(partial(act, clear)))
 
 
@@ -145,7 +145,7 @@ def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables, cl
 
 
 def _change_renamed(connection: Connection, config: Config, mapping: Mapping, tables: Tables) -> bool:
-    """The same where columns have their names."""
+    """The same, after renames."""
     existing, recorded = set(inspect(connection).get_table_names()), rules.recorded(connection)
     shapes = shape.of(connection, tables)
     # A table of another shape of which nothing is recorded is another program's.
@@ -213,7 +213,7 @@ def unfilled(recorded: rules.Rules, tables: Tables, shapes: Readonly[str, shape.
 
 
 def _route(connection: Connection, config: Config) -> None:
-    """Have ``mirror_routes`` say which action belongs where."""
+    """Write ``mirror_routes``, where it differs."""
     rows = views.routes(config)
     table = MirrorRoute.__table__
     if sorted(map(tuple, connection.execute(select(table)))) != rows:
@@ -232,7 +232,7 @@ def _fill(
         steps.refuse_newer(connection)
         recorded = rules.recorded(connection)
         filled: dict[str, list[str] | None] = {}
-        # First, because their locks may not be granted, and then all is done again.
+        # First, because their locks may not be granted: then the transaction runs again.
         former = former_mapping(config, recorded.get(rules.MAPPING, ""))
         if former is not None and former.written != mapping.written:
             indexes.drop(connection, Tables(former), tables)

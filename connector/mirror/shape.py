@@ -31,7 +31,7 @@ RESTORE = (
 
 @dataclass(slots=True)
 class Shape:
-    """What is not as it should be with one table."""
+    """The differences of one table from how it should be."""
 
     missing: bool = False
     columns: list[str] = field(default_factory=list)  # missing
@@ -116,7 +116,7 @@ def of(connection: Connection, tables: Tables) -> dict[str, Shape]:
 
 
 def _ignore_case(columns: Any, keys: Any, indexes: Any) -> None:
-    """Have names in small letters, where those that differ in their case are one."""
+    """Put names in lower case, for a database in which names that differ only in case are equal."""
     for column in chain.from_iterable(columns.values()):
         column["name"] = column["name"].lower()
     for one in chain(keys.values(), chain.from_iterable(indexes.values())):
@@ -172,9 +172,8 @@ def restore(
 ) -> set[str] | None:
     """Make a table as it should be; gives its columns that must be filled, None for whole rows.
 
-    ``changed`` are columns of which ``tables.yaml`` says something else than before, the empty one
-    standing for the key: these are refused, and so is what the ledger cannot fill, with ``StartupError``.
-    Indexes come last, by ``make_indexes``.
+    ``changed`` are columns that ``tables.yaml`` changed, the empty name for the key. These are refused, and
+    so is what the ledger cannot fill, with ``StartupError``. ``make_indexes`` makes the indexes, last.
     """
     refuse(connection, table, shape, changed, config)
     if gained := shape.gains_shop:

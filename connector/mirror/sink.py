@@ -63,8 +63,8 @@ class Sink:
     def write(self, chunks: Sequence[Chunk], prepared: Rows | None = None) -> CommitResult:
         """Write chunks of distinct partitions in one transaction; ``prepared`` is from these chunks.
 
-        Raises ``DatabaseOutage`` (nothing happened, or it may have: do it again), ``Poison`` (some
-        event here cannot be stored: split), ``Defect`` or ``SchemaMoved`` (stop the process).
+        Raises ``DatabaseOutage`` (whether it was committed is unknown: write again), ``Poison`` (some event
+        cannot be stored: split), ``Defect`` or ``SchemaMoved`` (stop the process).
         """
         alone = sum(len(chunk.items) for chunk in chunks) == 1
         act = partial(self._write_or_merge, chunks, prepared)
@@ -81,7 +81,7 @@ class Sink:
         try:
             return self._write(chunks, prepared, clear, look=True)
         except AlreadyThere:
-            # History of events that the ledger does not hold: somebody cut it, or restored it alone.
+            # History has events that the ledger lacks: somebody cut the ledger, or restored it alone.
             return self._write(chunks, prepared, clear, look=True, new=False)
 
     def _write(
@@ -93,10 +93,10 @@ class Sink:
         look: bool = False,
         new: bool = True,
     ) -> CommitResult:
-        """Write in one transaction; ``look``: into the ledger first, ``new``: what it lacks is nowhere.
+        """Write in one transaction; ``look`` into the ledger first; ``new``: unknown events have no rows yet.
 
-        Without ``look`` the ledger's key tells by refusing, which costs next to nothing where all events
-        are new, as nearly always, and the transaction where one is not (``EventsKnown``).
+        Without ``look`` the ledger's key refuses known events (``EventsKnown``). That costs next to nothing
+        when all events are new, as nearly always, and the whole transaction when one is not.
         """
         result = CommitResult()
         with transaction(self._engine) as connection:
@@ -135,7 +135,7 @@ class Sink:
             offsets.upsert(connection, found, self._clock(), conflict=offsets.ADOPT)
 
     def reset_position(self, partition: Partition, next_offset: int, topic_id: str | None = None) -> None:
-        """Put a partition's offset elsewhere, because its log is not the one that was read before."""
+        """Set a partition's offset, because its log is not the one that was read before."""
         with transaction(self._engine) as connection:
             offsets.upsert(connection, {partition: Offset(next_offset, topic_id)}, self._clock())
 
@@ -202,7 +202,7 @@ class Sink:
         next_: int | None,
         received: int | None = None,
     ) -> Loss:
-        """A loss with the time in which a person has to look for it; ``received`` is the next event."""
+        """A loss with the range of time in which to look for it; ``received`` is that of the next event."""
         now = self._clock()
         return Loss(first, next_, losses.last_received(connection, tp, first, now), received or now)
 
@@ -238,10 +238,10 @@ class Sink:
         return rows_of(self._dialect, self._mapping, fresh) if fresh else None
 
     def _restate(self, connection: Connection, known: Sequence[Item], now: int) -> None:
-        """Let a better copy of a known event (an earlier attempt that came later) take its place.
+        """Replace known events by better copies: earlier attempts that came later.
 
-        Rare: it takes a first attempt that reached Kafka after a retry of it. The rows that the
-        event touches are folded again from the ledger.
+        Rare: a first attempt must reach Kafka after its retry. The rows that such an event touches are
+        folded again from the ledger.
         """
         stored = ledger.stored(connection, [item.identity for item in known])
         better = [one for one in known if one.placed.event.copy_rank < stored[one.identity].copy_rank]

@@ -30,7 +30,7 @@ from connector.mirror.mapped import stored
 log = structlog.get_logger(__name__)
 
 FIRST = 1
-# A table that stands in a database alone, until a copy into it is finished (``copying.py``).
+# The only table of a database until a copy into it is finished (``copying.py``).
 UNFINISHED_COPY = "_mirror_copy"
 RECORD = (("version", "integer"), ("connector", "text"), ("made_at", "timestamp"))
 
@@ -45,7 +45,7 @@ class Step:
 
 
 def _make_routes(connection: Connection, _mapped: Collection[str]) -> None:
-    """Make ``mirror_routes``, which the views read: an action more is a row more, and changes no view."""
+    """Make ``mirror_routes``, which the views read: one more action is one more row, and changes no view."""
     dialect = dialects.of(connection)
     text = dialect.declared("exact")
     connection.exec_driver_sql(
@@ -137,13 +137,13 @@ def _take_next(engine: Engine, mapped: Collection[str], clear: Callable[[Connect
 
 
 def _lock(connection: Connection, tables: Collection[str]) -> None:
-    """Lock tables before the work: a lock that is not granted has the step start again."""
+    """Lock tables before the work: the step starts again where a lock is not granted."""
     existing = sorted(set(inspect(connection).get_table_names()) & set(tables))
     dialects.of(connection).lock_tables(connection, existing)
 
 
 def lock_for_change(connection: Connection) -> None:
-    """Be alone with the schema until the transaction ends; no lock is waited for long (``locks``)."""
+    """Lock the schema exclusively until the transaction ends; waits for locks are short (``locks``)."""
     locks.wait_briefly(connection)
     lock_schema(connection)
 

@@ -123,7 +123,7 @@ def _rule(view: View, here: Relation) -> str:
 
 @contextmanager
 def _own_select(config: Config, name: str) -> Iterator[None]:
-    """Say where a select of the user's own stands that the database does not take."""
+    """Name the line of a user's select that the database refuses."""
     try:
         yield
     except DBAPIError as error:

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """What has a name that a view is to have, and its definition where it is a view."""
+    """An object whose name a view needs, and its definition where it is a view."""
 
     is_view: bool
     definition: str
@@ -55,7 +55,7 @@ class Key(NamedTuple):
 
 
 class Catalogue(ABC):
-    """One transaction's look at them, and its changes."""
+    """Reads and changes these, in one transaction."""
 
     def __init__(self, connection: Connection, dialect: Dialect) -> None:
         self._connection, self._dialect = connection, dialect
@@ -91,7 +91,7 @@ class Catalogue(ABC):
 
     @abstractmethod
     def names(self) -> set[str]:
-        """Every name that a table or a view cannot have any more."""
+        """Every name that is taken for tables and views."""
 
     @abstractmethod
     def obstacles(self, tables: Collection[str]) -> list[Obstacle]:
@@ -116,7 +116,7 @@ class Catalogue(ABC):
 
     @abstractmethod
     def relations(self, names: Collection[str]) -> dict[str, Relation]:
-        """What has these names where people read."""
+        """The objects with these names in the readers' schema."""
 
     @abstractmethod
     def make_view(self, name: str, select: str, *, replace: bool) -> None:
@@ -132,10 +132,10 @@ class Catalogue(ABC):
 
     @abstractmethod
     def is_used(self, view: str, ours: Collection[str]) -> bool:
-        """Whether a view is kept, because others stand on it; ``ours`` are the connector's own views."""
+        """Whether others' views depend on a view; ``ours`` are the connector's own views."""
 
     def key_users(self, table: str) -> Sequence[str]:  # noqa: ARG002
-        """What keeps a table's key from being changed; nothing where the database lets it."""
+        """What depends on a table's key; nothing where the database changes it all the same."""
         return ()
 
     def comments(self, view: str) -> Mapping[str, str | None]:  # noqa: ARG002
@@ -152,7 +152,7 @@ class Catalogue(ABC):
 
     @contextmanager
     def dependents_named(self, refusal: str) -> Iterator[None]:
-        """Name what readers built on a thing, such as a view that groups by a key, when it stops a change."""
+        """Name the dependents, such as a view that groups by a key, that stop a change."""
         try:
             yield
         except DBAPIError as error:
@@ -165,4 +165,4 @@ class Catalogue(ABC):
 
     @abstractmethod
     def dependent(self, error: DBAPIError) -> str:
-        """What an error names as built on the thing; empty for another error."""
+        """The dependents that an error names; empty for another error."""

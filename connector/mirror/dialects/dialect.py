@@ -38,8 +38,8 @@ def literal(text: str) -> str:
 class Dialect(ABC):
     """One database. Types are those of ``tables.yaml``, and ``json``; instants are UTC.
 
-    What fails, fails with SQLAlchemy's error or the driver's, which ``translate`` explains. What does
-    nothing here is for databases in which a transaction is alone from its start.
+    Methods raise SQLAlchemy's errors or the driver's, which ``translate`` explains. Those that do nothing
+    here are for databases in which a transaction is alone from its start.
     """
 
     name: ClassVar[str]  # in a URL of SQLAlchemy
@@ -51,7 +51,7 @@ class Dialect(ABC):
     waits_between: ClassVar[tuple[str, ...]] = ("begin", "commit", "rollback")
     # The names of all functions.
     functions: ClassVar[str]
-    # SQL where a parameter stands.
+    # SQL for a parameter.
     mark: ClassVar[str]
     # What a column of each type is declared as; "exact" is text that is compared byte by byte.
     types: ClassVar[Mapping[str, TypeEngine[Any]]]
@@ -109,7 +109,7 @@ class Dialect(ABC):
     translate: Callable[[Any, str], ConnectorError]
     # What fixes an error, for a person; None where that is not known.
     fix: Callable[[Any], str | None]
-    # Why a query of a person's could not be run, where that lies in the query, given its text.
+    # Why a person's query could not be run, where the query is the cause, given its text.
     explain: Callable[[Any, str], Unknown | StartupError | None]
 
     def code(self, error: DBAPIError) -> str:
@@ -131,7 +131,7 @@ class Dialect(ABC):
         """An engine; see ``database.connect``."""
 
     def spaces(self, database: Database) -> tuple[list[str], str]:  # noqa: ARG002
-        """What makes the places of an empty database's tables, and what stands before a view's name there."""
+        """Statements that make the schemas of an empty database, and the prefix of a view's name there."""
         return [], ""
 
     @abstractmethod
@@ -149,19 +149,19 @@ class Dialect(ABC):
 
     @abstractmethod
     def ask(self, cursor: Any, sql: str) -> tuple[list[str], Sequence[Any]]:
-        """Columns and rows of a query of a person's, which the driver gets as it is; Ctrl-C ends it."""
+        """Columns and rows of a person's query, which the driver gets unchanged; Ctrl-C ends it."""
 
     def lock_schema(self, connection: Connection, *, shared: bool) -> None:  # noqa: B027 - see Dialect
         """Hold the schema as it is (``shared``) or for a change, until the transaction ends."""
 
     def lock_tables(self, connection: Connection, tables: Collection[str]) -> None:  # noqa: B027
-        """Be alone with these tables until the transaction ends."""
+        """Lock these tables exclusively until the transaction ends."""
 
     def wait_briefly(self, connection: Connection, seconds: float) -> None:  # noqa: B027
         """Limit how long this transaction waits for each of its locks."""
 
     def session(self, connection: Connection) -> int:  # noqa: ARG002
-        """What tells a session apart for ``lock_holders``."""
+        """The id of a session for ``lock_holders``."""
         return 0
 
     @abstractmethod

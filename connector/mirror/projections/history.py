@@ -59,7 +59,7 @@ class HistoryTable(Projection):
 
     @override
     def column_sets(self, column: MappedColumn, dialect: Dialect) -> list[str]:
-        """A row that is there is of the same event, which may be read otherwise now."""
+        """An existing row is of the same event, which may be read differently now."""
         return [f"{quoted(column.name)} = excluded.{quoted(column.name)}"]
 
     @override

@@ -19,7 +19,7 @@ from connector.mirror.statements import quoted
 
 
 class _Text(NamedTuple):
-    """A merge without its rows: the SQL before them, their columns, and the SQL after them."""
+    """The text of a merge: the SQL before its rows, their columns, and the SQL after them."""
 
     before: str
     kept: Columns
@@ -35,7 +35,7 @@ class Projection(MappedTable):
 
     # Whether the rows of new events are always new rows.
     adds: ClassVar[bool]
-    # SQL that holds for a row which no event gives any longer; empty where ``clear`` leaves no such row.
+    # SQL that is true for a row which no event gives any longer; empty where ``clear`` leaves no such row.
     abandoned: ClassVar[str] = ""
 
     @override
@@ -67,14 +67,14 @@ class Projection(MappedTable):
 
     @abstractmethod
     def clear(self, columns: Sequence[MappedColumn] | None = None) -> str:
-        """A statement that takes from rows what their events gave to these columns, or all that they gave.
+        """A statement that resets these columns, or all, to their values without any event.
 
-        A condition may follow. Afterwards all events are folded again, and then ``abandoned`` rows go.
+        A condition may follow. Then all events are folded again, and ``abandoned`` rows are deleted.
         """
 
     @abstractmethod
     def trace(self, row: str) -> str:
-        """SQL for what each event that touches a row changes; null where there is nothing.
+        """SQL for a value that changes with each event that touches a row; null where there is no row.
 
         ``row`` is an alias under which the key of the row stands.
         """
@@ -87,10 +87,10 @@ class Projection(MappedTable):
         *,
         stamps: bool = True,
     ) -> list[Statement]:
-        """Statements that merge folded rows into the table, where other events may have made the same ones.
+        """Statements that merge folded rows into the table, which may have these rows from other events.
 
-        ``columns`` are merged alone: a column that is filled later must not count its events twice.
-        ``stamps`` says whether a row that is there has changed now; a new one always has.
+        Only ``columns`` are merged where given: a column that is filled later must not count its events
+        twice. ``stamps``: set ``mirrored_at`` of existing rows too; new rows always get it.
         """
         key = (dialect.name, columns and tuple(columns), stamps)
         text = self._texts.get(key)

@@ -14,7 +14,7 @@ from connector.mirror.mapped import Cells, Fact, Key, MappedColumn, Rows
 from connector.mirror.projections.projection import Projection
 from connector.mirror.statements import quoted
 
-# Any event is before the one and after the other.
+# Every event is before NEVER and after EVER.
 NEVER = "9999-12-31T23:59:59.999999Z"
 EVER = "0001-01-01T00:00:00.000000Z"
 
@@ -57,7 +57,7 @@ class StateTable(Projection):
         if row is not None:
             row.absorb(self.columns, event, version, cells)
             return
-        # Of most keys nothing is known yet in a batch.
+        # Most keys come once in a batch.
         first = [*cells]
         for place in self._counts:
             first[place] = cells[place] or 0
