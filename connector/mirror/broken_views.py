@@ -42,7 +42,7 @@ def none_breaks(connection: Connection, refusal: str) -> Iterator[None]:
     if broken := sorted(before - working(connection)):
         raise StartupError(
             f"{refusal}, because views were built on it: {', '.join(broken)}.",
-            "drop these views (DROP VIEW), run it again, and make them of what is there then",
+            "drop these views (DROP VIEW), run it again, and create them on the new columns",
         )
 
 
@@ -55,7 +55,7 @@ def named(connection: Connection, refusal: str) -> Iterator[None]:
     except DBAPIError as error:
         if dialects.of(connection).code(error) != "SQLITE_ERROR":
             raise
-        fix = "drop what is named, run it again, and make that again"
+        fix = "drop these objects, run it again, and create them again"
         raise StartupError(f"{refusal}: {error.orig}.", fix) from error
 
 

@@ -130,9 +130,9 @@ class _Watch:
             try:
                 self._report(self._dialect.lock_holders(pool, waiting))
             except (SQLAlchemyError, OSError) as error:
-                log.debug("not known what is waited for", error=str(error))
+                log.debug("the holder of a lock is unknown", error=str(error))
             except Exception as error:  # noqa: BLE001 - the driver's own; who waits must not fall with who looks
-                log.debug("not known what is waited for", error=repr(error))
+                log.debug("the holder of a lock is unknown", error=repr(error))
         pool.dispose()
 
     def _report(self, holders: Sequence[LockHolder]) -> None:

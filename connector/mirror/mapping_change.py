@@ -188,7 +188,7 @@ def _try(
     """Try events; ``beside`` tries the same ones."""
     with scratch.empty_copies(engine, mapping) as copies:
         if copies is None:
-            log.warning("the database's role may make no temporary tables: only the mapping is tried")
+            log.warning("the database's role may not create temporary tables: only the mapping is tried")
         trial = Trial(copies, mapping, deadline)
         for identities in rounds:
             if trial.over:

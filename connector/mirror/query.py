@@ -34,7 +34,7 @@ def run(engine: Engine, sql: str) -> Result:
     statement is one statement, so that nothing can follow a ``COMMIT`` within the text.
     """
     if _first_word(sql) not in QUERIES:
-        raise StartupError("That is no query: it gives no rows.", "ask with SELECT or WITH")
+        raise StartupError("That is not a query: it returns no rows.", "ask with SELECT or WITH")
     try:
         sql.encode()
     except UnicodeEncodeError:

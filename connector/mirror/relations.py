@@ -84,9 +84,9 @@ def refuse_used_key(connection: Connection, table: str) -> None:
     """
     if found := dialects.catalogue(connection).key_users(table):
         raise StartupError(
-            f"The key of the table {table} cannot be changed, because something was built on it: "
+            f"The key of the table {table} cannot be changed, because other objects depend on it: "
             f"{', '.join(found)}.",
-            "drop what is named, start the worker, and make it again",
+            "drop these objects, start the worker, and create them again",
         )
 
 

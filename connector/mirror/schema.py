@@ -180,7 +180,7 @@ def _make(connection: Connection, table: Table, recorded: rules.Rules) -> None:
     if recorded and table.name == stored("notifications"):
         raise StartupError("The ledger, the table _notifications, is gone.", shape.RESTORE)
     if recorded and logical(table.name) in ("dead_letters", "consumer_offsets"):
-        log.warning("a table was gone and is made again, empty", table=logical(table.name))
+        log.warning("a missing table was created again, empty", table=logical(table.name))
     # Its indexes come last, as those that are missing: a table that was renamed has kept their names.
     connection.execute(CreateTable(table))
     if recorded:

@@ -185,12 +185,12 @@ def restore(
     for rule, definition in shape.rules.items():
         # Disabled it would still forbid ON CONFLICT.
         log.warning(
-            "a rule was dropped: with it nothing can be written", table=logical(table.name), rule=definition
+            "a rule was dropped, because it stopped every write", table=logical(table.name), rule=definition
         )
         connection.exec_driver_sql(f"DROP RULE {quoted(rule)} ON {name}")
     for column in shape.tight:
         log.warning(
-            "a column must take nulls for the connector to write", table=logical(table.name), column=column
+            "a NOT NULL was dropped, because it stopped every write", table=logical(table.name), column=column
         )
         connection.exec_driver_sql(f"ALTER TABLE {name} ALTER COLUMN {quoted(column)} DROP NOT NULL")
     if shape.key and table.name not in OWN:

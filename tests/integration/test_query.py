@@ -73,7 +73,7 @@ def reader(database_url: str) -> Iterator[Engine]:
         ("SELECT 1; DROP TABLE orders", "one query", "a command of its own"),
         ("SELECT order_number FROM orders, purchases", "ambiguous", "TABLE.COLUMN"),
         ("WITH x AS (SELECT 1) DELETE FROM orders", "", "own client"),
-        ("SELEC 1", "That is no query", "SELECT"),
+        ("SELEC 1", "That is not a query", "SELECT"),
     ],
 )
 def test_an_error_of_a_query_names_its_own_fix(reader: Engine, sql: str, what: str, fix: str) -> None:

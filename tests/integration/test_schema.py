@@ -401,7 +401,7 @@ def test_a_view_that_loses_a_column_is_made_again_unless_somebody_built_on_it(on
     with database.transaction(mirror.engine) as connection:
         connection.exec_driver_sql("CREATE VIEW public.theirs AS SELECT * FROM stock_movements")
     with pytest.raises(
-        StartupError, match=r"(?s)view stock_movements cannot .* view theirs depends .* drop what is named"
+        StartupError, match=r"(?s)view stock_movements cannot .* view theirs depends .* drop these objects"
     ):
         on_postgresql.open(tables)
 

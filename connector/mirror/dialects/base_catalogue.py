@@ -159,8 +159,8 @@ class Catalogue(ABC):
             if not (detail := self.dependent(error)):
                 raise
             raise StartupError(
-                f"{refusal}, because something was built on it: {detail}.",
-                "drop what is named, start the worker, and make it again",
+                f"{refusal}, because other objects depend on it: {detail}.",
+                "drop these objects, start the worker, and create them again",
             ) from error
 
     @abstractmethod

@@ -74,7 +74,7 @@ def take_down(connection: Connection, tables: Collection[str]) -> Dependents:
         kind = _kind(materialized=materialized)
         if not ours:
             log.warning(
-                "a view still stands on the connector's tables, which only the connector uses from now on",
+                "a view still reads the connector's tables, which only the connector uses from now on",
                 view=qualified,
                 fix=f"as {owner}: DROP {kind} {qualified}; CREATE {kind} {qualified} AS {definition}",
             )
@@ -102,7 +102,7 @@ def _drop(connection: Connection, view: str) -> bool:
 def put_back(connection: Connection, dependents: Dependents, own: Mapping[str, Callable[[str], str]]) -> None:
     """Make again what was taken down; ``own`` changes the text of the connector's own views by name.
 
-    What cannot be made is logged with its definition: it reads what readers no longer see.
+    A view that cannot be created is logged with its definition: it reads a column that readers no longer see.
     """
     for one in dependents.taken:
         definition = own[one.name](one.definition) if one.name in own else one.definition
@@ -131,7 +131,7 @@ def _execute(connection: Connection, *statements: str) -> None:
 def report(view: str, definition: str, why: str = "") -> None:
     """Log a view that is lost."""
     log.error(
-        "a view reads what readers no longer see, and is not there any more",
+        "a view was dropped, because it reads a column that readers no longer see",
         view=view,
         why=why or "a column is hidden",
         fix=f"make it again without that: {definition}",

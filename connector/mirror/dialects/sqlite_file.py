@@ -122,7 +122,7 @@ def _require(file: Path, access: Access) -> None:
             )
         size = file.stat().st_size if there else 0
     except OSError as error:
-        raise StartupError(f"{file} cannot be looked at: {error.strerror or error}.", NAME_IT) from error
+        raise StartupError(f"{file} cannot be examined: {error.strerror or error}.", NAME_IT) from error
     if not there and access != "create":
         raise StartupError(
             f"This database holds no mirror yet: there is no file {file}.",
