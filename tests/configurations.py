@@ -18,7 +18,7 @@ Draw = Callable[..., Any]
 # Words of SQL, names of the connector's, PostgreSQL's and SQLite's own, names that look alike when they
 # are put together, long ones, and some that no configuration may have.
 TABLES = [
-    *("t", "t_rows", "t_rows_v", "a", "b", "a_b", "a__b", "ab", "order", "user", "held", "excluded", "batch"),
+    *("t", "t_rows", "t_rows_v", "a", "b", "a_b", "a__b", "ab", "order", "user", "stored", "excluded", "batch"),
     *("batch_4", "batch_9", "c0", "rows", "history", "actions", "families", "public", "temp", "main", "old"),
     *("unnest", "dual", "text", "orders", "n" * 59, "n" * 58 + "m"),
 ]
@@ -29,7 +29,7 @@ ODD_TABLES = [
 ]
 COLUMNS = [
     *("v", "a", "b", "a_b", "rows_v", "c0", "c1", "order", "select", "copy", "column_copy", "registry"),
-    *("metadata", "model_config", "rowid", "oid", "value", "key", "held", "excluded", "batch", "history"),
+    *("metadata", "model_config", "rowid", "oid", "value", "key", "stored", "excluded", "batch", "history"),
     *("text", "numeric", "user", "previous", "row", "table", "class", "fields", "n" * 54, "n" * 53 + "m"),
 ]
 ODD_COLUMNS = [

@@ -183,7 +183,7 @@ FOUND = {
     ],
     "names of temporary tables and of SQL": [
         drawn({f"batch_{n}": state(**{f"c{m}": TEXT for m in range(n)}) for n in range(3, 6)}),
-        drawn({"excluded": HISTORY, "held": HISTORY, "batch": state(v=TEXT), "batch_9": state(v=TEXT)}),
+        drawn({"excluded": HISTORY, "stored": HISTORY, "batch": state(v=TEXT), "batch_9": state(v=TEXT)}),
     ],
     "columns with members of a model beside them": [
         drawn({"t": state(copy=TEXT, column_copy=TEXT | {"path": "W"})})
