@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kafka import TopicPartition
 from sqlalchemy import inspect
 
+from connector import events
 from connector.commands import rebuild as commands
 from connector.errors import DatabaseOutage, StartupError
 from connector.mirror import database, rebuilder, verify
@@ -160,6 +161,30 @@ def test_many_rows_are_put_right_in_several_transactions_on_sqlite(
     monkeypatch.setattr(SQLite, "most_rows", 2)
     assert rebuild(mirror) == [Rebuilt("orders", 3, 0, 0)]
     assert mirror.content() == before
+
+
+@pytest.mark.parametrize("wrong", ["infinity", "0044-01-01 BC", "2023-11-14"])
+def test_an_instant_that_none_can_be_is_named_and_put_right(mirror: Mirror, wrong: str) -> None:
+    write_some(mirror)
+    does(mirror, f"UPDATE _orders SET created_at = '{wrong}' WHERE order_number = '1'")
+    [found] = verify.differences(mirror.engine, mirror.mapping)
+    assert f"created_at is '{wrong[:2]}" in found
+    assert f"and should be '{events.iso(NOON + 1)}'" in found
+    assert rebuild(mirror) == [Rebuilt("orders", 0, 1, 0)]
+
+
+def test_a_row_that_is_there_twice_is_a_difference(mirror: Mirror) -> None:
+    write_some(mirror)
+    does(mirror, "CREATE TABLE loose AS SELECT * FROM _orders")
+    if mirror.engine.dialect.name == "postgresql":
+        does(mirror, "ALTER TABLE _orders DROP CONSTRAINT _orders_pkey")
+    else:
+        does(mirror, "DROP TABLE _orders", "CREATE TABLE _orders AS SELECT * FROM loose")
+    does(mirror, "INSERT INTO _orders SELECT * FROM loose")
+    found = verify.differences(mirror.engine, mirror.mapping)
+    assert "orders ('0',): the row is there 2 times" in found
+    with pytest.raises(StartupError, match="the key of the table orders is"):
+        rebuild(mirror)
 
 
 # --- What stays ------------------------------------------------------------------------------------
