@@ -80,14 +80,18 @@ def _run(settings: Config, names: list[str], source: Source = Source.ledger) -> 
 
     private_files.keep_new_files_private()
     mapping, engine = Mapping(settings), database.connect(settings.database, access="write")
-    with rebuilder.rebuilding(engine, mapping) as session, progress(err) as report:
-        if source is Source.kafka:
-            from connector.replay import ledger  # noqa: PLC0415
+    try:
+        with rebuilder.rebuilding(engine, mapping) as session, progress(err) as report:
+            if source is Source.kafka:
+                from connector.replay import ledger  # noqa: PLC0415
 
-            _print_union(ledger.restore(settings, session, report))
-        _print(session.tables(dict.fromkeys(names), report))
-        if session.count_again():
-            out.print("mirror_status: its counters were counted again")
+                _print_union(ledger.restore(settings, session, report))
+            _print(session.tables(dict.fromkeys(names), report))
+            if session.count_again():
+                out.print("mirror_status: its counters were counted again")
+    except KeyboardInterrupt:
+        err.print("interrupted: the tables that are printed above are done; run it again for the others")
+        raise
 
 
 def _print_union(union: "LedgerUnion") -> None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine, delete
 
 from connector import failpoints
-from connector.errors import StartupError
+from connector.errors import Poison, StartupError
 from connector.mirror import counters, database, dialects, ledger, locks, obstacles, rules, shape, steps
 from connector.mirror.mapped import logical
 from connector.mirror.mapping import Mapping
@@ -77,8 +77,8 @@ class Rebuilder:
                     fault = next(found.faults(logical(table)))
                     raise StartupError(f"The mirror is not as tables.yaml says: {fault}.", APPLY)
 
-    def tables(self, names: Iterable[str], report: Report) -> list[Rebuilt]:
-        """Make these tables as the ledger has them; gives the result of each.
+    def tables(self, names: Iterable[str], report: Report) -> Iterator[Rebuilt]:
+        """Make these tables as the ledger has them; gives the result of each when it is done.
 
         Raises ``DatabaseOutage``, and ``StartupError`` where somebody's foreign key keeps a row.
         """
@@ -93,11 +93,9 @@ class Rebuilder:
             with self.snapshot():
                 if sum(replacement.catch_up() for replacement in replacements) <= FEW_ROWS:
                     break
-        rebuilt = []
         for number, replacement in enumerate(replacements):
             report("putting rows right", number, len(replacements))
-            rebuilt.append(self._put_right(replacement))
-        return rebuilt
+            yield self._put_right(replacement)
 
     def count_again(self) -> bool:
         """Count the ledger's events again where ``mirror_status`` has them wrong; whether it had."""
@@ -151,7 +149,14 @@ class Rebuilder:
             return done, left
 
         while left or not is_filled:
-            done, left = self.change(put_right)
+            try:
+                done, left = self.change(put_right)
+            except Poison as error:
+                raise StartupError(
+                    f"Rows of the table {table.name} cannot be put right: {error.error}",
+                    "drop or disable what refuses them, a constraint, a unique index or a trigger that "
+                    f"somebody made on {table.store}, and run this again",
+                ) from error
             is_filled = is_filled or not left
             rebuilt = rebuilt.plus(done, time.monotonic() - started)
         return rebuilt

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, MetaData
 from sqlalchemy.schema import CreateTable
 
 from connector import clocks, events
+from connector.errors import StartupError
 from connector.events import Event
 from connector.mirror import dialects
 from connector.mirror.batches import Batch, run
@@ -64,6 +65,7 @@ class Replacement:
         self._read = reader(self._expected)
         self._differing = f"__differing_{number}"
         self._differs = dialects.of(connection).differs
+        self._of_any_type = dialects.of(connection).numeric_is_any
         columns = tables.metadata.tables[table.store].columns
         self._columns = [one.name for one in columns if one.name != "mirrored_at"]
         made = tables.metadata.tables[table.store].to_metadata(MetaData(), name=self._expected.store)
@@ -142,9 +144,10 @@ class Replacement:
         """Put the first ``most`` rows right that differ, or all, and note them no more.
 
         ``catch_up`` has given 0 for them in this transaction. Raises ``StartupError`` where a row that goes
-        stands in a foreign key of others.
+        stands in a foreign key of others, and where the database changes fewer rows than it was asked to.
         """
         live, expected, page = quoted(self.table.store), self._expected.store, self._page(most)
+        due = self._execute(f"SELECT COUNT(*) FROM {page}").scalar_one()
         both = f"FROM {page} JOIN {expected} AS expected ON {self._same('page', 'expected')}"
         gone = f"SELECT {self._keys('page')} FROM {page}"
         refusal = f"Rows that no event gives stay in the table {self.table.name}"
@@ -170,6 +173,12 @@ class Replacement:
             f"INSERT INTO {live} ({', '.join(map(quoted, values))}) SELECT {', '.join(values.values())} "
             f"{both} WHERE page.how = 'missing' ORDER BY {self._keys('page')}"
         ).rowcount
+        if left := due - added - changed - removed:
+            raise StartupError(
+                f"{left} rows of the table {self.table.name} stay wrong: a trigger or a rule that somebody "
+                f"made on {self.table.store} keeps the database from changing them.",
+                "drop or disable it, and run this again",
+            )
         self._execute(
             f"DELETE FROM {self._differing} AS differing WHERE ({self._keys('differing')}) IN ({gone})"
         )
@@ -182,14 +191,14 @@ class Replacement:
 
     def _differences(self) -> Iterable[str]:
         """Conditions of a row that is not as it should be, to the byte: 1.0 equals 1.00 as a number."""
+        # In SQLite 1.5 may stand as text, as it should, or as a binary float.
+        spelled = "quote({})" if self._of_any_type else "CAST({} AS TEXT)"
         numeric = {one.name for one in self.table.columns if one.type == "numeric"}
         key = {column.name for column in self.table.key}
         for name in self._columns:
             if name not in key:
-                live, expected = (
-                    f"CAST({row}.{quoted(name)} AS TEXT)" if name in numeric else f"{row}.{quoted(name)}"
-                    for row in ("live", "expected")
-                )
+                form = (spelled if name in numeric else "{}").format
+                live, expected = (form(f"{row}.{quoted(name)}") for row in ("live", "expected"))
                 yield f"{expected} {self._differs} {live}"
 
     def _keys(self, row: str) -> str:

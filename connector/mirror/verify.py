@@ -6,15 +6,13 @@ made.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from connector import events
 from connector.events import Identity
-from connector.mirror import counters, ledger
+from connector.mirror import counters, dialects, ledger
 from connector.mirror.database import transaction
 from connector.mirror.fold import fold
 from connector.mirror.mapped import Key
@@ -60,18 +58,41 @@ def count(engine: Engine) -> int:
 
 
 def expected(table: Projection, of: Iterable[events.Event]) -> dict[Key, Values]:
-    """The rows that a table must have for these events, by key."""
+    """The rows that a table must have for these events, by key, as ``actual`` gives them."""
     read = reader(table)
     rows = fold((event, read(event)) for event in of).get(table.name)
-    return _by_key(table, zip(*table.by_column(rows), strict=True)) if rows else {}
+    if not rows:
+        return {}
+    columns = [
+        [value if value is None else events.iso(value) for value in values]
+        if type_ == "timestamp"
+        else values
+        for (_, type_), values in zip(table.kept(), table.by_column(rows), strict=True)
+    ]
+    return _by_key(table, zip(*columns, strict=True))
 
 
 def actual(table: Projection, connection: Connection) -> dict[Key, Values]:
-    """The rows that a table has, by key, in the fold's own values."""
-    names, types = zip(*table.kept(), strict=True)
-    query = f"SELECT {', '.join(map(quoted, names))} FROM {quoted(table.store)}"
-    rows = connection.exec_driver_sql(query)
-    return _by_key(table, ([_plain(*pair) for pair in zip(types, row, strict=True)] for row in rows))
+    """The rows that a table has, by key: instants and numbers as text, whatever somebody wrote there."""
+    dialect, kept = dialects.of(connection), table.kept()
+    # A binary float, which somebody wrote into SQLite, is no number of the mirror's.
+    shown = [
+        quoted(name)
+        if dialect.numeric_is_any and type_ == "numeric"
+        else dialect.portable(quoted(name), type_)
+        for name, type_ in kept
+    ]
+    numeric = [place for place, (_, type_) in enumerate(kept) if type_ == "numeric"]
+
+    def plain(row: Sequence[Any]) -> Sequence[Any]:
+        values = [*row]
+        for place in numeric:
+            if isinstance(values[place], int):
+                values[place] = str(values[place])
+        return values
+
+    rows = connection.exec_driver_sql(f"SELECT {', '.join(shown)} FROM {quoted(table.store)}")
+    return _by_key(table, map(plain, rows))
 
 
 def _by_key(table: Projection, rows: Iterable[Sequence[Any]]) -> dict[Key, Values]:
@@ -79,24 +100,16 @@ def _by_key(table: Projection, rows: Iterable[Sequence[Any]]) -> dict[Key, Value
     return {tuple(row[:width]): dict(zip(names[width:], row[width:], strict=True)) for row in rows}
 
 
-def _plain(type_: str, value: Any) -> Any:
-    if value is None:
-        return None
-    if type_ == "timestamp":
-        return events.microseconds(value) if isinstance(value, datetime) else events.from_iso(value)
-    if type_ == "numeric":
-        return str(value) if isinstance(value, int) else _decimal_text(value)
-    return bool(value) if type_ == "boolean" else value
-
-
-def _decimal_text(value: Decimal | str) -> str:
-    # As stored, not made canonical again: idle zeros in the table are a difference.
-    return format(value, "f") if isinstance(value, Decimal) else value
-
-
 def _compare(table: Projection, due: dict[Key, Values], connection: Connection) -> list[str]:
     stored = actual(table, connection)
-    found = [f"{table.name} {key}: the row is missing" for key in due.keys() - stored.keys()]
+    names = ", ".join(quoted(column.name) for column in table.key)
+    # As somebody can have it who took the key away.
+    often = f"SELECT COUNT(*), {names} FROM {quoted(table.store)} GROUP BY {names} HAVING COUNT(*) > 1"
+    found = [
+        f"{table.name} {tuple(doubled)}: the row is there {count} times"
+        for count, *doubled in connection.exec_driver_sql(often)
+    ]
+    found += [f"{table.name} {key}: the row is missing" for key in due.keys() - stored.keys()]
     found += [f"{table.name} {key}: no event says this row" for key in stored.keys() - due.keys()]
     for key in due.keys() & stored.keys():
         if due[key] != stored[key]:

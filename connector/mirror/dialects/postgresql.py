@@ -52,7 +52,9 @@ REBUILT_BY = """
 PORTABLE = {
     "numeric": "{0}::text",
     "json": "{0}::text",
-    "timestamp": """to_char({0}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+    # Beyond that, to_char drops what is infinite, and the era.
+    "timestamp": """CASE WHEN {0} BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'
+        THEN to_char({0}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE {0}::text END""",
     "boolean": "{0}::int",
 }
 FETCHED_ROWS = 32  # at once; each may be as large as a delivery
