@@ -6,7 +6,7 @@ rows as a timely arrival. A letter of the worker is the event itself, routed aga
 stays parked and says why; the rest is published, acknowledged, and marked ``replayed``.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from connector import clocks, events
@@ -49,11 +49,15 @@ class Outcome:
 class Replay:
     """Replays dead letters of one mirror; blocking."""
 
-    def __init__(self, config: Config, *, dry_run: bool = False) -> None:
+    def __init__(
+        self, config: Config, *, dry_run: bool = False, clock: Callable[[], int] = clocks.now
+    ) -> None:
         """Raises ``StartupError`` when the mirror was made with another configuration.
 
-        With ``dry_run`` nothing is published or changed, and it only reads a mirror in SQLite.
+        With ``dry_run`` nothing is published or changed, and it only reads a mirror in SQLite. ``clock``
+        gives microseconds since the epoch.
         """
+        self._clock = clock
         self._config = config
         reads = dry_run and database.file_of(config.database) is not None
         self._engine = database.connect(config.database, access="read" if reads else "write")
@@ -77,7 +81,7 @@ class Replay:
             outcome.sort(plans)
         by_identity = {event.identity: event for plan in outcome.done for event in plan.events}
         unmappable = self._unmappable(by_identity.values())
-        sink = DryRun(self._engine, self._mapping, schema.fingerprint(self._mapping), clocks.now)
+        sink = DryRun(self._engine, self._mapping, schema.fingerprint(self._mapping), self._clock)
         effects = sink.run([event for event in by_identity.values() if event.identity not in unmappable])
         effects.refused |= unmappable
         for plan in outcome.done[:]:
@@ -123,7 +127,7 @@ class Replay:
         page = Outcome()
         page.sort(plans)
         good = [plan.letter.dead_letter_id for plan in page.done]
-        at = max([clocks.now(), *(events.from_iso(plan.letter.parked_at) for plan in page.done)])
+        at = max([self._clock(), *(events.from_iso(plan.letter.parked_at) for plan in page.done)])
         with self._letters.change(good, REPLAYED, at) as marked:
             going = [plan for plan in page.done if plan.letter.dead_letter_id in marked]
             publish([_replayed(record, at) for plan in going for record in plan.records])

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from select import select
 from typing import Any
 
 import psutil
@@ -665,17 +666,29 @@ def test_without_kafka_nothing_is_acknowledged(config: Config) -> None:
 
 
 class Late:
-    """An intake that says after a while that it took nothing."""
+    """An intake that says, when it is asked to, that it took nothing."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Callable[[], object]] = []
 
     def submit(self, records: Sequence[Record], done: Callable[[Exception | None], None]) -> None:
         assert records
-        asyncio.get_running_loop().call_later(1, done, KafkaOutage("It was late."))
+        loop, error = asyncio.get_running_loop(), KafkaOutage("It was late.")
+        self._waiting.append(lambda: loop.call_soon_threadsafe(done, error))
+
+    def give_up(self) -> None:
+        for answer in self._waiting:
+            answer()
 
 
 def test_too_many_deliveries_in_flight_are_put_off(config: Config) -> None:
     away = settings("127.0.0.1:9", max_requests_in_flight=3)
     data = head("POST", gateways.PATH, signed(BODY, SECRET)) + BODY
-    with gateways.running(away, Late()) as public, ExitStack() as stack:
+    with gateways.running(away, late := Late()) as public, ExitStack() as stack:
         wires = [stack.enter_context(Wire(public)).send(data) for _ in range(8)]
+        gateways.until(
+            lambda: len(select([wire.socket for wire in wires], [], [], 0)[0]) == 5, "five answers"
+        )
+        late.give_up()
         statuses = sorted(wire.answer().status for wire in wires)
     assert statuses == [429] * 5 + [503] * 3

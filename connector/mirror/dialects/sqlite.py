@@ -1,5 +1,6 @@
 """A mirror in SQLite: STRICT tables in one file."""
 
+import signal
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -129,8 +130,11 @@ class SQLite(Dialect):
         cursor.connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
         # Beside this thread: while SQLite works, Python hears no Ctrl-C.
         with futures.ThreadPoolExecutor(1) as pool:
+            # One that comes while the thread starts waits until there is something to interrupt.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             asked = pool.submit(lambda: list(cursor.execute(sql)))
             try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
                 rows = asked.result()
             finally:
                 while not asked.done():
