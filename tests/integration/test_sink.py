@@ -443,11 +443,17 @@ class _LateSink(Sink):
     def __init__(self, mirror: Mirror) -> None:
         super().__init__(mirror.engine, mirror.mapping, schema.fingerprint(mirror.mapping), lambda: NOON)
         self.looked, self.goes_on = threading.Event(), threading.Event()
+        self._writer = 0
+        event.listen(mirror.engine, "before_cursor_execute", self._before)
 
-    def _write_fresh(self, *wanted: Any, **how: Any) -> Any:
-        self.looked.set()
-        assert self.goes_on.wait(DEADLINE_SECONDS)
-        return super()._write_fresh(*wanted, **how)
+    def write(self, *given: Any) -> Any:
+        self._writer = threading.get_ident()
+        return super().write(*given)
+
+    def _before(self, _connection: Any, _cursor: Any, statement: str, *_others: Any) -> None:
+        if threading.get_ident() == self._writer and statement.startswith("INSERT INTO _notifications"):
+            self.looked.set()
+            assert self.goes_on.wait(DEADLINE_SECONDS)
 
     @contextmanager
     def overtaken_by(self, mirror: Mirror, events: list[Event]) -> Iterator[Any]:
