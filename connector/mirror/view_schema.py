@@ -7,7 +7,7 @@ unless something depends on it. A view that did not change is left alone, so tha
 
 import hashlib
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import structlog
@@ -48,7 +48,7 @@ def ensure(
             new[name] = TAKEN
             log.error("a view was not made, because its name is taken", **_fix(name))
             continue
-        if here is None or made.get(name) != _rule(view, here):
+        if here is None or made.get(name) != _rule(view, here) or _lacks_columns(connection, config, view):
             with _own_select(config, name):
                 catalogue.make_view(name, view.select, replace=here is not None)
             _refuse_unknown(catalogue, config, name)
@@ -85,7 +85,7 @@ def changes(
             yield "add", name
         elif not _is_ours(here, name, made):
             yield "not made", name
-        elif made.get(name) != _rule(view, here):
+        elif made.get(name) != _rule(view, here) or _lacks_columns(connection, config, view):
             yield "change", name
 
 
@@ -119,6 +119,20 @@ def _is_ours(here: Relation | None, name: str, made: dict[str, str]) -> bool:
 
 def _rule(view: View, here: Relation) -> str:
     return f"{_digest(view.select)} {_noted(view)} {_digest(here.definition)}"
+
+
+def _lacks_columns(connection: Connection, config: Config, view: View) -> bool:
+    """Whether a select of the user's own gives columns by now that its view has not.
+
+    PostgreSQL keeps the columns that ``*`` stood for when the view was made.
+    """
+    if view.name not in config.views or config.views[view.name].select is None:
+        return False
+    catalogue = dialects.catalogue(connection)
+    with suppress(DBAPIError), connection.begin_nested():  # the view may work where the text no longer does
+        shown_now = catalogue.columns(f"SELECT * FROM {catalogue.schema}{quoted(view.name)}")
+        return bool({*catalogue.columns(view.select)} - {*shown_now})
+    return False
 
 
 @contextmanager

@@ -77,6 +77,16 @@ def test_new_columns_indexes_and_views_are_planned_with_the_events_that_fill_the
     assert ("drop", "index") in {one[:2] for one in back}
 
 
+def test_a_select_of_every_column_gets_those_that_its_table_gains(place: Place) -> None:
+    view = "views:\n  everything: {description: All of it., select: SELECT * FROM readings}\n"
+    place.open(BASE + view)
+    mirror = place.open(BASE + MORE + view)
+    with database.transaction(mirror.engine) as connection:
+        columns = {*connection.exec_driver_sql("SELECT * FROM everything").keys()}
+    assert {"changes", "first_value", "mirrored_at"} <= columns
+    assert planned(place, BASE + MORE + view) == Plan([])
+
+
 def test_a_changed_rule_is_planned_as_a_fill_and_what_changes_no_value_as_a_record(place: Place) -> None:
     told(place.open(TEXT))
     changed = TEXT.replace("path: Word", "path: [Word, Value]")
