@@ -17,7 +17,7 @@ from sqlalchemy import inspect
 from connector import events
 from connector.commands import rebuild as commands
 from connector.errors import DatabaseOutage, StartupError
-from connector.mirror import database, rebuilder, verify
+from connector.mirror import database, rebuilder, remedies, verify
 from connector.mirror.dialects.sqlite import SQLite
 from connector.mirror.replacement import Rebuilt
 from tests import strategies, workers
@@ -330,6 +330,25 @@ def test_a_session_that_the_server_ends_is_an_outage_and_nothing_happened(
             rebuild(mirror, report=report)
         assert mirror.rows("orders") == []
         assert rebuild(mirror) == [Rebuilt("orders", 3, 0, 0)]
+
+
+def test_a_role_that_may_make_no_temporary_tables_is_told_which_right_it_lacks(
+    make_config: MakeConfig, postgres: Any
+) -> None:
+    url = postgres.new_database()
+    with strategies.mirror(make_config({"database.url": url})) as mirror:
+        [[name]] = [row.values() for row in strategies.select(mirror.engine, "SELECT current_database()")]
+        does(
+            mirror,
+            "CREATE ROLE rebuild_alone LOGIN",
+            "GRANT pg_read_all_data TO rebuild_alone",
+            f'REVOKE TEMPORARY ON DATABASE "{name}" FROM PUBLIC',
+        )
+        config = make_config({"database.url": url.replace("postgres@", "rebuild_alone@")})
+        with pytest.raises(DatabaseOutage) as raised:
+            commands.repair(config)
+        assert "GRANT TEMPORARY ON DATABASE" in (remedies.fix(raised.value) or "")
+        does(mirror, "DROP OWNED BY rebuild_alone", "DROP ROLE rebuild_alone")
 
 
 # --- As a command ----------------------------------------------------------------------------------

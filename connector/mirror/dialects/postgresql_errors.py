@@ -69,7 +69,8 @@ SQLSTATES = {
     "42703": MAKE_TABLES,
     "3F000": "make the schema, or change search_path in DATABASE_URL (?options=-csearch_path%3Dmirror)",
     "42501": "a reader: connector schema grant ROLE, or as the owner: GRANT SELECT ON … TO …; a worker: its "
-    "own schemas, with CREATE; or name another user in DATABASE_URL",
+    "own schemas, with CREATE; connector rebuild: GRANT TEMPORARY ON DATABASE … TO …; or name another "
+    "user in DATABASE_URL",
     "25006": "name the primary in DATABASE_URL: this server, or this role, only reads",
     "57014": "ask for less at a time, or allow more: ALTER ROLE … SET statement_timeout; if somebody "
     "cancelled it, try again",
