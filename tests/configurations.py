@@ -18,9 +18,9 @@ Draw = Callable[..., Any]
 # Words of SQL, names of the connector's, PostgreSQL's and SQLite's own, names that look alike when they
 # are put together, long ones, and some that no configuration may have.
 TABLES = [
-    *("t", "t_rows", "t_rows_v", "a", "b", "a_b", "a__b", "ab", "order", "user", "stored", "excluded", "batch"),
+    *("t", "t_rows", "t_rows_v", "a", "b", "a_b", "a__b", "ab", "order", "user", "stored", "excluded"),
     *("batch_4", "batch_9", "c0", "rows", "history", "actions", "families", "public", "temp", "main", "old"),
-    *("unnest", "dual", "text", "orders", "n" * 59, "n" * 58 + "m"),
+    *("batch", "unnest", "dual", "text", "orders", "n" * 59, "n" * 58 + "m"),
 ]
 ODD_TABLES = [
     *("notifications", "mirror_status", "mirror_rules", "sqlite_x", "pg_class", "pg_x", "ix_t_v", "t_pkey"),
