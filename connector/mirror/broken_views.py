@@ -1,4 +1,4 @@
-"""SQLite: readers' views that do not work, or would stop working after a change.
+"""Readers' views that do not work, or would stop working after a change, where a database lets them.
 
 SQLite changes no column of any table while one view of the file is broken, but it lets a change of one view
 break another.
@@ -24,10 +24,11 @@ def working(connection: Connection) -> set[str]:
 def put_aside(connection: Connection) -> Iterator[None]:
     """Have no broken view while the block runs; afterwards each is there again, with its triggers."""
     kept: list[str] = []
-    for name in sorted(dialects.catalogue(connection).views() - working(connection)):
-        query = "SELECT sql FROM sqlite_master WHERE tbl_name = ? ORDER BY type = 'trigger'"
-        kept += connection.exec_driver_sql(query, (name,)).scalars()
-        connection.exec_driver_sql(f"DROP VIEW {quoted(name)}")
+    catalogue, works = dialects.catalogue(connection), working(connection)
+    for name, made in sorted(catalogue.views().items()):
+        if name not in works:
+            kept += [made, *catalogue.triggers(name).values()]
+            connection.exec_driver_sql(f"DROP VIEW {quoted(name)}")
     yield
     for statement in kept:
         connection.exec_driver_sql(statement)
@@ -53,7 +54,8 @@ def named(connection: Connection, refusal: str) -> Iterator[None]:
         with dialects.catalogue(connection).dependents_named(refusal):
             yield
     except DBAPIError as error:
-        if dialects.of(connection).code(error) != "SQLITE_ERROR":
+        dialect = dialects.of(connection)
+        if dialect.code(error) != dialect.built_upon:
             raise
         fix = "drop these objects, run it again, and create them again"
         raise StartupError(f"{refusal}: {error.orig}.", fix) from error

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -32,7 +32,6 @@ INTERVAL_SECONDS = 0.5
 SUSPECT_SECONDS = 1.0
 # How long a wait is reported after it was seen: between two attempts there is none to see.
 REPORTED_SECONDS = 5.0
-LOCK_NOT_AVAILABLE = "55P03"
 
 _watches: "WeakKeyDictionary[Engine, _Watch]" = WeakKeyDictionary()
 _starting = threading.Lock()
@@ -65,7 +64,7 @@ def until_granted(act: Callable[[], T]) -> T:
         try:
             return act()
         except DatabaseOutage as error:
-            if _sqlstate(error.__cause__) != LOCK_NOT_AVAILABLE:
+            if not _is_lock_not_granted(error.__cause__):
                 raise
         time.sleep(random.uniform(*PAUSE_SECONDS))  # noqa: S311 - no secret
 
@@ -75,8 +74,10 @@ def wait_briefly(connection: Connection) -> None:
     dialects.of(connection).wait_briefly(connection, DDL_SECONDS)
 
 
-def _sqlstate(error: BaseException | None) -> str | None:
-    return getattr(getattr(error, "orig", error), "sqlstate", None)
+def _is_lock_not_granted(error: BaseException | None) -> bool:
+    original: Any = getattr(error, "orig", error)
+    dialect = dialects.of_error(original) if original else None
+    return dialect is not None and dialect.code(original) == dialect.lock_not_granted
 
 
 class _Watch:

@@ -94,7 +94,8 @@ def _remove(some: Sequence[Obstacle], connection: Connection) -> None:
         try:
             dialects.of(connection).execute(connection, one.removal)
         except DBAPIError as error:
-            if dialects.of(connection).code(error) == locks.LOCK_NOT_AVAILABLE:
+            dialect = dialects.of(connection)
+            if dialect.code(error) == dialect.lock_not_granted:
                 raise
             # The connector's role may not remove it.
             raise Defect(f"{one.kind} {one.name} on {one.table}: {error.orig}") from error

@@ -11,8 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from connector.errors import ConnectorError, DatabaseDamaged, StartupError
 from connector.mirror import dialects
-from connector.mirror.dialects.fixes import Unknown
-from connector.mirror.dialects.postgresql_errors import IDENTIFIER
+from connector.mirror.dialects.fixes import IDENTIFIER, Unknown
 from connector.mirror.remedies import driver_error
 
 SHOWN_NAMES = 12

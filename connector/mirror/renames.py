@@ -204,8 +204,7 @@ class Renames:
         kept = {self.table(table) for table, _ in rules.recorded(connection)} - config.tables.keys()
         triggers: list[str] = []
         for name in sorted((ours & broken_views.working(connection)) - kept):
-            query = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?"
-            triggers += connection.exec_driver_sql(query, (name,)).scalars()
+            triggers += dialects.catalogue(connection).triggers(name).values()
             connection.exec_driver_sql(f"DROP VIEW {quoted(name)}")
         yield
         for statement in triggers:
@@ -268,9 +267,9 @@ def _explained(connection: Connection, refusal: str) -> Iterator[None]:
 
 def _make_view_again(connection: Connection, former: str, name: str) -> None:
     """SQLite renames tables in their dependents, but not views: a table takes the view's name meanwhile."""
-    listed = ", ".join(map(quoted, dialects.catalogue(connection).columns(f"SELECT * FROM {quoted(former)}")))
-    query = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?"
-    if triggers := connection.exec_driver_sql(query, (former,)).scalars().all():
+    catalogue = dialects.catalogue(connection)
+    listed = ", ".join(map(quoted, catalogue.columns(f"SELECT * FROM {quoted(former)}")))
+    if triggers := catalogue.triggers(former):
         raise StartupError(
             f"The table {former} cannot be renamed to {name}, because its view has triggers: "
             f"{', '.join(triggers)}.",

@@ -25,7 +25,6 @@ from connector.kafka import inventory, topics
 from connector.kafka.inventory import TopicIdentities
 from connector.kafka.routes import Routes
 from connector.mirror import database, locks, offsets, schema
-from connector.mirror.dialects import sqlite_file
 from connector.mirror.mapping import Mapping
 from connector.mirror.offsets import Offset
 from connector.mirror.sink import Sink
@@ -148,8 +147,9 @@ class Worker:
         }
         if file := database.file_of(self._config.database):
             notes["disk"] = Disk("mirror", file.parent, setting="database.url").check
-            look = sqlite_file.log_watch(file, metrics.sqlite_log_bytes.set)
-            notes["sqlite-wal"] = lambda: asyncio.to_thread(look)
+            if log_watch := database.dialect_of(self._config.database).log_watch:
+                look = log_watch(file, metrics.sqlite_log_bytes.set)
+                notes["sqlite-wal"] = lambda: asyncio.to_thread(look)
         return notes
 
     async def _prepare(self) -> None:

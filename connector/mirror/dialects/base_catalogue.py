@@ -142,9 +142,13 @@ class Catalogue(ABC):
         """Comments of a view by column, its own by the empty name; none where there are no comments."""
         return {}
 
-    def views(self) -> set[str]:
-        """Names of views, where the database lets one be broken."""
-        return set()
+    def views(self) -> Mapping[str, str]:
+        """Views with what makes them again, where the database lets one be broken."""
+        return {}
+
+    def triggers(self, view: str) -> Mapping[str, str]:  # noqa: ARG002
+        """Triggers, with what makes them again, that go with a view when it is dropped."""
+        return {}
 
     @abstractmethod
     def make_readable(self, role: str, views: Collection[str], *, timeout_seconds: float) -> list[str]:

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal
 
 from sqlalchemy import URL, Connection, Engine, Pool, Table
 from sqlalchemy import Dialect as SQLAlchemyDialect
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from connector.config import Database
@@ -75,6 +74,10 @@ class Dialect(ABC):
     numeric_is_any: ClassVar[bool] = False
     # The code of the error for a value that is too long for an index; None where none is.
     index_limit: ClassVar[str | None] = None
+    # The code of the error for a lock that was not granted in time (``wait_briefly``).
+    lock_not_granted: ClassVar[str | None] = None
+    # The code of the error for a column that others built upon, where it names no more than that.
+    built_upon: ClassVar[str | None] = None
     # By the code of an error: why ``trial`` is not possible for this role, now or here.
     no_trial: ClassVar[Mapping[str, str]] = {}
     # What follows occurred_at in event order (docs/contract.md, Events), and then the row object's place.
@@ -89,6 +92,8 @@ class Dialect(ABC):
     differs: ClassVar[str] = "IS DISTINCT FROM"
     # Seconds since the epoch on the database's clock; None where it has this host's.
     clock: ClassVar[str | None] = None
+    # A look at the log beside such a file, to be repeated, given what observes its size in bytes.
+    log_watch: Callable[[Path, Callable[[int], Any]], Callable[[], str | None]] | None = None
     # How many rows a tool changes in one transaction; None where it does not keep all others from writing.
     most_rows: ClassVar[int | None] = None
 
@@ -112,9 +117,9 @@ class Dialect(ABC):
     # Why a person's query could not be run, where the query is the cause, given its text.
     explain: Callable[[Any, str], Unknown | StartupError | None]
 
-    def code(self, error: DBAPIError) -> str:
-        """The driver's code of an error, empty where it has none."""
-        return getattr(error.orig, self.code_name, None) or ""
+    def code(self, error: BaseException) -> str:
+        """The driver's code of its error, or of SQLAlchemy's for it; empty where it has none."""
+        return getattr(getattr(error, "orig", error), self.code_name, None) or ""
 
     # --- Sessions ---
 

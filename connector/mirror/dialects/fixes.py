@@ -1,5 +1,6 @@
 """Fixes that errors of several databases share."""
 
+import re
 from typing import NamedTuple
 
 from connector.errors import StartupError
@@ -11,6 +12,8 @@ PARAMETERS = "write the value itself: connector query takes no parameters"
 READS_ONLY = "connector query reads only; to write, use the database's own client"
 SAY_WHOSE = "say whose it is: TABLE.COLUMN"
 ONE_QUERY = ("connector query runs one query.", "give the others each a command of its own")
+# A name as a query writes it, with what it is of; the group is its last part.
+IDENTIFIER = re.compile(r'(?:(?:"(?:[^"]|"")*"|\w+)\s*\.\s*)*("(?:[^"]|"")*"|\w+)')
 
 
 class Unknown(NamedTuple):

@@ -95,6 +95,7 @@ class PostgreSQL(Dialect):
     exact = ' COLLATE "C"'
     cascade = " CASCADE"
     index_limit = "54000"
+    lock_not_granted = "55P03"
     casts = postgresql_rows.CASTS
     microseconds = "(EXTRACT(EPOCH FROM {0}) * 1000000)::bigint".format
     seconds_between = "CAST(EXTRACT(EPOCH FROM {1} - {0}) AS NUMERIC)".format

@@ -21,6 +21,7 @@ from connector.errors import (
 )
 from connector.mirror.dialects.fixes import (
     CORRECT_IT,
+    IDENTIFIER,
     MAKE_TABLES,
     ONE_QUERY,
     PARAMETERS,
@@ -81,7 +82,6 @@ SQLSTATES = {
     "53200": "give the server more memory, or ask for less at a time",
     "53300": "raise max_connections, or end sessions that nobody needs (pg_stat_activity)",
 }
-IDENTIFIER = re.compile(r'(?:(?:"(?:[^"]|"")*"|\w+)\s*\.\s*)*("(?:[^"]|"")*"|\w+)')
 KINDS = {"42P01": "table", "42703": "column", "42601": "syntax", "42883": "function"}
 # SQLSTATE classes that tell of the server or the session; all others are about the query.
 NOT_THE_QUERY = frozenset(("08", "25", "28", "3D", "40", "53", "55", "57", "58", "XX"))

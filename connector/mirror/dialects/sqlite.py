@@ -69,6 +69,7 @@ class SQLite(Dialect):
     )
     differs = "IS NOT"
     most_rows = 20_000
+    built_upon = "SQLITE_ERROR"
     numeric_is_any = True
     # Whole seconds by the calendar, microseconds as they stand in the text.
     microseconds = (
@@ -82,6 +83,7 @@ class SQLite(Dialect):
     explain = staticmethod(sqlite_errors.explain)
     difference = staticmethod(sqlite_views.difference)
     daily = staticmethod(sqlite_views.daily)
+    log_watch = staticmethod(sqlite_file.log_watch)
     one_writer = True
     alters = keeps_case = False
 

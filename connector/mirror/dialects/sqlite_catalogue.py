@@ -114,17 +114,15 @@ class SQLiteCatalogue(Catalogue):
     def make_view(self, name: str, select: str, *, replace: bool) -> None:
         """Nothing can be replaced; a trigger that somebody put on a view goes with it, and comes back."""
         self.columns(select)  # else the text of a view is only read when it is asked
-        query = "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?"
-        triggers = self._connection.exec_driver_sql(query, (name,)).scalars().all()
+        triggers = self.triggers(name).values()
         made = f"CREATE VIEW {quoted(name)} AS {select}"
         self.execute(f"DROP VIEW IF EXISTS {quoted(name)}", made, *triggers)
 
     @override
     def is_used(self, view: str, ours: Collection[str]) -> bool:
         # It keeps no list of what stands on what, so a name in a text counts.
-        rows = self._connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'view'")
         named = re.compile(rf"\b{re.escape(view)}\b", re.IGNORECASE)
-        return any(named.search(text) for name, text in rows.fetchall() if name not in ours)
+        return any(named.search(text) for name, text in self.views().items() if name not in ours)
 
     @override
     def drop_view(self, view: str, ours: Collection[str]) -> None:
@@ -133,9 +131,15 @@ class SQLiteCatalogue(Catalogue):
         super().drop_view(view, ours)
 
     @override
-    def views(self) -> set[str]:
-        query = "SELECT name FROM sqlite_master WHERE type = 'view'"
-        return {*self._connection.exec_driver_sql(query).scalars()}
+    def views(self) -> dict[str, str]:
+        rows = self._connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'view'")
+        return dict(rows.tuples().all())
+
+    @override
+    def triggers(self, view: str) -> dict[str, str]:
+        query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?"
+        rows = self._connection.exec_driver_sql(query, (view,))
+        return dict(rows.tuples().all())
 
     @override
     def make_readable(self, role: str, views: Collection[str], *, timeout_seconds: float) -> list[str]:
