@@ -18,6 +18,7 @@ from connector.commands.options import (
     CONFIG_DIR,
     DATA_DIR,
     AcceptMapping,
+    AcceptSmallerLedger,
     ConfigDir,
     DatabaseUrl,
     DataDir,
@@ -253,6 +254,7 @@ def verify(
         bool, typer.Option("--repair", help="Fold again what differs, and verify that.")
     ] = False,
     data_dir: DataDir = DATA_DIR,
+    accept_smaller_ledger: AcceptSmallerLedger = False,
 ) -> None:
     """Fold the ledger again and print where the mirror differs from it."""
     from connector.commands import checkup  # noqa: PLC0415
@@ -260,7 +262,7 @@ def verify(
     settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
     found, events = checkup.verify(settings, journal)
     if found and repair:
-        rebuild.repair(settings)
+        rebuild.repair(settings, accept_smaller_ledger=accept_smaller_ledger)
         found, events = checkup.verify(settings, journal)
     for difference in found[:20]:
         err.print(safe_text.plain(difference))

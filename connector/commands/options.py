@@ -31,6 +31,13 @@ DatabaseUrl = Annotated[
 DataDir = Annotated[
     Path, typer.Option("--data-dir", envvar="XTND_DATA_DIR", readable=False, help="Where data is kept.")
 ]
+AcceptSmallerLedger = Annotated[
+    bool,
+    typer.Option(
+        "--accept-smaller-ledger",
+        help="Make tables from a ledger that somebody deleted events from; what these gave is gone then.",
+    ),
+]
 AcceptMapping = Annotated[
     bool,
     typer.Option(

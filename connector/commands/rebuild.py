@@ -12,6 +12,7 @@ from connector import failpoints, logs, private_files, safe_text
 from connector.commands.options import (
     CONFIG_DIR,
     DATA_DIR,
+    AcceptSmallerLedger,
     ConfigDir,
     DatabaseUrl,
     DataDir,
@@ -51,6 +52,7 @@ def rebuild(
     kafka: Kafka = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DATA_DIR,
+    accept_smaller_ledger: AcceptSmallerLedger = False,
 ) -> None:
     """Make tables again from the ledger while workers go on; a row that is right is left alone."""
     unused = ("kafka",) if source is Source.ledger else ()
@@ -60,15 +62,17 @@ def rebuild(
             "--from kafka makes the ledger again, and with it every table.",
             "name no table, or take --from ledger",
         )
-    _run(settings, tables or list(settings.tables), source)
+    _run(settings, tables or list(settings.tables), source, accept_smaller_ledger=accept_smaller_ledger)
 
 
-def repair(settings: Config) -> None:
+def repair(settings: Config, *, accept_smaller_ledger: bool = False) -> None:
     """Put right what differs from the fold of the ledger, and say what it was."""
-    _run(settings, list(settings.tables))
+    _run(settings, list(settings.tables), accept_smaller_ledger=accept_smaller_ledger)
 
 
-def _run(settings: Config, names: list[str], source: Source = Source.ledger) -> None:
+def _run(
+    settings: Config, names: list[str], source: Source = Source.ledger, *, accept_smaller_ledger: bool
+) -> None:
     if unknown := [name for name in names if name not in settings.tables]:
         raise StartupError(
             f"tables.yaml has no table {', '.join(unknown)}.", f"name some of: {', '.join(settings.tables)}"
@@ -86,6 +90,8 @@ def _run(settings: Config, names: list[str], source: Source = Source.ledger) -> 
                 from connector.replay import ledger  # noqa: PLC0415
 
                 _print_union(ledger.restore(settings, session, report))
+            if not accept_smaller_ledger:
+                session.require_whole_ledger()
             _print(session.tables(dict.fromkeys(names), report))
             if session.count_again():
                 out.print("mirror_status: its counters were counted again")

@@ -109,6 +109,13 @@ def fill(connection: Connection) -> None:
     connection.execute(insert(MirrorCounter).from_select([name for name, _ in COLUMNS], COUNTED))
 
 
+def missing(connection: Connection) -> int:
+    """How many events fewer the ledger holds than were counted: what somebody took out of it by hand."""
+    counted = connection.execute(select(func.coalesce(func.sum(col(MirrorCounter.events)), 0))).scalar_one()
+    stored = connection.execute(select(func.count()).select_from(Notification)).scalar_one()
+    return max(0, int(counted) - int(stored))
+
+
 def differences(connection: Connection) -> Iterator[str]:
     """A sentence for each group that is not counted as the ledger has it."""
     queries = (select(MirrorCounter.__table__), COUNTED)

@@ -77,6 +77,18 @@ class Rebuilder:
                     fault = next(found.faults(logical(table)))
                     raise StartupError(f"The mirror is not as tables.yaml says: {fault}.", APPLY)
 
+    def require_whole_ledger(self) -> None:
+        """Raise ``StartupError`` where the ledger lacks events that were counted: their rows would go."""
+        with self.snapshot() as connection:
+            missing = counters.missing(connection)
+        if missing:
+            raise StartupError(
+                f"The ledger lacks {missing:,} events that it had: somebody deleted them, and tables made "
+                "from it would lose what these events gave.",
+                "run connector rebuild --from kafka, which brings back what Kafka still has, or restore a "
+                "backup; to make the tables without these events, add --accept-smaller-ledger",
+            )
+
     def tables(self, names: Iterable[str], report: Report) -> Iterator[Rebuilt]:
         """Make these tables as the ledger has them; gives the result of each when it is done.
 

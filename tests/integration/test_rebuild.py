@@ -399,6 +399,19 @@ def test_a_repair_says_what_it_put_right(mirror: Mirror, capsys: pytest.CaptureF
     assert verify.differences(mirror.engine, mirror.mapping) == []
 
 
+def test_a_ledger_that_somebody_cut_is_refused_and_no_row_goes(mirror: Mirror) -> None:
+    write_some(mirror)
+    before = mirror.content()
+    does(mirror, "DELETE FROM _notifications WHERE action = 'OrderReserved'")
+    with pytest.raises(StartupError, match="lacks 3 events") as refused:
+        commands.repair(mirror.config)
+    assert "--from kafka" in refused.value.cure
+    assert mirror.content()["orders"] == before["orders"]
+    commands.repair(mirror.config, accept_smaller_ledger=True)
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+    commands.repair(mirror.config)  # nothing is missing any more
+
+
 # --- Beside a worker -------------------------------------------------------------------------------
 
 
