@@ -25,13 +25,13 @@ def run(source: Config, target: Config) -> int:
     """
     mapping = Mapping(target)
     private_files.keep_new_files_private()
-    if file := database.file_of(target.database):
-        private_files.own_database(file, setting="--to")
     reading = database.connect(source.database, access="read")
     writing = database.connect(target.database)
     try:
         with progress(_err) as observe:
             copied = copying.copy(reading, writing, target, mapping, observe)
+        if file := database.file_of(target.database):  # the folder of one that is refused stays as it is
+            private_files.own_database(file, setting="--to")
     except KeyboardInterrupt:
         _err.print("interrupted: nothing was copied; run connector copy again")
         raise

@@ -19,6 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connector import events, failpoints
+from connector.commands import copying as commands
 from connector.config import Config
 from connector.errors import Poison, StartupError
 from connector.mirror import copying, database, offsets, readers, schema, steps, verify
@@ -270,6 +271,19 @@ def test_a_target_that_holds_a_mirror_is_refused_and_stays_as_it_is(
         assert refused.value.what.startswith(database.shown(one.database))
         assert "--to" in refused.value.cure
         assert content(one) == content(config)
+
+
+def test_the_folder_of_a_target_that_is_refused_keeps_its_rights(
+    make_config: MakeConfig, new_url: Callable[[str], str], tmp_path: Path
+) -> None:
+    config = filled(make_config({"database.url": new_url("sqlite")}))
+    folder = tmp_path / "theirs"
+    target = moved(config, f"sqlite:///{folder / 'mirror.db'}")
+    copy(config, target)
+    folder.chmod(0o755)
+    with pytest.raises(StartupError, match="holds a mirror already"):
+        commands.run(config, target)
+    assert folder.stat().st_mode & 0o777 == 0o755
 
 
 def test_a_source_of_another_tables_yaml_is_refused_before_the_target_is_touched(
