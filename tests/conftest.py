@@ -46,6 +46,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         raise pytest.UsageError(f"marked as faults, but without a line in the table: {', '.join(without)}")
 
 
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """Commands make new files private, for their process: the tests' own process goes on as it was."""
+    before = os.umask(0)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A running Apache Kafka for the whole session."""

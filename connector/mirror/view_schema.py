@@ -51,7 +51,7 @@ def ensure(
         if here is None or made.get(name) != _rule(view, here) or _lacks_columns(connection, config, view):
             with _own_select(config, name):
                 catalogue.make_view(name, view.select, replace=here is not None)
-            _refuse_unknown(catalogue, config, name)
+            _refuse_unknown(connection, config, name)
             _comment(catalogue, view, made.get(name, ""))
             here = catalogue.relations([name])[name]
         new[name] = _rule(view, here)
@@ -59,13 +59,15 @@ def ensure(
         rules.record_views(connection, new)
 
 
-def _refuse_unknown(catalogue: Catalogue, config: Config, name: str) -> None:
+def _refuse_unknown(connection: Connection, config: Config, name: str) -> None:
     """Refuse a description of a column that the view has not."""
     described = config.views[name].columns if name in config.views else {}
     if not described:
         return
+    catalogue = dialects.catalogue(connection)
     columns = catalogue.columns(f"SELECT * FROM {catalogue.schema}{quoted(name)}")
-    for column in described.keys() - set(columns):
+    known = set(columns) if dialects.of(connection).keeps_case else {column.lower() for column in columns}
+    for column in described.keys() - known:
         where = config.where("views", name, "columns", column)
         fix = f"describe one of its columns: {', '.join(columns)}"
         raise StartupError(f"{where}: the view {name} has no column {column}.", fix)

@@ -400,7 +400,7 @@ def test_a_query_changes_nothing_and_makes_no_file_whatever_follows_it(
             query.run(reading, sql)
         assert query.run(reading, "SELECT * FROM orders").rows == rows, sql
     for sql in [one.format(folder=tmp_path) for one in FILES]:
-        with pytest.raises(StartupError, match="no query"):  # the database is not asked
+        with pytest.raises(StartupError, match="not a query"):  # the database is not asked
             query.run(reading, sql)
         assert query.run(reading, "SELECT * FROM orders").rows == rows, sql
         assert names(tmp_path) == files, sql

@@ -257,7 +257,7 @@ def test_readers_of_0_1_keep_their_rights_and_their_views_and_see_no_more_than_t
     before = select(store, "SELECT status, n FROM by_status ORDER BY 1")
     with structlog.testing.capture_logs() as logs:
         store.ensure()
-    lost = {line["view"]: line["fix"] for line in logs if line["event"].startswith("a view reads what")}
+    lost = {line["view"]: line["fix"] for line in logs if line["event"].startswith("a view was dropped")}
     assert set(lost) == {"public.raw", "public.on_raw"}, lost
     assert "SELECT payload" in lost["public.raw"]
     store.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY by_status")  # which needs its index
@@ -308,7 +308,7 @@ def test_a_view_of_a_role_that_the_connector_may_not_act_for_stays_and_is_named(
         store = Store(ours)
         with structlog.testing.capture_logs() as logs:
             store.ensure()
-        (line,) = [one for one in logs if one["event"].startswith("a view still stands")]
+        (line,) = [one for one in logs if one["event"].startswith("a view still reads")]
         assert f"as {analyst}: DROP VIEW reports.open; CREATE VIEW reports.open AS" in line["fix"]
         assert len(admin.execute("SELECT * FROM reports.open").fetchall()) > 0
         for statement in line["fix"].partition(": ")[2].split(";"):
@@ -333,7 +333,7 @@ def test_views_of_sqlites_readers_keep_their_text_and_one_that_is_lost_is_named(
     )
     with structlog.testing.capture_logs() as logs:
         store.ensure()
-    assert [line["view"] for line in logs if line["event"].startswith("a view reads what")] == ["raw"]
+    assert [line["view"] for line in logs if line["event"].startswith("a view was dropped")] == ["raw"]
     assert select(store, "SELECT sql FROM sqlite_master WHERE name = 'theirs'") == [{"sql": text}]
     assert len(select(store, "SELECT * FROM theirs")) > 0
     with strategies.mirror(store.config) as mirror:
