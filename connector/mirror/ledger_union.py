@@ -100,7 +100,7 @@ class LedgerUnion:
         if new:
             ids, sources = zip(*[one.event.identity for one in new], strict=True)
             ledger.insert(connection, ledger.encoded(dialects.of(connection), ids, sources, new), now)
-            counters.add(connection, counters.received(new), now)
+            # They were counted when they came, or are when the tables are done (``count_again``).
         if better:
             counted = counters.stored(connection, [one.event.identity for one in better])
             ledger.restate(connection, better, now)

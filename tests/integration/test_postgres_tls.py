@@ -106,7 +106,7 @@ def test_the_mirror_is_written_over_tls_that_is_verified(
             assert connection.execute(f"SELECT DISTINCT ssl FROM {sessions}").fetchall() == [(True,)]
         assert PASSWORD not in worker.said()
         told = check(url)
-        assert "ok database postgresql+psycopg://mirror:***@127.0.0.1" in told
+        assert "ok database postgresql://mirror:***@127.0.0.1" in told
         assert "ok schema" in told
 
 
