@@ -1,6 +1,7 @@
 """Free TCP ports of 127.0.0.1 for servers that come and go."""
 
 import json
+import os
 import secrets
 import socket
 from collections.abc import Sequence
@@ -8,7 +9,9 @@ from pathlib import Path
 
 SERVER_PORTS = range(20_000, 32_768)
 EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+SHARES = 16
 ATTEMPTS = 200
+_given: set[int] = set()
 
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -33,14 +36,20 @@ def free_port() -> int:
     A client that keeps trying to reach a server that is away can, by chance, get the server's own
     port for its end of the connection and so connect to itself, and the server can never listen
     again. Below the ephemeral range that cannot happen.
+
+    A port is given once: between the choice and the server's listening it is free for others, too.
+    So no process gives a port twice, and processes that start one after the other, such as the
+    parts of a test run, each choose from a share of their own.
     """
     end = SERVER_PORTS.stop
     if EPHEMERAL_RANGE.exists():  # a tuned machine may start its ephemeral ports lower
         first = int(EPHEMERAL_RANGE.read_text().split()[0])
         end = min(first, end) if first > SERVER_PORTS.start else end
-    for _ in range(ATTEMPTS):
-        port = SERVER_PORTS.start + secrets.randbelow(end - SERVER_PORTS.start)
-        if port_is_free(port):
+    share = range(SERVER_PORTS.start + os.getpid() % SHARES, end, SHARES)
+    for _ in range(ATTEMPTS if share else 0):
+        port = secrets.choice(share)
+        if port not in _given and port_is_free(port):
+            _given.add(port)
             return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
