@@ -71,6 +71,12 @@ class Maker:
             occurred_at=at,
         )
 
+    def snapshot(self, key: str, body: Any, *, at: int = NOON, gone: bool = False, **more: Any) -> Event:
+        """The answer of a GET, of an order where ``more`` does not say otherwise."""
+        given = {"source": "xtnd", "family": "orders", "entity": "Order", "received_at": at} | more
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return events.snapshot(key=key, at=at, body=raw, gone=gone, **given)
+
     def item(self, event: Event, offset: int, *, topic: str = "t", partition: int = 0) -> Item:
         placed = Placed(event, topic, partition, offset)
         return Item(placed, self.mapping.contributions(event), placed)

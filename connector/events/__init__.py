@@ -12,6 +12,7 @@ from connector.events.delivery import (
 from connector.events.event import (
     CONTENT_TYPE,
     MAX_DEPTH,
+    SOURCES,
     TYPE_PREFIX,
     UNROUTED,
     CloudEvent,
@@ -33,6 +34,7 @@ from connector.events.instants import (
     microseconds,
 )
 from connector.events.notification import Notification, parse_notification
+from connector.events.snapshot import snapshot
 from connector.events.structure import nesting
 from connector.events.values import (
     JSON_ERRORS,
@@ -62,6 +64,7 @@ __all__ = [
     "MAX_INDEX",
     "MAX_INSTANT",
     "MICROSECOND",
+    "SOURCES",
     "TYPE_PREFIX",
     "UNROUTED",
     "CloudEvent",
@@ -89,6 +92,7 @@ __all__ = [
     "read_json",
     "refuse_nul",
     "row_objects",
+    "snapshot",
     "source_of",
     "value_at",
 ]

@@ -1,5 +1,9 @@
-"""Events: one notification of one delivery is one event (docs/contract.md, Events), a CloudEvent on Kafka."""
+"""Events: one notification of one delivery is one event (docs/contract.md, Events), a CloudEvent on Kafka.
 
+A snapshot, which is the answer of one GET, is an event too: ``snapshot.py`` makes it.
+"""
+
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -14,19 +18,27 @@ from connector.events.values import JSON_ERRORS
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json; charset=UTF-8")
 TYPE_PREFIX = "com.extendcommerce.xtnd."
 UNROUTED = "unrouted"
+# What stands before the name of a source in the ``source`` of its snapshots.
+SOURCES = "/sources/"
 # Levels that Details may nest, from wherever they come: more than any gateway lets pass, and few enough for
 # the JSON of every database and every reader.
 MAX_DEPTH = 200
+
+# What a snapshot's action ends in: a record, or that there is none.
+SNAPSHOT, GONE = "Snapshot", "Gone"
+SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+FAMILY = re.compile(r"[a-z][a-z0-9_]{0,58}\Z")
 
 # (event_id, source): an event that another hook received is another event (docs/contract.md, Events).
 Identity = tuple[str, str]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One notification of one delivery.
+    """One notification of one delivery, or a snapshot where ``source_name`` is given.
 
     ``details`` is compact JSON text as received, ``properties`` likewise. ``entity_key`` is None
-    only for an action that no family claims.
+    only for an action that no family claims. ``source_name`` is that of sources.yaml; a snapshot came by
+    no hook, and its ``delivery_id`` is the whole event id.
     """
 
     delivery_id: str
@@ -40,24 +52,35 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     properties: str
     received_at: int
     occurred_at: int
+    source_name: str | None = None
 
     @property
     def event_id(self) -> str:
-        return f"{self.delivery_id}:{self.index}"
+        return f"{self.delivery_id}:{self.index}" if self.source_name is None else self.delivery_id
 
     @property
     def source(self) -> str:
         """Where it came from, as a CloudEvent says it."""
-        return source_of(self.hook)
+        return source_of(self.hook, self.source_name)
 
     @property
     def identity(self) -> Identity:
         """What makes it the same event; the id first, because it differs sooner."""
-        return (f"{self.delivery_id}:{self.index}", source_of(self.hook))
+        return (self.event_id, source_of(self.hook, self.source_name))
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it says that its source has no such record."""
+        return self.source_name is not None and self.action.endswith(GONE)
 
     @property
     def kafka_key(self) -> bytes:
-        """The entity key; the delivery's Id where no entity is known, so that no record is keyless."""
+        """The entity key; the delivery's Id where no entity is known, so that no record is keyless.
+
+        Snapshots of all families share a topic, so theirs has the family in front.
+        """
+        if self.source_name is not None:
+            return f"{self.family}/{self.entity_key}".encode()
         return (self.entity_key or self.delivery_id).encode()
 
     @property
@@ -65,11 +88,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         """Text that sorts, byte by byte, as events do: (occurred_at, delivery Id, index, source).
 
         The blank sorts below every character that an Id may hold; instant and index have one width,
-        and the source, which may hold any character, comes last.
+        and the source, which may hold any character, comes last. The id of a snapshot may hold any
+        character too, but its source holds no blank and no delivery's Id a slash, so that no two
+        events have one version.
         """
         # Half the price of a format, and every event has one.
         at, index = str(self.occurred_at).zfill(16), str(self.index).zfill(6)
-        return f"{at} {self.delivery_id} {index} {source_of(self.hook)}"
+        return f"{at} {self.delivery_id} {index} {source_of(self.hook, self.source_name)}"
 
     @property
     def copy_rank(self) -> tuple[int, int]:
@@ -89,10 +114,11 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | msgspec.UnsetType | None = msgspec.UNSET
     family: str
     action: str
-    hook: str
-    deliveryid: str
-    deliveryindex: int
-    attempt: int
+    # These four are of a hook's event alone.
+    hook: str | msgspec.UnsetType = msgspec.UNSET
+    deliveryid: str | msgspec.UnsetType = msgspec.UNSET
+    deliveryindex: int | msgspec.UnsetType = msgspec.UNSET
+    attempt: int | msgspec.UnsetType = msgspec.UNSET
     receivedat: str
     properties: str
     data: msgspec.Raw
@@ -104,9 +130,9 @@ _encoder = msgspec.json.Encoder()
 
 
 @lru_cache(maxsize=1024)  # hooks are few, and every event asks
-def source_of(hook: str) -> str:
-    """The source of a hook's events: the path that it is posted to."""
-    return f"/webhooks/{hook}"
+def source_of(hook: str, source_name: str | None = None) -> str:
+    """The source of a hook's events, which is the path that it is posted to, or of snapshots."""
+    return f"/webhooks/{hook}" if source_name is None else f"{SOURCES}{source_name}"
 
 
 def occurred_at(received_at: int, attempt: int, schedule_seconds: Sequence[float]) -> int:
@@ -118,20 +144,21 @@ def occurred_at(received_at: int, attempt: int, schedule_seconds: Sequence[float
 def encode(event: Event) -> bytes:
     """The record value of an event: a CloudEvents 1.0 JSON object."""
     received_at = iso(event.received_at)
+    of_hook = event.source_name is None
     return _encoder.encode(
         CloudEvent(
             specversion="1.0",
-            id=f"{event.delivery_id}:{event.index}",
-            source=source_of(event.hook),
+            id=event.event_id,
+            source=source_of(event.hook, event.source_name),
             type=TYPE_PREFIX + event.action,
             subject=event.entity_key if event.entity_key is not None else msgspec.UNSET,
             time=received_at if event.occurred_at == event.received_at else iso(event.occurred_at),
             family=event.family,
             action=event.action,
-            hook=event.hook,
-            deliveryid=event.delivery_id,
-            deliveryindex=event.index,
-            attempt=event.attempt,
+            hook=event.hook if of_hook else msgspec.UNSET,
+            deliveryid=event.delivery_id if of_hook else msgspec.UNSET,
+            deliveryindex=event.index if of_hook else msgspec.UNSET,
+            attempt=event.attempt if of_hook else msgspec.UNSET,
             receivedat=received_at,
             properties=event.properties,
             data=msgspec.Raw(event.details),
@@ -153,11 +180,12 @@ def decode(value: bytes | None) -> Event:
                 raise ValueError(f"it nests more than {MAX_DEPTH} levels deep")
         bytes(cloud.data).decode()  # msgspec checks the grammar of a Raw, not its UTF-8
         received_at = from_iso(cloud.receivedat)
+        of_source = cloud.source.startswith(SOURCES)
         event = Event(
-            delivery_id=cloud.deliveryid,
-            index=cloud.deliveryindex,
-            hook=cloud.hook,
-            attempt=cloud.attempt,
+            delivery_id=cloud.id if of_source else cloud.deliveryid or "",
+            index=cloud.deliveryindex or 0,
+            hook=cloud.hook or "",
+            attempt=1 if of_source else cloud.attempt or 0,
             family=cloud.family,
             action=cloud.action,
             entity_key=cloud.subject if isinstance(cloud.subject, str) else None,
@@ -165,6 +193,7 @@ def decode(value: bytes | None) -> Event:
             properties=cloud.properties,
             received_at=received_at,
             occurred_at=received_at if cloud.time == cloud.receivedat else from_iso(cloud.time),
+            source_name=cloud.source.removeprefix(SOURCES) if of_source else None,
         )
     except JSON_ERRORS as error:
         raise Poison(
@@ -177,9 +206,7 @@ def decode(value: bytes | None) -> Event:
 def _check(event: Event, cloud: CloudEvent) -> None:
     """Refuse what would break the total order of events or the ledger's key."""
     sound = (
-        DELIVERY_ID.match(event.delivery_id)
-        and 0 <= event.index <= MAX_INDEX
-        and 1 <= event.attempt <= MAX_ATTEMPT
+        (_is_of_hook(event, cloud) if event.source_name is None else _is_snapshot(event, cloud))
         and 0 <= event.occurred_at <= MAX_INSTANT
         and 0 <= event.received_at <= MAX_INSTANT
         and cloud.id == event.event_id
@@ -190,3 +217,30 @@ def _check(event: Event, cloud: CloudEvent) -> None:
     if not sound:
         what = "its id, source, hook, deliveryid, deliveryindex, attempt, time, action and family"
         raise Poison("foreign-event", f"The record is a CloudEvent, but {what} do not fit together.")
+
+
+def _is_of_hook(event: Event, cloud: CloudEvent) -> bool:
+    return bool(
+        cloud.hook is not msgspec.UNSET
+        and cloud.deliveryindex is not msgspec.UNSET
+        and DELIVERY_ID.match(event.delivery_id)
+        and 0 <= event.index <= MAX_INDEX
+        and 1 <= event.attempt <= MAX_ATTEMPT
+    )
+
+
+def _is_snapshot(event: Event, cloud: CloudEvent) -> bool:
+    of_hook = (cloud.hook, cloud.deliveryid, cloud.deliveryindex, cloud.attempt)
+    return bool(
+        all(part is msgspec.UNSET for part in of_hook)
+        and SOURCE_NAME.match(event.source_name or "")
+        and FAMILY.match(event.family)
+        and event.entity_key
+        and event.event_id == snapshot_id(event.family, event.entity_key, event.occurred_at)
+        and event.action.endswith((SNAPSHOT, GONE))
+    )
+
+
+def snapshot_id(family: str, key: str, at: int) -> str:
+    """The id of a snapshot; ``at`` is when it was asked for, in microseconds since the epoch."""
+    return f"{family}/{key}@{at}"

@@ -25,7 +25,8 @@ from connector.mirror.statements import on_keys, quoted
 
 Values = dict[str, Any]
 # The ledger's columns that a person wants to see of an event; Kafka's are not known beforehand.
-HIDDEN = ("delivery_id", "index", "details", "properties")  # which its id and its rows show
+# What its id, its source and its rows show.
+HIDDEN = ("delivery_id", "index", "details", "properties", "source_name")
 LEDGER_SHOWN = tuple(name for name in Event.__struct_fields__ if name not in HIDDEN)
 
 
@@ -162,6 +163,8 @@ def _ledger_changes(
 
 def _ledger_values(event: Event) -> Values:
     values = {name: getattr(event, name) for name in LEDGER_SHOWN}
+    if event.source_name is not None:
+        values |= {"hook": None, "attempt": None}  # as the ledger has them
     return values | {name: events.iso(values[name]) for name in ("received_at", "occurred_at")}
 
 

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, func, select, true
 from sqlmodel import col
 
-from connector.events import Event, Identity, iso
+from connector.events import SOURCES, Event, Identity, iso
 from connector.mirror import dialects, models
 from connector.mirror.batches import Batch, Columns, Encoded, add, run
 from connector.mirror.dialects import Dialect
@@ -32,6 +32,13 @@ class Placed(msgspec.Struct, frozen=True, gc=False):
 # By column the attribute that fills it; identities are worked out beforehand.
 _FILLED_BY = {name: Notification.__table__.c[name].info.get("of", name) for name, _ in LEDGER}
 OF_EVENT = {name: of for name, of in _FILLED_BY.items() if of in Event.__struct_fields__}
+# What a snapshot has not: null in the ledger, and this SQL stands for it in an event.
+OF_HOOK = {
+    "delivery_id": "event_id",
+    "notification_index": "0",
+    "hook": "''",
+    "attempt": "1",
+}
 OF_RECORD = {name: of for name, of in _FILLED_BY.items() if of in Placed.__struct_fields__}
 
 
@@ -43,6 +50,12 @@ def encoded(
     values: dict[str, Sequence[Any]] = {"event_id": ids, "source": sources}
     values |= {name: list(map(attrgetter(of), found)) for name, of in OF_EVENT.items()}
     values |= {name: list(map(attrgetter(of), placed)) for name, of in OF_RECORD.items()}
+    of_hook = [event.source_name is None for event in found]
+    if not all(of_hook):
+        values |= {
+            name: [value if keeps else None for value, keeps in zip(values[name], of_hook, strict=True)]
+            for name in OF_HOOK
+        }
     values["details"] = [event.details.decode() for event in found]
     return dialect.encode(LEDGER, [values[name] for name, _ in LEDGER])
 
@@ -182,10 +195,16 @@ def _pages(connection: Connection, actions: set[str], condition: str) -> Iterato
 def _query(connection: Connection) -> str:
     dialect = dialects.of(connection)
     read = {"timestamp": dialect.microseconds, "json": dialect.json_text}
-    listed = [read.get(type_, str)(name) for name, type_ in LEDGER if name in OF_EVENT]
-    return f"SELECT {', '.join(listed)} FROM _notifications"
+    listed = [
+        f"COALESCE({name}, {OF_HOOK[name]})" if name in OF_HOOK else read.get(type_, str)(name)
+        for name, type_ in LEDGER
+        if name in OF_EVENT
+    ]
+    return f"SELECT {', '.join(listed)}, CASE WHEN hook IS NULL THEN source END FROM _notifications"
 
 
 def _event(row: Any) -> Event:
-    values = dict(zip(OF_EVENT.values(), row, strict=True))
-    return Event(**values | {"details": values["details"].encode()})
+    *cells, source = row
+    values = dict(zip(OF_EVENT.values(), cells, strict=True))
+    name = source and source.removeprefix(SOURCES)
+    return Event(**values | {"details": values["details"].encode(), "source_name": name})

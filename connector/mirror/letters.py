@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Engine, Select, func, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, func, literal, or_, select, update
 from sqlmodel import col
 
 from connector import events
@@ -130,7 +130,9 @@ class Letters:
         letter, event = models.DeadLetter.__table__.c, models.Notification.__table__.c
         columns = [column for column in letter if with_payload or column is not letter.payload]
         source = literal(events.source_of("")) + letter.hook
-        known = select(event.event_id).where(event.event_id == letter.event_id, event.source == source)
+        # The id of a snapshot, which came by no hook, names its source's record.
+        same = or_(event.source == source, and_(letter.hook.is_(None), event.hook.is_(None)))
+        known = select(event.event_id).where(event.event_id == letter.event_id, same)
         found: dict[str, Stored] = {}
         with transaction(self._engine) as connection:
             for start in range(0, len(ids), PAGE):

@@ -108,7 +108,7 @@ def dead_letter(record: Any, poison: Poison, event: events.Event | None, now: in
         stage="worker",
         reason=poison.reason,
         error=poison.error[:ERROR_LETTERS],
-        hook=_short(event.hook) if event else None,
+        hook=_short(event.hook) if event and event.source_name is None else None,
         action=_short(event.action) if event else None,
         event_id=event.event_id if event else None,
         kafka_topic=record.topic,

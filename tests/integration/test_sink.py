@@ -11,10 +11,11 @@ import pytest
 from msgspec import structs
 from sqlalchemy import event
 
+from connector import events
 from connector.config import Config
 from connector.errors import Defect, EventsKnown, Poison, SchemaMoved
 from connector.events import Event
-from connector.mirror import database, schema, verify
+from connector.mirror import database, ledger, schema, verify
 from connector.mirror.chunks import Chunk, Letter
 from connector.mirror.losses import Loss
 from connector.mirror.offsets import Offset
@@ -232,6 +233,35 @@ def test_a_better_copy_finds_events_that_came_before_their_action_had_an_entity(
     mirror.write(replace_copy(second, attempt=1, occurred_at=NOON - MINUTE))
     assert mirror.row("orders")["picked_count"] == 2
     assert verify.differences(mirror.engine, mirror.mapping) == []
+
+
+def test_a_snapshot_has_nothing_of_a_delivery_in_the_ledger_and_is_read_from_it_as_it_was(
+    mirror: Mirror,
+) -> None:
+    record = mirror.snapshot("1", {"orderHeader": {"orderNumber": "1"}})
+    gone = mirror.snapshot("2", {"orderHeader": {"orderNumber": "2"}}, gone=True, at=NOON + MINUTE)
+    by_hook = picked(mirror, "a")
+    mirror.write(record, by_hook, gone)
+    mirror.write(record, gone)
+    found = {row["event_id"]: row for row in mirror.rows("notifications")}
+    assert found.keys() == {"a:0", f"orders/1@{NOON}", f"orders/2@{NOON + MINUTE}"}
+    of_delivery = ("delivery_id", "notification_index", "hook", "attempt")
+    assert [found[record.event_id][name] for name in of_delivery] == [None] * 4
+    assert [found["a:0"][name] for name in of_delivery] == ["a", 0, "xtnd", 1]
+    assert (found[gone.event_id]["source"], found[gone.event_id]["action"]) == ("/sources/xtnd", "OrderGone")
+    with database.transaction(mirror.engine) as connection:
+        stored = ledger.stored(connection, [one.identity for one in (record, by_hook, gone)])
+        paged = list(ledger.of_actions(connection, ["OrderSnapshot", "OrderGone", "OrderPicked"]))
+    assert {identity: plain(event) for identity, event in stored.items()} == {
+        one.identity: plain(one) for one in (record, by_hook, gone)
+    }
+    assert len(paged) == 3
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+
+
+def plain(event: Event) -> Event:
+    """Without PostgreSQL's spelling of JSON."""
+    return replace_copy(event, details=events.compact(event.details), properties=event.properties.strip())
 
 
 # --- All or nothing ------------------------------------------------------------------------------
