@@ -155,7 +155,7 @@ class PostgresServer:
         return self._url(name)
 
     def drop_database(self, url: str) -> None:
-        """Delete a database, whoever is connected to it."""
+        """Delete a database, and end the connections to it."""
         self._command(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
 
     def _command(self, statement: str) -> None:

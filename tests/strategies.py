@@ -16,7 +16,7 @@ from connector.events import Event
 from connector.kafka.routes import Routes
 from connector.mirror import database, schema
 from connector.mirror.chunks import Chunk
-from connector.mirror.ledger import Placed
+from connector.mirror.ledger import LedgerEvent
 from connector.mirror.mapped import stored
 from connector.mirror.mapping import Mapping
 from connector.mirror.rows import Item
@@ -78,8 +78,8 @@ class Maker:
         return events.snapshot(key=key, at=at, body=raw, gone=gone, **given)
 
     def item(self, event: Event, offset: int, *, topic: str = "t", partition: int = 0) -> Item:
-        placed = Placed(event, topic, partition, offset)
-        return Item(placed, self.mapping.contributions(event), placed)
+        ledger_event = LedgerEvent(event, topic, partition, offset)
+        return Item(ledger_event, self.mapping.contributions(event), ledger_event)
 
     def chunk(
         self,

@@ -17,7 +17,7 @@ from connector.events import DeadLetter
 from connector.safe_text import hexdump, plain, readable
 
 if TYPE_CHECKING:  # so that a look at the list does not load Kafka's client
-    from connector.mirror.dry_run import Change, Effects
+    from connector.mirror.dry_run import Effects, RowChange
     from connector.mirror.letters import Stored
     from connector.replay import Outcome
     from connector.replay.plans import ReplayPlan
@@ -102,12 +102,12 @@ def _still_bad(plan: ReplayPlan) -> JsonObject:
     return {"id": plan.letter.dead_letter_id, "reason": reason, "error": error}
 
 
-def _change(change: Change) -> JsonObject:
+def _change(change: RowChange) -> JsonObject:
     columns = {name: {"before": old, "after": new} for name, (old, new) in change.columns.items()}
     return {"table": change.table, "key": change.key, "row": _kind(change), "columns": columns}
 
 
-def _kind(change: Change) -> str:
+def _kind(change: RowChange) -> str:
     if change.before is None:
         return "new"
     return "removed" if change.after is None else "changed"
@@ -232,7 +232,7 @@ class LettersConsole:
             self._out.print(f"… and {more} more rows; --json has them all", style="dim")
 
     @staticmethod
-    def _columns(change: Change) -> Table:
+    def _columns(change: RowChange) -> Table:
         table = Table(show_header=False, **TABLE)
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold", style="dim")

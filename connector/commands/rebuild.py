@@ -32,7 +32,7 @@ out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
-class Source(StrEnum):
+class RebuildFrom(StrEnum):
     """What tables are made again from."""
 
     ledger = "ledger"
@@ -42,12 +42,12 @@ class Source(StrEnum):
 def rebuild(
     tables: Annotated[list[str] | None, typer.Argument(help="Tables of tables.yaml; all by default.")] = None,
     source: Annotated[
-        Source,
+        RebuildFrom,
         typer.Option(
             "--from",
             help="The ledger alone, or the ledger with all that Kafka still holds put into it first.",
         ),
-    ] = Source.ledger,
+    ] = RebuildFrom.ledger,
     config_dir: ConfigDir = CONFIG_DIR,
     kafka: Kafka = None,
     database_url: DatabaseUrl = None,
@@ -55,9 +55,9 @@ def rebuild(
     accept_smaller_ledger: AcceptSmallerLedger = False,
 ) -> None:
     """Make tables again from the ledger while workers go on; a row that is right is left alone."""
-    unused = ("kafka",) if source is Source.ledger else ()
+    unused = ("kafka",) if source is RebuildFrom.ledger else ()
     settings = load_beside(config_dir, data_dir, unused=unused, kafka=kafka, database_url=database_url)
-    if tables and source is Source.kafka:
+    if tables and source is RebuildFrom.kafka:
         raise StartupError(
             "--from kafka makes the ledger again, and with it every table.",
             "name no table, or take --from ledger",
@@ -71,7 +71,11 @@ def repair(settings: Config, *, accept_smaller_ledger: bool = False) -> None:
 
 
 def _run(
-    settings: Config, names: list[str], source: Source = Source.ledger, *, accept_smaller_ledger: bool
+    settings: Config,
+    names: list[str],
+    source: RebuildFrom = RebuildFrom.ledger,
+    *,
+    accept_smaller_ledger: bool,
 ) -> None:
     if unknown := [name for name in names if name not in settings.tables]:
         raise StartupError(
@@ -86,7 +90,7 @@ def _run(
     mapping, engine = Mapping(settings), database.connect(settings.database, access="write")
     try:
         with rebuilder.rebuilding(engine, mapping) as session, progress(err) as report:
-            if source is Source.kafka:
+            if source is RebuildFrom.kafka:
                 from connector.replay import ledger  # noqa: PLC0415
 
                 _print_union(ledger.restore(settings, session, report))

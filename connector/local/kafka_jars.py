@@ -90,7 +90,7 @@ def jars_are_cached() -> bool:
 def resolve_jars(until: Until = wait_until) -> Path:
     """Give the folder with Kafka's jars, fetching them at first use (about 45 MB).
 
-    What is there is checked against the pinned bytes each time (70 ms): whoever can write to the
+    What is there is checked against the pinned bytes each time (70 ms): a user who can write to the
     cache could otherwise run code here. What differs is fetched again.
 
     Safe to run twice at the same time: a lock file lets one fetch and the other wait. Raises

@@ -44,7 +44,7 @@ class Chunk:
         """The chunk without what a mirror at this offset already has."""
         if position <= self.first:
             return self
-        items = [item for item in self.items if item.placed.offset >= position]
+        items = [item for item in self.items if item.ledger_event.offset >= position]
         return replace(self, items=items, letters=[one for one in self.letters if one.offset >= position])
 
 

@@ -4,7 +4,16 @@ from collections.abc import Iterable
 
 from connector.config import Column, Config, Source, Table, constant_type, paths
 from connector.mirror import mapped, values
-from connector.mirror.mapped import ColumnType, Constant, Field, MappedColumn, Merge, Path, RowSpec, Shop
+from connector.mirror.mapped import (
+    ColumnType,
+    Constant,
+    Field,
+    MappedColumn,
+    Merge,
+    Path,
+    RowSpec,
+    ShopColumn,
+)
 from connector.mirror.projections import KINDS, Projection
 
 NOTHING = Constant(None)
@@ -15,7 +24,7 @@ class Compiler:
 
     def __init__(self, config: Config) -> None:
         self._routes = {action: route.paths for _, action, route in config.actions()}
-        self._shop = None if config.shops is None else Shop(tuple(sorted(config.shops.items())))
+        self._shop = None if config.shops is None else ShopColumn(tuple(sorted(config.shops.items())))
         # Text that an index holds. The same limit for all, the least, so that a value which several
         # columns hold is read once.
         most = values.most_bytes((self._shop is not None) + max(map(_most_texts, config.tables.values())))
@@ -58,7 +67,7 @@ class Compiler:
         ]
         return RowSpec(tuple(key), tuple(cells))
 
-    def _cell(self, to: MappedColumn, column: Column, action: str, *, indexed: bool) -> mapped.Source:
+    def _cell(self, to: MappedColumn, column: Column, action: str, *, indexed: bool) -> mapped.CellSource:
         """Where one action's value of a column comes from."""
         if column.on is not None and action not in column.on:
             return NOTHING
@@ -143,7 +152,7 @@ def _type(column: Column) -> ColumnType:
     return types.pop() if types else "text"
 
 
-def _source(source: Source, action: str, reader: values.Reader, stored: values.Reader) -> mapped.Source:
+def _source(source: Source, action: str, reader: values.Reader, stored: values.Reader) -> mapped.CellSource:
     if source.event is not None:
         return Field(source.event)
     if source.path is not None:

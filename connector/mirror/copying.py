@@ -3,8 +3,8 @@
 One transaction reads the source, so all tables and the consumer offsets are of one moment. The copy does not
 wait for a worker on the source, and a worker on the copy goes on from that moment. One transaction makes and
 fills the target, so it holds all of the copy or nothing. Before that a table is created there that marks the
-copy as unfinished; the same transaction drops it. Whoever opens the target meanwhile, or after the copy was
-interrupted, gets an error (``steps.version_of``) instead of making an empty mirror there.
+copy as unfinished; the same transaction drops it. A process that opens the target meanwhile, or after an
+interrupted copy, gets an error (``steps.version_of``) instead of making an empty mirror there.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence

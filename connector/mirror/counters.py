@@ -15,8 +15,8 @@ from connector import events
 from connector.events import Identity
 from connector.mirror import dialects
 from connector.mirror.batches import Batch, run
-from connector.mirror.ledger import IDENTITY, Placed
-from connector.mirror.models import MirrorCounter, Notification, names
+from connector.mirror.ledger import IDENTITY, LedgerEvent
+from connector.mirror.models import LedgerRow, MirrorCounter, names
 
 Group = tuple[str, int, str]
 """Topic, partition and family."""
@@ -33,22 +33,20 @@ MERGE = f"ON CONFLICT ({KEY}) DO UPDATE SET events = stored.events + excluded.ev
     if type_ == "timestamp"
 )
 # The group of an event, and its columns in the order of the counters'.
-GROUP: list[Any] = list(
-    map(col, (Notification.kafka_topic, Notification.kafka_partition, Notification.family))
-)
+GROUP: list[Any] = list(map(col, (LedgerRow.kafka_topic, LedgerRow.kafka_partition, LedgerRow.family)))
 COUNTED = select(
-    *(*GROUP, func.count(), func.min(Notification.received_at)),
-    *(func.max(Notification.received_at), func.max(Notification.mirrored_at)),
+    *(*GROUP, func.count(), func.min(LedgerRow.received_at)),
+    *(func.max(LedgerRow.received_at), func.max(LedgerRow.mirrored_at)),
 ).group_by(*GROUP)
 # How far beside a lost extreme the next one is looked for first, in microseconds: the index on received_at
 # makes that quick.
 NEAR = 24 * 3_600_000_000
 
 
-def received(placed: Iterable[Placed]) -> dict[Group, list[int]]:
+def received(ledger_events: Iterable[LedgerEvent]) -> dict[Group, list[int]]:
     """When events were received, by group."""
     found: dict[Group, list[int]] = {}
-    for one in placed:
+    for one in ledger_events:
         found.setdefault((one.topic, one.partition, one.event.family), []).append(one.event.received_at)
     return found
 
@@ -97,7 +95,7 @@ def replace(connection: Connection, former: Received, new: Received, mirrored_at
 def _extreme(session: Session, key: Group, lost: int, *, last: bool) -> str:
     """The first or last instant of a group by the ledger; all lie on one side of the one that is lost."""
     of_group = [column == value for column, value in zip(GROUP, key, strict=True)]
-    received_at = col(Notification.received_at)
+    received_at = col(LedgerRow.received_at)
     near = received_at > events.iso(lost - NEAR) if last else received_at < events.iso(lost + NEAR)
     order = received_at.desc() if last else received_at
     query = select(received_at).where(*of_group).order_by(order).limit(1)
@@ -112,7 +110,7 @@ def fill(connection: Connection) -> None:
 def missing(connection: Connection) -> int:
     """How many events fewer the ledger holds than were counted: what somebody took out of it by hand."""
     counted = connection.execute(select(func.coalesce(func.sum(col(MirrorCounter.events)), 0))).scalar_one()
-    stored = connection.execute(select(func.count()).select_from(Notification)).scalar_one()
+    stored = connection.execute(select(func.count()).select_from(LedgerRow)).scalar_one()
     return max(0, int(counted) - int(stored))
 
 

@@ -16,7 +16,7 @@ from connector.events import Event, Identity
 from connector.mirror import dialects, ledger, touched
 from connector.mirror.chunks import CommitResult
 from connector.mirror.database import translate
-from connector.mirror.ledger import Placed
+from connector.mirror.ledger import LedgerEvent
 from connector.mirror.mapped import Key
 from connector.mirror.projections import Projection
 from connector.mirror.rows import Item, rows_of, touched_by
@@ -31,7 +31,7 @@ LEDGER_SHOWN = tuple(name for name in Event.__struct_fields__ if name not in HID
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RowChange:
     """A row that would change: None before is a new row, None after one that goes.
 
     Instants are ISO-8601 text and numbers decimal text; ``before`` and ``after`` hold every column.
@@ -55,7 +55,7 @@ class Change:
 class Effects:
     """What would change, and the events that the database would refuse."""
 
-    changes: list[Change] = field(default_factory=list)
+    changes: list[RowChange] = field(default_factory=list)
     refused: dict[Identity, Poison] = field(default_factory=dict)
     # Events that the ledger holds already.
     known: set[Identity] = field(default_factory=set)
@@ -98,7 +98,7 @@ class DryRun(Sink):
 
     def _try(self, connection: Connection, event: Event, effects: Effects) -> None:
         """Write one event on its own, so that one that is refused takes no other with it."""
-        nowhere = Placed(event, "", -1, -1)
+        nowhere = LedgerEvent(event, "", -1, -1)
         item = Item(nowhere, self._mapping.contributions(event))
         try:
             with connection.begin_nested():
@@ -132,13 +132,13 @@ def _rows(connection: Connection, table: Projection, keys: set[Key]) -> dict[Key
     return found
 
 
-def _changes(table: Projection, before: dict[Key, Values], after: dict[Key, Values]) -> Iterator[Change]:
+def _changes(table: Projection, before: dict[Key, Values], after: dict[Key, Values]) -> Iterator[RowChange]:
     names = [column.name for column in table.key]
     for key in sorted(before.keys() | after.keys()):
         old, new = before.get(key), after.get(key)
         if old != new:
             named = dict(zip(names, key, strict=True))
-            yield Change(table.name, named, _rest(old, names), _rest(new, names))
+            yield RowChange(table.name, named, _rest(old, names), _rest(new, names))
 
 
 def _rest(row: Values | None, key: Sequence[str]) -> Values | None:
@@ -147,13 +147,13 @@ def _rest(row: Values | None, key: Sequence[str]) -> Values | None:
 
 def _ledger_changes(
     connection: Connection, incoming: Sequence[Event], before: dict[Identity, Event]
-) -> Iterator[Change]:
+) -> Iterator[RowChange]:
     after = ledger.stored(connection, [event.identity for event in incoming])
     for identity, event in after.items():
         former = before.get(identity)
         if former != event:
             old = None if former is None else _ledger_values(former)
-            yield Change(
+            yield RowChange(
                 "notifications",
                 dict(zip(("event_id", "source"), identity, strict=True)),
                 old,

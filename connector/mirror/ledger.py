@@ -12,15 +12,15 @@ from connector.events import SOURCES, Event, Identity, iso
 from connector.mirror import dialects, models
 from connector.mirror.batches import Batch, Columns, Encoded, add, run
 from connector.mirror.dialects import Dialect
-from connector.mirror.models import Notification, names
+from connector.mirror.models import LedgerRow, names
 
 PAGE = 5000
-IDENTITY = Notification.key()
-LEDGER = Notification.columns("mirrored_at")  # which is the transaction's own
+IDENTITY = LedgerRow.key()
+LEDGER = LedgerRow.columns("mirrored_at")  # which is the transaction's own
 INSERT = f"INSERT INTO _notifications ({names(LEDGER)}, mirrored_at)"
 
 
-class Placed(msgspec.Struct, frozen=True, gc=False):
+class LedgerEvent(msgspec.Struct, frozen=True, gc=False):
     """An event and the position of its record on Kafka."""
 
     event: Event
@@ -30,7 +30,7 @@ class Placed(msgspec.Struct, frozen=True, gc=False):
 
 
 # By column the attribute that fills it; identities are worked out beforehand.
-_FILLED_BY = {name: Notification.__table__.c[name].info.get("of", name) for name, _ in LEDGER}
+_FILLED_BY = {name: LedgerRow.__table__.c[name].info.get("of", name) for name, _ in LEDGER}
 OF_EVENT = {name: of for name, of in _FILLED_BY.items() if of in Event.__struct_fields__}
 # What a snapshot has not: null in the ledger, and this SQL stands for it in an event.
 OF_HOOK = {
@@ -39,17 +39,17 @@ OF_HOOK = {
     "hook": "''",
     "attempt": "1",
 }
-OF_RECORD = {name: of for name, of in _FILLED_BY.items() if of in Placed.__struct_fields__}
+OF_RECORD = {name: of for name, of in _FILLED_BY.items() if of in LedgerEvent.__struct_fields__}
 
 
 def encoded(
-    dialect: Dialect, ids: Sequence[str], sources: Sequence[str], placed: Sequence[Placed]
+    dialect: Dialect, ids: Sequence[str], sources: Sequence[str], ledger_events: Sequence[LedgerEvent]
 ) -> Encoded:
     """Events, with their identities, as rows of the ledger."""
-    found = [one.event for one in placed]
+    found = [one.event for one in ledger_events]
     values: dict[str, Sequence[Any]] = {"event_id": ids, "source": sources}
     values |= {name: list(map(attrgetter(of), found)) for name, of in OF_EVENT.items()}
-    values |= {name: list(map(attrgetter(of), placed)) for name, of in OF_RECORD.items()}
+    values |= {name: list(map(attrgetter(of), ledger_events)) for name, of in OF_RECORD.items()}
     of_hook = [event.source_name is None for event in found]
     if not all(of_hook):
         values |= {
@@ -96,9 +96,9 @@ def stored(connection: Connection, identities: Iterable[Identity]) -> dict[Ident
     return {event.identity: event for event in _select(connection, IDENTITY, identities)}
 
 
-def restate(connection: Connection, better: Sequence[Placed], mirrored_at: int) -> None:
+def restate(connection: Connection, better: Sequence[LedgerEvent], mirrored_at: int) -> None:
     """Replace known events by better copies."""
-    written = [name for name, _ in Notification.columns() if name not in dict(IDENTITY)]
+    written = [name for name, _ in LedgerRow.columns() if name not in dict(IDENTITY)]
     sets = ", ".join(f"{name} = excluded.{name}" for name in written)
     after = f"ON CONFLICT ({names(IDENTITY)}) DO UPDATE SET {sets}"
     ids, sources = zip(*[one.event.identity for one in better], strict=True)
@@ -118,8 +118,8 @@ def newest(
     Instants are microseconds since the epoch, None is open. Fails as in an outage when it is not done at
     ``deadline``, on the monotonic clock.
     """
-    action, received_at = col(Notification.action), col(Notification.received_at)
-    event_id, source = col(Notification.event_id), col(Notification.source)
+    action, received_at = col(LedgerRow.action), col(LedgerRow.received_at)
+    event_id, source = col(LedgerRow.event_id), col(LedgerRow.source)
     order = [received_at.desc(), event_id.desc(), source.desc()]
     rank = func.row_number().over(partition_by=action, order_by=order).label("rank")
     ranked = (
@@ -160,7 +160,7 @@ def of_entities(
 
 def counts(connection: Connection) -> dict[str, int]:
     """How many events there are by action."""
-    action = col(Notification.action)
+    action = col(LedgerRow.action)
     return {row[0]: row[1] for row in connection.execute(select(action, func.count()).group_by(action))}
 
 

@@ -15,8 +15,8 @@ from connector.errors import Poison
 from connector.events import Event, Identity
 from connector.mirror import counters, dialects, ledger, rules
 from connector.mirror.batches import Batch, run
-from connector.mirror.ledger import Placed
-from connector.mirror.models import Notification
+from connector.mirror.ledger import LedgerEvent
+from connector.mirror.models import LedgerRow
 from connector.mirror.rebuilder import Rebuilder
 
 SEEN = "__seen"
@@ -43,9 +43,9 @@ class LedgerUnion:
         connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {SEEN} ({columns}, PRIMARY KEY ({key}))")
         self._ledger_before = _count(connection)
 
-    def add(self, copies: Iterable[Placed]) -> None:
+    def add(self, copies: Iterable[LedgerEvent]) -> None:
         """Put these copies into the ledger where it has none or a worse one."""
-        best: dict[Identity, Placed] = {}
+        best: dict[Identity, LedgerEvent] = {}
         for one in copies:
             other = best.get(one.event.identity)
             if other is None or one.event.copy_rank < other.event.copy_rank:
@@ -67,7 +67,7 @@ class LedgerUnion:
             both = int(connection.exec_driver_sql(f"{known} WHERE {same}").scalar_one())
         return self._ledger_before - (both - self.only_on_kafka)
 
-    def _write(self, copies: Sequence[Placed]) -> None:
+    def _write(self, copies: Sequence[LedgerEvent]) -> None:
         """Write copies in one transaction; one that cannot be mirrored is a dead letter, and left out."""
         if not copies:
             return
@@ -84,7 +84,7 @@ class LedgerUnion:
             self.only_on_kafka += new
             self.replaced += better
 
-    def _put(self, copies: Sequence[Placed], connection: Connection) -> tuple[int, int]:
+    def _put(self, copies: Sequence[LedgerEvent], connection: Connection) -> tuple[int, int]:
         now = clocks.now()
         current = ledger.stored(connection, [one.event.identity for one in copies])
         new = sorted(
@@ -109,7 +109,7 @@ class LedgerUnion:
 
 
 def _count(connection: Connection) -> int:
-    return int(connection.execute(select(func.count()).select_from(Notification)).scalar_one())
+    return int(connection.execute(select(func.count()).select_from(LedgerRow)).scalar_one())
 
 
 def _counts(copy: Event, current: Event | None) -> bool:

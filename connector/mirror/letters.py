@@ -25,7 +25,7 @@ from connector.events import DeadLetter
 from connector.mirror import dialects, models, steps
 from connector.mirror.database import transaction
 
-ID = col(models.DeadLetter.dead_letter_id)
+ID = col(models.DeadLetterRow.dead_letter_id)
 # Ids per query; SQLite takes 32,766 parameters, PostgreSQL 65,535.
 PAGE = 5000
 # How a wrong id is answered: how many ids are listed, and among how many the nearest is sought.
@@ -82,7 +82,7 @@ class Letters:
 
     def ids(self, asked: Filter) -> list[str]:
         """Ids that match, newest first."""
-        query = select(ID).where(*_conditions(asked)).order_by(col(models.DeadLetter.parked_at).desc(), ID)
+        query = select(ID).where(*_conditions(asked)).order_by(col(models.DeadLetterRow.parked_at).desc(), ID)
         return self._select(query.limit(asked.limit))
 
     def count(self, asked: Filter) -> int:
@@ -127,7 +127,7 @@ class Letters:
 
         Without payloads many take little memory; then ``payload`` is empty.
         """
-        letter, event = models.DeadLetter.__table__.c, models.Notification.__table__.c
+        letter, event = models.DeadLetterRow.__table__.c, models.LedgerRow.__table__.c
         columns = [column for column in letter if with_payload or column is not letter.payload]
         source = literal(events.source_of("")) + letter.hook
         # The id of a snapshot, which came by no hook, names its source's record.
@@ -148,7 +148,7 @@ class Letters:
         The rows stay locked until the block ends, and an exception in it undoes the change: a letter
         that fails again while its replay is on the way waits for the end of it (``sink.py``).
         """
-        parked = update(models.DeadLetter).where(ID.in_(ids), col(models.DeadLetter.state) == PARKED)
+        parked = update(models.DeadLetterRow).where(ID.in_(ids), col(models.DeadLetterRow.state) == PARKED)
         with transaction(self._engine) as connection:
             statement = parked.values(state=state, state_at=events.iso(at)).returning(ID)
             yield set(connection.execute(statement).scalars())
@@ -160,7 +160,7 @@ class Letters:
 
 
 def _conditions(asked: Filter) -> Iterator[ColumnElement[bool]]:
-    columns = models.DeadLetter.__table__.c
+    columns = models.DeadLetterRow.__table__.c
     for name in ("state", "stage", "reason", "action", "hook"):
         if (value := getattr(asked, name)) is not None:
             yield columns[name] == value

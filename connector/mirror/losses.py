@@ -13,7 +13,7 @@ from sqlmodel import Session, col
 from connector import clocks, events
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
-from connector.mirror.models import ConsumerOffset, MirrorLoss, Notification, names
+from connector.mirror.models import ConsumerOffset, LedgerRow, MirrorLoss, names
 from connector.mirror.offsets import Partition
 
 COLUMNS = MirrorLoss.columns("acknowledged_at")
@@ -55,11 +55,11 @@ def add(connection: Connection, losses: Mapping[Partition, Loss], now: int) -> N
 
 def last_received(connection: Connection, tp: Partition, offset: int, now: int) -> int | None:
     """When the newest event that stands before an offset was received, in microseconds since the epoch."""
-    received_at = col(Notification.received_at)
+    received_at = col(LedgerRow.received_at)
     before = select(received_at).where(
-        (col(Notification.kafka_topic) == tp[0])
-        & (col(Notification.kafka_partition) == tp[1])
-        & (col(Notification.kafka_offset) < offset)
+        (col(LedgerRow.kafka_topic) == tp[0])
+        & (col(LedgerRow.kafka_partition) == tp[1])
+        & (col(LedgerRow.kafka_offset) < offset)
     )
     for since in (max(0, now - LOOK_BACK), 0):
         newest = before.where(received_at > events.iso(since)).order_by(received_at.desc()).limit(1)

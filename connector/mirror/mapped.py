@@ -66,7 +66,7 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
-class Shop:
+class ShopColumn:
     """The shop of an event: that of its hook, or the hook's name where the hook is no longer configured."""
 
     of_hook: tuple[tuple[str, str], ...]
@@ -83,15 +83,15 @@ class Shop:
         return MappedColumn(SHOP_COLUMN, "text", "plain", SHOP_DESCRIPTION, written=rule)
 
 
-Source = Path | Field | Constant | Shop
+CellSource = Path | Field | Constant | ShopColumn
 
 
 @dataclass(frozen=True, slots=True)
 class RowSpec:
     """Where one action's row of one table comes from; a history table has no key of its own."""
 
-    key: tuple[Source, ...]
-    cells: tuple[Source, ...]
+    key: tuple[CellSource, ...]
+    cells: tuple[CellSource, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +193,12 @@ class MappedTable(ABC):
         )
 
     @abstractmethod
-    def apart(self, shop: Shop) -> Self:
+    def apart(self, shop: ShopColumn) -> Self:
         """The same table with the shop of each row in a column of its own."""
 
     # --- Contributions and fold ---
 
-    def sources(self, action: str) -> list[tuple[MappedColumn, Source]]:
+    def sources(self, action: str) -> list[tuple[MappedColumn, CellSource]]:
         """Each column that an action may fill, with where its value comes from."""
         spec = self.row_specs[action]
         columns = (*self.key, *self.columns) if spec.key else self.columns

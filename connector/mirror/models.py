@@ -85,7 +85,7 @@ def names(columns: Columns) -> str:
     return ", ".join(name for name, _ in columns)
 
 
-class Notification(Own, table=True):
+class LedgerRow(Own, table=True):
     """The ledger: every event once, as received."""
 
     __tablename__ = "_notifications"
@@ -126,7 +126,7 @@ class Notification(Own, table=True):
     source: str = column("exact", SOURCE, key=True)
 
 
-class DeadLetter(Own, table=True):
+class DeadLetterRow(Own, table=True):
     """What could not be mirrored as it was, kept raw for a replay."""
 
     __tablename__ = "_dead_letters"

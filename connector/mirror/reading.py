@@ -16,6 +16,7 @@ from connector.events import Event
 from connector.mirror import values
 from connector.mirror.mapped import (
     Cells,
+    CellSource,
     Constant,
     Contribution,
     Field,
@@ -23,8 +24,7 @@ from connector.mirror.mapped import (
     Path,
     Row,
     RowSpec,
-    Shop,
-    Source,
+    ShopColumn,
     Taking,
 )
 
@@ -54,13 +54,13 @@ class Reading:
         self._stored = stored
         filled = [pair for table in tables for pair in table.sources(action)]
         # Each source once, with the first column that needs it.
-        columns: dict[Source, str] = {}
+        columns: dict[CellSource, str] = {}
         for column, source in filled:
             columns.setdefault(source, column.name)
         found = sorted((source for source in columns if isinstance(source, Path)), key=_is_deep)
-        fields = [source for source in columns if isinstance(source, Field | Shop)]
+        fields = [source for source in columns if isinstance(source, Field | ShopColumn)]
         constants = [source for source in columns if isinstance(source, Constant)]
-        ordered: list[Source] = [*found, *fields, *constants]
+        ordered: list[CellSource] = [*found, *fields, *constants]
         self._columns = [(path, columns[path]) for path in found]
         readers = [path.stored if stored else path.reader for path in found]
         self._names = [
@@ -72,7 +72,7 @@ class Reading:
             if _is_deep(path)
         ]
         self._fields = [
-            field.reader() if isinstance(field, Shop) else attrgetter(field.name) for field in fields
+            field.reader() if isinstance(field, ShopColumn) else attrgetter(field.name) for field in fields
         ]
         self._constants = [constant.value for constant in constants]
         places = {source: place for place, source in enumerate(ordered)}
@@ -174,7 +174,7 @@ def _first_found(ways: Sequence[Way], read: values.Reader, objects: Sequence[Row
     return read(next((value for value in found if value is not None), None))
 
 
-def _pick(table: MappedTable, spec: RowSpec, places: dict[Source, int]) -> _Pick:
+def _pick(table: MappedTable, spec: RowSpec, places: dict[CellSource, int]) -> _Pick:
     cells = [places[source] for source in spec.cells]
     required = [cells[column] for column in table.requires]
     key = [places[source] for source in spec.key]

@@ -18,7 +18,7 @@ from connector.mirror import dialects, ledger
 from connector.mirror.batches import Encoded, Statement
 from connector.mirror.dialects import Dialect
 from connector.mirror.fold import fold
-from connector.mirror.ledger import Placed
+from connector.mirror.ledger import LedgerEvent
 from connector.mirror.mapped import Contribution, Key
 from connector.mirror.mapping import Mapping, reader
 from connector.mirror.projections import Projection
@@ -28,13 +28,13 @@ from connector.mirror.statements import on_keys, quoted
 class Item(msgspec.Struct, frozen=True, gc=False):
     """An event of a chunk with its contributions; ``origin`` belongs to the caller."""
 
-    placed: Placed
+    ledger_event: LedgerEvent
     contributions: list[Contribution]
     origin: Any = None
 
     @property
     def identity(self) -> Identity:
-        return self.placed.event.identity
+        return self.ledger_event.event.identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,13 @@ def rows_of(dialect: Dialect, mapping: Mapping, items: Sequence[Item]) -> Rows:
     """Fold events into rows and statements."""
     distinct = _distinct(items)
     ids, sources = zip(*distinct, strict=True)
-    placed = [item.placed for item in distinct.values()]
-    folded = fold([(item.placed.event, item.contributions) for item in distinct.values()])
+    ledger_events = [item.ledger_event for item in distinct.values()]
+    folded = fold([(item.ledger_event.event, item.contributions) for item in distinct.values()])
     return Rows(
         items,
         distinct,
         ledger.encoded_identities(dialect, ids, sources),
-        ledger.encoded(dialect, ids, sources, placed),
+        ledger.encoded(dialect, ids, sources, ledger_events),
         # In the order of the mapping, so that two workers lock rows in the same order.
         [
             statement
@@ -74,10 +74,12 @@ def _distinct(items: Sequence[Item]) -> dict[Identity, Item]:
     """Each event once, in the order of their ids, as the indexes have them."""
     found: dict[Identity, Item] = {}
     # By the ids alone: to compare pairs costs more than all else that identities do.
-    for event_id, item in sorted([(item.placed.event.event_id, item) for item in items], key=itemgetter(0)):
-        identity = (event_id, item.placed.event.source)
+    for event_id, item in sorted(
+        [(item.ledger_event.event.event_id, item) for item in items], key=itemgetter(0)
+    ):
+        identity = (event_id, item.ledger_event.event.source)
         other = found.get(identity)
-        if other is None or item.placed.event.copy_rank < other.placed.event.copy_rank:
+        if other is None or item.ledger_event.event.copy_rank < other.ledger_event.event.copy_rank:
             found[identity] = item
     return found
 

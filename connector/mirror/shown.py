@@ -24,7 +24,7 @@ EVENT = {
 }
 
 
-class View(NamedTuple):
+class ViewDefinition(NamedTuple):
     """A view as it should be; ``columns`` are comments by column."""
 
     name: str
@@ -35,7 +35,7 @@ class View(NamedTuple):
 
 def of_tables(
     tables: Tables, dialect: dialects.Dialect, removed: Mapping[str, Sequence[Any]]
-) -> Iterator[View]:
+) -> Iterator[ViewDefinition]:
     """The view of each table; ``removed`` are columns by table that only the database still has."""
     for table in tables.metadata.sorted_tables:
         name = logical(table.name)
@@ -56,7 +56,9 @@ def removed_columns(connection: Connection, tables: Tables) -> dict[str, list[An
     }
 
 
-def _of_table(name: str, table: Table, dialect: dialects.Dialect, removed: Sequence[Any], last: str) -> View:
+def _of_table(
+    name: str, table: Table, dialect: dialects.Dialect, removed: Sequence[Any], last: str
+) -> ViewDefinition:
     columns = [
         (column.name, column.type, column.comment) for column in table.columns if "hidden" not in column.info
     ]
@@ -66,7 +68,7 @@ def _of_table(name: str, table: Table, dialect: dialects.Dialect, removed: Seque
     listed = ", ".join(_shown(column, type_, dialect) for column, type_, _ in shown)
     described = EVENT if EVENT.keys() <= {*table.columns.keys()} else {}
     comments = {column: text for column, _, comment in shown if (text := comment or described.get(column))}
-    return View(name, f"SELECT {listed} FROM {quoted(table.name)}", table.comment or "", comments)
+    return ViewDefinition(name, f"SELECT {listed} FROM {quoted(table.name)}", table.comment or "", comments)
 
 
 def _is_hidden(column: str) -> bool:

@@ -188,7 +188,7 @@ class Sink:
             return True
         if chunk.asked <= stored.next:
             # Kafka was asked for exactly what is missing and no longer has it.
-            received = chunk.items[0].placed.event.received_at if chunk.items else None
+            received = chunk.items[0].ledger_event.event.received_at if chunk.items else None
             result.lost[chunk.tp] = self._loss(connection, chunk.tp, stored.next, chunk.first, received)
             return True
         result.gaps[chunk.tp] = stored.next
@@ -221,7 +221,7 @@ class Sink:
             self._careful = CAREFUL_BATCHES if known else max(0, self._careful - 1)
         fresh = self._without(rows, known) if known else rows
         if fresh is not None:
-            received = counters.received(item.placed for item in fresh.distinct.values())
+            received = counters.received(item.ledger_event for item in fresh.distinct.values())
             ledger.insert(connection, fresh.ledger, now)
             for statement in fresh.merges:
                 statement.run(connection, now, new=new)
@@ -230,7 +230,7 @@ class Sink:
                 result.received.setdefault(family, []).extend(instants)
         if known:
             self._restate(connection, [rows.distinct[identity] for identity in sorted(known)], now)
-        result.known = Counter([item.placed.event.family for item in rows.items]) - result.new
+        result.known = Counter([item.ledger_event.event.family for item in rows.items]) - result.new
 
     def _without(self, rows: Rows, known: set[Identity]) -> Rows | None:
         """Leave out events that the ledger holds; None when nothing is left."""
@@ -244,14 +244,14 @@ class Sink:
         folded again from the ledger.
         """
         stored = ledger.stored(connection, [item.identity for item in known])
-        better = [one for one in known if one.placed.event.copy_rank < stored[one.identity].copy_rank]
+        better = [one for one in known if one.ledger_event.event.copy_rank < stored[one.identity].copy_rank]
         if not better:
             return
         former = [stored[item.identity] for item in better]
-        placed = [item.placed for item in better]
+        ledger_events = [item.ledger_event for item in better]
         counted = counters.stored(connection, [item.identity for item in better])
-        ledger.restate(connection, placed, now)
-        counters.replace(connection, counted, counters.received(placed), now)
+        ledger.restate(connection, ledger_events, now)
+        counters.replace(connection, counted, counters.received(ledger_events), now)
         contributions = [one for item in better for one in item.contributions]
         contributions += [one for event in former for one in self._mapping.stored_contributions(event)]
         for table, keys in touched_by(self._mapping, contributions):

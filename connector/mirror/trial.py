@@ -10,7 +10,7 @@ from connector.errors import Poison
 from connector.events import Event, Identity
 from connector.mirror import dialects, ledger
 from connector.mirror.database import translate
-from connector.mirror.ledger import Placed
+from connector.mirror.ledger import LedgerEvent
 from connector.mirror.mapping import Mapping
 from connector.mirror.rows import Item, rows_of
 
@@ -43,7 +43,7 @@ class Trial:
             except Poison as poison:
                 self._refuse(event, poison)
             else:
-                items.append(Item(Placed(event, "", -1, -1), contributions))
+                items.append(Item(LedgerEvent(event, "", -1, -1), contributions))
                 self.filled.update(
                     (event.action, one.table.name, column.name)
                     for one in contributions
@@ -68,7 +68,7 @@ class Trial:
             if not isinstance(meaning, Poison):
                 raise
             if len(items) == 1:
-                self._refuse(items[0].placed.event, meaning)
+                self._refuse(items[0].ledger_event.event, meaning)
             elif not self.over:  # else nobody knows which of them it is
                 middle = len(items) // 2
                 self._write(copies, items[:middle])
@@ -77,7 +77,7 @@ class Trial:
             self._count(items)
 
     def _count(self, items: Sequence[Item]) -> None:
-        self.tried.update(item.placed.event.action for item in items)
+        self.tried.update(item.ledger_event.event.action for item in items)
 
     def _refuse(self, event: Event, poison: Poison) -> None:
         self.tried[event.action] += 1

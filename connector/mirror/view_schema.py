@@ -22,7 +22,7 @@ from connector.mirror.dialects.dialect import literal, quoted
 from connector.mirror.mapped import logical
 from connector.mirror.mapping import Mapping
 from connector.mirror.rules import TAKEN
-from connector.mirror.shown import View
+from connector.mirror.shown import ViewDefinition
 from connector.mirror.tables import Tables
 
 log = structlog.get_logger(__name__)
@@ -95,7 +95,7 @@ class _Standing(NamedTuple):
     """Views as they were made (their rules), as they should be, and as they are; frozen ones by name."""
 
     made: dict[str, str]
-    expected: dict[str, View]
+    expected: dict[str, ViewDefinition]
     found: dict[str, Relation]
     frozen: set[str]
 
@@ -108,7 +108,7 @@ def _stands(
     of_tables = shown.of_tables(tables, dialect, removed)
     expected = {view.name: view for view in (*of_tables, *views.statements(config, mapping, dialect))}
     found = dialects.catalogue(connection).relations(made.keys() | expected.keys())
-    # A table that tables.yaml no longer has keeps what it holds, for whoever reads it.
+    # A table that tables.yaml no longer has keeps what it holds, for its readers.
     existing = {logical(table) for table in inspect(connection).get_table_names()}
     frozen = {name for name, _ in rules.recorded(connection) if name in found} & existing - expected.keys()
     return _Standing(made, expected, found, frozen)
@@ -119,11 +119,11 @@ def _is_ours(here: Relation | None, name: str, made: dict[str, str]) -> bool:
     return here is None or (here.is_view and (not made or made.get(name, TAKEN) != TAKEN))
 
 
-def _rule(view: View, here: Relation) -> str:
+def _rule(view: ViewDefinition, here: Relation) -> str:
     return f"{_digest(view.select)} {_noted(view)} {_digest(here.definition)}"
 
 
-def _lacks_columns(connection: Connection, config: Config, view: View) -> bool:
+def _lacks_columns(connection: Connection, config: Config, view: ViewDefinition) -> bool:
     """Whether a select of the user's own gives columns by now that its view has not.
 
     PostgreSQL keeps the columns that ``*`` stood for when the view was made.
@@ -164,7 +164,7 @@ def faults(connection: Connection) -> Iterator[str]:
             yield f"the view {name} is not as the connector made it"
 
 
-def statements(schema: str, view: View, dialect: dialects.Dialect) -> list[str]:
+def statements(schema: str, view: ViewDefinition, dialect: dialects.Dialect) -> list[str]:
     """DROP, CREATE, and COMMENT where there are any; ``schema`` stands before the name."""
     name = schema + quoted(view.name)
     made = [f"DROP VIEW IF EXISTS {name}", f"CREATE VIEW {name} AS {view.select}"]
@@ -172,7 +172,7 @@ def statements(schema: str, view: View, dialect: dialects.Dialect) -> list[str]:
     return [*made, *comments.values()]
 
 
-def _comments(schema: str, view: View) -> dict[str, str]:
+def _comments(schema: str, view: ViewDefinition) -> dict[str, str]:
     """COMMENT of each column, and of the view under an empty name, as PostgreSQL takes them."""
     name = schema + quoted(view.name)
     made = {"": f"COMMENT ON VIEW {name} IS {literal(view.comment)}"} if view.comment else {}
@@ -181,13 +181,13 @@ def _comments(schema: str, view: View) -> dict[str, str]:
     return made
 
 
-def _noted(view: View) -> str:
+def _noted(view: ViewDefinition) -> str:
     """What a rule says of comments: a digest by column, without blanks."""
     texts = {"": view.comment, **view.columns}
     return ",".join(f"{column}={_digest(text)[:8]}" for column, text in texts.items())
 
 
-def _comment(catalogue: Catalogue, view: View, rule: str) -> None:
+def _comment(catalogue: Catalogue, view: ViewDefinition, rule: str) -> None:
     """Set comments, but for those that somebody wrote over the connector's."""
     noted = rule.split(" ")[1:2] or [""]
     ours = {tuple(one.split("=")) for one in noted[0].split(",")}

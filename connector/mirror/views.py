@@ -8,7 +8,7 @@ from connector.mirror import view_kinds
 from connector.mirror.dialects import Dialect
 from connector.mirror.mapped import SHOP_DESCRIPTION
 from connector.mirror.mapping import Mapping
-from connector.mirror.shown import View
+from connector.mirror.shown import ViewDefinition
 
 STATUS = "mirror_status"
 STATUS_COLUMNS = {
@@ -23,19 +23,19 @@ STATUS_COLUMNS = {
 STATUS_COMMENT = "How fresh the mirror is, per family; records_lost must be 0."
 
 
-def statements(config: Config, mapping: Mapping, dialect: Dialect) -> Iterator[View]:
+def statements(config: Config, mapping: Mapping, dialect: Dialect) -> Iterator[ViewDefinition]:
     """Every view beside those of the tables."""
     for name, view in config.views.items():
         text = view.text(dialect.name, config.shops)
         if text is not None:
             # Only where its text asks for the shop is it another one than without.
             shop = {SHOP_COLUMN: SHOP_DESCRIPTION} if text != view.text(dialect.name) else {}
-            yield View(name, text, view.description, shop | view.columns)
+            yield ViewDefinition(name, text, view.description, shop | view.columns)
             continue
         settings, table = config.tables[str(view.of)], mapping.table(str(view.of))
         select = view_kinds.select(view, settings, table, dialect)
-        yield View(name, select, view.description, view_kinds.comments(view, table) | view.columns)
-    yield View(STATUS, _status(), STATUS_COMMENT, STATUS_COLUMNS)
+        yield ViewDefinition(name, select, view.description, view_kinds.comments(view, table) | view.columns)
+    yield ViewDefinition(STATUS, _status(), STATUS_COMMENT, STATUS_COLUMNS)
 
 
 def routes(config: Config) -> list[tuple[str, str, str]]:

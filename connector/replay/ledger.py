@@ -8,7 +8,7 @@ from connector.config import Config
 from connector.errors import Poison
 from connector.kafka import history, inventory, topics
 from connector.mirror import offsets
-from connector.mirror.ledger import Placed
+from connector.mirror.ledger import LedgerEvent
 from connector.mirror.ledger_union import LedgerUnion
 from connector.mirror.rebuilder import Rebuilder, Report
 
@@ -39,7 +39,7 @@ def restore(config: Config, session: Rebuilder, report: Report) -> LedgerUnion:
     return union
 
 
-def _events(records: Iterable[Any]) -> Iterator[Placed]:
+def _events(records: Iterable[Any]) -> Iterator[LedgerEvent]:
     """Those records that are events; of the others there are dead letters."""
     for record in records:
         if events.is_dead_letter(record.headers):
@@ -48,4 +48,4 @@ def _events(records: Iterable[Any]) -> Iterator[Placed]:
             event = events.decode(record.value)
         except (Poison, *events.JSON_ERRORS):
             continue
-        yield Placed(event, record.topic, record.partition, record.offset)
+        yield LedgerEvent(event, record.topic, record.partition, record.offset)

@@ -72,7 +72,7 @@ def target(url: str, secret: str) -> SplitResult:
     return parts
 
 
-async def knock(parts: SplitResult) -> None:
+async def require_listener(parts: SplitResult) -> None:
     """Open and close one connection; raises ``StartupError`` when nobody is there."""
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:

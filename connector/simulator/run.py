@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from connector.simulator.journal import Journal
-from connector.simulator.options import SimulateOptions, check, knock, say
+from connector.simulator.options import SimulateOptions, check, require_listener, say
 from connector.simulator.sender import Sender, session
 from connector.simulator.shop import Shop
 from connector.simulator.tally import Tally
@@ -29,7 +29,7 @@ def run_simulation(options: SimulateOptions, console: Console | None = None) -> 
     """
     parts = check(options)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(knock(parts))
+        runner.run(require_listener(parts))
         return runner.run(simulate(options, console or Console()))
 
 

@@ -15,7 +15,7 @@ from connector import events
 from connector.errors import Poison
 from connector.events import DeadLetter
 from connector.mirror.chunks import Chunk, Letter
-from connector.mirror.ledger import Placed
+from connector.mirror.ledger import LedgerEvent
 from connector.mirror.mapping import Mapping
 from connector.mirror.rows import Item
 from connector.stream.expansion import Unread
@@ -61,8 +61,8 @@ def decode_events(mapping: Mapping, fetched: Fetched, now: int) -> Decoded:
             log.exception("an event was not read for an unforeseen reason", offset=record.offset)
             parked.append(dead_letter(record, unforeseen(error), event, now))
             continue
-        placed = Placed(event, record.topic, record.partition, record.offset)
-        items.append(Item(placed, contributions, record))
+        ledger_event = LedgerEvent(event, record.topic, record.partition, record.offset)
+        items.append(Item(ledger_event, contributions, record))
     return Decoded(_chunk(fetched, items=items), tuple(parked))
 
 
@@ -156,7 +156,7 @@ def split(chunks: list[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
         return chunks[:middle], chunks[middle:]
     chunk = chunks[0]
     middle = len(chunk.items) // 2
-    border = chunk.items[middle].placed.offset
+    border = chunk.items[middle].ledger_event.offset
     before = [letter for letter in chunk.letters if letter.offset < border]
     after = [letter for letter in chunk.letters if letter.offset >= border]
     first = replace(chunk, next_offset=border, items=chunk.items[:middle], letters=before)

@@ -148,7 +148,7 @@ class BatchProcessor:
         for index, chunk in enumerate(chunks):
             if chunk.items:
                 item = chunk.items[0]
-                letter = decode.dead_letter(item.origin, poison, item.placed.event, self._clock())
+                letter = decode.dead_letter(item.origin, poison, item.ledger_event.event, self._clock())
                 refused = await self._parking.park([after_replay(letter, item.origin)])
                 rest = self._with_letters([decode.without(chunk, item)], refused)
                 return [*chunks[:index], *rest, *chunks[index + 1 :]]

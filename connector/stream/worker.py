@@ -64,7 +64,7 @@ def run_worker(config: Config, *, accept_mapping: bool = False) -> int:
         private_files.own_database(file, setting="database.url")
     failpoints.load(os.environ)
     tune(generation_0=WORKER_GENERATION_0)
-    worker = Worker(config, accept_mapping=accept_mapping)
+    worker = WorkerProcess(config, accept_mapping=accept_mapping)
     with worker.watching_locks(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(worker.run())
         # A database call may hang in its thread as long as the database does, and is not awaited:
@@ -80,7 +80,7 @@ def leave(code: int) -> None:
     os._exit(code)
 
 
-class Worker:
+class WorkerProcess:
     """One worker: app, agents, admin port and shutdown."""
 
     def __init__(self, config: Config, *, accept_mapping: bool) -> None:

@@ -292,7 +292,7 @@ def test_a_start_beside_an_open_reader_names_it_within_seconds_and_holds_up_no_o
         )  # fmt: skip
         told = until(lambda: locks.trouble(mirror.engine), "the same for the readiness")
         assert str(reader.info.backend_pid) in told
-        # Whoever comes behind waits as long as one attempt does, at most.
+        # A query that comes behind waits as long as one attempt does, at most.
         other.execute(f"SET statement_timeout = {int(locks.DDL_SECONDS * 1000 + 10_000)}")
         other.execute("SELECT * FROM stock_movements")
         assert start.is_alive()

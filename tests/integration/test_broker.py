@@ -111,7 +111,7 @@ def test_it_listens_on_the_loopback_address_only(kafka: KafkaBroker) -> None:
 
 def test_the_broker_dies_with_a_killed_parent(tmp_path: Path) -> None:
     if not sys.platform.startswith("linux"):
-        pytest.skip("the leash is the Linux kernel's; run this on Linux")
+        pytest.skip("the kernel's parent death signal is Linux's; run this on Linux")
     if not kafka_jars.kafka_is_possible():
         pytest.skip(NO_KAFKA)
     script = (

@@ -18,7 +18,7 @@ from connector.mirror.mapping import Mapping
 from connector.mirror.offsets import Offset
 from connector.mirror.sink import Sink
 from connector.stream import topic_state
-from connector.stream.worker import Worker
+from connector.stream.worker import WorkerProcess
 from tests import strategies, workers
 from tests.workers import World, balances, until
 
@@ -96,7 +96,7 @@ def test_deliveries_before_any_worker_ran_are_refused_and_drained_after_a_change
 
 def test_every_partition_is_noted_before_a_worker_is_given_any(world: World) -> None:
     engine = made(world)
-    Worker(world.config, accept_mapping=False)._note_topics()
+    WorkerProcess(world.config, accept_mapping=False)._note_topics()
     held = offsets.stored(engine)
     assert held.keys() == {(tp.topic, tp.partition) for tp in world.tps}
     assert None not in {offset.topic_id for offset in held.values()}

@@ -304,7 +304,7 @@ def test_a_value_that_postgresql_alone_refuses_is_poison_and_leaves_nothing_behi
     bad = replace_copy(picked(mirror, "b"), details=b'{"OrderNumber":"1","x":1e200000}')
     chunk = mirror.chunk([good])
     first = chunk.items[0]
-    item = structs.replace(first, placed=structs.replace(first.placed, event=bad, offset=1))
+    item = structs.replace(first, ledger_event=structs.replace(first.ledger_event, event=bad, offset=1))
     with pytest.raises(Poison, match="PostgreSQL refused the value"):
         mirror.sink.write([replace(chunk, items=[*chunk.items, item], next_offset=2)])
     assert (verify.count(mirror.engine), offsets(mirror)) == (0, [])
@@ -394,7 +394,7 @@ def test_the_late_write_of_a_zombie_is_dropped(on_postgresql: Mirror) -> None:
 
 
 def test_an_event_that_two_workers_write_at_once_is_counted_once(on_postgresql: Mirror) -> None:
-    """Whoever comes second is refused by the ledger's key, and looks into the ledger."""
+    """The worker that comes second is refused by the ledger's key, and looks into the ledger."""
     mirror = on_postgresql
     mirror.write(picked(mirror, "a"))
     same, late = picked(mirror, "b"), _LateSink(mirror)

@@ -15,7 +15,7 @@ from connector.gateway import signature
 from connector.gateway.records import Translator
 from connector.gateway.signature import Keys
 from connector.kafka.record import Record
-from connector.mirror.ledger import Placed
+from connector.mirror.ledger import LedgerEvent
 from connector.mirror.mapping import Mapping
 from connector.replay.plans import Planner, ReplayPlan, is_body
 from connector.stream import decode, parking
@@ -55,10 +55,10 @@ def planned(config: Config, letter: DeadLetter) -> ReplayPlan:
 
 
 def parked_by_worker(event: Event, reason: str = "key-missing") -> DeadLetter:
-    placed = Placed(event, "t.orders", 3, 7)
+    ledger_event = LedgerEvent(event, "t.orders", 3, 7)
 
     class Record:
-        topic, partition, offset = placed.topic, placed.partition, placed.offset
+        topic, partition, offset = ledger_event.topic, ledger_event.partition, ledger_event.offset
         key, value = event.kafka_key, events.encode(event)
 
     return decode.dead_letter(Record, Poison(reason, "no key"), event, RECEIVED_AT + MINUTE)

@@ -90,7 +90,7 @@ def test_splitting_ends_with_each_event_alone_and_loses_none() -> None:
         if decode.count_events(batch) > 1:
             pending += decode.split(batch)
         else:
-            alone += [item.placed.offset for one in batch for item in one.items]
+            alone += [item.ledger_event.offset for one in batch for item in one.items]
     assert sorted(alone) == [3, *range(10, 17)]
 
 
@@ -132,7 +132,7 @@ def test_an_event_that_trips_the_reader_in_a_way_not_foreseen_is_parked_beside_g
     (letter,) = decoded.parked
     assert (letter.reason, letter.kafka_offset, letter.payload) == ("unforeseen", 1, bad)
     assert "OverflowError('too large for this')" in letter.error
-    assert [item.placed.offset for item in decoded.chunk.items] == [0, 2]
+    assert [item.ledger_event.offset for item in decoded.chunk.items] == [0, 2]
 
 
 def test_a_letters_header_is_short_however_much_of_the_event_its_error_quotes() -> None:

@@ -142,7 +142,7 @@ def test_a_child_is_in_a_session_of_its_own_so_that_ctrl_c_is_not_doubled(tmp_pa
 
 
 @pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="the leash is the Linux kernel's: run on Linux"
+    not sys.platform.startswith("linux"), reason="the kernel's parent death signal is Linux's: run on Linux"
 )
 def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
     script = (

@@ -33,6 +33,9 @@ BANNED = {
     "young": "generation 0",
     "looks? for cycles": "garbage collection",
     "place_again": "reassign",
+    "whoever": "a user, a process, who",
+    "knock|knocks|knocked": "connect, try the connection",
+    "placed": "LedgerEvent",
 }
 # Words that are banned as they are written here.
 BANNED_AS_WRITTEN = {"FAULT": "FAIL", "To mend it": "Fix"}

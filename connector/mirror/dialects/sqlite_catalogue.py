@@ -144,7 +144,7 @@ class SQLiteCatalogue(Catalogue):
     @override
     def make_readable(self, role: str, views: Collection[str], *, timeout_seconds: float) -> list[str]:
         raise StartupError(
-            "SQLite has no roles: whoever may read the file may read all of it.",
+            "SQLite has no roles: every user who may read the file may read all of it.",
             "limit who may read the file (chmod), or use PostgreSQL",
         )
 

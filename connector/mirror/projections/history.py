@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from connector.events import Event, Identity
 from connector.mirror.dialects import Dialect
-from connector.mirror.mapped import Cells, Key, MappedColumn, Rows, RowSpec, Shop
+from connector.mirror.mapped import Cells, Key, MappedColumn, Rows, RowSpec, ShopColumn
 from connector.mirror.projections.projection import Projection
 from connector.mirror.statements import quoted
 
@@ -32,7 +32,7 @@ class HistoryTable(Projection):
         return (event_id, row_index, *self.columns, source)
 
     @override
-    def apart(self, shop: Shop) -> Self:
+    def apart(self, shop: ShopColumn) -> Self:
         """The column stands last; indexes start with it, because views read a history shop by shop."""
         name = shop.column.name
         return replace(

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from connector.mirror.batches import Statement
 from connector.mirror.dialects import Dialect
-from connector.mirror.mapped import Columns, MappedColumn, MappedTable, Rows, RowSpec, Shop
+from connector.mirror.mapped import Columns, MappedColumn, MappedTable, Rows, RowSpec, ShopColumn
 from connector.mirror.statements import quoted
 
 
@@ -39,7 +39,7 @@ class Projection(MappedTable):
     abandoned: ClassVar[str] = ""
 
     @override
-    def apart(self, shop: Shop) -> Self:
+    def apart(self, shop: ShopColumn) -> Self:
         """The shop stands first in the key that ``tables.yaml`` names."""
         shifted = self.entities and frozenset(tuple([at + 1 for at in places]) for places in self.entities)
         return replace(
