@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from connector.config import table_kinds
 from connector.config.models import Config
 from connector.config.source import Document
-from connector.config.table_models import Table
 from connector.errors import Finding
 
 
@@ -31,7 +30,13 @@ def shared_tables(config: Config, document: Document) -> Iterator[Finding]:
         return
     shared: dict[tuple[str, ...], list[str]] = {}
     for name, table in config.tables.items():
-        hooks = tuple(_writers(config, table))
+        families = {family for family, action, _ in config.actions() if action in table.actions}
+        # Those that may bring an action of this table.
+        hooks = tuple(
+            hook
+            for hook, settings in config.hooks.items()
+            if settings.families is None or not families.isdisjoint(settings.families)
+        )
         apart = bool(table_kinds.KINDS[table.kind].key) or any(
             source.event == "hook" for source in table.key.values()
         )
@@ -45,11 +50,3 @@ def shared_tables(config: Config, document: Document) -> Iterator[Finding]:
             "mirror: {key_by_shop: true}; where they are of one, write mirror: {key_by_shop: false}."
         )
         yield Finding(document.where(("hooks", hooks[1])), what, cure)
-
-
-def _writers(config: Config, table: Table) -> Iterator[str]:
-    """Hooks that may bring an action of this table."""
-    families = {family for family, action, _ in config.actions() if action in table.actions}
-    for name, hook in config.hooks.items():
-        if hook.families is None or not families.isdisjoint(hook.families):
-            yield name

@@ -15,97 +15,91 @@ from connector.errors import Finding
 OTHERS = (("kafka", "sasl_username"), ("kafka", "sasl_password"), ("database", "url"))
 
 
-def forgive(document: Document, unused: Collection[str]) -> set[str]:
-    """Let variables be missing that hold the secrets of sections which a command does not use.
+class Credentials:
+    """The secrets of a document; ``odd`` is filled with what of them is seldom meant."""
 
-    Returns the sections, of ``hooks``, ``kafka`` and ``database``, that lack one.
-    """
-    absent = set()
-    for location in list(document.unset):
-        section = str(location[0])
-        hooks = section == "hooks" and location[2:3] in (("secrets",), ("secret_files",))
-        if section in unused and (hooks or location in OTHERS):
-            del document.unset[location]
-            absent.add(section)
-            if location == ("database", "url"):
-                document.put(location, "")
-    return absent
+    def __init__(self, document: Document) -> None:
+        self.odd: list[Finding] = []
+        self._document = document
 
+    def forgive(self, unused: Collection[str]) -> set[str]:
+        """Let variables be missing that hold the secrets of sections which a command does not use.
 
-def take(document: Document, *, with_secrets: bool) -> list[Finding]:
-    """Bring secrets into the form that the models take; returns what is odd about them.
+        Returns the sections, of ``hooks``, ``kafka`` and ``database``, that lack one.
+        """
+        absent = set()
+        for location in list(self._document.unset):
+            section = str(location[0])
+            hooks = section == "hooks" and location[2:3] in (("secrets",), ("secret_files",))
+            if section in unused and (hooks or location in OTHERS):
+                del self._document.unset[location]
+                absent.add(section)
+                if location == ("database", "url"):
+                    self._document.put(location, "")
+        return absent
 
-    ``with_secrets`` is False for a process that verifies no deliveries: no file is read then.
-    Raises ``ConfigError`` for a file that cannot be read.
-    """
-    _keep_text(document)
-    odd: list[Finding] = []
-    hooks = document.data.get("hooks")
-    for name, hook in hooks.items() if isinstance(hooks, dict) else ():
-        if isinstance(hook, dict):
-            odd += _take_hook(document, name, hook, with_secrets=with_secrets)
-    document.raise_findings()
-    for section, key in OTHERS:
-        settings = document.data.get(section)
-        if isinstance(settings, dict) and isinstance(settings.get(key), str):
-            settings[key] = secret_text.without_accidents(settings[key])
-            odd += _odd(document, (section, key), f"{section}.{key}", settings[key])
-    return odd
+    def take(self, *, with_secrets: bool) -> None:
+        """Bring secrets into the form that the models take.
 
+        ``with_secrets`` is False for a process that verifies no deliveries: no file is read then.
+        Raises ``ConfigError`` for a file that cannot be read.
+        """
+        data = self._document.data
+        # What variables say is text, also where it looks like a number.
+        for location, text in self._document.substituted.items():
+            match location:
+                case (
+                    ("hooks", _, "secrets", _)
+                    | ("kafka", "sasl_username" | "sasl_password")
+                    | ("database", "url")
+                ) if text:
+                    self._document.put(location, text)
+        hooks = data.get("hooks")
+        for name, hook in hooks.items() if isinstance(hooks, dict) else ():
+            if isinstance(hook, dict):
+                self._take_hook(name, hook, with_secrets=with_secrets)
+        self._document.raise_findings()
+        for section, key in OTHERS:
+            settings = data.get(section)
+            if isinstance(settings, dict) and isinstance(settings.get(key), str):
+                settings[key] = secret_text.without_accidents(settings[key])
+                self._note((section, key), f"{section}.{key}", settings[key])
 
-def _keep_text(document: Document) -> None:
-    """Take what variables say for secrets as text, also where it looks like a number."""
-    for location, text in document.substituted.items():
-        match location:
-            case (
-                ("hooks", _, "secrets", _)
-                | ("kafka", "sasl_username" | "sasl_password")
-                | ("database", "url")
-            ) if text:
-                document.put(location, text)
+    def _take_hook(self, name: str, hook: dict[str, Any], *, with_secrets: bool) -> None:
+        """Put the text of each secret file among the hook's secrets; drop empty entries."""
+        secrets, files = hook.get("secrets", []), hook.get("secret_files", [])
+        if not isinstance(secrets, list) or not isinstance(files, list):
+            return
+        subject = f"a secret of the hook {name!r}"
+        secrets = [
+            secret_text.without_accidents(secret) if isinstance(secret, str) else secret for secret in secrets
+        ]
+        if with_secrets:
+            for index, secret in enumerate(secrets):
+                self._note(("hooks", name, "secrets", index), subject, secret)
+            for index, file in enumerate(files):
+                at = ("hooks", name, "secret_files", index)
+                if file and (secret := self._read(at, str(file))):
+                    secrets.append(secret)
+                    self._note(at, subject, secret, f"the file {file}")
+        hook["secrets"] = [secret for secret in secrets if secret not in ("", None)]
+        hook["secret_files"] = [file for file in files if file]
 
+    def _read(self, at: Location, file: str) -> str:
+        """The secret in a file; empty, with a finding in the document, when it cannot be read."""
+        try:
+            return secret_text.read(Path(file))
+        except (OSError, ValueError) as error:
+            what = f"the secret file {file} cannot be read: {getattr(error, 'strerror', None) or error}"
+            where = self._document.where(at)
+            self._document.findings.append(Finding(where, what, "Create it, or take it off the list."))
+            return ""
 
-def _take_hook(document: Document, name: str, hook: dict[str, Any], *, with_secrets: bool) -> list[Finding]:
-    """Put the text of each secret file among the hook's secrets; drop empty entries."""
-    secrets, files = hook.get("secrets", []), hook.get("secret_files", [])
-    if not isinstance(secrets, list) or not isinstance(files, list):
-        return []
-    odd: list[Finding] = []
-    subject = f"a secret of the hook {name!r}"
-    secrets = [_clean(secret) for secret in secrets]
-    if with_secrets:
-        for index, secret in enumerate(secrets):
-            odd += _odd(document, ("hooks", name, "secrets", index), subject, secret)
-        for index, file in enumerate(files):
-            at = ("hooks", name, "secret_files", index)
-            if file and (secret := _read(document, at, str(file))):
-                secrets.append(secret)
-                odd += _odd(document, at, subject, secret, f"the file {file}")
-    hook["secrets"] = [secret for secret in secrets if secret not in ("", None)]
-    hook["secret_files"] = [file for file in files if file]
-    return odd
-
-
-def _clean(value: Any) -> Any:
-    return secret_text.without_accidents(value) if isinstance(value, str) else value
-
-
-def _read(document: Document, at: Location, file: str) -> str:
-    """The secret in a file; empty, with a finding in the document, when it cannot be read."""
-    try:
-        return secret_text.read(Path(file))
-    except (OSError, ValueError) as error:
-        what = f"the secret file {file} cannot be read: {getattr(error, 'strerror', None) or error}"
-        document.findings.append(Finding(document.where(at), what, "Create it, or take it off the list."))
-        return ""
-
-
-def _odd(document: Document, at: Location, subject: str, text: Any, place: str = "") -> list[Finding]:
-    """At most one finding about a secret, without any part of it."""
-    oddities = secret_text.oddities(text) if isinstance(text, str) else []
-    if not oddities:
-        return []
-    variable = document.variables.get(at)
-    place = place or (f"the variable {variable}" if variable else "this file")
-    what = f"{subject}, from {place}, has {' and '.join(oddities)}"
-    return [Finding(document.where(at), what, "It is taken to the letter; remove that if it is not meant.")]
+    def _note(self, at: Location, subject: str, text: Any, place: str = "") -> None:
+        """Name what is odd about a secret, without any part of it."""
+        if isinstance(text, str) and (oddities := secret_text.oddities(text)):
+            variable = self._document.variables.get(at)
+            place = place or (f"the variable {variable}" if variable else "this file")
+            what = f"{subject}, from {place}, has {' and '.join(oddities)}"
+            cure = "It is taken to the letter; remove that if it is not meant."
+            self.odd.append(Finding(self._document.where(at), what, cure))

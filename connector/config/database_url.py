@@ -136,14 +136,10 @@ def _postgresql_faults(rest: str) -> Iterator[Fault]:
             cure = "Write postgresql://user:password@host/database; for a socket ?host=/var/run/postgresql."
             yield "names no host", cure
         for host in hosts.split(","):
-            yield from _host_faults(host)
-
-
-def _host_faults(host: str) -> Iterator[Fault]:
-    address = re.fullmatch(r"(?:\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::(\d*))?", host)
-    if address is None or (address[1] and not 0 < int(address[1]) <= MAX_PORT):
-        cure = "Write host:port, an IPv6 address in brackets: [::1]:5432."
-        yield "has a port that is no number from 1 to 65535, or no host before it", cure
+            address = re.fullmatch(r"(?:\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::(\d*))?", host)
+            if address is None or (address[1] and not 0 < int(address[1]) <= MAX_PORT):
+                cure = "Write host:port, an IPv6 address in brackets: [::1]:5432."
+                yield "has a port that is no number from 1 to 65535, or no host before it", cure
 
 
 def _parameter_faults(query: str) -> Iterator[Fault]:

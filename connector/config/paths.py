@@ -23,12 +23,9 @@ def checked(path: str) -> str:
 
 def keys(path: str) -> tuple[str, ...]:
     """The keys along a path that was ``checked``."""
-    return tuple([_unquoted(key) for key in _keys.findall(path)])
-
-
-def _unquoted(key: str) -> str:
-    quote = key[0]
-    return key[1:-1].replace(quote * 2, quote) if quote in "'\"" else key
+    return tuple(
+        [key[1:-1].replace(key[0] * 2, key[0]) if key[0] in "'\"" else key for key in _keys.findall(path)]
+    )
 
 
 def text(keys_of_path: tuple[str, ...]) -> str:

@@ -5,6 +5,7 @@ ruamel.yaml was weighed for it: it reads 1_000, 0b11, dates and << by YAML 1.1 i
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -79,13 +80,9 @@ def _integer(text: str) -> int:
     return int(text if base == 10 else text[2:], base)  # noqa: PLR2004 - the usual base
 
 
-def _float(text: str) -> float:
-    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-
-
-_READERS = {
+_READERS: dict[str, Callable[[str], Any]] = {
     TAG + "null": lambda _: None,
     TAG + "bool": lambda text: text.lower() == "true",
     TAG + "int": _integer,
-    TAG + "float": _float,
+    TAG + "float": lambda text: float(text.lower().replace(".inf", "inf").replace(".nan", "nan")),
 }

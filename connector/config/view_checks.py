@@ -21,85 +21,6 @@ SETTINGS = {
 MOST_BYTES = 63  # of a name, on PostgreSQL
 
 
-def check(config: Config) -> Iterator[Located]:
-    """Yield every error."""
-    for name, view in config.views.items():
-        at: Location = ("views", name)
-        if view.select is not None:
-            yield from _select(at, view)
-        else:
-            yield from _kind(at, config, view)
-
-
-def _select(at: Location, view: View) -> Iterator[Located]:
-    for setting in ("of", "value", "per", "steps"):
-        if getattr(view, setting):
-            what = f"a view with a select of its own has no {setting}"
-            yield finding((*at, setting), what, "Remove one of them.")
-    texts = view.select if isinstance(view.select, dict) else dict.fromkeys(DIALECTS, view.select)
-    for dialect in texts.keys() - set(DIALECTS):
-        yield finding((*at, "select", dialect), f"unknown key {dialect!r}", nearest(dialect, DIALECTS))
-    for dialect in DIALECTS:
-        if not (texts.get(dialect) or "").strip():
-            below = " and ".join(f"one below {one}" for one in DIALECTS)
-            cure = f"Write one SELECT for all databases, or {below}."
-            yield finding((*at, "select"), f"there is no SELECT for {dialect}", cure)
-
-
-def _kind(at: Location, config: Config, view: View) -> Iterator[Located]:
-    kinds = table_kinds.KINDS
-    tables = {of: table for of, table in config.tables.items() if view.kind in kinds[table.kind].views}
-    if view.of not in tables:
-        name = " or ".join(name for name, kind in kinds.items() if view.kind in kind.views)
-        what = f"{view.of!r} is no {name} table" if view.of else "the view has neither of nor select"
-        cure = nearest(view.of, tables) if view.of else "Name a table with of, or write a select."
-        yield finding((*at, "of"), what, cure)
-        return
-    for setting in ("value", "per", "steps"):
-        needed = setting in SETTINGS[view.kind]
-        if needed and not getattr(view, setting):
-            yield finding(at, f"{view.kind} needs {setting}", f"Name columns of {view.of} with {setting}.")
-        elif getattr(view, setting) and not needed:
-            yield finding((*at, setting), f"{view.kind} has no {setting}", "Remove it.")
-    table = tables[view.of]
-    named = (*([view.value] if view.value else []), *view.per, *view.steps)
-    known = {*table.key, *table.columns, *table_kinds.KINDS[table.kind].instants}
-    for column in named:
-        if column not in known:
-            yield finding(at, f"{view.of} has no column {column!r}", nearest(column, known))
-    if not known.issuperset(named) or not all(getattr(view, one) for one in SETTINGS[view.kind]):
-        return
-    yield from _lead_times(at, view, table) if view.kind == "lead_times" else _of_history(at, view, table)
-    yield from _names(at, view, table)
-
-
-def _lead_times(at: Location, view: View, table: Table) -> Iterator[Located]:
-    if len(view.steps) == 1:
-        yield finding((*at, "steps"), "there is no time between one step", "Name two columns or more.")
-    for column in view.steps:
-        settings = table.columns.get(column)
-        if column in table.key or (settings and "timestamp" not in (settings.type, _type(settings.event))):
-            yield finding((*at, "steps"), f"{column!r} is no instant", "Name columns of instants.")
-
-
-def _type(event: str | None) -> str:
-    return "timestamp" if event == "occurred_at" else ""
-
-
-def _of_history(at: Location, view: View, table: Table) -> Iterator[Located]:
-    instant = next((name for name, one in table.columns.items() if one.event == "occurred_at"), None)
-    if instant is None:
-        what = f"{view.of} has no column with event: occurred_at to order it by"
-        yield finding((*at, "of"), what, "Add one.")
-    elif view.kind == "daily" and (*view.per, instant) not in table.indexes:
-        # Without it each day would read the whole history.
-        index = ", ".join((*view.per, instant))
-        what = f"{view.of} has no index [{index}], in which a day is looked up"
-        yield finding((*at, "per"), what, f"Add - [{index}] to the indexes of {view.of}.")
-    if view.kind == "movements" and view.value and table.columns[view.value].type != "numeric":
-        yield finding((*at, "value"), f"{view.value!r} is no number", "Name a numeric column.")
-
-
 def columns(view: View, table: Table) -> list[str]:
     """Names of a view's columns, in their order."""
     if view.kind == "lead_times":
@@ -111,14 +32,94 @@ def columns(view: View, table: Table) -> list[str]:
     return ["day", *series] if view.kind == "daily" else [*series, "valid_from", "valid_to"]
 
 
-def _names(at: Location, view: View, table: Table) -> Iterator[Located]:
-    """Columns of a view that have the same name, or one that a database cuts."""
-    if len(view.steps) == 1:
-        return
-    for column, count in Counter(columns(view, table)).items():
-        if count > 1:
-            what = f"the view would have two columns {column!r}"
-            yield finding(at, what, f"Rename that of {view.of}, or name it once.")
-        if len(column) > MOST_BYTES:
-            what = f"the view's column {column!r} would be longer than {MOST_BYTES} letters"
-            yield finding(at, what, f"Shorten the names of {view.of}.")
+class ViewChecks:
+    """One view, and the table that it names."""
+
+    def __init__(self, config: Config, name: str, view: View) -> None:
+        self._tables = config.tables
+        self._at: Location = ("views", name)
+        self._view = view
+
+    def errors(self) -> Iterator[Located]:
+        """Yield every error."""
+        return self._made() if self._view.select is None else self._select()
+
+    def _select(self) -> Iterator[Located]:
+        at, view = self._at, self._view
+        for setting in ("of", "value", "per", "steps"):
+            if getattr(view, setting):
+                what = f"a view with a select of its own has no {setting}"
+                yield finding((*at, setting), what, "Remove one of them.")
+        texts = view.select if isinstance(view.select, dict) else dict.fromkeys(DIALECTS, view.select)
+        for dialect in texts.keys() - set(DIALECTS):
+            yield finding((*at, "select", dialect), f"unknown key {dialect!r}", nearest(dialect, DIALECTS))
+        for dialect in DIALECTS:
+            if not (texts.get(dialect) or "").strip():
+                below = " and ".join(f"one below {one}" for one in DIALECTS)
+                cure = f"Write one SELECT for all databases, or {below}."
+                yield finding((*at, "select"), f"there is no SELECT for {dialect}", cure)
+
+    def _made(self) -> Iterator[Located]:
+        """A view that the connector makes, by its kind."""
+        at, view = self._at, self._view
+        kinds = table_kinds.KINDS
+        tables = {of: table for of, table in self._tables.items() if view.kind in kinds[table.kind].views}
+        if view.of not in tables:
+            name = " or ".join(name for name, kind in kinds.items() if view.kind in kind.views)
+            what = f"{view.of!r} is no {name} table" if view.of else "the view has neither of nor select"
+            cure = nearest(view.of, tables) if view.of else "Name a table with of, or write a select."
+            yield finding((*at, "of"), what, cure)
+            return
+        settings = SETTINGS[view.kind]
+        for setting in ("value", "per", "steps"):
+            if setting in settings and not getattr(view, setting):
+                cure = f"Name columns of {view.of} with {setting}."
+                yield finding(at, f"{view.kind} needs {setting}", cure)
+            elif getattr(view, setting) and setting not in settings:
+                yield finding((*at, setting), f"{view.kind} has no {setting}", "Remove it.")
+        table = tables[view.of]
+        named = (*([view.value] if view.value else []), *view.per, *view.steps)
+        known = {*table.key, *table.columns, *kinds[table.kind].instants}
+        for column in named:
+            if column not in known:
+                yield finding(at, f"{view.of} has no column {column!r}", nearest(column, known))
+        if known.issuperset(named) and all(getattr(view, one) for one in settings):
+            yield from self._lead_times(table) if view.kind == "lead_times" else self._of_history(table)
+            yield from self._names(table)
+
+    def _lead_times(self, table: Table) -> Iterator[Located]:
+        steps = (*self._at, "steps")
+        if len(self._view.steps) == 1:
+            yield finding(steps, "there is no time between one step", "Name two columns or more.")
+        for column in self._view.steps:
+            settings = table.columns.get(column)
+            instant = settings is None or settings.event == "occurred_at" or settings.type == "timestamp"
+            if column in table.key or not instant:
+                yield finding(steps, f"{column!r} is no instant", "Name columns of instants.")
+
+    def _of_history(self, table: Table) -> Iterator[Located]:
+        at, view = self._at, self._view
+        instant = next((name for name, one in table.columns.items() if one.event == "occurred_at"), None)
+        if instant is None:
+            what = f"{view.of} has no column with event: occurred_at to order it by"
+            yield finding((*at, "of"), what, "Add one.")
+        elif view.kind == "daily" and (*view.per, instant) not in table.indexes:
+            # Without it each day would read the whole history.
+            index = ", ".join((*view.per, instant))
+            what = f"{view.of} has no index [{index}], in which a day is looked up"
+            yield finding((*at, "per"), what, f"Add - [{index}] to the indexes of {view.of}.")
+        if view.kind == "movements" and view.value and table.columns[view.value].type != "numeric":
+            yield finding((*at, "value"), f"{view.value!r} is no number", "Name a numeric column.")
+
+    def _names(self, table: Table) -> Iterator[Located]:
+        """Columns that have the same name, or one that a database cuts."""
+        view = self._view
+        if len(view.steps) == 1:
+            return
+        for column, count in Counter(columns(view, table)).items():
+            if count > 1:
+                what = f"the view would have two columns {column!r}"
+                yield finding(self._at, what, f"Rename that of {view.of}, or name it once.")
+            if len(column) > MOST_BYTES:
+                what = f"the view's column {column!r} would be longer than {MOST_BYTES} letters"
+                yield finding(self._at, what, f"Shorten the names of {view.of}.")
