@@ -39,9 +39,11 @@ BANNED = {
 }
 # Words that are banned as they are written here.
 BANNED_AS_WRITTEN = {"FAULT": "FAIL", "To mend it": "Fix"}
-# Names that are not ours to choose: the start of a transaction and of a message in SQLAlchemy and llhttp, and
-# an index of connector 0.1.
-FIXED_NAMES = re.compile(r"(?<![A-Za-z])begin(?:_nested)?\(|\"begin\"|ix_notifications_untold")
+# Names that are not ours to choose: the start of a transaction and of a message in SQLAlchemy and llhttp, an
+# index of connector 0.1, and what records are asked for by (a column and a setting of the specification).
+FIXED_NAMES = re.compile(
+    r"(?<![A-Za-z])begin(?:_nested)?\(|\"begin\"|ix_notifications_untold|(?<![A-Za-z])wanted_(?:at|on)"
+)
 TEXTS = ("connector/**/*.py", "docs/*.md", "ops/**/*.yml", "config/*.yaml", "README.md", "Makefile")
 SOURCES = ("connector/**/*.py", "tests/**/*.py", "ops/**/*.yml", "config/*.yaml", "README.md", "docs/*.md")
 PAGE = re.compile(r"(?<![\"\w./-])(?P<path>[\w./-]*[\w-]+\.md)(?:, (?P<section>[A-Z][A-Za-z -]*[A-Za-z]))?")

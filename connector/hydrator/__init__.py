@@ -1,0 +1,1 @@
+"""The hydrator: fetches the whole record after a hook brought its number."""

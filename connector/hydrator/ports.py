@@ -1,0 +1,110 @@
+"""What the hydrator works with, each an argument: an HTTP transport, a store of due keys, a publisher.
+
+Durations are seconds, instants microseconds since 1970-01-01 UTC. A duration that a store gets runs on the
+store's own clock, so hydrators whose clocks differ can share one store.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+from connector.errors import Outage
+from connector.events import DeadLetter, Event
+
+Trouble = Literal["", "away", "missing", "refused"]
+"""Why a key was not fetched the last time: the API was away, it knows no such record, it refused the key."""
+
+
+class Due(NamedTuple):
+    """A key that this hydrator, and nobody else, fetches until its lease ends.
+
+    ``wanted_at`` is the newest want that the fetch answers. ``after`` is the instant beyond which the
+    snapshot's time must lie: the greatest of ``wanted_at``, the key's newest snapshot (mirrored or marked)
+    and what earlier leases of the key were given, plus 1 µs for each lease, so that no two fetches share a
+    time even where the clocks of two hydrators lag. ``look`` says that it is a second look and nothing else.
+    ``tries`` failures of kind ``trouble`` came in a row.
+    """
+
+    family: str
+    key: str
+    wanted_at: int
+    after: int
+    background: bool = False
+    look: bool = False
+    trouble: Trouble = ""
+    tries: int = 0
+
+
+class Slots(NamedTuple):
+    """How many keys of a family are taken at most: those that hooks ask for, and those of background work."""
+
+    live: int
+    background: int
+
+
+class Store(Protocol):
+    """Which keys are due. Every method may raise ``Outage``; the hydrator then asks again.
+
+    A key is due while nobody has a lease of it, its back-off is over, and
+
+    - nothing was marked or given up yet: ``wanted_at`` is later than ``fetched_at``;
+    - else: ``wanted_at`` is later than the newest ``wanted_at`` that was marked or given up (not than the
+      snapshot's time: a hook may come while the fetch is under way, or from a clock that is behind), or a
+      snapshot was mirrored that is newer than the newest that was marked (its fetcher died, or was late);
+    - or its second look or a background want has come.
+    """
+
+    async def lease(self, slots: Mapping[str, Slots], seconds: float) -> Sequence[Due]:
+        """Take due keys by family for so long: live before background, the oldest want first."""
+
+    async def mark(self, due: Due, at: int, again_after_seconds: float | None) -> None:
+        """Note that the snapshot of the instant ``at`` is on Kafka, and end the lease and all trouble.
+
+        It answers what the lease answers, though the mirror may not have it yet. ``again_after_seconds``
+        asks for a second look, as a live key. No effect, not even on what is due, when the lease has ended
+        and another hydrator has taken it.
+        """
+
+    async def back_off(self, due: Due, seconds: float, trouble: Trouble, tries: int) -> None:
+        """End the lease; the key is not due for so long, and its next lease brings trouble and tries."""
+
+    async def give_up(self, due: Due) -> None:
+        """End the lease and all trouble: only a want that is newer than the lease's makes the key due."""
+
+    async def release(self, dues: Iterable[Due]) -> None:
+        """End leases; the keys are due as before."""
+
+
+class Publisher(Protocol):
+    """Where snapshots and dead letters go; returns when Kafka has them, on all replicas in sync."""
+
+    async def publish(self, event: Event) -> None:
+        """Raises ``KafkaOutage``, or ``RecordRefused`` when Kafka never takes the record."""
+
+    async def park(self, letter: DeadLetter) -> None:
+        """Put a dead letter on its topic; raises ``KafkaOutage`` or ``RecordRefused``."""
+
+
+class Answer(NamedTuple):
+    """An answer of the API: names of ``headers`` are in lower case, ``body`` is as received."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport(Protocol):
+    """Makes one GET below the base URL, with the login; follows no redirect, keeps no cookie."""
+
+    async def get(self, path: str) -> Answer:
+        """Answer to the GET of a percent-encoded path, query included.
+
+        Raises ``ApiOutage``, or ``OversizedAnswer``, with a text that holds no part of the login.
+        """
+
+
+class ApiOutage(Outage):
+    """The API does not answer: no connection, no valid certificate, not in time."""
+
+
+class OversizedAnswer(Exception):
+    """The answer is larger than ``max_body_bytes``; it was not read to its end."""
