@@ -308,10 +308,27 @@ def simulate(
         float, typer.Option(min=0, help="Factor for XTND's retry pauses; 0.01 is fast.")
     ] = 1,
     journal: Annotated[Path | None, typer.Option(help="Write every attempt and answer here.")] = None,
+    api: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, metavar="PORT", help="Serve the shop's REST API on this port until Ctrl-C."
+        ),
+    ] = None,
+    quirk: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="What the API does wrong (docs/simulator.md); repeatable."),
+    ] = None,
+    api_rate: Annotated[
+        int, typer.Option(min=1, help="Requests per minute and resource that the API accepts.")
+    ] = 300,
+    withheld: Annotated[float, typer.Option(min=0, max=1, help="Share of hooks that are never sent.")] = 0,
+    deleted: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the API's records that get deleted.")
+    ] = 0,
     secret_file: SecretFile = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Play an XTND shop against a callback URL."""
+    """Play an XTND shop against a callback URL, and with --api its REST API as well."""
     from connector import simulator  # noqa: PLC0415
 
     options = simulator.SimulateOptions(
@@ -325,6 +342,10 @@ def simulate(
         parallel=parallel,
         time_scale=time_scale,
         journal=journal,
+        withheld=withheld,
+        deleted=deleted,
+        api_port=api,
+        api=simulator.api_options(quirk or [], api_rate),
     )
     raise typer.Exit(simulator.run_simulation(options))
 

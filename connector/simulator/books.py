@@ -77,9 +77,9 @@ class Bag:
 class Books:
     """The state that the lives of orders, purchases and the rest share."""
 
-    def __init__(self, dice: Random) -> None:
+    def __init__(self, dice: Random, stock: Stock) -> None:
         self.dice = dice
-        self.stock = Stock()
+        self.stock = stock
         self.products: list[Product] = []
         self.orders = Series("{}", 3_339_000)
         self.purchases = Series("RP-{}", 70_002_000)

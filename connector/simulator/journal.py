@@ -2,7 +2,8 @@
 
 A line has the time of sending, the delivery's Id, the attempt, the answer's status and text or the
 error, and the latency. The line that opens a course (everything but a retry) also carries the
-notifications as they stood in the body, so that a journal alone says what XTND sent.
+notifications as they stood in the body, so that a journal alone says what XTND sent. A delivery that was
+withheld has one line of the kind ``withheld``, attempt 0.
 """
 
 import time
@@ -64,6 +65,11 @@ class Sent(msgspec.Struct, kw_only=True):
         """Whether any attempt was answered with 2xx."""
         return any(entry.acknowledged for entry in self.attempts)
 
+    @property
+    def withheld(self) -> bool:
+        """Whether it never left."""
+        return all(entry.kind == "withheld" for entry in self.attempts)
+
 
 _encoder = msgspec.json.Encoder()
 _entry = msgspec.json.Decoder(JournalEntry)
@@ -99,6 +105,12 @@ class Journal:
             if (now := time.monotonic()) >= self._flush_at:
                 self._file.flush()
                 self._flush_at = now + FLUSH_SECONDS
+
+    def flush(self) -> None:
+        """Have all of it in the file."""
+        if self._file is not None:
+            with self._named():
+                self._file.flush()
 
     @contextmanager
     def _named(self) -> Iterator[None]:

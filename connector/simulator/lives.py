@@ -1,7 +1,7 @@
 """How orders, purchases and the rest live, step by step.
 
-A life is a generator; each step changes the books and yields the notifications that XTND sends for
-it, in true event order. Lives run interleaved, so a life reads the stock again at every step.
+A life is a generator; each step changes the books and the records, and yields the notifications that XTND
+sends for it, in true event order. Lives run interleaved, so a life reads the stock again at every step.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,7 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from connector.simulator.books import PRICE_LISTS, WAREHOUSES, Books, OrderRow
+from connector.simulator.orders import Order
 from connector.simulator.stock import ZERO
+from connector.simulator.trade import Trade
 from connector.simulator.wire import Notification, notification
 
 Step = list[Notification]
@@ -19,8 +21,9 @@ Life = Iterator[Step]
 class Lives:
     """The lives in one shop."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, trade: Trade) -> None:
         self._books, self._stock, self._dice = books, books.stock, books.dice
+        self._trade = trade
 
     def kinds(self) -> dict[str, tuple[int, Callable[[], Life]]]:
         """What the shop draws from: how often each kind has its turn, and what starts one."""
@@ -43,33 +46,39 @@ class Lives:
             OrderRow(10 * index, product, self._books.place(product), self._books.quantity(product, 12))
             for index, product in enumerate(self._books.some_products(4), start=1)
         ]
+        order = self._trade.order(head, rows)
         yield [notification("OrderCreated", **head), *self._promise(rows, 1)]
         if fate == "cancelled":
+            order.cancel()
             yield [notification("OrderCancelled", **head), *self._promise(rows, -1)]
             return
         # Rows go to the warehouses in one or two rounds, each with a notification.
         for _ in range(min(len(rows), self._dice.randint(1, 2))):
+            order.reserve()
             yield [notification("OrderReserved", **head)]
         if fate == "changed":
+            order.deliver_elsewhere()
             yield [notification("OrderDeliveryDataChanged", **head)]
         picked = rows[: len(rows) // 2] if fate == "cut short" else rows
         for row in picked:
-            yield from self._pick(head, row)
+            yield from self._pick(order, head, row)
         if fate == "cut short":
+            order.cancel()
             yield [notification("OrderCancelled", **head), *self._promise(rows[len(picked) :], -1)]
         else:
-            yield from self.invoice()
+            yield from self.invoice(order)
 
     def _promise(self, rows: list[OrderRow], sign: int) -> Step:
         return [sent for row in rows for sent in self._stock.promise(row.place, sign * row.quantity)]
 
-    def _pick(self, head: dict[str, str], row: OrderRow) -> Life:
+    def _pick(self, order: Order, head: dict[str, str], row: OrderRow) -> Life:
         """Pick a row when enough lies there; else buy goods first."""
         while self._stock.balance(row.place) < row.quantity:
             yield from self.purchase(needed=row)
         yield [self._picking_started(head["OrderNumber"], row)]
         while self._stock.balance(row.place) < row.quantity:  # another order was quicker
             yield from self.purchase(needed=row)
+        order.pick(row)
         yield [*self._stock.pick(row.place, row.quantity), notification("OrderPicked", **head)]
 
     @staticmethod
@@ -91,16 +100,21 @@ class Lives:
         warehouse = needed.place.warehouse if needed else self._dice.choice(WAREHOUSES)
         head = {"OrderNumber": self._books.purchases.take(), "Warehouse": warehouse}
         rows = [needed] if needed else self._books.purchase_rows(warehouse)
+        purchase = self._trade.purchase(head, rows, times=2)
         yield [notification("PurchaseCreated", **head)]
         if fate == "cancelled":
+            purchase.cancel()
             yield [notification("PurchaseCancelled", **head)]
             return
         for _ in range(self._dice.randint(1, 3) if fate == "in parts" else 0):
             part = self._dice.sample(rows, self._dice.randint(1, len(rows)))
+            purchase.receive(part, last=False)
             yield [self._partly_delivered(head, part), *self._receive(part, Decimal(1))]
         # A needed row brings twice what is missing, so that the shelf does not stay empty.
+        purchase.receive(rows, last=True)
         yield [notification("PurchaseDelivered", **head), *self._receive(rows, Decimal(2))]
         if self._dice.random() < 0.1:  # noqa: PLR2004 - one in ten is received again, with more goods
+            purchase.receive(rows[:1], last=True)
             yield [notification("PurchaseDelivered", **head), *self._receive(rows[:1], Decimal(1))]
 
     def _receive(self, rows: list[OrderRow], times: Decimal) -> Step:
@@ -126,6 +140,7 @@ class Lives:
     def product(self) -> Life:
         """Create, put on the shelves, then change now and then."""
         new = self._books.new_product()
+        self._trade.product(new)
         yield [notification("ProductCreated", ProductNumber=new.number)]
         for warehouse in new.warehouses:
             row = OrderRow(
@@ -133,6 +148,7 @@ class Lives:
             )
             yield self._stock.count(row.place, row.quantity)
         for _ in range(self._dice.randint(1, 3)):
+            self._trade.change_product(new.number)
             yield [notification("ProductChanged", ProductNumber=new.number)]
 
     def stocktaking(self) -> Life:
@@ -144,22 +160,34 @@ class Lives:
 
     def price_list(self) -> Life:
         """Update one of the price lists."""
-        yield [notification("PriceListWebHook", PriceListName=self._dice.choice(PRICE_LISTS))]
+        name = self._dice.choice(PRICE_LISTS)
+        self._trade.price_list(name)
+        yield [notification("PriceListWebHook", PriceListName=name)]
 
     def customer(self) -> Life:
         """Create a customer, change any."""
-        yield [notification("CustomerCreated", CustomerNumber=self._books.customers.take())]
-        yield [notification("CustomerChanged", CustomerNumber=self._books.customers.known(self._dice))]
+        number = self._books.customers.take()
+        self._trade.customer(number)
+        yield [notification("CustomerCreated", CustomerNumber=number)]
+        number = self._books.customers.known(self._dice)
+        self._trade.change_customer(number)
+        yield [notification("CustomerChanged", CustomerNumber=number)]
 
     def offer(self) -> Life:
         """Create an offer, change any."""
-        yield [notification("OfferCreated", OfferNumber=self._books.offers.take())]
-        yield [notification("OfferChanged", OfferNumber=self._books.offers.known(self._dice))]
+        number = self._books.offers.take()
+        self._trade.offer(number, self._books.products)
+        yield [notification("OfferCreated", OfferNumber=number)]
+        number = self._books.offers.known(self._dice)
+        self._trade.change_offer(number)
+        yield [notification("OfferChanged", OfferNumber=number)]
 
-    def invoice(self) -> Life:
+    def invoice(self, order: Order | None = None) -> Life:
         """Create an invoice, and every other time change any."""
-        yield [notification("CustomerInvoiceCreated", InvoiceNumber=self._books.invoices.take())]
+        number = self._books.invoices.take()
+        self._trade.invoice(number, order)
+        yield [notification("CustomerInvoiceCreated", InvoiceNumber=number)]
         if self._dice.random() < 0.5:  # noqa: PLR2004 - every other time
-            yield [
-                notification("CustomerInvoiceChanged", InvoiceNumber=self._books.invoices.known(self._dice))
-            ]
+            number = self._books.invoices.known(self._dice)
+            self._trade.change_invoice(number)
+            yield [notification("CustomerInvoiceChanged", InvoiceNumber=number)]

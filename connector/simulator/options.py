@@ -1,6 +1,8 @@
 """What a simulation is asked to do, and the checks before it starts."""
 
 import asyncio
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -9,6 +11,7 @@ from rich.console import Console
 
 from connector.errors import StartupError
 from connector.safe_text import plain
+from connector.simulator.api.quirks import ApiOptions, Quirk
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 TO_SIGN = "Set XTND_WEBHOOK_SECRET, or give --secret-file FILE (make up keeps it in data/webhook-secret)."
@@ -22,7 +25,9 @@ class SimulateOptions:
     ``deliveries`` counts different deliveries, duplicates not included. ``rate`` is deliveries per
     second, 0 as fast as it goes. ``disorder`` and ``duplicates`` are shares from 0 to 1.
     ``time_scale`` stretches XTND's retry pauses (60 s, 240 s); ``timeout_seconds`` is the longest
-    wait for an answer and is not scaled. ``journal`` is overwritten.
+    wait for an answer and is not scaled. ``journal`` is overwritten. ``withheld`` is the share of deliveries
+    that are never sent, ``deleted`` that of the shop's records that are deleted at some time. With an
+    ``api_port`` (0: any free one) the shop's API answers there, as ``api`` says, until it is stopped.
     """
 
     url: str
@@ -37,11 +42,15 @@ class SimulateOptions:
     timeout_seconds: float = 100.0
     expect_continue: bool = True
     journal: Path | None = None
+    withheld: float = 0.0
+    deleted: float = 0.0
+    api_port: int | None = None
+    api: ApiOptions = field(default_factory=ApiOptions)
 
 
 def check(options: SimulateOptions) -> SplitResult:
     """Return the callback URL in parts; raise ``StartupError`` for an invalid option."""
-    for name in ("disorder", "duplicates"):
+    for name in ("disorder", "duplicates", "withheld", "deleted"):
         share = getattr(options, name)
         if not 0 <= share <= 1:
             raise StartupError(
@@ -55,6 +64,24 @@ def check(options: SimulateOptions) -> SplitResult:
             flag = name.replace("_", "-")
             raise StartupError(f"--{flag} is {getattr(options, name)}.", f"Give --{flag} 0 or more.")
     return target(options.url, options.secret)
+
+
+def api_options(quirks: Iterable[str], rate: int) -> ApiOptions:
+    """Options of the simulated API. Its login is ``XTND_API_USER`` and ``XTND_API_PASSWORD``, where set.
+
+    ``rate`` is requests per minute and resource. Raises ``StartupError`` for a quirk that does not exist.
+    """
+    names = list(quirks)
+    for name in names:
+        if name not in set(Quirk):
+            raise StartupError(f"There is no quirk {name!r}.", f"Give any of: {', '.join(Quirk)}.")
+    usual = ApiOptions()
+    return ApiOptions(
+        user=os.environ.get("XTND_API_USER") or usual.user,
+        password=os.environ.get("XTND_API_PASSWORD") or usual.password,
+        quirks=frozenset(map(Quirk, names)),
+        rate=rate,
+    )
 
 
 def target(url: str, secret: str) -> SplitResult:

@@ -3,15 +3,17 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from itertools import islice
 
 import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from connector.simulator.api import Quirk, Service, serving
 from connector.simulator.journal import Journal
 from connector.simulator.options import SimulateOptions, check, require_listener, say
+from connector.simulator.records import Records
 from connector.simulator.sender import Sender, session
 from connector.simulator.shop import Shop
 from connector.simulator.tally import Tally
@@ -36,22 +38,45 @@ def run_simulation(options: SimulateOptions, console: Console | None = None) -> 
 async def simulate(options: SimulateOptions, console: Console) -> int:
     """As ``run_simulation``, inside a running loop."""
     tally = Tally()
-    with Journal(options.journal) as log:
+    shop = _shop(options)
+    async with AsyncExitStack() as stack:
+        url = None
+        if options.api_port is not None:
+            service = Service(shop.records, options.seed, options.api)
+            url = await stack.enter_async_context(serving(service, options.api_port))
+            say(console, f"The API answers at {url} for {options.api.user} until Ctrl-C.")
+        log = stack.enter_context(Journal(options.journal))
+        client = await stack.enter_async_context(session(options.parallel))
         display = _Display(console, tally, options.deliveries)
-        async with session(options.parallel) as client, display.shown() as out:
-            sender = Sender(client, options, log, tally, lambda text: say(out, text))
-            async with _stopping(sender):
-                await sender.play(sendings(options))
-    console.print(tally.table())
-    if sender.stopped:
-        return STOPPED
-    return 1 if tally.given_up else 0
+        sender = Sender(client, options, log, tally, display.say)
+        await stack.enter_async_context(_stopping(sender))
+        async with display.shown():
+            await sender.play(_sendings(shop, options))
+        console.print(tally.table())
+        outcome = STOPPED if sender.stopped else int(tally.given_up > 0)
+        if url is not None and not sender.stopped:
+            log.flush()
+            say(console, f"All hooks are sent. The API goes on at {url}; Ctrl-C ends it.")
+            await sender.until_stopped()
+    return outcome
 
 
-def sendings(options: SimulateOptions) -> Iterator[Sending]:
+def _shop(options: SimulateOptions) -> Shop:
+    if options.api_port is None:
+        return Shop(options.seed)
+    records = Records(options.seed, deleted=options.deleted)
+    return Shop(options.seed, records, silent_prices=Quirk.SILENT_PRICES in options.api.quirks)
+
+
+def _sendings(shop: Shop, options: SimulateOptions) -> Iterator[Sending]:
     """Yield the run's deliveries in the order in which they leave."""
-    deliveries = islice(Shop(options.seed).deliveries(), options.deliveries)
-    return traffic(deliveries, disorder=options.disorder, duplicates=options.duplicates, seed=options.seed)
+    return traffic(
+        islice(shop.deliveries(), options.deliveries),
+        disorder=options.disorder,
+        duplicates=options.duplicates,
+        withheld=options.withheld,
+        seed=options.seed,
+    )
 
 
 class _Display:
@@ -62,16 +87,20 @@ class _Display:
         self._tally = tally
         self._total = total
 
+    def say(self, text: str) -> None:
+        """Print another line, above the bar where there is one."""
+        say(self._console, text)
+
     @asynccontextmanager
-    async def shown(self) -> AsyncIterator[Console]:
-        """Show it while the block runs; gives the console for other lines."""
+    async def shown(self) -> AsyncIterator[None]:
+        """Show it while the block runs."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         progress = Progress(*columns, console=self._console, transient=True, auto_refresh=False)
         terminal = self._console.is_terminal
         with progress if terminal else nullcontext():
             ticker = asyncio.create_task(self._bar(progress) if terminal else self._lines())
             try:
-                yield progress.console
+                yield
             finally:
                 ticker.cancel()
 

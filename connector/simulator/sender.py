@@ -78,6 +78,9 @@ class Sender:
     def stopped(self) -> bool:
         return self._stop.is_set()
 
+    async def until_stopped(self) -> None:
+        await self._stop.wait()
+
     def stop(self) -> None:
         """Send nothing new, let posts under way end within ``GRACE_SECONDS``, wait for no retry."""
         self._stop.set()
@@ -114,6 +117,9 @@ class Sender:
 
     async def _course(self, sending: Sending) -> None:
         """All attempts of one sending; a duplicate has one only."""
+        if sending.kind == "withheld":
+            self._withhold(sending)
+            return
         extra = sending.kind == "duplicate"
         self._tally.sent += not extra
         outcome = "acknowledged"
@@ -127,6 +133,12 @@ class Sender:
             self._open.release()
         if not extra:
             setattr(self._tally, outcome, getattr(self._tally, outcome) + 1)
+
+    def _withhold(self, sending: Sending) -> None:
+        self._slots.release()
+        self._open.release()
+        self._tally.withheld += 1
+        self._journal.write(self._entry(sending, 0))
 
     async def _attempts(self, sending: Sending, last: int) -> None:
         """Make attempts up to ``last`` until one is taken; raise the last one's outcome otherwise."""
@@ -190,16 +202,7 @@ class Sender:
 
     async def _post(self, sending: Sending, attempt: int) -> journal.JournalEntry:
         """Render, sign, post; whatever comes back is an entry."""
-        retry = attempt > sending.attempt
-        opened = journal.JournalEntry(
-            sent_at=events.iso(clocks.now()),
-            id=sending.delivery.delivery_id,
-            attempt=attempt,
-            kind="retry" if retry else sending.kind,
-            source=self._source,
-            latency_ms=0.0,
-            notifications=msgspec.UNSET if retry else journal.sent_notifications(sending.delivery),
-        )
+        opened = self._entry(sending, attempt)
         body = wire.render(sending.delivery, attempt)
         started = time.perf_counter()
         seconds = min(self._options.timeout_seconds, GRACE_SECONDS if self.stopped else math.inf)
@@ -215,6 +218,19 @@ class Sender:
         finally:
             self._deadlines.discard(deadline)
         return opened.answered(status, answer, time.perf_counter() - started)
+
+    def _entry(self, sending: Sending, attempt: int) -> journal.JournalEntry:
+        """The attempt as it starts, without an outcome."""
+        retry = attempt > sending.attempt
+        return journal.JournalEntry(
+            sent_at=events.iso(clocks.now()),
+            id=sending.delivery.delivery_id,
+            attempt=attempt,
+            kind="retry" if retry else sending.kind,
+            source=self._source,
+            latency_ms=0.0,
+            notifications=msgspec.UNSET if retry else journal.sent_notifications(sending.delivery),
+        )
 
     async def _exchange(self, body: bytes) -> tuple[int, bytes]:
         request = self._session.post(

@@ -10,6 +10,9 @@ from uuid import UUID
 
 from connector.simulator import lives
 from connector.simulator.books import Bag, Books
+from connector.simulator.records import Records
+from connector.simulator.stock import Stock
+from connector.simulator.trade import Trade
 from connector.simulator.wire import Notification, ShopDelivery
 
 # How many products the shop opens with, and how many lives run side by side.
@@ -20,18 +23,24 @@ TOGETHER = 0.3
 
 
 class Shop:
-    """The shop of one seed; ``books`` say what is true in it after the last delivery taken."""
+    """The shop of one seed; ``books`` say what is true in it after the last delivery taken.
 
-    def __init__(self, seed: int) -> None:
+    ``records`` get what is true of each entity; without them that is not kept.
+    """
+
+    def __init__(self, seed: int, records: Records | None = None, *, silent_prices: bool = False) -> None:
         self._dice = Random(seed)  # noqa: S311 - a reproducible play, no secret
-        self.books = Books(self._dice)
-        self._lives = lives.Lives(self.books)
+        self.records = records or Records(seed, kept=False)
+        trade = Trade(seed, self.records, silent_prices=silent_prices)
+        self.books = Books(self._dice, Stock(trade.balance))
+        self._lives = lives.Lives(self.books, trade)
         # Set when the hook is registered, so it is the same in every delivery.
         self.properties = {"NotificationId": str(UUID(int=self._dice.getrandbits(128), version=4))}
 
     def deliveries(self) -> Iterator[ShopDelivery]:
         """Deliveries without end, oldest first."""
         for step in self._steps():
+            self.records.step()
             for notifications in self._parcels(step):
                 yield ShopDelivery(
                     delivery_id=f"{self._dice.getrandbits(128):032x}",

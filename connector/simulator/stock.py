@@ -5,6 +5,7 @@ more is ordered than lies there, the physical balance may not.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -34,9 +35,13 @@ RECEIVED = Cause("ItemChangePU", "PurchaseDelivery")
 
 
 class Stock:
-    """Balances per place; every change returns the notifications that XTND sends for it."""
+    """Balances per place; every change returns the notifications that XTND sends for it.
 
-    def __init__(self) -> None:
+    ``report`` is called with each place whose balances are other ones now.
+    """
+
+    def __init__(self, report: Callable[["Stock", StockLocation], None]) -> None:
+        self._report = report
         self._balance: defaultdict[StockLocation, Decimal] = defaultdict(Decimal)
         self._promised: defaultdict[StockLocation, Decimal] = defaultdict(Decimal)
 
@@ -68,6 +73,7 @@ class Stock:
 
     def _move(self, place: StockLocation, change: Decimal, cause: Cause) -> Notification:
         self._balance[place] += change
+        self._report(self, place)
         return notification(
             "BalanceChanged",
             ProductNumber=place.product,
@@ -78,6 +84,7 @@ class Stock:
         )
 
     def _available_changed(self, place: StockLocation) -> Notification:
+        self._report(self, place)
         return notification(
             "AvailableBalanceChanged",
             ProductNumber=place.product,

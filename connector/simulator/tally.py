@@ -27,6 +27,7 @@ class Tally:
         self.retried = 0
         self.duplicates = 0
         self.given_up = 0
+        self.withheld = 0
         self.unfinished = 0
         self.answers: Counter[str] = Counter()
         self.seconds = 0.0
@@ -37,7 +38,7 @@ class Tally:
     @property
     def settled(self) -> int:
         """Deliveries whose outcome is known."""
-        return self.acknowledged + self.given_up + self.unfinished
+        return self.acknowledged + self.given_up + self.unfinished + self.withheld
 
     @property
     def attempts(self) -> int:
@@ -84,6 +85,7 @@ class Tally:
             "retries": f"{self.retried:,}",
             "duplicates": f"{self.duplicates:,}",
             "given up": f"{self.given_up:,}",
+            "withheld": f"{self.withheld:,}",
             "stopped before an answer": f"{self.unfinished:,}",
             "answers": answers or "none",
             "latency": latency,

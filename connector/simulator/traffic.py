@@ -1,8 +1,9 @@
-"""The order in which deliveries leave: some delayed behind newer ones, some sent again.
+"""The order in which deliveries leave: some delayed behind newer ones, some sent again, some never sent.
 
-Delayed: half of them travel as a first attempt that was slow; half as attempt 2, as after a first
-one that never arrived, so that the mirror must sort them in behind what it already has. Sent
-again: half with the same bytes, as the queue-backed sender does, half as the next attempt.
+Withheld: never sent, as when XTND gave up after its three attempts. Delayed: half of them travel as a first
+attempt that was slow; half as attempt 2, as after a first one that never arrived, so that the mirror must
+sort them in behind what it already has. Sent again: half with the same bytes, as the queue-backed sender
+does, half as the next attempt.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,9 +12,10 @@ from itertools import count
 from random import Random
 from typing import Literal, NamedTuple
 
+from connector.simulator.chance import Chance
 from connector.simulator.wire import ShopDelivery
 
-SendingKind = Literal["first", "late", "duplicate", "retry"]
+SendingKind = Literal["first", "late", "duplicate", "retry", "withheld"]
 LAST_ATTEMPT = 3
 # How many newer deliveries may overtake one that is delayed, or pass before a duplicate.
 REACH = 200
@@ -28,9 +30,15 @@ class Sending(NamedTuple):
 
 
 def traffic(
-    deliveries: Iterable[ShopDelivery], *, disorder: float = 0.0, duplicates: float = 0.0, seed: int = 1
+    deliveries: Iterable[ShopDelivery],
+    *,
+    disorder: float = 0.0,
+    duplicates: float = 0.0,
+    withheld: float = 0.0,
+    seed: int = 1,
 ) -> Iterator[Sending]:
     """Yield sendings for all deliveries; the shares lie from 0 to 1. Deterministic for a seed."""
+    chance = Chance(f"withheld {seed}")
     # Its own dice, so that the shares do not change what happens in the shop.
     dice = Random(f"traffic {seed}")  # noqa: S311 - a reproducible play, no secret
     waiting: list[tuple[int, int, Sending]] = []
@@ -47,7 +55,9 @@ def traffic(
             later(Sending(sending.delivery, attempt, "duplicate"))
 
     for now, delivery in enumerate(deliveries, start=1):
-        if dice.random() < disorder:
+        if chance.hit(withheld, delivery.delivery_id):
+            yield Sending(delivery, kind="withheld")
+        elif dice.random() < disorder:
             later(Sending(delivery, dice.randint(1, 2), "late"))
         else:
             yield from leave(Sending(delivery))

@@ -1,0 +1,11 @@
+"""XTND's REST API as the simulated shop would have it: the records behind its hooks.
+
+``bodies`` fills a record's facts along the tree of its resource, ``lists`` makes pages of them, ``service``
+answers requests, ``server`` puts it on a port.
+"""
+
+from connector.simulator.api.quirks import ApiOptions, Quirk
+from connector.simulator.api.server import serving
+from connector.simulator.api.service import Answer, Service
+
+__all__ = ["Answer", "ApiOptions", "Quirk", "Service", "serving"]
