@@ -168,6 +168,8 @@ def plain(name: str, value: Any) -> str | None:
     """A value as text that is the same on SQLite and PostgreSQL."""
     if name in ("details", "properties"):
         return json.dumps(events.exact_json.decode(value), sort_keys=True, default=str)
+    if isinstance(value, bool):
+        return str(int(value))
     if hasattr(value, "tzinfo"):
         return events.iso(events.microseconds(value))
     return None if value is None else str(value)
@@ -270,6 +272,90 @@ notifications: st.SearchStrategy[tuple[str, Any]] = st.one_of(
         for key, actions in NUMBERED.items()
     ),
 )
+
+
+# Records of orders: the table of them, the rows of each, and what is delivered of each row.
+RECORD_TABLES: dict[str, Any] = {
+    "tables.order_details": {
+        "kind": "snapshot",
+        "of": "orders",
+        "key": {"order_number": {"path": "orderHeader.orderNumber"}},
+        "columns": {
+            "customer_name": {"path": "orderHeader.customerName", "type": "text"},
+            "total": {"path": "orderHeader.total", "type": "numeric"},
+            "ordered_at": {"path": "orderHeader.orderDate", "type": "timestamp"},
+            "is_paid": {"path": "orderHeader.paid", "type": "boolean"},
+        },
+    },
+    "tables.order_rows": {
+        "kind": "snapshot",
+        "of": "orders",
+        "parent": "order_details",
+        "each": "orderRows",
+        "key": {
+            "order_number": {"path": "orderHeader.orderNumber"},
+            "row_number": {"path": "orderRows.rowNumber"},
+        },
+        "columns": {
+            "product_number": {"path": "orderRows.productNumber", "type": "text"},
+            "quantity": {"path": "orderRows.quantity", "type": "numeric"},
+            "currency": {"path": "orderHeader.currency", "type": "text"},
+        },
+        "indexes": [["product_number"]],
+    },
+    "tables.order_parcels": {
+        "kind": "snapshot",
+        "of": "orders",
+        "parent": "order_details",
+        "each": "orderRows.parcels",
+        "key": {
+            "order_number": {"path": "orderHeader.orderNumber"},
+            "row_number": {"path": "orderRows.rowNumber"},
+            "parcel": {"path": "orderRows.parcels.id"},
+        },
+        "columns": {"weight": {"path": "orderRows.parcels.weight", "type": "numeric"}},
+        "requires": ["weight"],
+    },
+}
+
+record_keys = few(["1", "007", "Ä|ß"])
+parcel = _joined(st.fixed_dictionaries({"id": few(["p", 2])}), _maybe(weight=quantities))
+record_row = _joined(
+    st.fixed_dictionaries({"rowNumber": few([1, 2, "3"])}),
+    _maybe(
+        productNumber=few(["P1", "P2", None]),
+        quantity=quantities,
+        parcels=st.none() | st.lists(parcel, max_size=2),
+    ),
+)
+record_header = _maybe(
+    customerName=few(["Å", "", None]),
+    total=quantities,
+    orderDate=few(["2026-11-27T10:00:00+01:00", None]),
+    paid=few([True, False, None]),
+    currency=few(["SEK", None]),
+)
+
+
+@st.composite
+def snapshots(draw: Callable[..., Any], maker: Maker, *, max_size: int = 10) -> list[Event]:
+    """Snapshots of few orders and instants, of which some say that the order is gone, some of them twice.
+
+    They collide with one another, and with a hook's actions of their names and of the orders. Of two
+    copies, which two fetches of one instant make, the one that was received first counts.
+    """
+    made: list[Event] = []
+    for number in range(draw(st.integers(1, max_size))):
+        key, at = draw(record_keys), NOON + draw(st.integers(0, 5)) * MINUTE
+        body: dict[str, Any] = {"orderHeader": {"orderNumber": key}}
+        gone = draw(few([False, False, True]))
+        if not gone:
+            body["orderHeader"] |= draw(record_header)
+            body |= draw(_maybe(orderRows=st.none() | st.lists(record_row, max_size=4)))
+        made.append(maker.snapshot(key, body, at=at, gone=gone, received_at=at + number))
+        if draw(few([False, False, True])):  # another hand's, which no table of records takes
+            made.append(maker.event(made[-1].action, body, delivery=f"h{number}", at=at))
+    return made
 
 
 class Sent(msgspec.Struct, frozen=True):

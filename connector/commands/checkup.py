@@ -204,7 +204,7 @@ def _examine_mapping(examine: Callable[[], Fit | None], *, accept: bool) -> Iter
         return
     yield CheckResult(f"tables.yaml was changed: tried on the {fit.events} newest events of its actions")
     for misfit in fit.misfits:
-        warns = accept or misfit.action not in fit.refused
+        warns = accept or misfit.sort not in fit.refused
         yield CheckResult("tables.yaml", str(misfit), mapping_change.CURE, warns=warns)
     for what in fit.emptied:
         yield CheckResult("tables.yaml", what, "compare the column's path with what XTND sends", warns=True)

@@ -30,6 +30,8 @@ def shared_tables(config: Config, document: Document) -> Iterator[Finding]:
         return
     shared: dict[tuple[str, ...], list[str]] = {}
     for name, table in config.tables.items():
+        if not table.actions:
+            continue  # of a source, which is of one shop
         families = {family for family, action, _ in config.actions() if action in table.actions}
         # Those that may bring an action of this table.
         hooks = tuple(

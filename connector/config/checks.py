@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from connector.config import database_url, names, table_kinds, view_checks
+from connector.config import database_url, names, snapshot_checks, table_kinds, view_checks
 from connector.config.findings import Located, finding, nearest
 from connector.config.models import Config
 from connector.config.source import Location
@@ -113,12 +113,11 @@ class Checks:
 
     def _table(self, name: str, table: Table) -> Iterator[Located]:
         at = ("tables", name)
-        known_actions = {action for _, action, _ in self._config.actions()}
-        for action in table.actions:
-            if action not in known_actions:
-                what = f"the action {action!r} is in no family of topics.yaml"
-                yield finding((*at, "actions"), what, nearest(action, known_actions))
         kind = table_kinds.KINDS[table.kind]
+        if kind.of_sources:
+            yield from snapshot_checks.SnapshotChecks(self._config, name, table).errors()
+        else:
+            yield from self._fed_by_hooks(at, table)
         if not kind.key and not table.key:
             what = f"the {table.kind} table {name!r} has no key"
             yield finding(at, what, "Say under key what identifies a row.")
@@ -130,6 +129,19 @@ class Checks:
         for column, settings in table.columns.items():
             yield from SourceChecks((*at, "columns", column), table, settings).column(settings)
         yield from names.TableNames(at, table, by_shop=self._config.shops is not None).errors()
+
+    def _fed_by_hooks(self, at: Location, table: Table) -> Iterator[Located]:
+        known_actions = {action for _, action, _ in self._config.actions()}
+        for action in table.actions:
+            if action not in known_actions:
+                what = f"the action {action!r} is in no family of topics.yaml"
+                yield finding((*at, "actions"), what, nearest(action, known_actions))
+        if not table.actions:
+            yield finding(at, "the table takes no action", "List at least one with actions.")
+        for setting in ("of", "parent"):
+            if getattr(table, setting):
+                what = f"a {table.kind} table has no {setting}"
+                yield finding((*at, setting), what, "Remove it, or write kind: snapshot.")
 
 
 class SourceChecks:

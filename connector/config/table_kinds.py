@@ -17,6 +17,8 @@ class TableKind:
     folds: bool
     # Kinds of views that read such tables.
     views: tuple[str, ...]
+    # Whether it takes snapshots of a family, instead of what hooks bring of some actions.
+    of_sources: bool = False
 
 
 KINDS = {
@@ -37,5 +39,14 @@ KINDS = {
         key=("event_id", "row_index", "source"),
         folds=False,
         views=("movements", "intervals", "daily"),
+    ),
+    "snapshot": TableKind(
+        # Their versions, which a late one must not pass, are the connector's own.
+        columns=("fetched_at", "gone_at", "snapshot__version", "gone__version", "mirrored_at"),
+        instants=("fetched_at", "gone_at"),
+        key=(),
+        folds=False,
+        views=(),
+        of_sources=True,
     ),
 }

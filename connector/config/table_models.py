@@ -60,11 +60,17 @@ class Column(Source):
 
 
 class Table(Model):
-    """One table of the mirror: a row per entity (``state``) or per row object (``history``)."""
+    """One table of the mirror: a row per entity (``state``), per row object (``history``), or per record.
+
+    A table of records (``snapshot``) takes the snapshots ``of`` a family instead of actions. With ``parent``,
+    another such table, it has rows that go with the records of that one.
+    """
 
     kind: Kind = "state"
     description: str = ""
-    actions: tuple[str, ...] = Field(min_length=1)
+    actions: tuple[str, ...] = ()
+    of: Name | None = None
+    parent: Name | None = None
     # One row per object found here; the path may name an object or an array of objects.
     each: Path | None = None
     key: dict[Name, KeyColumn] = Field(default_factory=dict)

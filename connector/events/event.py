@@ -6,8 +6,10 @@ A snapshot, which is the answer of one GET, is an event too: ``snapshot.py`` mak
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
+from typing_extensions import override
 
 from connector.errors import Poison
 from connector.events.delivery import DELIVERY_ID, MAX_ATTEMPT, MAX_INDEX
@@ -28,6 +30,18 @@ MAX_DEPTH = 200
 SNAPSHOT, GONE = "Snapshot", "Gone"
 SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 FAMILY = re.compile(r"[a-z][a-z0-9_]{0,58}\Z")
+
+
+class Sort(NamedTuple):
+    """What tables take an event by: the action of a hook's, or the family where it is a snapshot."""
+
+    name: str
+    of_source: bool = False
+
+    @override
+    def __str__(self) -> str:
+        return f"snapshots of {self.name}" if self.of_source else self.name
+
 
 # (event_id, source): an event that another hook received is another event (docs/contract.md, Events).
 Identity = tuple[str, str]
@@ -67,6 +81,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     def identity(self) -> Identity:
         """What makes it the same event; the id first, because it differs sooner."""
         return (self.event_id, source_of(self.hook, self.source_name))
+
+    @property
+    def sort(self) -> Sort:
+        """What tables take it by."""
+        return Sort(self.action) if self.source_name is None else Sort(self.family, of_source=True)
 
     @property
     def is_gone(self) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from connector.config import Column, Config, Source, Table, constant_type, paths
+from connector.events import Sort
 from connector.mirror import mapped, values
 from connector.mirror.mapped import (
     ColumnType,
@@ -14,7 +15,7 @@ from connector.mirror.mapped import (
     RowSpec,
     ShopColumn,
 )
-from connector.mirror.projections import KINDS, Projection
+from connector.mirror.projections import CHILDREN, KINDS, Projection
 
 NOTHING = Constant(None)
 
@@ -23,6 +24,7 @@ class Compiler:
     """Compiles the tables of a configuration, which ``config`` has found to be sound."""
 
     def __init__(self, config: Config) -> None:
+        self._tables = config.tables
         self._routes = {action: route.paths for _, action, route in config.actions()}
         self._shop = None if config.shops is None else ShopColumn(tuple(sorted(config.shops.items())))
         # Text that an index holds. The same limit for all, the least, so that a value which several
@@ -32,7 +34,8 @@ class Compiler:
 
     def projection(self, name: str, table: Table) -> Projection:
         """A table, with a column for the shop where shops are kept apart."""
-        kind = KINDS[table.kind]
+        kind = (CHILDREN if table.parent else KINDS)[table.kind]
+        sorts = [Sort(action) for action in table.actions] or [Sort(str(table.of), of_source=True)]
         columns = tuple([_mapped_column(column, settings) for column, settings in table.columns.items()])
         key = [
             MappedColumn(column, "text", "plain", source.description) for column, source in table.key.items()
@@ -49,10 +52,11 @@ class Compiler:
             indexes=table.indexes,
             each=paths.keys(table.each) if table.each else None,
             requires=tuple([list(table.columns).index(column) for column in table.requires]),
-            row_specs={action: self._row_spec(table, columns, action) for action in table.actions},
+            row_specs={sort: self._row_spec(table, columns, sort.name) for sort in sorts},
             entities=self._entities(table),
-            written=f"{table.kind} {sorted(table.actions)} {table.each}{self._through_arrays(table)} "
-            f"{table.requires} {' '.join(key_rules)}",
+            written=f"{table.kind} {table.of or sorted(table.actions)} {table.each}"
+            f"{self._through_arrays(table)} {table.requires} {' '.join(key_rules)}",
+            group=len(self._tables[table.parent].key) if table.parent else None,
         )
         return made if self._shop is None else made.apart(self._shop)
 
@@ -83,7 +87,7 @@ class Compiler:
 
         Where an entity key stands below the same objects, an event with an array there was never accepted.
         """
-        way = paths.keys(table.each)[:-1] if table.each else ()
+        way = paths.keys(table.each)[:-1] if table.each and table.actions else ()
         keyed = (
             any(paths.keys(path)[: len(way)] == way for path in self._routes[action])
             for action in table.actions
@@ -92,6 +96,8 @@ class Compiler:
 
     def _entities(self, table: Table) -> frozenset[tuple[int, ...]] | None:
         """See ``MappedTable.entities``."""
+        if table.of:
+            return None
         ways: set[tuple[int, ...]] = set()
         for action in table.actions:
             sources = [_paths(source, action) for source in table.key.values()]

@@ -122,11 +122,12 @@ def _undone(engine: Engine) -> Iterator[Connection]:
 
 
 def _rows(connection: Connection, table: Projection, keys: set[Key]) -> dict[Key, Values]:
-    """Rows with these keys, as they are shown."""
+    """Rows with these keys, and those that are folded with them, as they are shown."""
     columns, width = table.shown, len(table.key)
     query = f"SELECT {', '.join(quoted(name) for name, _ in columns)} FROM {quoted(table.store)}"
     found: dict[Key, Values] = {}
-    for row in on_keys(connection, query, table.key_columns, keys):
+    visible = f"AND {table.visible}" if table.visible else ""
+    for row in on_keys(connection, query, table.group_columns, table.groups(keys), visible):
         cells = {name: _shown(type_, value) for (name, type_), value in zip(columns, row, strict=True)}
         found[tuple(row[:width])] = cells
     return found

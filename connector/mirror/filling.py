@@ -59,7 +59,7 @@ def _fill(connection: Connection, table: Projection, columns: Sequence[MappedCol
     left_out: list[Poison] = []
     misfits, first = 0, ""
     read, events_read, report_at = reader(table), 0, time.monotonic() + REPORT_SECONDS
-    for event in ledger.of_actions(connection, table.actions):
+    for event in ledger.of_sorts(connection, table.sorts):
         pairs.append((event, read(event, left_out)))
         if left_out:
             misfits, first = misfits + 1, first or f"{event.event_id}: {left_out[0].error}"
@@ -70,7 +70,7 @@ def _fill(connection: Connection, table: Projection, columns: Sequence[MappedCol
             pairs.clear()
             if time.monotonic() >= report_at:
                 counts = ledger.counts(connection)
-                total = sum(counts.get(action, 0) for action in table.actions)
+                total = sum(counts.get(sort, 0) for sort in table.sorts)
                 log.info("filling a table from the ledger", table=table.name, events=events_read, of=total)
                 report_at = time.monotonic() + REPORT_SECONDS
     _merge(connection, table, fold(pairs), columns)

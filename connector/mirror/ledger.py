@@ -1,14 +1,14 @@
 """The ledger ``notifications``: every event once; events are written as its rows and read back from them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, select, true
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, true
 from sqlmodel import col
 
-from connector.events import SOURCES, Event, Identity, iso
+from connector.events import SOURCES, Event, Identity, Sort, iso
 from connector.mirror import dialects, models
 from connector.mirror.batches import Batch, Columns, Encoded, add, run
 from connector.mirror.dialects import Dialect
@@ -18,6 +18,13 @@ PAGE = 5000
 IDENTITY = LedgerRow.key()
 LEDGER = LedgerRow.columns("mirrored_at")  # which is the transaction's own
 INSERT = f"INSERT INTO _notifications ({names(LEDGER)}, mirrored_at)"
+
+
+# The sort of an event, as columns.
+SORT = (
+    case((col(LedgerRow.hook).is_(None), col(LedgerRow.family)), else_=col(LedgerRow.action)).label("name"),
+    col(LedgerRow.hook).is_(None).label("of_source"),
+)
 
 
 class LedgerEvent(msgspec.Struct, frozen=True, gc=False):
@@ -32,13 +39,8 @@ class LedgerEvent(msgspec.Struct, frozen=True, gc=False):
 # By column the attribute that fills it; identities are worked out beforehand.
 _FILLED_BY = {name: LedgerRow.__table__.c[name].info.get("of", name) for name, _ in LEDGER}
 OF_EVENT = {name: of for name, of in _FILLED_BY.items() if of in Event.__struct_fields__}
-# What a snapshot has not: null in the ledger, and this SQL stands for it in an event.
-OF_HOOK = {
-    "delivery_id": "event_id",
-    "notification_index": "0",
-    "hook": "''",
-    "attempt": "1",
-}
+# Attributes of a hook's event alone: of a snapshot null in the ledger, and this SQL gives them back.
+OF_HOOK = {"delivery_id": "event_id", "index": "0", "hook": "''", "attempt": "1"}
 OF_RECORD = {name: of for name, of in _FILLED_BY.items() if of in LedgerEvent.__struct_fields__}
 
 
@@ -54,7 +56,8 @@ def encoded(
     if not all(of_hook):
         values |= {
             name: [value if keeps else None for value, keeps in zip(values[name], of_hook, strict=True)]
-            for name in OF_HOOK
+            for name, of in OF_EVENT.items()
+            if of in OF_HOOK
         }
     values["details"] = [event.details.decode() for event in found]
     return dialect.encode(LEDGER, [values[name] for name, _ in LEDGER])
@@ -108,49 +111,49 @@ def restate(connection: Connection, better: Sequence[LedgerEvent], mirrored_at: 
 
 def newest(
     connection: Connection,
-    limits: Mapping[str, int],
+    limits: Mapping[Sort, int],
     since: int | None,
     until: int | None,
     deadline: float,
-) -> list[tuple[str, Identity]]:
-    """The newest events that were received in a range of time, newest first, with a limit for each action.
+) -> list[tuple[Sort, Identity]]:
+    """The newest events that were received in a range of time, newest first, with a limit for each sort.
 
     Instants are microseconds since the epoch, None is open. Fails as in an outage when it is not done at
     ``deadline``, on the monotonic clock.
     """
-    action, received_at = col(LedgerRow.action), col(LedgerRow.received_at)
+    received_at = col(LedgerRow.received_at)
     event_id, source = col(LedgerRow.event_id), col(LedgerRow.source)
     order = [received_at.desc(), event_id.desc(), source.desc()]
-    rank = func.row_number().over(partition_by=action, order_by=order).label("rank")
+    rank = func.row_number().over(partition_by=SORT, order_by=order).label("rank")
     ranked = (
-        select(action, event_id, source, rank)
+        select(*SORT, event_id, source, rank)
         .where(
-            action.in_(limits),
+            _of(limits),
             true() if since is None else received_at >= iso(since),
             true() if until is None else received_at < iso(until),
         )
         .subquery()
     )
     query = (
-        select(ranked).where(ranked.c.rank <= max(limits.values())).order_by(ranked.c.action, ranked.c.rank)
+        select(ranked)
+        .where(ranked.c.rank <= max(limits.values()))
+        .order_by(ranked.c.of_source, ranked.c.name, ranked.c.rank)
     )
     with dialects.of(connection).until(connection, deadline):
         rows = connection.execute(query).fetchall()
-    return [(row[0], (row[1], row[2])) for row in rows]
+    return [(Sort(row[0], bool(row[1])), (row[2], row[3])) for row in rows]
 
 
-def of_entities(
-    connection: Connection, actions: Iterable[str], entity_keys: Iterable[str]
-) -> Iterator[Event]:
-    """Events of these actions that may touch rows of these entities.
+def of_entities(connection: Connection, sorts: Iterable[Sort], entity_keys: Iterable[str]) -> Iterator[Event]:
+    """Events of these sorts that may touch rows of these entities.
 
     An event with an array of Details has the key of its first object alone, and an event that came before
     its action had a family has none. So all of these are among them.
     """
-    accepted = set(actions)
+    accepted = set(sorts)
     seen: set[Identity] = set()
     for event in _select(connection, (("entity_key", "text"),), [(key,) for key in entity_keys]):
-        if event.action in accepted:
+        if event.sort in accepted:
             seen.add(event.identity)
             yield event
     for event in _pages(connection, accepted, f"AND ({models.unkeyed(dialects.of(connection))})"):
@@ -158,15 +161,27 @@ def of_entities(
             yield event
 
 
-def counts(connection: Connection) -> dict[str, int]:
-    """How many events there are by action."""
-    action = col(LedgerRow.action)
-    return {row[0]: row[1] for row in connection.execute(select(action, func.count()).group_by(action))}
+def counts(connection: Connection) -> dict[Sort, int]:
+    """How many events there are by sort."""
+    query = select(*SORT, func.count()).group_by(*SORT)
+    return {Sort(row[0], bool(row[1])): row[2] for row in connection.execute(query)}
 
 
-def of_actions(connection: Connection, actions: Iterable[str]) -> Iterator[Event]:
-    """Every event of these actions, read in pages."""
-    return _pages(connection, set(actions), "")
+def of_sorts(connection: Connection, sorts: Iterable[Sort]) -> Iterator[Event]:
+    """Every event of these sorts, read in pages."""
+    return _pages(connection, set(sorts), "")
+
+
+def _of(sorts: Collection[Sort]) -> ColumnElement[bool]:
+    """Events of these sorts."""
+    actions, families = (
+        [sort.name for sort in sorts if sort.of_source is of_source] for of_source in (False, True)
+    )
+    hook = col(LedgerRow.hook)
+    return or_(
+        and_(col(LedgerRow.action).in_(actions), hook.is_not(None)),
+        and_(col(LedgerRow.family).in_(families), hook.is_(None)),
+    )
 
 
 def _select(connection: Connection, columns: Columns, rows: Iterable[tuple[str, ...]]) -> Iterator[Event]:
@@ -177,16 +192,22 @@ def _select(connection: Connection, columns: Columns, rows: Iterable[tuple[str, 
         yield from map(_event, found)
 
 
-def _pages(connection: Connection, actions: set[str], condition: str) -> Iterator[Event]:
+def _pages(connection: Connection, sorts: set[Sort], condition: str) -> Iterator[Event]:
     """Keyset pages over the primary key, so that memory stays bounded."""
     mark = dialects.of(connection).mark
-    listed = ", ".join([mark] * len(actions))
+    # No action and no family has an empty name, and no list of SQL is empty.
+    actions, families = (
+        sorted(sort.name for sort in sorts if sort.of_source is of_source) or [""]
+        for of_source in (False, True)
+    )
+    of_hooks = f"action IN ({', '.join([mark] * len(actions))}) AND hook IS NOT NULL"
+    of_sources = f"family IN ({', '.join([mark] * len(families))}) AND hook IS NULL"
     query = (
         f"{_query(connection)} WHERE (event_id, source) > ({mark}, {mark}) "
-        f"AND action IN ({listed}) {condition} ORDER BY event_id, source LIMIT {PAGE}"
+        f"AND ({of_hooks} OR {of_sources}) {condition} ORDER BY event_id, source LIMIT {PAGE}"
     )
     last: Identity = ("", "")
-    while rows := connection.exec_driver_sql(query, (*last, *sorted(actions))).fetchall():
+    while rows := connection.exec_driver_sql(query, (*last, *actions, *families)).fetchall():
         found = [_event(row) for row in rows]
         yield from found
         last = found[-1].identity
@@ -196,7 +217,9 @@ def _query(connection: Connection) -> str:
     dialect = dialects.of(connection)
     read = {"timestamp": dialect.microseconds, "json": dialect.json_text}
     listed = [
-        f"COALESCE({name}, {OF_HOOK[name]})" if name in OF_HOOK else read.get(type_, str)(name)
+        f"COALESCE({name}, {OF_HOOK[of]})"
+        if (of := OF_EVENT[name]) in OF_HOOK
+        else read.get(type_, str)(name)
         for name, type_ in LEDGER
         if name in OF_EVENT
     ]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 import msgspec
 
 from connector.config import SHOP_COLUMN
-from connector.events import Event, Identity
+from connector.events import Event, Identity, Sort
 from connector.mirror import values
 
 # How two values of one column become one. ``newest`` and ``oldest`` compare the versions beside
@@ -67,19 +67,26 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class ShopColumn:
-    """The shop of an event: that of its hook, or the hook's name where the hook is no longer configured."""
+    """The shop of an event: that of its hook or source, or the name of one that is no longer configured."""
 
     of_hook: tuple[tuple[str, str], ...]
+    of_source: tuple[tuple[str, str], ...] = ()
 
     def reader(self) -> Callable[[Event], str]:
         """Gives the shop of an event."""
-        names = dict(self.of_hook)
-        return lambda event: names.get(event.hook, event.hook)
+        hooks, sources = dict(self.of_hook), dict(self.of_source)
+
+        def shop(event: Event) -> str:
+            name = event.source_name
+            return hooks.get(event.hook, event.hook) if name is None else sources.get(name, name)
+
+        return shop
 
     @property
     def column(self) -> "MappedColumn":
         """The column for it. A shop of another name is another rule, so that tables are filled again."""
         rule = f"shop={json.dumps(self.of_hook)}"
+        rule += f" of sources {json.dumps(self.of_source)}" if self.of_source else ""
         return MappedColumn(SHOP_COLUMN, "text", "plain", SHOP_DESCRIPTION, written=rule)
 
 
@@ -88,10 +95,25 @@ CellSource = Path | Field | Constant | ShopColumn
 
 @dataclass(frozen=True, slots=True)
 class RowSpec:
-    """Where one action's row of one table comes from; a history table has no key of its own."""
+    """Where a row of one table comes from, of one sort of events; a history table has no key of its own."""
 
     key: tuple[CellSource, ...]
     cells: tuple[CellSource, ...]
+
+
+class Part(NamedTuple):
+    """What events of one sort say for a table: a row for each object at ``each``, or one where None."""
+
+    table: "MappedTable"
+    each: tuple[str, ...] | None
+    spec: RowSpec
+    requires: tuple[int, ...]
+
+    @property
+    def sources(self) -> list[tuple["MappedColumn", CellSource]]:
+        """Each column that is filled, with where its value comes from."""
+        keys = zip(self.table.key, self.spec.key, strict=False)  # of a history's there are none
+        return [*keys, *zip(self.table.columns, self.spec.cells, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +143,7 @@ class Fact(NamedTuple):
     # Text that is compared byte by byte.
     exact: bool = False
     shown: bool = True
+    nullable: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +157,7 @@ class MappedTable(ABC):
     indexes: tuple[tuple[str, ...], ...]
     each: tuple[str, ...] | None
     requires: tuple[int, ...]
-    # By action.
-    row_specs: dict[str, RowSpec]
+    row_specs: dict[Sort, RowSpec]
     # Which parts of a row's key spell the entity key of its events, in each way that an action has;
     # None where the row does not give some action's entity key.
     entities: frozenset[tuple[int, ...]] | None = None
@@ -143,6 +165,8 @@ class MappedTable(ABC):
     written: str = ""
     # Whether the column ``shop`` stands first in the key, or among the columns of a history.
     by_shop: bool = False
+    # How many parts of the key, the first, rows share that are folded together; None: each row by itself.
+    group: int | None = None
 
     # The key of every table of the kind; empty where ``tables.yaml`` names it.
     fixed_key: ClassVar[tuple[MappedColumn, ...]] = ()
@@ -159,9 +183,14 @@ class MappedTable(ABC):
         return stored(self.name)
 
     @property
-    def actions(self) -> frozenset[str]:
-        """Actions whose events touch the table."""
+    def sorts(self) -> frozenset[Sort]:
+        """Sorts of events that touch the table."""
         return frozenset(self.row_specs)
+
+    @property
+    def visible(self) -> str:
+        """SQL that is true for a row that readers see; empty where they see all."""
+        return ""
 
     @property
     def layout(self) -> tuple[MappedColumn, ...]:
@@ -172,6 +201,11 @@ class MappedTable(ABC):
     def key_columns(self) -> Columns:
         """The key, as names and types."""
         return tuple([(column.name, column.type) for column in self.key])
+
+    @property
+    def group_columns(self) -> Columns:
+        """The part of the key that names what is folded together."""
+        return self.key_columns[: self.group]
 
     @property
     def shown(self) -> Columns:
@@ -198,15 +232,17 @@ class MappedTable(ABC):
 
     # --- Contributions and fold ---
 
-    def sources(self, action: str) -> list[tuple[MappedColumn, CellSource]]:
-        """Each column that an action may fill, with where its value comes from."""
-        spec = self.row_specs[action]
-        columns = (*self.key, *self.columns) if spec.key else self.columns
-        return list(zip(columns, (*spec.key, *spec.cells), strict=True))
+    def parts(self, sort: Sort) -> list[Part]:
+        """What events of a sort say for the table."""
+        return [Part(self, self.each, self.row_specs[sort], self.requires)]
 
     @abstractmethod
     def fold_in(self, rows: Rows, event: Event, version: str, key: Key, cells: Cells) -> None:
         """Fold an event's contribution to one row into ``rows``; ``version`` is the event's."""
+
+    def groups(self, keys: Iterable[Key]) -> set[Key]:
+        """What is folded again where rows with these keys are: values of ``group_columns``."""
+        return {key[: self.group] for key in keys}
 
     def identities(self, _keys: Iterable[Key]) -> set[Identity] | None:
         """The events that rows with these keys are from; None where keys do not name events."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from connector import events
 from connector.config import Config, Family, Hook, Mirror, Table
 from connector.errors import Poison
-from connector.events import Event
+from connector.events import Event, Sort
 from connector.mirror import storable
 from connector.mirror.compiler import Compiler
 from connector.mirror.mapped import Contribution
@@ -38,27 +38,28 @@ class Mapping:
     """Every table, compiled; the same for the worker, the schema and the verifier.
 
     ``written`` is what it was compiled from, as JSON; ``by_shop`` says whether its tables keep shops apart;
-    ``routed`` are the actions that a family claims, ``actions`` those that a table takes.
+    ``routed`` are the actions that a family claims, ``sorts`` those of the events that a table takes. A table
+    stands before those that hang on it, so that the lock of its row is theirs too.
     """
 
     def __init__(self, config: Config) -> None:
         compiler = Compiler(config)
-        self.tables = tuple([compiler.projection(name, table) for name, table in config.tables.items()])
+        in_order = sorted(config.tables.items(), key=lambda named: named[1].parent is not None)
+        self.tables = tuple([compiler.projection(name, table) for name, table in in_order])
         self.by_shop = config.shops is not None
         self.written = Written(
             families=config.topics.families, tables=config.tables, shops=config.shops
         ).model_dump_json(exclude_defaults=True, exclude=NO_FORMER_NAMES)
         self.routed = frozenset([action for _, action, _ in config.actions()])
         self._by_name = {table.name: table for table in self.tables}
-        self._readings = {
-            action: _readings(action, [table for table in self.tables if action in table.row_specs])
-            for action in {action for table in self.tables for action in table.row_specs}
+        self.sorts = frozenset([sort for table in self.tables for sort in table.sorts])
+        readings = {
+            sort: _readings(sort, [table for table in self.tables if sort in table.row_specs])
+            for sort in self.sorts
         }
+        self._of_hooks = {sort.name: found for sort, found in readings.items() if not sort.of_source}
+        self._of_sources = {sort.name: found for sort, found in readings.items() if sort.of_source}
         self._stored = [reader(table) for table in self.tables]
-
-    @property
-    def actions(self) -> frozenset[str]:
-        return frozenset(self._readings)
 
     def table(self, name: str) -> Projection:
         """The table of that name; ``KeyError`` when there is none."""
@@ -70,12 +71,13 @@ class Mapping:
         Raises ``Poison`` when the event can never be mirrored: then no table takes any of it.
         """
         details = storable.details(event)
-        readings = self._readings.get(event.action)
+        of_hook = event.source_name is None
+        readings = self._of_hooks.get(event.action) if of_hook else self._of_sources.get(event.family)
         if readings is None:
             return []
         rows = events.row_objects(details)
-        if not rows:
-            raise _no_rows()
+        if not rows or not (of_hook or isinstance(details, dict)):
+            raise _no_rows(event)
         found: list[Contribution] = []
         for reading in readings:
             found += reading.contributions(event, rows)
@@ -123,27 +125,30 @@ def reader(table: Projection) -> Read:
     The ledger holds what was accepted, so nothing in it is refused: no limit of intake applies, and what
     the table cannot hold, because the mapping or the connector was another one then, is left out.
     """
-    readings = {action: Reading(action, [table], stored=True) for action in table.row_specs}
+    by_sort = {sort: _readings(sort, [table], stored=True) for sort in table.row_specs}
 
     def read(event: Event, left_out: list[Poison] | None = None) -> list[Contribution]:
-        if event.action not in readings:
+        readings = by_sort.get(event.sort)
+        if readings is None:
             return []
         try:
             rows = events.row_objects(events.exact_json.decode(event.details))
         except events.JSON_ERRORS:
             rows = []
         if not rows and left_out is not None:
-            left_out.append(_no_rows())
-        return readings[event.action].contributions(event, rows, left_out)
+            left_out.append(_no_rows(event))
+        return [one for reading in readings for one in reading.contributions(event, rows, left_out)]
 
     return read
 
 
-def _no_rows() -> Poison:
-    return Poison("details-kind", "Details must be an object or an array of objects.")
+def _no_rows(event: Event) -> Poison:
+    what = "Details must be an object or an array of objects."
+    return Poison("details-kind", what if event.source_name is None else "A record must be an object.")
 
 
-def _readings(action: str, tables: Sequence[Projection]) -> list[Reading]:
-    """One reading for all tables that split the row objects of an action alike."""
-    ways = dict.fromkeys(table.each for table in tables)
-    return [Reading(action, [table for table in tables if table.each == each]) for each in ways]
+def _readings(sort: Sort, tables: Sequence[Projection], *, stored: bool = False) -> list[Reading]:
+    """One reading for all parts of tables that split the row objects of a sort of events alike."""
+    parts = [part for table in tables for part in table.parts(sort)]
+    ways = dict.fromkeys(part.each for part in parts)
+    return [Reading([part for part in parts if part.each == each], stored=stored) for each in ways]

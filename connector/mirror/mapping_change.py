@@ -21,7 +21,7 @@ from typing_extensions import override
 from connector import clocks
 from connector.config import Config
 from connector.errors import ConfigError, DatabaseOutage, Finding, Poison
-from connector.events import Identity
+from connector.events import Identity, Sort
 from connector.mirror import ledger, rules, scratch, steps
 from connector.mirror.database import transaction
 from connector.mirror.mapping import Mapping, former_mapping
@@ -45,21 +45,21 @@ CURE = (
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """Events of one action that fitted the former mapping and do not fit this one, for one reason."""
+    """Events of one sort that fitted the former mapping and do not fit this one, for one reason."""
 
-    action: str
+    sort: Sort
     error: str
     event_id: str
     count: int
-    # How many events of the action were tried and fitted the former mapping.
+    # How many events of the sort were tried and fitted the former mapping.
     tried: int
 
     @override
     def __str__(self) -> str:
         error = plain(self.error if len(self.error) <= SHOWN else f"{self.error[:SHOWN]}…")
         return (
-            f"{self.count} of the {self.tried} newest {plain(self.action)} that were mirrored no longer can "
-            f"be: {error} (event {plain(self.event_id)})"
+            f"{self.count} of the {self.tried} newest {plain(str(self.sort))} that were mirrored no longer "
+            f"can be: {error} (event {plain(self.event_id)})"
         )
 
 
@@ -69,8 +69,8 @@ class Fit:
 
     events: int = 0
     misfits: list[Misfit] = field(default_factory=list)
-    # Actions of which more no longer fit than the configuration allows.
-    refused: set[str] = field(default_factory=set)
+    # Sorts of which more no longer fit than the configuration allows.
+    refused: set[Sort] = field(default_factory=set)
     # Actions that were in a family and are in none.
     unrouted: list[str] = field(default_factory=list)
     # Sentences about columns that were given values and get none.
@@ -81,7 +81,7 @@ class Fit:
         return [
             Finding("tables.yaml", str(misfit).rstrip("."), CURE)
             for misfit in self.misfits
-            if misfit.action in self.refused
+            if misfit.sort in self.refused
         ]
 
 
@@ -101,7 +101,7 @@ def require_fit(engine: Engine, config: Config, mapping: Mapping, *, accept: boo
     if not accept and (findings := fit.findings()):
         raise ConfigError(findings)
     for misfit in fit.misfits:
-        log.warning("events no longer fit the mapping", action=misfit.action, what=str(misfit))
+        log.warning("events no longer fit the mapping", action=str(misfit.sort), what=str(misfit))
 
 
 def examine(engine: Engine, config: Config, mapping: Mapping) -> Fit | None:
@@ -115,32 +115,32 @@ def examine(engine: Engine, config: Config, mapping: Mapping) -> Fit | None:
         recorded = rules.recorded(connection)
     deadline = time.monotonic() + MOST_SECONDS
     former = former_mapping(config, recorded.get(rules.MAPPING, ""))
-    newest = _newest(engine, mapping.actions, config.worker.rehearsal.events_per_action, deadline)
+    newest = _newest(engine, mapping.sorts, config.worker.rehearsal.events_per_action, deadline)
     mapped_before = None if former is None else Trial(None, former, deadline)
     trial = _try(engine, mapping, _rounds(newest), deadline, beside=mapped_before)
     # What the former mapping would refuse as well, such as events that came before it, does not count.
     before = _refused_before(engine, former, trial.refused)
     found = Fit(sum(trial.tried.values()))
-    for action, count in trial.tried.items():
+    for sort, count in trial.tried.items():
         refused = {
             identity: poison
-            for identity, (its_action, poison) in trial.refused.items()
-            if its_action == action and identity not in before
+            for identity, (its_sort, poison) in trial.refused.items()
+            if its_sort == sort and identity not in before
         }
-        fitted = count - sum(trial.refused[identity][0] == action for identity in before)
+        fitted = count - sum(trial.refused[identity][0] == sort for identity in before)
         if refused:
-            found.misfits += _misfits(action, refused, fitted)
+            found.misfits += _misfits(sort, refused, fitted)
             if len(refused) > config.worker.rehearsal.max_refused_share * fitted:
-                found.refused.add(action)
+                found.refused.add(sort)
     if former is not None and mapped_before is not None:
         found.unrouted = sorted(former.routed - mapping.routed)
         emptied = _emptied(mapping, mapped_before, trial)
         # Refused events give no column a value; their refusal is reported once.
-        found.emptied = [what for action, what in emptied if action not in found.refused]
+        found.emptied = [what for sort, what in emptied if sort not in found.refused]
     return found
 
 
-def _misfits(action: str, refused: Readonly[Identity, Poison], fitted: int) -> Iterator[Misfit]:
+def _misfits(sort: Sort, refused: Readonly[Identity, Poison], fitted: int) -> Iterator[Misfit]:
     """Refused events by what is wrong with them, the newest as the example."""
     kinds: dict[tuple[str, str], list[Identity]] = {}
     for identity, poison in refused.items():
@@ -148,13 +148,13 @@ def _misfits(action: str, refused: Readonly[Identity, Poison], fitted: int) -> I
         kinds.setdefault((poison.reason, poison.error.partition(": ")[0]), []).append(identity)
     for identities in kinds.values():
         newest = identities[0]
-        yield Misfit(action, refused[newest].error, newest[0], len(identities), fitted)
+        yield Misfit(sort, refused[newest].error, newest[0], len(identities), fitted)
 
 
 def _refused_before(
     engine: Engine,
     former: Mapping | None,
-    refused: Readonly[Identity, tuple[str, Poison]],
+    refused: Readonly[Identity, tuple[Sort, Poison]],
 ) -> set[Identity]:
     if former is None or not refused:
         return set()
@@ -163,18 +163,18 @@ def _refused_before(
     return set(_try(engine, former, pages, time.monotonic() + MOST_SECONDS).refused)
 
 
-def _emptied(mapping: Mapping, before: Trial, now: Trial) -> Iterator[tuple[str, str]]:
-    """Actions with a column that they no longer give values: a path with a typing error fits all."""
+def _emptied(mapping: Mapping, before: Trial, now: Trial) -> Iterator[tuple[Sort, str]]:
+    """Sorts with a column that they no longer give values: a path with a typing error fits all."""
     columns = {
-        (action, table.name, column.name)
+        (sort, table.name, column.name)
         for table in mapping.tables
-        for action in table.row_specs
+        for sort in table.row_specs
         for column in table.columns
     }
     for key in sorted(columns & before.filled.keys() - now.filled.keys()):
-        action, table, column = key
-        what = f"{table}.{column} gets no value of {plain(action)} any more"
-        yield action, f"{what}; {before.filled[key]} of the newest events gave it one"
+        sort, table, column = key
+        what = f"{table}.{column} gets no value of {plain(str(sort))} any more"
+        yield sort, f"{what}; {before.filled[key]} of the newest events gave it one"
 
 
 def _try(
@@ -202,8 +202,8 @@ def _try(
     return trial
 
 
-def _rounds(newest: Readonly[str, Sequence[Identity]]) -> list[list[Identity]]:
-    """Some events of every action, then some more of every action, newest first."""
+def _rounds(newest: Readonly[Sort, Sequence[Identity]]) -> list[list[Identity]]:
+    """Some events of every sort, then some more of every sort, newest first."""
     pages = [
         [identities[start : start + ROUND] for start in range(0, len(identities), ROUND)]
         for identities in newest.values()
@@ -212,16 +212,16 @@ def _rounds(newest: Readonly[str, Sequence[Identity]]) -> list[list[Identity]]:
 
 
 def _newest(
-    engine: Engine, actions: frozenset[str], per_action: int, deadline: float
-) -> dict[str, list[Identity]]:
-    """The newest events of each action; fewer when the ledger is too large to look further back in time.
+    engine: Engine, sorts: frozenset[Sort], per_sort: int, deadline: float
+) -> dict[Sort, list[Identity]]:
+    """The newest events of each sort; fewer when the ledger is too large to look further back in time.
 
-    Busy actions are found in the first looks, so that the last, through all of it, is for rare ones.
+    Busy sorts are found in the first looks, so that the last, through all of it, is for rare ones.
     """
-    found: dict[str, list[Identity]] = {action: [] for action in sorted(actions)}
+    found: dict[Sort, list[Identity]] = {sort: [] for sort in sorted(sorts)}
     until, now = None, clocks.now()
     for back in LOOKS:
-        short = {action: per_action - len(some) for action, some in found.items() if len(some) < per_action}
+        short = {sort: per_sort - len(some) for sort, some in found.items() if len(some) < per_sort}
         if not short:
             break
         since = None if back is None else now - back
@@ -233,8 +233,8 @@ def _newest(
                 raise
             log.warning("fewer events are tried: there was no time to look further back")
             break
-        for action, identity in rows:
-            if len(found[action]) < per_action:
-                found[action].append(identity)
+        for sort, identity in rows:
+            if len(found[sort]) < per_sort:
+                found[sort].append(identity)
         until = since
     return found

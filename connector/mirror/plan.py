@@ -178,7 +178,7 @@ def _filled(
     events = ledger.counts(connection) if inspect(connection).has_table("_notifications") else {}
     for table, changed in changes:
         if changed is None or changed:
-            count = sum(events.get(action, 0) for action in table.actions)
+            count = sum(events.get(sort, 0) for sort in table.sorts)
             found = shapes.get(table.store, Shape())
             name, seconds = pending.table(table.name), round(count / FILLED_PER_SECOND, 1)
             detail = _why_all(found) if changed is None else _why(changed, found, name, pending)

@@ -21,9 +21,9 @@ from connector.mirror.mapped import (
     Contribution,
     Field,
     MappedTable,
+    Part,
     Path,
     Row,
-    RowSpec,
     ShopColumn,
     Taking,
 )
@@ -43,16 +43,16 @@ class _Pick(NamedTuple):
 
 
 class Reading:
-    """Reads the row objects of one action for tables that split them alike (``MappedTable.each``).
+    """Reads the row objects of one sort of events for parts that split them alike (``Part.each``).
 
     Events of the ledger are ``stored``. They were accepted, perhaps under another mapping or by another
     version: what a column cannot hold is left out, and nothing is ``Poison``.
     """
 
-    def __init__(self, action: str, tables: Sequence[MappedTable], *, stored: bool = False) -> None:
-        self._each = tables[0].each or ()
+    def __init__(self, parts: Sequence[Part], *, stored: bool = False) -> None:
+        self._each = parts[0].each or ()
         self._stored = stored
-        filled = [pair for table in tables for pair in table.sources(action)]
+        filled = [pair for part in parts for pair in part.sources]
         # Each source once, with the first column that needs it.
         columns: dict[CellSource, str] = {}
         for column, source in filled:
@@ -76,7 +76,7 @@ class Reading:
         ]
         self._constants = [constant.value for constant in constants]
         places = {source: place for place, source in enumerate(ordered)}
-        self._picks = [_pick(table, table.row_specs[action], places) for table in tables]
+        self._picks = [_pick(part, places) for part in parts]
 
     def contributions(
         self, event: Event, rows: Sequence[Row], left_out: list[Poison] | None = None
@@ -174,12 +174,12 @@ def _first_found(ways: Sequence[Way], read: values.Reader, objects: Sequence[Row
     return read(next((value for value in found if value is not None), None))
 
 
-def _pick(table: MappedTable, spec: RowSpec, places: dict[CellSource, int]) -> _Pick:
-    cells = [places[source] for source in spec.cells]
-    required = [cells[column] for column in table.requires]
-    key = [places[source] for source in spec.key]
+def _pick(part: Part, places: dict[CellSource, int]) -> _Pick:
+    cells = [places[source] for source in part.spec.cells]
+    required = [cells[column] for column in part.requires]
+    key = [places[source] for source in part.spec.key]
     return _Pick(
-        table, _taking(required) if required else None, _taking(key) if key else None, _taking(cells)
+        part.table, _taking(required) if required else None, _taking(key) if key else None, _taking(cells)
     )
 
 
@@ -204,7 +204,7 @@ def _is_long(part: str) -> bool:
 
 def _unusable(table: MappedTable, key: Cells, event: Event) -> Poison:
     """Why a row has no key."""
-    column, value = next(pair for pair in zip(table.key, key, strict=True) if not _identifies(pair[1:]))
+    column, value = next(pair for pair in zip(table.key, key, strict=False) if not _identifies(pair[1:]))
     what = f"The key {column.name!r}"
     if value is None:
         return Poison("key-missing", f"{what} has no value in Details of {event.action}.")

@@ -124,9 +124,9 @@ class Rebuilder:
 
     def _fold(self, replacements: Sequence[Replacement], report: Report) -> None:
         """Fold the ledger's events, and note which rows are other ones."""
-        actions = {action for replacement in replacements for action in replacement.table.actions}
-        total = sum(count for action, count in ledger.counts(self.connection).items() if action in actions)
-        done, events = 0, ledger.of_actions(self.connection, actions)
+        sorts = {sort for replacement in replacements for sort in replacement.table.sorts}
+        total = sum(count for sort, count in ledger.counts(self.connection).items() if sort in sorts)
+        done, events = 0, ledger.of_sorts(self.connection, sorts)
         report("folding events", 0, total)
         while page := list(islice(events, PAGE)):
             for replacement in replacements:

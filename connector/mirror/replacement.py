@@ -87,12 +87,13 @@ class Replacement:
     def merge(self, batch: Iterable[Event], only: Collection[Key] | None = None) -> None:
         """Merge distinct events, each of them once, into the rows that the table should have.
 
-        ``only`` are the rows that they are merged into, all of them when None.
+        ``only`` are the groups of rows that they are merged into, all of them when None.
         """
-        read = ((event, self._read(event)) for event in batch if event.action in self.table.row_specs)
+        read = ((event, self._read(event)) for event in batch)
         if only is not None:
             read = (
-                (event, [one for one in contributions if one.key in only]) for event, contributions in read
+                (event, [one for one in contributions if one.key[: self.table.group] in only])
+                for event, contributions in read
             )
         folded = fold((event, contributions) for event, contributions in read if contributions)
         if rows := folded.get(self._expected.name):
@@ -100,7 +101,7 @@ class Replacement:
                 statement.run(self._connection, clocks.now())
 
     def compare(self, only: Batch | None = None) -> None:
-        """Note the rows of the table that differ; ``only`` are the keys that are compared, all when None."""
+        """Note the rows of the table that differ; of the groups ``only``, or of all when None."""
         if only is None:
             self._execute(f"ANALYZE {self._expected.store}")
         insert = f"INSERT INTO {self._differing} SELECT"
@@ -121,12 +122,13 @@ class Replacement:
             if only is None:
                 self._execute(statement)
             else:
-                run(self._connection, f"{statement} AND ({self._keys(rows)}) IN (", only, ")")
+                names = ", ".join(f"{rows}.{quoted(name)}" for name, _ in self.table.group_columns)
+                run(self._connection, f"{statement} AND ({names}) IN (", only, ")")
 
     def catch_up(self, most: int | None = None) -> int:
         """Fold those rows again that an event touched since they were noted; gives how many these are.
 
-        Of rows that differ it looks at the first ``most``, or at all.
+        Of rows that differ it looks at the first ``most``, or at all. What is folded together goes along.
         """
         page = self._page(most)
         changed = f"page.noted {self._differs} {self.table.trace('page')}"
@@ -134,10 +136,11 @@ class Replacement:
         keys = {tuple(row) for row in touched.fetchall()}
         if not keys:
             return 0
+        groups, columns = self.table.groups(keys), self.table.group_columns
         for table in (self._expected.store, self._differing):
-            on_keys(self._connection, f"DELETE FROM {table}", self.table.key_columns, keys)
-        self.merge(events_of(self._connection, self.table, keys), only=keys)
-        self.compare(Batch(self.table.key_columns, sorted(keys)))
+            on_keys(self._connection, f"DELETE FROM {table}", columns, groups)
+        self.merge(events_of(self._connection, self.table, groups), only=groups)
+        self.compare(Batch(columns, sorted(groups)))
         return len(keys)
 
     def apply(self, most: int | None = None) -> Rebuilt:

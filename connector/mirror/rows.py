@@ -93,19 +93,23 @@ def touched_by(mapping: Mapping, contributions: Iterable[Contribution]) -> list[
 
 
 def refold(connection: Connection, table: Projection, keys: set[Key], now: int) -> None:
-    """Fold these rows of a table again from the ledger; ``now`` in microseconds since the epoch."""
-    on_keys(connection, table.clear(), table.key_columns, keys)
+    """Fold these rows of a table again from the ledger, with all that are folded together with them.
+
+    ``now`` in microseconds since the epoch.
+    """
+    groups, columns = table.groups(keys), table.group_columns
+    on_keys(connection, table.clear(), columns, groups)
     read = reader(table)
     events = [
-        (event, [one for one in read(event) if one.key in keys])
-        for event in events_of(connection, table, keys)
+        (event, [one for one in read(event) if one.key[: table.group] in groups])
+        for event in events_of(connection, table, groups)
     ]
     if rows := fold(events).get(table.name):
         for statement in table.merge(dialects.of(connection), rows):
             statement.run(connection, now)
     if table.abandoned:
         delete = f"DELETE FROM {quoted(table.store)}"
-        on_keys(connection, delete, table.key_columns, keys, f"AND {table.abandoned}")
+        on_keys(connection, delete, columns, groups, f"AND {table.abandoned}")
 
 
 def events_of(connection: Connection, table: Projection, keys: set[Key]) -> Iterable[Event]:
@@ -113,5 +117,5 @@ def events_of(connection: Connection, table: Projection, keys: set[Key]) -> Iter
     if (identities := table.identities(keys)) is not None:
         return ledger.stored(connection, identities).values()
     if (entity_keys := table.entity_keys(keys)) is not None:
-        return ledger.of_entities(connection, table.actions, entity_keys)
-    return ledger.of_actions(connection, table.actions)
+        return ledger.of_entities(connection, table.sorts, entity_keys)
+    return ledger.of_sorts(connection, table.sorts)

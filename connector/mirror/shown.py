@@ -12,7 +12,7 @@ from connector.mirror.mapped import logical
 from connector.mirror.models import OWN as OWN_TABLES
 from connector.mirror.models import SOURCE
 from connector.mirror.statements import quoted
-from connector.mirror.tables import Tables
+from connector.mirror.tables import VISIBLE, Tables
 
 # Tables of the connector's own that people read.
 OWN = ("notifications", "dead_letters", "consumer_offsets")
@@ -68,7 +68,9 @@ def _of_table(
     listed = ", ".join(_shown(column, type_, dialect) for column, type_, _ in shown)
     described = EVENT if EVENT.keys() <= {*table.columns.keys()} else {}
     comments = {column: text for column, _, comment in shown if (text := comment or described.get(column))}
-    return ViewDefinition(name, f"SELECT {listed} FROM {quoted(table.name)}", table.comment or "", comments)
+    visible = f" WHERE {where}" if (where := table.info.get(VISIBLE)) else ""
+    select = f"SELECT {listed} FROM {quoted(table.name)}{visible}"
+    return ViewDefinition(name, select, table.comment or "", comments)
 
 
 def _is_hidden(column: str) -> bool:

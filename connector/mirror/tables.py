@@ -16,6 +16,8 @@ from connector.mirror.mapping import Mapping
 MAX_NAME = 63  # bytes, on PostgreSQL
 # In a column's ``info``: it holds what the connector itself keeps of a row's events.
 FACT = "fact"
+# In a table's ``info``: ``MappedTable.visible``.
+VISIBLE = "visible"
 
 
 class Tables:
@@ -34,6 +36,7 @@ class Tables:
                 *mapped_columns(table),
                 *indexes,
                 comment=table.description or None,
+                info={VISIBLE: table.visible},
                 **dialects.options(lambda dialect: dialect.table_arguments),
             )
 
@@ -55,7 +58,7 @@ def mapped_columns(table: MappedTable) -> list[Column[Any]]:
     ]
     for fact in table.facts:
         type_ = "exact" if fact.exact else fact.type
-        columns.append(_kept(fact.name, type_, fact.comment, info={FACT: True}))
+        columns.append(_kept(fact.name, type_, fact.comment, info={FACT: True}, nullable=fact.nullable))
     columns += [_version(column) for column in table.columns if column.version]
     if table.stamped:
         columns.append(_kept("mirrored_at", "timestamp", "When the row last changed here (UTC)."))
@@ -63,7 +66,7 @@ def mapped_columns(table: MappedTable) -> list[Column[Any]]:
 
 
 def _kept(name: str, type_: str, comment: str, **options: Any) -> Column[Any]:
-    return Column(name, models.TYPES[type_], comment=comment, nullable=False, **options)
+    return Column(name, models.TYPES[type_], comment=comment, **{"nullable": False} | options)
 
 
 def _version(column: MappedColumn) -> Column[Any]:

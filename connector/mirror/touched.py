@@ -46,7 +46,7 @@ def copied(engine: Engine, identities: Sequence[Identity], touches: Touches) -> 
             if known:
                 _copy(connection, "_notifications", ledger.IDENTITY, _folded_from(engine, touched))
             for table, keys in touched:
-                _copy(connection, table.store, table.key_columns, keys)
+                _copy(connection, table.store, table.group_columns, table.groups(keys))
             # After the rows, which a trigger must not see come.
             _make(connection, "type <> 'table'")
             yield connection

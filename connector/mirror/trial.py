@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from connector.errors import Poison
-from connector.events import Event, Identity
+from connector.events import Event, Identity, Sort
 from connector.mirror import dialects, ledger
 from connector.mirror.database import translate
 from connector.mirror.ledger import LedgerEvent
@@ -23,11 +23,11 @@ class Trial:
         self._copies = copies
         self._mapping = mapping
         self._deadline = deadline
-        # Events that were tried, by action, and those that were refused, in the order of trying.
-        self.tried: Counter[str] = Counter()
-        self.refused: dict[Identity, tuple[str, Poison]] = {}
-        # Values that they gave, by action, table and column.
-        self.filled: Counter[tuple[str, str, str]] = Counter()
+        # Events that were tried, by sort, and those that were refused, in the order of trying.
+        self.tried: Counter[Sort] = Counter()
+        self.refused: dict[Identity, tuple[Sort, Poison]] = {}
+        # Values that they gave, by sort, table and column.
+        self.filled: Counter[tuple[Sort, str, str]] = Counter()
 
     @property
     def over(self) -> bool:
@@ -45,7 +45,7 @@ class Trial:
             else:
                 items.append(Item(LedgerEvent(event, "", -1, -1), contributions))
                 self.filled.update(
-                    (event.action, one.table.name, column.name)
+                    (event.sort, one.table.name, column.name)
                     for one in contributions
                     for column, cell in zip(one.table.columns, one.cells, strict=True)
                     if cell is not None
@@ -77,8 +77,8 @@ class Trial:
             self._count(items)
 
     def _count(self, items: Sequence[Item]) -> None:
-        self.tried.update(item.ledger_event.event.action for item in items)
+        self.tried.update(item.ledger_event.event.sort for item in items)
 
     def _refuse(self, event: Event, poison: Poison) -> None:
-        self.tried[event.action] += 1
-        self.refused[event.identity] = (event.action, poison)
+        self.tried[event.sort] += 1
+        self.refused[event.identity] = (event.sort, poison)

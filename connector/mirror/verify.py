@@ -31,9 +31,7 @@ def differences(engine: Engine, mapping: Mapping) -> list[str]:
     found: list[str] = []
     with transaction(engine) as connection:
         for table in mapping.tables:
-            found += _compare(
-                table, expected(table, ledger.of_actions(connection, table.actions)), connection
-            )
+            found += _compare(table, expected(table, ledger.of_sorts(connection, table.sorts)), connection)
         found += counters.differences(connection)
     return found
 

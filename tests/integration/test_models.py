@@ -52,7 +52,7 @@ with strategies.mirror(settings) as mirror:
         (row,) = mirror.rows("notifications")
         print("notifications", row["tries"], row["attempt"])
     with database.transaction(mirror.engine) as connection:
-        print("event", [event.attempt for event in ledger.of_actions(connection, ["OrderPicked"])])
+        print("event", [event.attempt for event in ledger.of_sorts(connection, [events.Sort("OrderPicked")])])
     letter = events.DeadLetter(
         dead_letter_id="one", stage="worker", reason="none", error="", ticket="T-1", payload=b"{"
     )

@@ -155,7 +155,7 @@ def test_two_orders_of_arrival_give_the_same_tables_of_every_shop(
         assert verify.differences(mirror.engine, mirror.mapping) == []
     assert found[0] == found[1]
     for table in mirror.mapping.tables:
-        shops = {HOOKS.get(event.hook, event.hook) for event in said if event.action in table.actions}
+        shops = {HOOKS.get(event.hook, event.hook) for event in said if event.sort in table.sorts}
         assert {dict(row)["shop"] for row in found[0][table.name]} <= shops
 
 

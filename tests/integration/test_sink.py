@@ -249,9 +249,10 @@ def test_a_snapshot_has_nothing_of_a_delivery_in_the_ledger_and_is_read_from_it_
     assert [found[record.event_id][name] for name in of_delivery] == [None] * 4
     assert [found["a:0"][name] for name in of_delivery] == ["a", 0, "xtnd", 1]
     assert (found[gone.event_id]["source"], found[gone.event_id]["action"]) == ("/sources/xtnd", "OrderGone")
+    sorts = [events.Sort("orders", of_source=True), events.Sort("OrderPicked")]
     with database.transaction(mirror.engine) as connection:
         stored = ledger.stored(connection, [one.identity for one in (record, by_hook, gone)])
-        paged = list(ledger.of_actions(connection, ["OrderSnapshot", "OrderGone", "OrderPicked"]))
+        paged = list(ledger.of_sorts(connection, sorts))
     assert {identity: plain(event) for identity, event in stored.items()} == {
         one.identity: plain(one) for one in (record, by_hook, gone)
     }

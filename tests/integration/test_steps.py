@@ -60,8 +60,8 @@ class Store:
 
     def events(self) -> list[Event]:
         with database.transaction(self.engine) as connection:
-            actions = [action for _, action, _ in self.config.actions()]
-            return list(ledger.of_actions(connection, [*actions, "StockTaken"]))
+            actions = [*(action for _, action, _ in self.config.actions()), "StockTaken"]
+            return list(ledger.of_sorts(connection, map(events.Sort, actions)))
 
 
 def load(url: str) -> None:

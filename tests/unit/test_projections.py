@@ -26,5 +26,7 @@ def test_both_know_the_same_kinds() -> None:
 
 
 def test_no_module_asks_which_kind_a_table_is() -> None:
-    asks = re.compile(r"""table\w*\.kind\s*(==|!=|in\b)|\.kind\s*(==|!=)\s*["'](state|history)["']""")
+    asks = re.compile(
+        r"""table\w*\.kind\s*(==|!=|in\b)|\.kind\s*(==|!=)\s*["'](state|history|snapshot)["']"""
+    )
     assert [str(file) for file in ROOT.rglob("*.py") if asks.search(file.read_text())] == []

@@ -39,7 +39,7 @@ class HistoryTable(Projection):
             self,
             columns=(*self.columns, shop.column),
             indexes=tuple([index if name in index else (name, *index) for index in self.indexes]),
-            row_specs={action: RowSpec((), (*one.cells, shop)) for action, one in self.row_specs.items()},
+            row_specs={sort: RowSpec((), (*one.cells, shop)) for sort, one in self.row_specs.items()},
             by_shop=True,
         )
 

@@ -45,10 +45,9 @@ class Projection(MappedTable):
         return replace(
             self,
             key=(shop.column, *self.key),
-            row_specs={
-                action: RowSpec((shop, *one.key), one.cells) for action, one in self.row_specs.items()
-            },
+            row_specs={sort: RowSpec((shop, *one.key), one.cells) for sort, one in self.row_specs.items()},
             entities=shifted,
+            group=self.group and self.group + 1,
             written=f"{self.written} {shop.column.written}",
             by_shop=True,
         )
@@ -110,6 +109,10 @@ class Projection(MappedTable):
             sets += ["mirrored_at = excluded.mirrored_at"] if stamps else []
         key = ", ".join(quoted(column.name) for column in self.key)
         act = f"DO UPDATE SET {', '.join(sets)}" if sets else "DO NOTHING"
+        before, after = self._insert(named)
+        return _Text(before, kept, f"{after}ON CONFLICT ({key}) {act}")
+
+    def _insert(self, names: Sequence[str]) -> tuple[str, str]:
+        """What stands around the rows of a merge: the columns ``names``; ON CONFLICT follows."""
         # With a name of its own, because a table may be called excluded.
-        before = f"INSERT INTO {quoted(self.store)} AS stored ({', '.join(named)})"
-        return _Text(before, kept, f"ON CONFLICT ({key}) {act}")
+        return f"INSERT INTO {quoted(self.store)} AS stored ({', '.join(names)})", ""
