@@ -288,10 +288,12 @@ def copy_command(
     """
     logs.configure()
     from connector.commands import copying  # noqa: PLC0415
+    from connector.mirror.copying import naming_target  # noqa: PLC0415
 
     failpoints.load(os.environ)
     source = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
-    target = load_beside(config_dir, data_dir, unused=("kafka",), database_url=to)
+    with naming_target():
+        target = load_beside(config_dir, data_dir, unused=("kafka",), database_url=to)
     raise typer.Exit(copying.run(source, target))
 
 

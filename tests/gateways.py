@@ -55,8 +55,8 @@ def running(
         publisher = make_publisher(config, clock.observe if clock else None)
         publisher.start()
         listener.listen()
-        now = clock.now if clock else clocks.now
-        async with serving(config, intake or publisher, listener, clock=now):
+        own = {"clock": clock.now, "clock_distance": clock.distance} if clock else {"clock": clocks.now}
+        async with serving(config, intake or publisher, listener, **own):
             started.set()
             await asyncio.to_thread(stop.wait)
         await publisher.close(3)

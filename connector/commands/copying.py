@@ -9,7 +9,7 @@ from connector.commands.progress import progress
 from connector.config import Config
 from connector.errors import KafkaOutage
 from connector.mirror import copying, database, offsets, verify
-from connector.mirror.copying import Copied
+from connector.mirror.copying import Copied, naming_target
 from connector.mirror.mapping import Mapping
 from connector.stream import topic_state
 
@@ -26,7 +26,8 @@ def run(source: Config, target: Config) -> int:
     mapping = Mapping(target)
     private_files.keep_new_files_private()
     reading = database.connect(source.database, access="read")
-    writing = database.connect(target.database)
+    with naming_target():
+        writing = database.connect(target.database)
     try:
         with progress(_err) as observe:
             copied = copying.copy(reading, writing, target, mapping, observe)
@@ -38,23 +39,23 @@ def run(source: Config, target: Config) -> int:
     finally:
         reading.dispose()
         writing.dispose()  # and with its last connection SQLite writes its log into the file
-    _err.print("comparing the tables with the fold of the ledger")
-    looking = database.connect(target.database, access="read")
-    found = verify.differences(looking, mapping)
-    for difference in found[:SHOWN]:
-        _err.print(safe_text.plain(difference))
-    _tell(copied, target, len(found))
-    _tell_kafka(target, offsets.stored(looking))
-    looking.dispose()
-    return 1 if found else 0
-
-
-def _tell(copied: Copied, target: Config, wrong: int) -> None:
     url = database.shown(target.database)
     count = sum(copied.rows.values())
     typer.echo(
         f"copied {count:,} rows of {len(copied.rows)} tables to {url}; each was read back and is the same"
     )
+    _err.print("comparing the tables with the fold of the ledger")
+    looking = database.connect(target.database, access="read")
+    found = verify.differences(looking, mapping)
+    for difference in found[:SHOWN]:
+        _err.print(safe_text.plain(difference))
+    _tell(copied, url, len(found))
+    _tell_kafka(target, offsets.stored(looking))
+    looking.dispose()
+    return 1 if found else 0
+
+
+def _tell(copied: Copied, url: str, wrong: int) -> None:
     if wrong:
         typer.echo(
             f"{wrong} rows are not the fold of the ledger, in the source either "

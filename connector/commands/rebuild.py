@@ -95,7 +95,7 @@ def _run(
 
                 _print_union(ledger.restore(settings, session, report))
             if not accept_smaller_ledger:
-                session.require_whole_ledger()
+                session.require_whole_ledger(kafka_was_read=source is RebuildFrom.kafka)
             _print(session.tables(dict.fromkeys(names), report))
             if session.count_again():
                 out.print("mirror_status: its counters were counted again")

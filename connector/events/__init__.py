@@ -10,6 +10,7 @@ from connector.events.delivery import (
     parse_delivery,
 )
 from connector.events.event import (
+    CLOCK_DISTANCE,
     CONTENT_TYPE,
     MAX_DEPTH,
     SOURCES,
@@ -52,6 +53,7 @@ from connector.events.values import (
 )
 
 __all__ = [
+    "CLOCK_DISTANCE",
     "CONTENT_TYPE",
     "DELIVERY_ID",
     "EARLIEST",

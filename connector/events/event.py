@@ -18,6 +18,8 @@ from connector.events.structure import nests_deeper
 from connector.events.values import JSON_ERRORS
 
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json; charset=UTF-8")
+# Header with the seconds by which the gateway's clock was ahead of the broker's when it received the event.
+CLOCK_DISTANCE = "clock-distance"
 TYPE_PREFIX = "com.extendcommerce.xtnd."
 UNROUTED = "unrouted"
 # What stands before the name of a source in the ``source`` of its snapshots.

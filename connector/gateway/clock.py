@@ -151,6 +151,10 @@ class Clock:
         if self._broker is not None:
             self._distance.set(outside(offset, *self._broker) / 1e9)
 
+    def distance(self) -> float | None:
+        """Seconds by which this clock was ahead of the broker's when it was last measured; None before."""
+        return self._distance.seconds
+
     def trouble(self) -> str | None:
         """What is wrong with the clock, for a person; None when nothing is. Also sets the metric."""
         self._measure()

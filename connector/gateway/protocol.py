@@ -46,15 +46,20 @@ class GatewayState:
     """What the connections of a process share."""
 
     def __init__(
-        self, config: Config, intake: DeliverySink, clock: Callable[[], int], limits: Limits
+        self,
+        config: Config,
+        intake: DeliverySink,
+        clock: Callable[[], int],
+        limits: Limits,
+        clock_distance: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """``clock`` gives microseconds since the epoch."""
+        """``clock`` gives microseconds since the epoch, ``clock_distance`` seconds (``Translator``)."""
         self.intake = intake
         self.clock = clock
         self.limits = limits
         self.max_in_flight = config.gateway.max_requests_in_flight
         self.in_flight = self.in_flight_bytes = 0
-        self.translator = Translator(config)
+        self.translator = Translator(config, clock_distance)
         self.hooks = {
             f"/webhooks/{name}".encode(): Keys.of(name, hook) for name, hook in config.hooks.items()
         }

@@ -4,7 +4,7 @@ Pure: no clock, no I/O. Everything that makes a record takes a ``VerifiedBody``.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -40,7 +40,10 @@ class HookRules(NamedTuple):
 class Translator:
     """Makes records for one configuration."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, clock_distance: Callable[[], float | None] = lambda: None) -> None:
+        """``clock_distance`` gives seconds, which each event carries in a header; None while not known."""
+        self._clock_distance = clock_distance
+        self._known_distance: float | None = None
         self._routes = Routes(config)
         self._max_message_bytes = config.topics.max_message_bytes - RECORD_OVERHEAD_BYTES
         # An event's key and headers are short, so that it fits when its value is well below the limit.
@@ -136,12 +139,21 @@ class Translator:
                 occurred_at=occurred_at,
             )
             value = events.encode(event)
-            record = Record(route.topic, event.kafka_key, value, self._event_headers, route.family)
+            record = Record(route.topic, event.kafka_key, value, self._headers(), route.family)
             if len(value) > self._surely_fits:
                 self._check_size(record)
         except Poison as poison:
             return self._parked_notification(verified, delivery, index, received_at, action, poison)
         return record
+
+    def _headers(self) -> list[tuple[str, bytes]]:
+        """Headers of an event: one list for all of them until the distance of the clocks changes."""
+        distance = self._clock_distance()
+        if distance != self._known_distance:
+            self._known_distance = distance
+            known = [] if distance is None else [(events.CLOCK_DISTANCE, b"%.3f" % distance)]
+            self._event_headers = [events.CONTENT_TYPE, *known]
+        return self._event_headers
 
     def _unusual_route(self, hook: str, rules: HookRules, action: str) -> Route:
         """The route of an action that no family claims, or that the hook does not allow."""

@@ -89,7 +89,7 @@ async def _run(config: Config) -> int:
                 setting="gateway.admin_port",
                 hosts=settings.admin_hosts,
             ) as port,
-            serving(config, intake, listener, clock=clock.now),
+            serving(config, intake, listener, clock=clock.now, clock_distance=clock.distance),
         ):
             _announce(config, listener, port)
             code = await _until_stopped(stop, publisher, drainer)
@@ -115,12 +115,13 @@ async def serving(
     listener: socket.socket,
     *,
     clock: Callable[[], int] = clocks.now,
+    clock_distance: Callable[[], float | None] = lambda: None,
     state: type[GatewayState] = GatewayState,
 ) -> AsyncIterator[None]:
     """Serve the public port on a bound socket until the block ends, and then drain."""
     settings = config.gateway
     limits = Limits(settings, max_connections=_connections(settings.max_connections))
-    shared = state(config, intake, clock, limits)
+    shared = state(config, intake, clock, limits, clock_distance)
     # Connections inherit both.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)

@@ -24,7 +24,8 @@ class Chunk:
 
     ``asked`` is the offset that was asked of Kafka, ``first`` that of the first record that came,
     ``next_offset`` one past the last. Offsets with neither item nor letter need nothing here.
-    ``topic_id`` is that of the topic which was read, None where the broker has none.
+    ``topic_id`` is that of the topic which was read, None where the broker has none. ``clock_distance`` is
+    how far the gateway's clock was ahead of Kafka's, in milliseconds, where the last record says it.
     """
 
     topic: str
@@ -35,6 +36,7 @@ class Chunk:
     items: Sequence[Item] = ()
     letters: Sequence[Letter] = ()
     topic_id: str | None = None
+    clock_distance: int | None = None
 
     @property
     def tp(self) -> Partition:

@@ -7,8 +7,10 @@ copy as unfinished; the same transaction drops it. A process that opens the targ
 interrupted copy, gets an error (``steps.version_of``) instead of making an empty mirror there.
 """
 
+import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import NamedTuple, cast
@@ -17,8 +19,8 @@ from sqlalchemy import Connection, Engine, Table
 
 from connector import failpoints
 from connector.config import Config
-from connector.errors import StartupError
-from connector.mirror import dialects, frozen, indexes, locks, rules, schema, shape, steps
+from connector.errors import ConfigError, ConnectorError, DatabaseOutage, StartupError
+from connector.mirror import dialects, frozen, indexes, locks, remedies, rules, schema, shape, steps
 from connector.mirror.copied_rows import CopiedTable, Digest, Row, differences
 from connector.mirror.database import shown, transaction
 from connector.mirror.mapped import logical, stored
@@ -34,6 +36,8 @@ OBSERVED_ROWS = 1000
 SHOWN = 20
 # Made by the schema from tables.yaml, and with rules of its own for views of the database.
 NOT_COPIED = stored("mirror_rules")
+OF_SOURCE = "while the source was read"
+MIRROR_SETTINGS = re.compile(r"(?:--database-url or )?DATABASE_URL(?: or --database-url)?")
 
 
 class Copied(NamedTuple):
@@ -56,8 +60,8 @@ def copy(source: Engine, target: Engine, config: Config, mapping: Mapping, obser
     steps.require(source)
     with transaction(source) as read:
         _require_as_configured(read, mapping, tables)
-    dialects.of(target).for_loading(target)
-    with locks.watching(target):  # of another copy, which is waited for
+    with naming_target(), locks.watching(target):  # of another copy, which is waited for
+        dialects.of(target).for_loading(target)
         locks.until_granted(partial(_announce, target, shown(config.database)))
     with transaction(source) as read:
         # First of all, because all that is read is of the moment of the next statement.
@@ -65,7 +69,7 @@ def copy(source: Engine, target: Engine, config: Config, mapping: Mapping, obser
         _require_as_configured(read, mapping, tables)  # now that nobody can change it
         copied = [CopiedTable.of(one) for one in tables.metadata.sorted_tables if one.name != NOT_COPIED]
         counts = {one.name: _count(read, one.name) for one in copied}
-        with transaction(target) as write:
+        with naming_target(), transaction(target) as write:
             _take_over(write)
             schema.apply(cast("Engine", _Inside(write)), config, mapping)
             run = _Run(read, write, observe, sum(counts.values()))
@@ -73,6 +77,30 @@ def copy(source: Engine, target: Engine, config: Config, mapping: Mapping, obser
             run.compare(copied)
             failpoints.reach("before-copy-commit")
         return Copied({logical(name): count for name, count in counts.items()}, *_left_behind(read, tables))
+
+
+@contextmanager
+def naming_target() -> Iterator[None]:
+    """Have errors of the target name ``--to`` in their fix, where a mirror's name its own settings.
+
+    Raises ``StartupError`` for ``DatabaseOutage`` too: a copy waits for no database.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        found = [
+            replace(one, what=one.what.replace("database.url (DATABASE_URL)", "--to"))
+            for one in error.findings
+        ]
+        raise ConfigError(found) from error
+    except (StartupError, DatabaseOutage) as error:
+        if OF_SOURCE in getattr(error, "__notes__", ()):
+            raise
+        if isinstance(error, StartupError):
+            what, cure = error.what, error.cure
+        else:
+            what, cure = str(error), remedies.fix(error) or remedies.START_IT
+        raise StartupError(what, MIRROR_SETTINGS.sub("--to", cure)) from error
 
 
 class _Run:
@@ -98,7 +126,7 @@ class _Run:
 
     def _copy(self, table: CopiedTable) -> None:
         digest = self._digests[table.name] = Digest(table, by_meaning=self._by_meaning)
-        given = partial(table.rows, self._read, best_for=self._write)
+        given = partial(self._of_source, table, best_for=self._write)
         last: list[Row] = []
         try:
             with closing(self._watched(STAGES[0], digest.through(given()), last)) as rows:
@@ -106,6 +134,13 @@ class _Run:
         except dialects.ERRORS as error:
             target = self._write.engine.url.database or ""
             raise table.refused(error, target, last[0] if last else None, given) from error
+
+    def _of_source(self, table: CopiedTable, *, best_for: Connection | None = None) -> Iterator[Row]:
+        try:
+            yield from table.rows(self._read, best_for=best_for)
+        except ConnectorError as error:
+            error.add_note(OF_SOURCE)
+            raise
 
     def compare(self, copied: Sequence[CopiedTable]) -> None:
         """Read back what was written; raises ``StartupError`` that names the first differences."""
@@ -116,7 +151,7 @@ class _Run:
             for _ in self._watched(STAGES[1], digest.through(table.rows(self._write))):
                 pass
             if digest.value != self._digests[table.name].value:
-                both = table.rows(self._read), table.rows(self._write)
+                both = self._of_source(table), table.rows(self._write)
                 found += islice(differences(table, *both, by_meaning=self._by_meaning), SHOWN)
         if found:
             more = "\n".join(found[:SHOWN])

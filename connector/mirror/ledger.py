@@ -8,7 +8,8 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, true
 from sqlmodel import col
 
-from connector.events import SOURCES, Event, Identity, Sort, iso
+from connector.errors import DatabaseDamaged
+from connector.events import MAX_INSTANT, SOURCES, Event, Identity, Sort, iso
 from connector.mirror import dialects, models
 from connector.mirror.batches import Batch, Columns, Encoded, add, run
 from connector.mirror.dialects import Dialect
@@ -17,6 +18,7 @@ from connector.mirror.models import LedgerRow, names
 PAGE = 5000
 IDENTITY = LedgerRow.key()
 LEDGER = LedgerRow.columns("mirrored_at")  # which is the transaction's own
+INSTANTS = ("received_at", "occurred_at")
 INSERT = f"INSERT INTO _notifications ({names(LEDGER)}, mirrored_at)"
 
 
@@ -230,4 +232,14 @@ def _event(row: Any) -> Event:
     *cells, source = row
     values = dict(zip(OF_EVENT.values(), cells, strict=True))
     name = source and source.removeprefix(SOURCES)
-    return Event(**values | {"details": values["details"].encode(), "source_name": name})
+    event = Event(**values | {"details": values["details"].encode(), "source_name": name})
+    for column in INSTANTS:
+        instant = values[column]
+        if instant is None or not 0 <= instant <= MAX_INSTANT:
+            raise DatabaseDamaged(
+                f"The event {event.event_id} of {event.source} cannot be read: somebody changed its row in "
+                f"_notifications, where {column} is no instant that an event can have.",
+                f"write the right {column} into that row; or delete the row, and run connector rebuild "
+                "--from kafka, which brings the event back while Kafka has it",
+            )
+    return event

@@ -164,6 +164,11 @@ class ConsumerOffset(Own, table=True):
     records_lost: int = column("integer", "Offsets that Kafka deleted before they were read.")
     updated_at: str = column("timestamp", "When it last moved (UTC).")
     topic_id: str | None = column("text", "Kafka's id of the topic, so that one re-created is known.")
+    clock_distance_ms: int | None = column(
+        "integer",
+        "How far the gateway's clock was ahead of Kafka's at the last event (milliseconds).",
+        hidden=True,  # ``mirror_status`` shows it in seconds
+    )
 
 
 class MirrorLoss(Own, table=True):

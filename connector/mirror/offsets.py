@@ -22,16 +22,21 @@ COLUMNS = ConsumerOffset.columns()
 KEY = ConsumerOffset.key()
 MOVE = (
     "DO UPDATE SET next_offset = excluded.next_offset, updated_at = excluded.updated_at, "
-    "topic_id = COALESCE(excluded.topic_id, _consumer_offsets.topic_id)"
+    "topic_id = COALESCE(excluded.topic_id, _consumer_offsets.topic_id), "
+    "clock_distance_ms = COALESCE(excluded.clock_distance_ms, _consumer_offsets.clock_distance_ms)"
 )
 ADOPT = "DO UPDATE SET topic_id = excluded.topic_id WHERE _consumer_offsets.topic_id IS NULL"
 
 
 class Offset(NamedTuple):
-    """The first offset that the mirror does not hold yet, and the topic in which it counts."""
+    """The first offset that the mirror does not hold yet, and the topic in which it counts.
+
+    ``clock_distance`` is written only (``Chunk``).
+    """
 
     next: int
     topic_id: str | None = None
+    clock_distance: int | None = None
 
     def is_of(self, topic_id: str | None) -> bool:
         """Whether it counts in that topic, as far as both ids are known."""
@@ -65,6 +70,6 @@ def upsert(
 ) -> None:
     """Write offsets; ``conflict`` is what to do with an existing one."""
     if offsets:
-        rows = sorted((*tp, offset.next, 0, now, offset.topic_id) for tp, offset in offsets.items())
+        rows = sorted((*tp, offset.next, 0, now, *offset[1:]) for tp, offset in offsets.items())
         into = f"INSERT INTO _consumer_offsets ({names(COLUMNS)})"
         run(connection, into, Batch(COLUMNS, rows), f"ON CONFLICT ({names(KEY)}) {conflict}")

@@ -77,16 +77,22 @@ class Rebuilder:
                     fault = next(found.faults(logical(table)))
                     raise StartupError(f"The mirror is not as tables.yaml says: {fault}.", APPLY)
 
-    def require_whole_ledger(self) -> None:
+    def require_whole_ledger(self, *, kafka_was_read: bool) -> None:
         """Raise ``StartupError`` where the ledger lacks events that were counted: their rows would go."""
         with self.snapshot() as connection:
             missing = counters.missing(connection)
         if missing:
             raise StartupError(
                 f"The ledger lacks {missing:,} events that it had: somebody deleted them, and tables made "
-                "from it would lose what these events gave.",
-                "run connector rebuild --from kafka, which brings back what Kafka still has, or restore a "
-                "backup; to make the tables without these events, add --accept-smaller-ledger",
+                "from it would lose what these events gave."
+                + " Kafka does not have them any more either."
+                * kafka_was_read,
+                (
+                    ""
+                    if kafka_was_read
+                    else "run connector rebuild --from kafka, which brings back what Kafka still has, or "
+                )
+                + "restore a backup; to make the tables without these events, add --accept-smaller-ledger",
             )
 
     def tables(self, names: Iterable[str], report: Report) -> Iterator[Rebuilt]:

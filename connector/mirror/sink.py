@@ -258,7 +258,7 @@ class Sink:
             indexes.making_way(connection, table.store, partial(refold, connection, table, keys, now))
 
     def _move_offsets(self, connection: Connection, chunks: Sequence[Chunk], result: CommitResult) -> None:
-        moved = {chunk.tp: Offset(chunk.next_offset, chunk.topic_id) for chunk in chunks}
+        moved = {one.tp: Offset(one.next_offset, one.topic_id, one.clock_distance) for one in chunks}
         offsets.upsert(connection, moved, self._clock())
         losses.add(connection, result.lost, self._clock())
         result.positions |= {tp: offset.next for tp, offset in moved.items()}

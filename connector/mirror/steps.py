@@ -94,12 +94,19 @@ def _make_counters(connection: Connection, _mapped: Collection[str]) -> None:
     )
 
 
+def _add_clock_distance(connection: Connection, _mapped: Collection[str]) -> None:
+    """Have a column for what events say about the gateway's clock; unknown until the next event."""
+    integer = dialects.of(connection).declared("integer")
+    connection.exec_driver_sql(f"ALTER TABLE _consumer_offsets ADD COLUMN clock_distance_ms {integer}")
+
+
 STEPS: tuple[Step, ...] = (
     Step(2, "an event is identified by its source and its id", source_step.act),
     Step(3, "the actions of the families are rows", _make_routes),
     Step(4, "each loss is a row, with the time in which XTND sent what is missing", _make_losses),
     Step(5, "the events of each partition and family are counted", _make_counters),
     Step(6, "tables stand apart from what people read", apart_step.act),
+    Step(7, "how far the gateways' clocks are from Kafka's stands beside the offsets", _add_clock_distance),
 )
 NEWEST = STEPS[-1].version
 

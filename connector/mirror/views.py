@@ -19,6 +19,7 @@ STATUS_COLUMNS = {
     "last_mirrored_at": "When the last of them was committed here (UTC).",
     "parked_dead_letters": "Dead letters that wait for a replay or for being discarded.",
     "records_lost": "Records that Kafka deleted before they were read.",
+    "clock_distance_seconds": "How far the gateway's clock was ahead of Kafka's at the last events.",
 }
 STATUS_COMMENT = "How fresh the mirror is, per family; records_lost must be 0."
 
@@ -70,19 +71,23 @@ parked AS (
   LEFT JOIN families ON families.topic = _dead_letters.kafka_topic
   WHERE state = 'parked' GROUP BY 1
 ),
-lost AS (SELECT topic, {lost} AS records_lost FROM _consumer_offsets GROUP BY topic)
+offsets AS (
+  SELECT topic, {lost} AS records_lost, MAX(clock_distance_ms) AS ahead, MIN(clock_distance_ms) AS behind
+  FROM _consumer_offsets GROUP BY topic
+)
 SELECT families.family AS family, COALESCE(seen.events, 0) AS events, first_received_at, last_received_at,
        last_mirrored_at, COALESCE(parked.dead_letters, 0) AS parked_dead_letters,
-       COALESCE(lost.records_lost, 0) AS records_lost
+       COALESCE(offsets.records_lost, 0) AS records_lost,
+       ROUND(CASE WHEN ahead > -behind THEN ahead ELSE behind END / 1000.0, 3) AS clock_distance_seconds
 FROM families
 LEFT JOIN seen ON seen.family = families.family
 LEFT JOIN parked ON parked.family = families.family
-LEFT JOIN lost ON lost.topic = families.topic
+LEFT JOIN offsets ON offsets.topic = families.topic
 UNION ALL
-SELECT '(unknown)', 0, NULL, NULL, NULL, dead_letters, records_lost
+SELECT '(unknown)', 0, NULL, NULL, NULL, dead_letters, records_lost, NULL
 FROM (
   SELECT COALESCE((SELECT dead_letters FROM parked WHERE family = '(unknown)'), 0) AS dead_letters,
          {lost} AS records_lost
-  FROM lost WHERE topic NOT IN (SELECT topic FROM families)
+  FROM offsets WHERE topic NOT IN (SELECT topic FROM families)
 ) AS rest WHERE dead_letters > 0 OR records_lost > 0
 """

@@ -172,8 +172,19 @@ def _chunk(fetched: Fetched, **content: Any) -> Chunk:
         first=fetched.first,
         next_offset=fetched.next_offset,
         topic_id=fetched.topic_id,
+        clock_distance=_clock_distance(fetched),
         **content,
     )
+
+
+def _clock_distance(fetched: Fetched) -> int | None:
+    """Milliseconds by the header of the last record; None where it has none that can be read."""
+    headers = dict(fetched.records[-1].headers) if fetched.records else {}
+    try:
+        milliseconds = round(float(headers.get(events.CLOCK_DISTANCE, b"")) * 1000)
+    except (ValueError, OverflowError):
+        return None
+    return milliseconds if -INT64 <= milliseconds < INT64 else None
 
 
 def _row(letter: DeadLetter, origin: Origin, now: int) -> dict[str, Any]:

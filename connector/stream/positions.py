@@ -144,7 +144,9 @@ class Positions:
                 **about,
                 fix="nothing is doubled; look for lost replicas",
             )
-            await self._ask_database(lambda: self._sink.reset_position(_plain(tp), *start))
+            await self._ask_database(
+                lambda: self._sink.reset_position(_plain(tp), start.next, start.topic_id)
+            )
             return
         loss = await self._ask_database(lambda: self._sink.start_over(_plain(tp), mirrored.next, start))
         metrics.topics_recreated.labels(topic=tp.topic).inc()

@@ -18,10 +18,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from connector import events, failpoints
+from connector import cli, events, failpoints
 from connector.commands import copying as commands
 from connector.config import Config
-from connector.errors import Poison, StartupError
+from connector.errors import ConnectorError, DatabaseOutage, Poison, StartupError
+from connector.local.ports import free_port
 from connector.mirror import copying, database, offsets, readers, schema, steps, verify
 from connector.mirror.chunks import Chunk, Letter
 from connector.mirror.copied_rows import meaning
@@ -271,6 +272,47 @@ def test_a_target_that_holds_a_mirror_is_refused_and_stays_as_it_is(
         assert refused.value.what.startswith(database.shown(one.database))
         assert "--to" in refused.value.cure
         assert content(one) == content(config)
+
+
+@pytest.mark.parametrize(
+    ("to", "what"),
+    [
+        ("mysql://host/x", "--to names no database that the mirror can live in"),
+        ("sqlite:////dev/full", "is no ordinary file"),
+        ("postgresql://127.0.0.1:{port}/x", "Connection refused"),
+        ("postgresql://nobody@{server}/x", "does not exist"),
+    ],
+)
+def test_an_error_of_the_target_names_the_option_and_not_the_mirrors_settings(
+    make_config: MakeConfig,
+    new_url: Callable[[str], str],
+    tmp_path: Path,
+    postgres: Any,
+    to: str,
+    what: str,
+) -> None:
+    source = new_url("sqlite")
+    filled(make_config({"database.url": source}))
+    url = to.format(server=postgres.url.partition("@")[2].partition("/")[0], port=free_port())
+    with pytest.raises(ConnectorError, match=what) as refused:
+        cli.copy_command(to=url, config_dir=ROOT / "config", database_url=source, data_dir=tmp_path / "none")
+    assert "--to" in str(refused.value)
+    assert "DATABASE_URL" not in str(refused.value)
+
+
+def test_an_error_of_the_source_names_the_mirrors_settings(
+    make_config: MakeConfig, new_url: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that ends the source while the target is being filled."""
+    config, target = filled(make_config({"database.url": new_url("sqlite")})), new_url("sqlite")
+
+    def ends(*_: Any, **_named: Any) -> Any:
+        raise DatabaseOutage("the source ends here")
+        yield
+
+    monkeypatch.setattr(copying.CopiedTable, "rows", ends)
+    with pytest.raises(DatabaseOutage, match="the source ends here"):
+        copy(config, moved(config, target))
 
 
 def test_the_folder_of_a_target_that_is_refused_keeps_its_rights(

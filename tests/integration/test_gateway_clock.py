@@ -94,3 +94,7 @@ def test_a_clock_that_is_set_right_is_followed_from_the_next_acknowledgement_on(
     assert received[1] > 590
     assert received[3] < 60
     assert host.distance() == pytest.approx(0, abs=1)
+    headers = {json.loads(one.value)["data"]["Balance"]: dict(one.headers) for one in host.log.since()}
+    assert events.CLOCK_DISTANCE not in headers[1]  # nothing was acknowledged before
+    assert float(headers[2][events.CLOCK_DISTANCE]) == pytest.approx(-600, abs=1)
+    assert float(headers[3][events.CLOCK_DISTANCE]) == pytest.approx(0, abs=1)

@@ -16,7 +16,7 @@ from sqlalchemy import inspect
 
 from connector import events
 from connector.commands import rebuild as commands
-from connector.errors import DatabaseOutage, StartupError
+from connector.errors import DatabaseDamaged, DatabaseOutage, StartupError
 from connector.mirror import database, rebuilder, remedies, verify
 from connector.mirror.dialects.sqlite import SQLite
 from connector.mirror.replacement import Rebuilt
@@ -399,6 +399,22 @@ def test_a_repair_says_what_it_put_right(mirror: Mirror, capsys: pytest.CaptureF
     assert verify.differences(mirror.engine, mirror.mapping) == []
 
 
+UNREADABLE = {"sqlite": ("abc", "", "9999-99-01"), "postgresql": ("infinity", "0044-01-01 BC", "20000-01-01")}
+
+
+@pytest.mark.parametrize("column", ["received_at", "occurred_at"])
+def test_a_ledgers_row_without_a_readable_instant_is_named(mirror: Mirror, column: str) -> None:
+    write_some(mirror)
+    (row, *_) = mirror.rows("notifications")
+    for value in UNREADABLE[mirror.engine.dialect.name]:
+        does(mirror, f"UPDATE _notifications SET {column} = '{value}' WHERE event_id = '{row['event_id']}'")
+        named = f"The event {row['event_id']} of /webhooks/xtnd cannot be read.*{column}"
+        with pytest.raises(DatabaseDamaged, match=named):
+            verify.differences(mirror.engine, mirror.mapping)
+        with pytest.raises(DatabaseDamaged, match=named):
+            rebuild(mirror)
+
+
 def test_a_ledger_that_somebody_cut_is_refused_and_no_row_goes(mirror: Mirror) -> None:
     write_some(mirror)
     before = mirror.content()
@@ -406,6 +422,12 @@ def test_a_ledger_that_somebody_cut_is_refused_and_no_row_goes(mirror: Mirror) -
     with pytest.raises(StartupError, match="lacks 3 events") as refused:
         commands.repair(mirror.config)
     assert "--from kafka" in refused.value.cure
+    with (
+        pytest.raises(StartupError, match="does not have them any more") as refused,
+        rebuilder.rebuilding(mirror.engine, mirror.mapping) as session,
+    ):
+        session.require_whole_ledger(kafka_was_read=True)
+    assert "--from kafka" not in str(refused.value)
     assert mirror.content()["orders"] == before["orders"]
     commands.repair(mirror.config, accept_smaller_ledger=True)
     assert verify.differences(mirror.engine, mirror.mapping) == []

@@ -180,6 +180,23 @@ def test_the_status_counts_parked_dead_letters_and_lost_records_where_they_belon
     }
 
 
+def test_the_status_tells_how_far_the_gateways_clocks_are_from_kafkas(mirror: Mirror) -> None:
+    """The worst of the family's partitions, each by its last record that says it."""
+    orders, offers = (mirror.routes.event_topics()[family] for family in ("orders", "offers"))
+
+    def distance(family: str) -> Any:
+        return mirror.row("mirror_status", family=family)["clock_distance_seconds"]
+
+    mirror.sink.write([Chunk(orders, 0, 0, 0, 1), Chunk(offers, 0, 0, 0, 1, clock_distance=0)])
+    assert (distance("orders"), distance("offers")) == (None, 0)
+    mirror.sink.write([
+        Chunk(orders, 0, 1, 1, 2, clock_distance=-3_600_013), Chunk(orders, 1, 0, 0, 1, clock_distance=2_500)
+    ])  # fmt: skip
+    assert Decimal(str(distance("orders"))) == Decimal("-3600.013")
+    mirror.sink.write([Chunk(orders, 0, 2, 2, 3, clock_distance=-7), Chunk(orders, 1, 1, 1, 2)])
+    assert Decimal(str(distance("orders"))) == Decimal("2.5")
+
+
 def test_the_views_can_be_read_while_nothing_is_there(mirror: Mirror) -> None:
     assert mirror.rows("stock_movements") == []
     with database.transaction(mirror.engine) as connection:

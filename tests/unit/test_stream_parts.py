@@ -135,6 +135,28 @@ def test_an_event_that_trips_the_reader_in_a_way_not_foreseen_is_parked_beside_g
     assert [item.ledger_event.offset for item in decoded.chunk.items] == [0, 2]
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(b"-3600.013", -3_600_013), (b"0.000", 0), *((bad, None) for bad in (b"1e300", b"inf", b"nan", None))],
+)  # fmt: skip
+def test_the_last_records_header_tells_the_gateways_clock_and_a_foreign_one_nothing(
+    value: bytes | None, expected: int | None
+) -> None:
+    class Nothing:
+        def contributions(self, event: Any) -> list[Any]:
+            return []
+
+    found = [("clock-distance", b"5.000")], [] if value is None else [("clock-distance", value)]
+    records = tuple(
+        SimpleNamespace(
+            topic="t", partition=0, offset=place, value=events.encode(balance(1)), headers=headers
+        )
+        for place, headers in enumerate(found)
+    )
+    decoded = decode.decode_events(Nothing(), Fetched("t", 0, 0, records), 0)  # type: ignore[arg-type]
+    assert decoded.chunk.clock_distance == expected
+
+
 def test_a_letters_header_is_short_however_much_of_the_event_its_error_quotes() -> None:
     event = msgspec.structs.replace(balance(1), action="A" * 3_000_000)
     record = SimpleNamespace(topic="t", partition=0, offset=0, key=b"k", value=b"")

@@ -97,7 +97,8 @@ class PostgreSQL(Dialect):
     index_limit = "54000"
     lock_not_granted = "55P03"
     casts = postgresql_rows.CASTS
-    microseconds = "(EXTRACT(EPOCH FROM {0}) * 1000000)::bigint".format
+    # None for the two that no number is.
+    microseconds = "CASE WHEN isfinite({0}) THEN (EXTRACT(EPOCH FROM {0}) * 1000000)::bigint END".format
     seconds_between = "CAST(EXTRACT(EPOCH FROM {1} - {0}) AS NUMERIC)".format
     json_text = "{0}::text".format
     is_json_array = "jsonb_typeof({0}) = 'array'".format

@@ -5,6 +5,7 @@ CREATE TABLE _consumer_offsets (
 	records_lost BIGINT NOT NULL, 
 	updated_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
 	topic_id TEXT, 
+	clock_distance_ms BIGINT, 
 	PRIMARY KEY (topic, partition)
 );
 COMMENT ON TABLE _consumer_offsets IS 'How far the mirror has come on each Kafka partition; moved with the rows.';
@@ -14,6 +15,7 @@ COMMENT ON COLUMN _consumer_offsets.next_offset IS 'The first offset that the mi
 COMMENT ON COLUMN _consumer_offsets.records_lost IS 'Offsets that Kafka deleted before they were read.';
 COMMENT ON COLUMN _consumer_offsets.updated_at IS 'When it last moved (UTC).';
 COMMENT ON COLUMN _consumer_offsets.topic_id IS 'Kafka''s id of the topic, so that one re-created is known.';
+COMMENT ON COLUMN _consumer_offsets.clock_distance_ms IS 'How far the gateway''s clock was ahead of Kafka''s at the last event (milliseconds).';
 CREATE TABLE _dead_letters (
 	dead_letter_id TEXT COLLATE "C" NOT NULL, 
 	stage TEXT NOT NULL, 

@@ -5,6 +5,7 @@ CREATE TABLE _consumer_offsets (
 	records_lost INTEGER NOT NULL, 
 	updated_at TEXT NOT NULL, 
 	topic_id TEXT, 
+	clock_distance_ms INTEGER, 
 	PRIMARY KEY (topic, partition)
 )
  STRICT;
