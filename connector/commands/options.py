@@ -76,10 +76,16 @@ def behind_options(arguments: list[str]) -> list[str]:
 
 
 def load(
-    config_dir: Path, *, with_secrets: bool = False, unused: Collection[str] = (), **overrides: Any
+    config_dir: Path,
+    *,
+    with_secrets: bool = False,
+    with_login: bool = False,
+    unused: Collection[str] = (),
+    **overrides: Any,
 ) -> Config:
     """The configuration of a process, from its environment and options alone.
 
+    ``with_secrets`` and ``with_login`` are for who verifies deliveries and who fetches records.
     ``unused`` are the sections (``kafka``, ``database``) whose secrets the command does not need.
     """
     names = {
@@ -91,7 +97,9 @@ def load(
         "worker_admin_port": "worker.admin_port",
     }
     given = {names[name]: value for name, value in overrides.items() if value is not None}
-    return config.load(config_dir, os.environ, given, with_secrets=with_secrets, unused=unused)
+    return config.load(
+        config_dir, os.environ, given, with_secrets=with_secrets, with_login=with_login, unused=unused
+    )
 
 
 def load_process(config_dir: Path, **options: Any) -> Config:

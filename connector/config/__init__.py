@@ -27,6 +27,7 @@ from connector.config.models import (
     Worker,
 )
 from connector.config.source import Document, nearest_mark
+from connector.config.source_models import Entity, Sources
 from connector.config.table_models import SHOP_COLUMN, Column, KeyColumn, Source, Table, View, constant_type
 from connector.errors import ConfigError, Finding
 
@@ -36,6 +37,7 @@ __all__ = [
     "Column",
     "Config",
     "Database",
+    "Entity",
     "Family",
     "Gateway",
     "Hook",
@@ -43,6 +45,7 @@ __all__ = [
     "KeyColumn",
     "Mirror",
     "Source",
+    "Sources",
     "Table",
     "Topics",
     "View",
@@ -52,7 +55,9 @@ __all__ = [
     "parse",
 ]
 
-FILES = ("connector.yaml", "topics.yaml", "tables.yaml")
+URL_VARIABLE = "XTND_API_URL"
+SOURCES_FILE = "sources.yaml"
+FILES = ("connector.yaml", "topics.yaml", "tables.yaml", SOURCES_FILE)
 
 
 def load(
@@ -61,12 +66,14 @@ def load(
     overrides: Mapping[str, object] | None = None,
     *,
     with_secrets: bool = True,
+    with_login: bool = False,
     unused: Collection[str] = (),
 ) -> Config:
-    """Read the three files of ``directory``; ``overrides`` maps dotted names to values.
+    """Read the files of ``directory``; ``overrides`` maps dotted names to values.
 
-    ``with_secrets`` is for who verifies deliveries; a worker needs no secret and is given none. Of
-    the sections ``unused`` (``kafka``, ``database``) the variables of secrets may be missing.
+    ``with_secrets`` is for who verifies deliveries; a worker needs no secret and is given none.
+    ``with_login`` is for who fetches records. Of the sections ``unused`` (``kafka``, ``database``) the
+    variables of secrets may be missing. A folder without ``sources.yaml`` has no source.
     Raises ``ConfigError`` with every fault that was found.
     """
     texts: dict[str, str] = {}
@@ -74,10 +81,16 @@ def load(
         try:
             texts[name] = (directory / name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
+            if name == SOURCES_FILE and isinstance(error, FileNotFoundError):
+                if not variables.get(URL_VARIABLE):
+                    continue
+                what = f"{URL_VARIABLE} is set, and there is no such file"
+                cure = f"Copy it from the shipped config, or unset {URL_VARIABLE}."
+                raise ConfigError([Finding(str(directory / name), what, cure)]) from None
             what = f"cannot be read: {getattr(error, 'strerror', None) or error}"
             cure = "Name the folder that holds connector.yaml, topics.yaml and tables.yaml with --config."
             raise ConfigError([Finding(str(directory / name), what, cure)]) from None
-    return parse(texts, variables, overrides, with_secrets=with_secrets, unused=unused)
+    return parse(texts, variables, overrides, with_secrets=with_secrets, with_login=with_login, unused=unused)
 
 
 def parse(
@@ -86,6 +99,7 @@ def parse(
     overrides: Mapping[str, object] | None = None,
     *,
     with_secrets: bool = True,
+    with_login: bool = False,
     unused: Collection[str] = (),
 ) -> Config:
     """Check the texts of the files, by file name, as one configuration."""
@@ -96,16 +110,20 @@ def parse(
         if value is not None:
             document.override(dotted, value)
     credentials = Credentials(document)
-    absent = credentials.forgive(unused if with_secrets else (*unused, "hooks"))
+    needless = [*unused, *(() if with_secrets else ("hooks",)), *(() if with_login else ("sources",))]
+    absent = credentials.forgive(needless)
     document.raise_findings()
-    credentials.take(with_secrets=with_secrets)
+    credentials.take(with_secrets=with_secrets, with_login=with_login)
     odd = [*credentials.odd, *cautions.take_former(document)]
     try:
         # Through JSON, because strict validation takes an array for a tuple only there.
         config = Config.model_validate_json(json.dumps(document.data), strict=True)
     except ValidationError as error:
         raise ConfigError(list(explanation.findings(error, document))) from None
-    errors = checks.Checks(config).errors(with_secrets=with_secrets, absent=absent)
+    errors = checks.Checks(config).errors(with_secrets=with_secrets, with_login=with_login, absent=absent)
     document.raise_findings([finding(document.where) for finding in errors])
+    if config.sources is not None and not config.sources.base_url:
+        config = config.model_copy(update={"sources": None})
     warnings = [*odd, *document.warnings, *cautions.shared_tables(config, document)]
+    warnings += cautions.open_login(config, document)
     return config.with_warnings(warnings, partial(nearest_mark, document.marks))

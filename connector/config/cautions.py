@@ -1,11 +1,14 @@
-"""What works and is probably not meant: settings without effect, and hooks that share tables."""
+"""What works and is probably not meant: settings without effect, hooks that share tables, open logins."""
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from connector.config import table_kinds
 from connector.config.models import Config
 from connector.config.source import Document
 from connector.errors import Finding
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def take_former(document: Document) -> list[Finding]:
@@ -52,3 +55,13 @@ def shared_tables(config: Config, document: Document) -> Iterator[Finding]:
             "mirror: {key_by_shop: true}; where they are of one, write mirror: {key_by_shop: false}."
         )
         yield Finding(document.where(("hooks", hooks[1])), what, cure)
+
+
+def open_login(config: Config, document: Document) -> Iterator[Finding]:
+    """A login that goes over the network for everybody on the way to read."""
+    sources = config.sources
+    if sources is None or urlsplit(sources.base_url).scheme == "https":
+        return
+    if urlsplit(sources.base_url).hostname not in LOOPBACK:
+        what = "sources.base_url (XTND_API_URL) is http: the login and all records are sent unencrypted"
+        yield Finding(document.where(("sources", "base_url")), what, "Write https://… unless it is a test.")

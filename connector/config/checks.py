@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from connector.config import database_url, names, snapshot_checks, table_kinds, view_checks
+from connector.config import database_url, names, snapshot_checks, source_checks, table_kinds, view_checks
 from connector.config.findings import Located, finding, nearest
 from connector.config.models import Config
 from connector.config.source import Location
@@ -19,7 +19,9 @@ class Checks:
     def __init__(self, config: Config) -> None:
         self._config = config
 
-    def errors(self, *, with_secrets: bool = True, absent: Collection[str] = ()) -> Iterator[Located]:
+    def errors(
+        self, *, with_secrets: bool = True, with_login: bool = False, absent: Collection[str] = ()
+    ) -> Iterator[Located]:
         """Yield every error; ``absent`` are sections whose secrets nobody here needs."""
         if with_secrets:
             yield from self._hooks()
@@ -38,6 +40,8 @@ class Checks:
             yield from self._table(name, table)
         for name, view in self._config.views.items():
             yield from view_checks.ViewChecks(self._config, name, view).errors()
+        if (sources := self._config.sources) is not None:
+            yield from source_checks.SourcesChecks(self._config, sources).errors(with_login=with_login)
 
     def _hooks(self) -> Iterator[Located]:
         for name, hook in self._config.hooks.items():

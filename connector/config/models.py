@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, SecretStr
 
+from connector.config.source_models import Sources
 from connector.config.table_models import Table, View
 from connector.config.yaml_types import (
     HookName,
@@ -207,6 +208,8 @@ class Config(Model):
     topics: Topics
     tables: dict[Name, Table] = Field(min_length=1)
     views: dict[Name, View] = Field(default_factory=dict)
+    # Where whole records are fetched; None while no address is set (XTND_API_URL).
+    sources: Sources | None = None
     _warnings: tuple[Finding, ...] = PrivateAttr(default=())
     _where: Callable[[tuple[str | int, ...]], str] | None = PrivateAttr(default=None)
 

@@ -28,7 +28,7 @@ FORMER_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 # Where a value may be shown; anywhere else a secret may stand.
 OPEN_SECTIONS = ("tables", "views", "topics")
-SECRET_SECTIONS = ("hooks", "kafka", "database")
+SECRET_SECTIONS = ("hooks", "kafka", "database", "sources")
 
 
 class Document:

@@ -40,9 +40,10 @@ BANNED = {
 # Words that are banned as they are written here.
 BANNED_AS_WRITTEN = {"FAULT": "FAIL", "To mend it": "Fix"}
 # Names that are not ours to choose: the start of a transaction and of a message in SQLAlchemy and llhttp, an
-# index of connector 0.1, and what records are asked for by (a column and a setting of the specification).
+# index of connector 0.1, what records are asked for by (a column and a setting), and a field of XTND's.
 FIXED_NAMES = re.compile(
     r"(?<![A-Za-z])begin(?:_nested)?\(|\"begin\"|ix_notifications_untold|(?<![A-Za-z])wanted_(?:at|on)"
+    r"|doorCode"
 )
 TEXTS = ("connector/**/*.py", "docs/*.md", "ops/**/*.yml", "config/*.yaml", "README.md", "Makefile")
 SOURCES = ("connector/**/*.py", "tests/**/*.py", "ops/**/*.yml", "config/*.yaml", "README.md", "docs/*.md")
