@@ -46,6 +46,24 @@ WORKER_REASONS = (
     "text-too-long",
     "unforeseen",
 )
+HYDRATOR_REASONS = (
+    "answer-too-large",
+    "key-not-askable",
+    "record-not-storable",
+    "record-too-large",
+    "record-unreadable",
+    "request-refused",
+)
+HYDRATOR_RESULTS = (
+    "away",
+    "forbidden",
+    "limited",
+    "login",
+    "missing",
+    "record",
+    "refused",
+    "unreadable",
+)
 # What publishing fails with, by the name of the error's class; any other counts as OTHER.
 PUBLISH_ERRORS = (
     "AckTimeout",

@@ -24,6 +24,8 @@ from connector.instruments import BatchHistogram, LoopCounter, LoopHistogram
 from connector.metric_labels import (
     ANSWER_STATUSES,
     GATEWAY_REASONS,
+    HYDRATOR_REASONS,
+    HYDRATOR_RESULTS,
     NO_HOOK,
     OTHER,
     PARTS,
@@ -33,6 +35,7 @@ from connector.metric_labels import (
 
 GATEWAY = CollectorRegistry()
 WORKER = CollectorRegistry()
+HYDRATOR = CollectorRegistry()
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 # From a lone event on an idle machine to a backlog of days.
 LATENCY_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400)
@@ -94,7 +97,7 @@ spool_damaged = Counter(
     registry=GATEWAY,
 )
 
-# Both.
+# All.
 dead_letters = Counter(
     "xtnd_dead_letters_total", "Dead letters parked, by stage and reason.", ["stage", "reason"], registry=None
 )
@@ -128,7 +131,7 @@ disk_size = Gauge(
     "xtnd_disk_size_bytes", "Bytes of the file system of the spool or of the mirror.", ["of"], registry=None
 )
 build = Info("xtnd_build", "Versions of the connector, of Python and of its libraries.", registry=None)
-for _registry in (GATEWAY, WORKER):
+for _registry in (GATEWAY, WORKER, HYDRATOR):
     for _metric in (dead_letters, up, degraded, clock_distance, disk_free, disk_size, build):
         _registry.register(_metric)
     ProcessCollector(registry=_registry)
@@ -167,6 +170,7 @@ outage_pauses = Counter(
     ["part"],
     registry=WORKER,
 )
+HYDRATOR.register(outage_pauses)
 gaps = Counter(
     "xtnd_worker_gaps_total",
     "Fetched chunks that did not follow the mirror's offset and were read again.",
@@ -236,6 +240,44 @@ mirror_losses = Gauge(
     registry=WORKER,
 )
 
+# Hydrator.
+hydrator_requests = Counter(
+    "xtnd_hydrator_requests_total",
+    "Requests to the API, by family and by what became of them.",
+    ["family", "result"],
+    registry=HYDRATOR,
+)
+hydrator_seconds = Histogram(
+    "xtnd_hydrator_request_seconds",
+    "From a request to the end of its answer.",
+    registry=HYDRATOR,
+    buckets=(*SECONDS, 30, 60, 120),
+)
+hydrator_latency = Histogram(
+    "xtnd_hydrator_latency_seconds",
+    "From a hook that asks for a record to the record on Kafka.",
+    registry=HYDRATOR,
+    buckets=LATENCY_SECONDS,
+)
+hydrator_limit = Gauge(
+    "xtnd_hydrator_limit_per_minute",
+    "Requests that a bucket of the API allows.",
+    ["bucket"],
+    registry=HYDRATOR,
+)
+hydrator_remaining = Gauge(
+    "xtnd_hydrator_remaining_requests",
+    "Requests that a bucket still allowed by its newest answer.",
+    ["bucket"],
+    registry=HYDRATOR,
+)
+hydrator_headers_ignored = Counter(
+    "xtnd_hydrator_headers_ignored_total",
+    "Headers about the limit that could not be true, by bucket.",
+    ["bucket"],
+    registry=HYDRATOR,
+)
+
 
 def start_gateway(*, hooks: Iterable[str], families: Iterable[str]) -> None:
     """Show a gateway's counters at 0, for every label that is known; once, before it listens."""
@@ -262,6 +304,19 @@ def start_worker(*, topics: Iterable[str], families: Iterable[str]) -> None:
         latency.show(family)
     for reason in WORKER_REASONS:
         dead_letters.labels("worker", reason)
+    for part in PARTS:
+        outage_pauses.labels(part)
+
+
+def start_hydrator(*, families: Iterable[str], buckets: Iterable[str]) -> None:
+    """Show a hydrator's counters at 0, for every label that is known; once, before it starts."""
+    for family in families:
+        for result in HYDRATOR_RESULTS:
+            hydrator_requests.labels(family, result)
+    for bucket in buckets:
+        hydrator_headers_ignored.labels(bucket)
+    for reason in HYDRATOR_REASONS:
+        dead_letters.labels("hydrator", reason)
     for part in PARTS:
         outage_pauses.labels(part)
 

@@ -41,19 +41,27 @@ class Slots(NamedTuple):
     background: int
 
 
+class Leased(NamedTuple):
+    """Leased keys, and how many hydrators have a lease of any: they share the API's limit evenly."""
+
+    dues: Sequence[Due]
+    hydrators: int = 1
+
+
 class Store(Protocol):
     """Which keys are due. Every method may raise ``Outage``; the hydrator then asks again.
 
     A key is due while nobody has a lease of it, its back-off is over, and
 
-    - nothing was marked or given up yet: ``wanted_at`` is later than ``fetched_at``;
-    - else: ``wanted_at`` is later than the newest ``wanted_at`` that was marked or given up (not than the
-      snapshot's time: a hook may come while the fetch is under way, or from a clock that is behind), or a
-      snapshot was mirrored that is newer than the newest that was marked (its fetcher died, or was late);
+    - it was never leased: ``wanted_at`` is later than ``fetched_at``;
+    - it was: ``wanted_at`` is later than the newest ``wanted_at`` that was marked or given up, whatever
+      ``fetched_at`` is (a hook may come while the fetch waits or is under way, or from a clock that is
+      behind), or a snapshot was mirrored that is newer than the newest that was marked (its fetcher died, or
+      was late, with a clock that is ahead);
     - or its second look or a background want has come.
     """
 
-    async def lease(self, slots: Mapping[str, Slots], seconds: float) -> Sequence[Due]:
+    async def lease(self, slots: Mapping[str, Slots], seconds: float) -> Leased:
         """Take due keys by family for so long: live before background, the oldest want first."""
 
     async def mark(self, due: Due, at: int, again_after_seconds: float | None) -> None:

@@ -1,0 +1,126 @@
+"""Records of one family: the request for one, what of its answer is the record, and what of that leaves."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from connector import events
+from connector.config import paths
+from connector.config.source_models import PLACEHOLDER, Entity, resource
+from connector.errors import Poison
+
+_level = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_items = msgspec.json.Decoder(list[msgspec.Raw])
+_encoder = msgspec.json.Encoder()
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# A path with these for a part leads elsewhere.
+DOTS = (".", "..")
+
+Path = tuple[str, ...]
+
+
+class Unreadable(Exception):
+    """The answer is not the record that was asked for; the text says what it is instead."""
+
+
+class Records:
+    """The records of one family. ``exclude`` are dotted paths of what of a record never leaves."""
+
+    def __init__(self, family: str, entity: Entity, exclude: Iterable[str]) -> None:
+        self.family = family
+        self.entity = entity
+        self.bucket = resource(entity.get)
+        self._keys = {part: paths.keys(path) for part, path in entity.key.items()}
+        self._row = paths.keys(entity.data_selector) if entity.data_selector else None
+        self._excluded = [paths.keys(path) for path in exclude]
+
+    def path(self, key: str) -> str:
+        """The percent-encoded path of the request for a key; ``Poison`` for a key that no path can hold."""
+        parts = self._parts(key)
+        for part in parts.values():
+            if not part.strip() or part in DOTS:
+                raise Poison("key-not-askable", f"{part!r} as a part of a path asks for something else.")
+        return PLACEHOLDER.sub(lambda found: quote(parts[found[1]], safe=""), self.entity.get)
+
+    def record(self, key: str, body: bytes) -> bytes | None:
+        """The record of a key out of an answer's body; None where a list says that there is none.
+
+        Raises ``Unreadable``, or ``Poison`` when the record holds what could not be stored.
+        """
+        rows = self._rows(body.removeprefix(BYTE_ORDER_MARK))
+        if self._row is not None and not rows:
+            return None
+        parts = self._parts(key)
+        others = []
+        for row in rows:
+            found = self._key_of(row)
+            if found == parts:
+                events.read_json("The record", row)
+                events.refuse_nul("The record", row)
+                return self._without_excluded(row)
+            others.append("|".join(str(part) for part in found.values()))
+        raise Unreadable(f"it is another record's: {', '.join(others)[:80]}")
+
+    def gone(self, key: str) -> bytes:
+        """The body of an event that there is no such record: just the key, where a record has it."""
+        body: dict[str, Any] = {}
+        parts = self._parts(key)
+        for part, path in self._keys.items():
+            level = body
+            for name in path[:-1]:
+                level = level.setdefault(name, {})
+            level[path[-1]] = parts[part]
+        return _encoder.encode(body)
+
+    def _parts(self, key: str) -> dict[str, str]:
+        texts = key.split("|") if len(self._keys) > 1 else [key]
+        if len(texts) != len(self._keys):
+            raise Poison("key-not-askable", f"The key {key!r} has not the parts {', '.join(self._keys)}.")
+        return dict(zip(self._keys, texts, strict=True))
+
+    def _rows(self, body: bytes) -> list[bytes]:
+        """The objects of an answer of which one may be the record."""
+        if not body.strip():
+            raise Unreadable("it is empty")
+        try:
+            if events.nesting(body) > events.MAX_DEPTH:
+                raise Unreadable(f"it nests more than {events.MAX_DEPTH} levels deep")
+            body.decode()  # msgspec checks the grammar of a Raw, not its UTF-8
+            if self._row is None:
+                _level.decode(body)
+                return [body]
+            for name in self._row:
+                body = bytes(_level.decode(body).get(name, b"null"))
+            return [] if body == b"null" else [bytes(row) for row in _items.decode(body)]
+        except events.JSON_ERRORS as error:
+            what = "HTML" if body.lstrip()[:1] == b"<" else f"no JSON object as a record is ({error})"
+            raise Unreadable(f"it is {what}") from None
+
+    def _key_of(self, row: bytes) -> dict[str, str | None]:
+        try:
+            data = events.exact_json.decode(row)
+            return {part: events.key_text(events.value_at(data, path)) for part, path in self._keys.items()}
+        except (*events.JSON_ERRORS, Poison) as error:
+            raise Unreadable(f"its key cannot be read: {error}") from None
+
+    def _without_excluded(self, row: bytes) -> bytes:
+        return _without(row, self._excluded) if self._excluded else row
+
+
+def _without(value: bytes, excluded: Sequence[Path]) -> bytes:
+    """JSON text without what stands at paths, in each item of the arrays on the way; the rest as it was."""
+    first = value.lstrip()[:1]
+    if first == b"[":
+        return b"[" + b",".join(_without(bytes(item), excluded) for item in _items.decode(value)) + b"]"
+    if first != b"{":
+        return value
+    level = _level.decode(value)
+    for name in {path[0] for path in excluded} & level.keys():
+        below = [path[1:] for path in excluded if path[0] == name]
+        if () in below:
+            del level[name]
+        else:
+            level[name] = msgspec.Raw(_without(bytes(level[name]), below))
+    return _encoder.encode(level)

@@ -1,0 +1,338 @@
+"""The hydrator's rules one by one, in virtual time: when it asks, how often, and what it makes of answers."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from connector.errors import RecordRefused
+from connector.hydrator.ports import Answer
+from connector.hydrator.verdict import LOGIN_FIX
+from tests import virtual_time
+from tests.hydrator_world import START, Faults, Process, Skew, World, body_of, mirrored, sources
+
+HTML = Answer(200, {"content-type": "text/html"}, b"<!DOCTYPE html><html>maintenance</html>")
+
+
+def play(
+    story: Callable[[World, Process], Awaitable[None]],
+    *,
+    faults: Faults | None = None,
+    skew: Skew | None = None,
+    script: Callable[[str], Answer | None] = lambda _: None,
+    **settings: Any,
+) -> World:
+    """A world with one hydrator in which a story happens; faults last as long as it does."""
+
+    async def run() -> World:
+        world = World(random.Random(1), faults or Faults(), quiet_at=float("inf"), script=script)
+        process = Process(world, sources(**settings), skew or Skew(), seed=1)
+        await story(world, process)
+        assert process.killed or not process.task.done(), process.task.exception()
+        process.kill()
+        return world
+
+    return virtual_time.run(run())
+
+
+def sent(world: World, key: str = "1") -> list[float]:
+    return [request.sent for request in world.requests if request.key == key]
+
+
+def wait(seconds: float) -> Callable[[World, Process], Awaitable[None]]:
+    """A record changes once, and then so many seconds pass."""
+
+    async def story(world: World, _process: Process) -> None:
+        world.change("1")
+        await asyncio.sleep(seconds)
+
+    return story
+
+
+def test_many_hooks_of_one_record_are_one_request() -> None:
+    async def story(world: World, _process: Process) -> None:
+        for _ in range(20):
+            world.change("1")
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(30)
+
+    world = play(story)
+    assert len(sent(world)) <= 2
+    assert mirrored(world) == {"1": 20}
+
+
+def test_a_record_that_changes_every_second_is_fetched_every_settle_period() -> None:
+    async def story(world: World, _process: Process) -> None:
+        for _ in range(120):
+            world.change("1")
+            await asyncio.sleep(1)
+
+    requests = sent(play(story))
+    gaps = [after - before for before, after in itertools.pairwise(requests)]
+    assert min(gaps) >= 2
+    assert max(gaps) < 3.5
+
+
+@pytest.mark.parametrize("seconds", [-600.0, 0.0, 600.0])
+def test_a_snapshot_is_later_than_its_hook_and_than_the_one_before_whatever_the_clock_says(
+    seconds: float,
+) -> None:
+    async def story(world: World, process: Process) -> None:
+        for _ in range(3):
+            world.change("1")
+            await asyncio.sleep(10)
+            process.skew.seconds -= 300
+
+    world = play(story, skew=Skew(seconds))
+    times = [event.occurred_at for event in world.events]
+    hooks = [int((START + hook) * 1_000_000) for hook in world.hooks["1"]]
+    assert len(times) == 3
+    assert times == sorted(set(times))
+    assert all(time > hook for time, hook in zip(times, hooks, strict=True))
+    assert mirrored(world) == {"1": 3}
+
+
+def test_a_second_look_finds_what_the_first_answer_did_not_have() -> None:
+    async def story(world: World, _process: Process) -> None:
+        world.truth["1"] = [(-100.0, 1)]
+        world.change("1")
+        world.script = lambda _: Answer(200, {}, body_of("1", 1)) if _seconds() < 20 else None
+        await asyncio.sleep(90)
+
+    world = play(story, order={"again_after_seconds": 20})
+    assert mirrored(world) == {"1": 2}
+    assert len(sent(world)) == 2
+    assert sent(world)[1] - sent(world)[0] == pytest.approx(20, abs=1)
+
+
+def test_a_backlog_after_an_hour_of_outage_is_drained_at_the_limit_and_never_above_it() -> None:
+    keys = 750
+
+    async def story(world: World, _process: Process) -> None:
+        for key in range(keys):
+            world.change(str(key))
+        await asyncio.sleep(3600)
+        assert len(world.requests) < 120, "an outage is no reason to ask again and again"
+        await asyncio.sleep(600)
+        assert len(mirrored_keys(world)) == keys
+
+    world = play(story, faults=Faults(limit=300, away=(0.0, 3600.0)))
+    times = [request.arrived for request in world.requests if request.answered]
+    assert not world.above_limit
+    # The first is alone, and the last are those that were tried during the outage.
+    assert (700 - 60) / (times[700] - times[60]) * 60 > 0.95 * 300
+    assert max(sum(at <= one < at + 1 for one in times) for at in times[::10]) <= 15, "no burst"
+
+
+def mirrored_keys(world: World) -> set[str | None]:
+    return {event.entity_key for event in world.events}
+
+
+def test_a_refused_login_ends_all_requests_and_names_the_settings() -> None:
+    found = []
+
+    async def story(world: World, process: Process) -> None:
+        for key in range(20):
+            world.change(str(key))
+        await asyncio.sleep(7200)
+        found.append(process.hydrator.refused())
+
+    world = play(story, script=lambda _: Answer(401, {}, b"shopuser pass#word"))
+    assert len(world.requests) == 1
+    assert found == [f"The API answers 401 [login] [login] for CustomerOrders. {LOGIN_FIX}"]
+
+
+@pytest.mark.parametrize(
+    "header", ["0", "-1", "soon", "", "1e400", "nan", "Wed, 21 Oct 2015 07:28:00 GMT", None]
+)
+def test_a_429_with_a_useless_retry_after_is_no_hot_loop(header: str) -> None:
+    headers = {"retry-after": header}
+    world = play(
+        wait(600), faults=Faults(headers="none"), script=lambda _: Answer(429, headers, b"Too many requests")
+    )
+    assert 10 <= len(sent(world)) <= 30
+
+
+def test_a_429_is_waited_for_as_long_as_it_says() -> None:
+    world = play(wait(400), script=lambda _: Answer(429, {"retry-after": "90"}, b""))
+    gaps = [after - before for before, after in zip(sent(world), sent(world)[1:], strict=False)]
+    assert gaps
+    assert all(90 <= gap < 95 for gap in gaps)
+    assert not world.letters
+
+
+def test_a_record_that_is_missing_at_first_is_found_when_it_appears() -> None:
+    async def story(world: World, _process: Process) -> None:
+        world.script = lambda _: Answer(404, {}, b"") if _seconds() < 10 else None
+        world.change("1")
+        await asyncio.sleep(40)
+
+    world = play(story)
+    assert mirrored(world) == {"1": 1}
+    assert len(world.events) == 1
+
+
+@pytest.mark.parametrize("answer", [Answer(404, {}, b""), Answer(400, {}, b"There is no row at position 0.")])
+def test_a_record_that_stays_missing_is_gone_after_its_time_and_not_before(answer: Answer) -> None:
+    world = play(wait(120), script=lambda _: answer)
+    (event,) = world.events
+    assert (event.action, event.details) == ("OrderGone", b'{"orderHeader":{"orderNumber":"1"}}')
+    assert 20 <= sent(world)[-1] - sent(world)[0] < 45
+    assert not world.letters
+
+
+def test_a_key_that_the_api_refuses_is_tried_five_times_and_then_a_dead_letter_with_the_fix() -> None:
+    body = b'{"message": "Order is locked by shopuser pass#word c2hvcHVzZXI6cGFzcyN3b3Jk"}'
+
+    async def story(world: World, _process: Process) -> None:
+        world.change("1")
+        await asyncio.sleep(600)
+        assert len(sent(world)) == 5
+        world.change("1")
+        await asyncio.sleep(30)
+        assert len(sent(world)) > 5, "the next hook asks again"
+
+    world = play(story, script=lambda _: Answer(400, {}, body))
+    (letter,) = world.letters
+    assert (letter.stage, letter.reason) == ("hydrator", "request-refused")
+    assert letter.context == {"source": "xtnd", "family": "orders", "entity_key": "1"}
+    assert "Order is locked by [login] [login] [login]" in letter.error
+    assert "sources.yaml" in letter.error
+    assert not any(secret in str(letter) for secret in ("pass#word", "shopuser", "c2hvcHVzZXI6"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HTML,
+        Answer(200, {}, b""),
+        Answer(204, {}, b""),
+        Answer(200, {}, body_of("2", 7)),
+        Answer(200, {}, b'{"orderHeader": {"orderNumber": "1"'),
+        Answer(200, {}, b'[{"orderHeader": {"orderNumber": "1"}}]'),
+        Answer(200, {}, b'{"orderHeader": {"orderNumber": "\xff"}}'),
+        Answer(200, {}, b'{"orderHeader": 1}'),
+    ],
+)
+def test_an_answer_that_is_no_record_of_one_key_is_given_up_and_stops_no_other(answer: Answer) -> None:
+    async def story(world: World, _process: Process) -> None:
+        for round_ in range(40):
+            world.change("1")
+            world.change(str(round_ + 10))
+            await asyncio.sleep(10)
+
+    world = play(story, script=lambda key: answer if key == "1" else None)
+    assert {letter.context["entity_key"] for letter in world.letters} == {"1"}
+    assert len(mirrored_keys(world)) == 40
+    assert "1" not in mirrored_keys(world)
+
+
+def test_while_all_answers_are_html_nothing_is_given_up_and_the_trouble_is_named() -> None:
+    troubles = []
+
+    async def story(world: World, process: Process) -> None:
+        for key in range(10):
+            world.change(str(key))
+        await asyncio.sleep(7200)
+        troubles.append(process.hydrator.away())
+        assert len(world.requests) < 200
+        world.script = lambda _: None
+        await asyncio.sleep(700)
+        assert process.hydrator.away() is None
+
+    world = play(story, script=lambda _: HTML)
+    assert troubles == ["The answer is not the record: it is HTML (text/html)."]
+    assert not world.letters
+    assert len(mirrored_keys(world)) == 10
+
+
+def test_an_api_that_fails_for_one_record_alone_delays_no_other() -> None:
+    async def story(world: World, _process: Process) -> None:
+        world.change("1")
+        for key in range(2, 200):
+            world.change(str(key))
+            await asyncio.sleep(2)
+
+    world = play(story, script=lambda key: Answer(500, {}, b"") if key == "1" else None)
+    late = [world.requests[-1].sent - max(sent(world, str(key))) for key in (197, 198)]
+    assert len(mirrored_keys(world)) >= 195, late
+    assert 4 <= len(sent(world)) <= 12
+    assert not world.letters
+
+
+@pytest.mark.parametrize("key", [".", "..", " "])
+def test_a_key_that_would_ask_for_something_else_is_a_dead_letter_without_a_request(key: str) -> None:
+    async def story(world: World, _process: Process) -> None:
+        world.change(key)
+        await asyncio.sleep(60)
+
+    world = play(story)
+    assert not world.requests
+    assert [letter.reason for letter in world.letters] == ["key-not-askable"]
+
+
+def test_a_record_that_kafka_never_takes_is_a_dead_letter_without_the_record() -> None:
+    async def story(world: World, process: Process) -> None:
+        async def refuse(_event: object) -> None:
+            raise RecordRefused("The record takes 4000000 bytes.")
+
+        process.publish = refuse  # type: ignore[method-assign]
+        world.change("1")
+        await asyncio.sleep(60)
+
+    world = play(story)
+    (letter,) = world.letters
+    assert (letter.reason, letter.payload) == ("record-too-large", b"")
+    assert "topics.max_message_bytes" in letter.error
+    assert len(sent(world)) == 1
+
+
+def test_while_kafka_is_away_the_api_is_asked_no_more_than_a_lease_allows() -> None:
+    async def story(world: World, _process: Process) -> None:
+        for key in range(100):
+            world.change(str(key))
+        await asyncio.sleep(600)
+        assert len(world.requests) < 400
+        world.faults.kafka_away = (-1.0, -1.0)
+        await asyncio.sleep(200)
+
+    world = play(story, faults=Faults(kafka_away=(0.0, 1e9)))
+    assert len(mirrored_keys(world)) == 100
+
+
+def test_background_work_has_its_share_while_hooks_ask_and_all_of_the_limit_when_they_do_not() -> None:
+    async def story(world: World, _process: Process) -> None:
+        for key in range(1000):
+            world.store.works[f"b{key}"].background = True
+            world.truth[f"b{key}"] = [(0.0, 1)]
+        for second in range(120):
+            for key in range(4):
+                world.change(f"{second}-{key}")
+            await asyncio.sleep(1)
+        await asyncio.sleep(150)
+
+    shared = sources().rate.model_copy(update={"background_share": 0.2})
+    world = play(story, faults=Faults(limit=300), rate=shared)
+    busy = [request for request in world.requests if 30 <= request.sent < 120]
+    quiet = [request for request in world.requests if 190 <= request.sent < 250]
+    background = [request for request in busy if request.key.startswith("b")]
+    assert len(busy) - len(background) >= 0.95 * 4 * 90, "hooks are first"
+    assert 0 < len(background) <= 0.25 * 300 * 1.5
+    assert len(quiet) >= 0.95 * 300
+
+
+def test_what_sources_yaml_excludes_is_in_no_event() -> None:
+    header = b'{"orderNumber": "1", "email": "a@b.se", "total": 1.10}'
+    body = b'{"orderHeader": ' + header + b', "orderRows": [{"note": "x"}]}'
+    world = play(
+        wait(20), script=lambda _: Answer(200, {}, body), exclude=["orderHeader.email", "orderRows.note"]
+    )
+    (event,) = world.events
+    assert event.details == b'{"orderHeader":{"orderNumber":"1","total":1.10},"orderRows":[{}]}'
+
+
+def _seconds() -> float:
+    return asyncio.get_running_loop().time()
