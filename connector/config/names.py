@@ -23,6 +23,8 @@ OWN_TABLES = (
     "mirror_routes",
     "mirror_counters",
     "mirror_status",
+    "hydration",
+    "hydration_work",
 )
 # What each table of PostgreSQL has by itself (its manual, 5.6).
 SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")

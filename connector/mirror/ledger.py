@@ -196,6 +196,8 @@ def _select(connection: Connection, columns: Columns, rows: Iterable[tuple[str, 
 
 def _pages(connection: Connection, sorts: set[Sort], condition: str) -> Iterator[Event]:
     """Keyset pages over the primary key, so that memory stays bounded."""
+    if not sorts:
+        return
     mark = dialects.of(connection).mark
     # No action and no family has an empty name, and no list of SQL is empty.
     actions, families = (

@@ -226,6 +226,10 @@ class MappedTable(ABC):
             *[(column.version, "text") for column in chosen if column.version],
         )
 
+    def own_reading(self, _sort: Sort) -> Any:
+        """What reads events of a sort in the place of a ``Reading``, where row specs are not enough."""
+        return None
+
     @abstractmethod
     def apart(self, shop: ShopColumn) -> Self:
         """The same table with the shop of each row in a column of its own."""

@@ -17,7 +17,7 @@ from connector.events import Event, Sort
 from connector.mirror import storable
 from connector.mirror.compiler import Compiler
 from connector.mirror.mapped import Contribution
-from connector.mirror.projections import Projection
+from connector.mirror.projections import HydrationTable, Projection
 from connector.mirror.reading import Reading
 
 # Former names of tables and columns change nothing in a mapping.
@@ -45,7 +45,8 @@ class Mapping:
     def __init__(self, config: Config) -> None:
         compiler = Compiler(config)
         in_order = sorted(config.tables.items(), key=lambda named: named[1].parent is not None)
-        self.tables = tuple([compiler.projection(name, table) for name, table in in_order])
+        mapped = [compiler.projection(name, table) for name, table in in_order]
+        self.tables = (*mapped, HydrationTable.of(config))
         self.by_shop = config.shops is not None
         self.written = Written(
             families=config.topics.families, tables=config.tables, shops=config.shops
@@ -147,8 +148,10 @@ def _no_rows(event: Event) -> Poison:
     return Poison("details-kind", what if event.source_name is None else "A record must be an object.")
 
 
-def _readings(sort: Sort, tables: Sequence[Projection], *, stored: bool = False) -> list[Reading]:
+def _readings(sort: Sort, tables: Sequence[Projection], *, stored: bool = False) -> list[Any]:
     """One reading for all parts of tables that split the row objects of a sort of events alike."""
-    parts = [part for table in tables for part in table.parts(sort)]
+    own = {table: reading for table in tables if (reading := table.own_reading(sort))}
+    parts = [part for table in tables if table not in own for part in table.parts(sort)]
     ways = dict.fromkeys(part.each for part in parts)
-    return [Reading([part for part in parts if part.each == each], stored=stored) for each in ways]
+    shared = [Reading([part for part in parts if part.each == each], stored=stored) for each in ways]
+    return [*shared, *own.values()]

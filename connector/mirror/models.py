@@ -54,6 +54,11 @@ def column(type_: str, comment: str, *, key: bool = False, **info: Any) -> Any:
     return Field(sa_type=declared, primary_key=key, sa_column_kwargs={"comment": comment, "info": info})
 
 
+def only(rows: str) -> dict[str, Any]:
+    """Options of an index over the rows for which this SQL is true."""
+    return dialects.options(lambda _: {"where": text(rows)})
+
+
 class Own(SQLModel, registry=registry()):
     """One of the connector's own tables."""
 
@@ -231,6 +236,31 @@ class MirrorCounter(Own, table=True):
     first_received_at: str = column("timestamp", "When the first of them was received (UTC).")
     last_received_at: str = column("timestamp", "When the last of them was received (UTC).")
     last_mirrored_at: str = column("timestamp", "When one of them was last committed here (UTC).")
+
+
+class HydrationWork(Own, table=True):
+    """How far the hydrator is with records that it is asked for (connector's own)."""
+
+    __tablename__ = "_hydration_work"
+    indexes = (
+        Index("ix_hydration_work_again_at", "family", "again_at", **only("again_at IS NOT NULL")),
+        Index("ix_hydration_work_asked_at", "family", "asked_at", **only("asked_at IS NOT NULL")),
+    )
+
+    shop: str = column("exact", "The shop that it is of; empty without shops.", key=True)
+    family: str = column("exact", "Family of topics.yaml.", key=True)
+    entity_key: str = column("exact", "Which record of it, as in notifications.", key=True)
+    asked_at: str | None = column("timestamp", "When a backfill, sweep or audit asked for it (UTC).")
+    again_at: str | None = column("timestamp", "When it is fetched once more (UTC).")
+    answered_at: str | None = column("timestamp", "Up to when wants of hooks are published or parked (UTC).")
+    marked_at: str | None = column("timestamp", "The newest snapshot that is published (UTC).")
+    # In microseconds since the epoch; no two leases of a key have the same.
+    lease: int | None = column("integer", "Beyond which instant the snapshot of the last lease lies (µs).")
+    leased_at: str | None = column("timestamp", "Since when a hydrator has it (UTC).")
+    leased_until: str | None = column("timestamp", "Until when no other hydrator takes it (UTC).")
+    not_before: str | None = column("timestamp", "When it is tried again at the earliest (UTC).")
+    trouble: str = column("text", "Why it was not fetched: away, missing or refused; else empty.")
+    tries: int = column("small", "How often in a row it was not.")
 
 
 # Names of the tables; only a step changes the columns and keys of one that is there.

@@ -100,6 +100,20 @@ def _add_clock_distance(connection: Connection, _mapped: Collection[str]) -> Non
     connection.exec_driver_sql(f"ALTER TABLE _consumer_offsets ADD COLUMN clock_distance_ms {integer}")
 
 
+def _make_hydration_work(connection: Connection, _mapped: Collection[str]) -> None:
+    """Make ``_hydration_work``; ``_hydration`` is made and filled as a table that is new."""
+    dialect = dialects.of(connection)
+    text, count, instant = map(dialect.declared, ("exact", "integer", "timestamp"))
+    early = ("asked_at", "again_at", "answered_at", "marked_at")
+    late = ("leased_at", "leased_until", "not_before")
+    connection.exec_driver_sql(
+        f"CREATE TABLE IF NOT EXISTS _hydration_work (shop {text} NOT NULL, family {text} NOT NULL, "
+        f"entity_key {text} NOT NULL, {', '.join(f'{name} {instant}' for name in early)}, lease {count}, "
+        f"{', '.join(f'{name} {instant}' for name in late)}, trouble TEXT NOT NULL, tries INTEGER NOT NULL, "
+        f"PRIMARY KEY (shop, family, entity_key)){dialect.table_options}"
+    )
+
+
 STEPS: tuple[Step, ...] = (
     Step(2, "an event is identified by its source and its id", source_step.act),
     Step(3, "the actions of the families are rows", _make_routes),
@@ -107,6 +121,7 @@ STEPS: tuple[Step, ...] = (
     Step(5, "the events of each partition and family are counted", _make_counters),
     Step(6, "tables stand apart from what people read", apart_step.act),
     Step(7, "how far the gateways' clocks are from Kafka's stands beside the offsets", _add_clock_distance),
+    Step(8, "how far the hydrator is with each record is a row", _make_hydration_work),
 )
 NEWEST = STEPS[-1].version
 

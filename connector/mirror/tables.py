@@ -35,6 +35,7 @@ class Tables:
                 self.metadata,
                 *mapped_columns(table),
                 *indexes,
+                *table.own_indexes(),
                 comment=table.description or None,
                 info={VISIBLE: table.visible},
                 **dialects.options(lambda dialect: dialect.table_arguments),

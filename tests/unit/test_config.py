@@ -182,7 +182,7 @@ def test_the_shipped_tables_are_exactly_those_of_the_contract() -> None:
     shipped = parsed()
     compiled = Mapping(shipped)
     found = {}
-    for table in compiled.tables:
+    for table in map(compiled.table, shipped.tables):
         written = shipped.tables[table.name].columns
         found[table.name] = (
             [column.name for column in table.key],

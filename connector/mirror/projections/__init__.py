@@ -3,11 +3,21 @@
 from collections.abc import Mapping
 
 from connector.mirror.projections.history import HistoryTable
+from connector.mirror.projections.hydration import HydrationTable
 from connector.mirror.projections.projection import Projection
 from connector.mirror.projections.snapshot import SnapshotRows, SnapshotTable
 from connector.mirror.projections.state import StateTable
 
-__all__ = ["CHILDREN", "KINDS", "HistoryTable", "Projection", "SnapshotRows", "SnapshotTable", "StateTable"]
+__all__ = [
+    "CHILDREN",
+    "KINDS",
+    "HistoryTable",
+    "HydrationTable",
+    "Projection",
+    "SnapshotRows",
+    "SnapshotTable",
+    "StateTable",
+]
 
 # By what ``tables.yaml`` calls them; of those with a parent in ``CHILDREN``.
 KINDS: Mapping[str, type[Projection]] = {

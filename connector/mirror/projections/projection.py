@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
+from sqlalchemy import Index
 from typing_extensions import override
 
 from connector.mirror.batches import Statement
@@ -70,6 +71,10 @@ class Projection(MappedTable):
 
         A condition may follow. Then all events are folded again, and ``abandoned`` rows are deleted.
         """
+
+    def own_indexes(self) -> list[Index]:
+        """Indexes beside those of ``tables.yaml``, over some rows only."""
+        return []
 
     @abstractmethod
     def trace(self, row: str) -> str:

@@ -52,6 +52,38 @@ COMMENT ON COLUMN _dead_letters.kafka_offset IS 'Where the record stood: offset.
 COMMENT ON COLUMN _dead_letters.parked_at IS 'When it was parked (UTC).';
 COMMENT ON COLUMN _dead_letters.state IS 'parked, replayed or discarded.';
 COMMENT ON COLUMN _dead_letters.state_at IS 'Since when it is in that state (UTC).';
+CREATE TABLE _hydration_work (
+	shop TEXT COLLATE "C" NOT NULL, 
+	family TEXT COLLATE "C" NOT NULL, 
+	entity_key TEXT COLLATE "C" NOT NULL, 
+	asked_at TIMESTAMP(6) WITH TIME ZONE, 
+	again_at TIMESTAMP(6) WITH TIME ZONE, 
+	answered_at TIMESTAMP(6) WITH TIME ZONE, 
+	marked_at TIMESTAMP(6) WITH TIME ZONE, 
+	lease BIGINT, 
+	leased_at TIMESTAMP(6) WITH TIME ZONE, 
+	leased_until TIMESTAMP(6) WITH TIME ZONE, 
+	not_before TIMESTAMP(6) WITH TIME ZONE, 
+	trouble TEXT NOT NULL, 
+	tries INTEGER NOT NULL, 
+	PRIMARY KEY (shop, family, entity_key)
+);
+CREATE INDEX ix_hydration_work_again_at ON _hydration_work (family, again_at) WHERE again_at IS NOT NULL;
+CREATE INDEX ix_hydration_work_asked_at ON _hydration_work (family, asked_at) WHERE asked_at IS NOT NULL;
+COMMENT ON TABLE _hydration_work IS 'How far the hydrator is with records that it is asked for (connector''s own).';
+COMMENT ON COLUMN _hydration_work.shop IS 'The shop that it is of; empty without shops.';
+COMMENT ON COLUMN _hydration_work.family IS 'Family of topics.yaml.';
+COMMENT ON COLUMN _hydration_work.entity_key IS 'Which record of it, as in notifications.';
+COMMENT ON COLUMN _hydration_work.asked_at IS 'When a backfill, sweep or audit asked for it (UTC).';
+COMMENT ON COLUMN _hydration_work.again_at IS 'When it is fetched once more (UTC).';
+COMMENT ON COLUMN _hydration_work.answered_at IS 'Up to when wants of hooks are published or parked (UTC).';
+COMMENT ON COLUMN _hydration_work.marked_at IS 'The newest snapshot that is published (UTC).';
+COMMENT ON COLUMN _hydration_work.lease IS 'Beyond which instant the snapshot of the last lease lies (µs).';
+COMMENT ON COLUMN _hydration_work.leased_at IS 'Since when a hydrator has it (UTC).';
+COMMENT ON COLUMN _hydration_work.leased_until IS 'Until when no other hydrator takes it (UTC).';
+COMMENT ON COLUMN _hydration_work.not_before IS 'When it is tried again at the earliest (UTC).';
+COMMENT ON COLUMN _hydration_work.trouble IS 'Why it was not fetched: away, missing or refused; else empty.';
+COMMENT ON COLUMN _hydration_work.tries IS 'How often in a row it was not.';
 CREATE TABLE _mirror_counters (
 	topic TEXT COLLATE "C" NOT NULL, 
 	partition INTEGER NOT NULL, 

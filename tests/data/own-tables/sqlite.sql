@@ -30,6 +30,25 @@ CREATE TABLE _dead_letters (
  STRICT;
 CREATE INDEX ix_dead_letters_reason ON _dead_letters (reason);
 CREATE INDEX ix_dead_letters_state_parked_at ON _dead_letters (state, parked_at);
+CREATE TABLE _hydration_work (
+	shop TEXT NOT NULL, 
+	family TEXT NOT NULL, 
+	entity_key TEXT NOT NULL, 
+	asked_at TEXT, 
+	again_at TEXT, 
+	answered_at TEXT, 
+	marked_at TEXT, 
+	lease INTEGER, 
+	leased_at TEXT, 
+	leased_until TEXT, 
+	not_before TEXT, 
+	trouble TEXT NOT NULL, 
+	tries INTEGER NOT NULL, 
+	PRIMARY KEY (shop, family, entity_key)
+)
+ STRICT;
+CREATE INDEX ix_hydration_work_again_at ON _hydration_work (family, again_at) WHERE again_at IS NOT NULL;
+CREATE INDEX ix_hydration_work_asked_at ON _hydration_work (family, asked_at) WHERE asked_at IS NOT NULL;
 CREATE TABLE _mirror_counters (
 	topic TEXT NOT NULL, 
 	partition INTEGER NOT NULL, 

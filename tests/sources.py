@@ -1,0 +1,37 @@
+"""Configurations with a source, for tests of what is fetched."""
+
+from typing import Any
+
+from connector import events
+from connector.config import Config
+from connector.config.source_models import Sources
+from connector.events import Event
+
+ORDERS = {
+    "entity": "Order",
+    "wanted_on": ("OrderCreated", "OrderReserved", "OrderPicked", "PickingStarted"),
+    "get": "CustomerOrders/{orderNumber}",
+    "key": {"orderNumber": "orderHeader.orderNumber"},
+}
+STOCK = {
+    "entity": "Stock",
+    "wanted_on": ("BalanceChanged",),
+    "get": "ProductAvailability?warehouse={warehouse}&productNumber={productNumber}",
+    "key": {"productNumber": "productNumber", "warehouse": "warehouse"},
+}
+
+
+def with_sources(config: Config, **changes: Any) -> Config:
+    """The configuration with orders and balances that are fetched; ``changes`` are of its source."""
+    entities = {"orders": ORDERS, "balances": STOCK}
+    given = {"base_url": "http://127.0.0.1:1", "entities": entities} | changes
+    return config.model_copy(update={"sources": Sources.model_validate(given)})
+
+
+def snapshot(key: str, at: int, *, family: str = "orders", gone: bool = False, source: str = "xtnd") -> Event:
+    """A record as it was fetched at an instant."""
+    entity = {"orders": "Order", "balances": "Stock"}[family]
+    body = b'{"orderHeader": {}}'
+    return events.snapshot(
+        source=source, family=family, entity=entity, key=key, at=at, received_at=at + 1, body=body, gone=gone
+    )
