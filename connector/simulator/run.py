@@ -10,11 +10,12 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from connector.simulator.api import Quirk, Service, serving
+from connector.simulator.api import Quirk, SimulatedApi, serving
+from connector.simulator.client import session
 from connector.simulator.journal import Journal
 from connector.simulator.options import SimulateOptions, check, require_listener, say
-from connector.simulator.records import Records
-from connector.simulator.sender import Sender, session
+from connector.simulator.records import ShopRecords
+from connector.simulator.sender import Sender
 from connector.simulator.shop import Shop
 from connector.simulator.tally import Tally
 from connector.simulator.traffic import Sending, traffic
@@ -42,7 +43,7 @@ async def simulate(options: SimulateOptions, console: Console) -> int:
     async with AsyncExitStack() as stack:
         url = None
         if options.api_port is not None:
-            service = Service(shop.records, options.seed, options.api)
+            service = SimulatedApi(shop.records, options.seed, options.api)
             url = await stack.enter_async_context(serving(service, options.api_port))
             say(console, f"The API answers at {url} for {options.api.user} until Ctrl-C.")
         log = stack.enter_context(Journal(options.journal))
@@ -64,7 +65,7 @@ async def simulate(options: SimulateOptions, console: Console) -> int:
 def _shop(options: SimulateOptions) -> Shop:
     if options.api_port is None:
         return Shop(options.seed)
-    records = Records(options.seed, deleted=options.deleted)
+    records = ShopRecords(options.seed, deleted=options.deleted)
     return Shop(options.seed, records, silent_prices=Quirk.SILENT_PRICES in options.api.quirks)
 
 

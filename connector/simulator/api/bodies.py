@@ -13,10 +13,10 @@ from uuid import UUID
 
 import msgspec
 
+from connector.simulator.assortment import CITIES, COMPANIES, FIRST_NAMES, LAST_NAMES, STREETS
 from connector.simulator.books import UNITS, WAREHOUSES
-from connector.simulator.catalogue import CITIES, COMPANIES, FIRST_NAMES, LAST_NAMES, STREETS
 from connector.simulator.chance import Chance
-from connector.simulator.records import Record, State, stockholm
+from connector.simulator.records import RecordState, ShopRecord, stockholm
 
 Body = dict[str, Any]
 
@@ -61,7 +61,7 @@ WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("url", ("https://butik.example/a?b=1&c=å", "https://butik.example/b")),
     ("link", ("https://butik.example/faktura.pdf",)),
     ("notes", ("Ring före leverans", 'Märk lådan "ömtåligt"', "Rad 1\nRad 2", "")),
-    ("deliverymethod", ("PostNord MyPack", "DHL Service Point", "Hämtas")),
+    ("deliverymethod", ("PostNord MyPack", "DHL SimulatedApi Point", "Hämtas")),
     ("paymentterms", ("30 dagar netto", "10 dagar 2 %", "Förskott")),
     ("saleschannel", ("Webb", "Butik", "Telefon")),
     ("forwarder", ("PostNord", "DHL", "Bring")),
@@ -84,7 +84,7 @@ class Bodies:
         # Path in a tree → the group of values that it is drawn with.
         self._groups: dict[str, int] = {}
 
-    def body(self, record: Record, state: State) -> Body:
+    def body(self, record: ShopRecord, state: RecordState) -> Body:
         """The whole answer of one record; for balances its row of the list."""
         path, created, changed = SINGLES[record.family]
         tree = shapes()[path]
@@ -100,7 +100,7 @@ class Bodies:
                 inner[last] = stockholm(at)
         return body
 
-    def filled(self, record: Record, state: State, tree: Any, facts: Any) -> Any:
+    def filled(self, record: ShopRecord, state: RecordState, tree: Any, facts: Any) -> Any:
         """The ``facts`` with whatever the tree has besides."""
 
         def draw(path: str) -> int:
