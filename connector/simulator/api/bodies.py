@@ -4,6 +4,7 @@ A filled value depends on seed, family, key and the place in the tree alone, so 
 each time. With each revision of the record a part of its filled values is drawn again; null is among them.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
@@ -144,10 +145,11 @@ class _Filling:
     def _leaf(self, kind: str, path: str) -> Any:
         drawn, percent = divmod(self._draw(path), 100)
         kind, _, allowed = kind.partition(": ")
-        name = path.rpartition(".")[2].strip().lower()
+        spelt = path.rpartition(".")[2].partition("[")[0]
+        name = spelt.strip().lower()
         if kind == "boolean":
             return drawn % 2 == 1
-        if percent < (MOSTLY_NULL if name.startswith(RARE) else NULL) and not name.endswith("]"):
+        if percent < (MOSTLY_NULL if name.startswith(RARE) else NULL) and not path.endswith("]"):
             return None
         if allowed:
             choices = allowed.split(" | ")
@@ -165,13 +167,17 @@ class _Filling:
             case "uuid":
                 value = str(UUID(int=drawn))
             case _:
-                value = self._text(name, drawn)
+                value = self._text(spelt, drawn)
         return value
 
     @staticmethod
-    def _text(name: str, drawn: int) -> str:
+    def _text(spelt: str, drawn: int) -> str:
+        name = spelt.strip().lower()
         for ending, words in WORDS:
             if name.endswith(ending):
                 return words[drawn % len(words)]
         number = drawn % 100_000
-        return str(number) if name.endswith(("number", "id", "code", "gln")) else f"{name} {number % 100}"
+        if name.endswith(("number", "id", "code", "gln", "ean")):
+            return str(number)
+        words_of_name = re.sub(r"(?=[A-Z])", " ", spelt).lower().capitalize()
+        return f"{words_of_name} {number % 100}"
