@@ -105,7 +105,8 @@ class Sender:
         started = time.monotonic()
         for number, sending in enumerate(sendings):
             if self._options.rate:
-                await self._sleep(started + number / self._options.rate - time.monotonic())
+                paced = max(0, number - self._options.burst)
+                await self._sleep(started + paced / self._options.rate - time.monotonic())
             await self._open.acquire()
             await self._slots.acquire()
             if self.stopped:

@@ -200,6 +200,11 @@ def test_a_rate_spreads_the_deliveries_over_time(tmp_path):
     assert seconds % 60 >= 0.1
 
 
+def test_a_burst_does_not_wait_for_the_rate():
+    """At this rate it would end after the deadline."""
+    assert play(Receiver(), deliveries=41, burst=40, rate=40 / (2 * DEADLINE_SECONDS)) == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_run_cleanly_while_retries_wait(tmp_path, number):
     """The pause would be a minute; the run ends at once, with every attempt in the journal."""
