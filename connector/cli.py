@@ -84,6 +84,9 @@ def up(
     port: PortOption = 8080,
     admin_port: AdminPort = 8081,
     accept_mapping: AcceptMapping = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Play a shop as well: hooks without XTND, for a first look.")
+    ] = False,
 ) -> None:
     """Run everything on this machine: broker, topics, gateway, worker and a SQLite mirror."""
     from connector import local  # noqa: PLC0415 - each command loads only its own package
@@ -96,6 +99,7 @@ def up(
         port=port or 8080,
         admin_port=admin_port or 8081,
         accept_mapping=accept_mapping,
+        demo=demo,
     )
     raise typer.Exit(local.run_up(options))
 
@@ -302,6 +306,7 @@ def simulate(
     url: Annotated[str, typer.Option(help="Callback URL.")] = CALLBACK,
     deliveries: Annotated[int, typer.Option(min=1, help="How many deliveries.")] = 1000,
     rate: Annotated[float, typer.Option(min=0, help="Deliveries per second; 0 is as fast as it goes.")] = 0,
+    burst: Annotated[int, typer.Option(min=0, help="How many leave at once before that.")] = 0,
     disorder: Annotated[float, typer.Option(min=0, max=1, help="Share sent late, behind newer ones.")] = 0,
     duplicates: Annotated[float, typer.Option(min=0, max=1, help="Share sent again.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed plays the same shop.")] = 1,
@@ -310,6 +315,10 @@ def simulate(
         float, typer.Option(min=0, help="Factor for XTND's retry pauses; 0.01 is fast.")
     ] = 1,
     journal: Annotated[Path | None, typer.Option(help="Write every attempt and answer here.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Keep in this file how many deliveries have left, and go on after them."),
+    ] = None,
     api: Annotated[
         int | None,
         typer.Option(
@@ -339,11 +348,13 @@ def simulate(
         seed=seed,
         deliveries=deliveries,
         rate=rate,
+        burst=burst,
         disorder=disorder,
         duplicates=duplicates,
         parallel=parallel,
         time_scale=time_scale,
         journal=journal,
+        resume=resume,
         withheld=withheld,
         deleted=deleted,
         api_port=api,

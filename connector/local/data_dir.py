@@ -17,7 +17,7 @@ from connector.local.stopping import Until
 SECRET_BYTES = 32
 """Written as hexadecimal, so the secret has 64 characters."""
 
-OWN_FILES = ("lock", "webhook-secret", "endpoints.json", "mirror.db*", "spool.db*")
+OWN_FILES = ("lock", "demo-deliveries", "webhook-secret", "endpoints.json", "mirror.db*", "spool.db*")
 LEFTOVERS_TIMEOUT_SECONDS = 5.0
 
 
@@ -29,6 +29,8 @@ class DataFolder:
         self.lock_file = self.path / "lock"
         self.secret_file = self.path / "webhook-secret"
         self.endpoints_file = self.path / "endpoints.json"
+        # How far a demo's shop has come; a folder that has it holds nothing else.
+        self.demo_file = self.path / "demo-deliveries"
         self.logs = self.path / "logs"
         self.database_url = f"sqlite:///{self.path / 'mirror.db'}"
 

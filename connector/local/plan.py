@@ -9,6 +9,7 @@ from pathlib import Path
 from connector.config.database_url import without_password
 from connector.config.secret_text import without_accidents
 from connector.errors import StartupError
+from connector.local import demo
 from connector.local.data_dir import DataFolder
 from connector.local.ports import port_trouble
 
@@ -22,7 +23,7 @@ class UpOptions:
 
     ``kafka`` and ``database_url`` are ``None`` for a broker and a SQLite file of its own, unless the
     environment (``KAFKA_BOOTSTRAP_SERVERS``, ``DATABASE_URL``) names others. The worker's admin port
-    is the one after ``admin_port``.
+    is the one after ``admin_port``; that of a demo's API the tenth after ``port``.
     """
 
     config_dir: Path
@@ -33,6 +34,7 @@ class UpOptions:
     admin_port: int = 8081
     ready_timeout_seconds: float = 120.0
     accept_mapping: bool = False
+    demo: bool = False
 
 
 class LaunchPlan:
@@ -53,6 +55,12 @@ class LaunchPlan:
         self.own_secret = not given
         self.secret_place = given[0] if given else str(self.data.secret_file)
         self._connector = connector or (sys.executable, "-m", "connector")
+        places = {"--kafka": options.kafka, "--database-url": options.database_url}
+        self._places = places | {name: environ.get(name) for name in demo.OTHER_PLACES}
+        self.demo: demo.Demo | None = None
+        if options.demo:
+            callback = f"http://127.0.0.1:{options.port}{CALLBACK_PATH}"
+            self.demo = demo.Demo(self.data, options.port + 10, callback)
 
     @property
     def worker_admin_port(self) -> int:
@@ -60,10 +68,12 @@ class LaunchPlan:
         return self.options.admin_port + 1
 
     def command(self, name: str) -> list[str]:
-        """Give the command line of ``topics``, ``gateway`` or ``worker``.
+        """Give the command line of ``topics``, ``gateway``, ``worker`` or, in a demo, ``shop``.
 
         Addresses that may hold a password go by the environment: a command line is public.
         """
+        if name == "shop" and self.demo:
+            return [*self._connector, *self.demo.arguments()]
         options: list[str] = {
             "topics": [],
             "gateway": ["--port", str(self.options.port), "--admin-port", str(self.options.admin_port)],
@@ -83,7 +93,11 @@ class LaunchPlan:
         }
         if self.own_secret:
             environment["XTND_WEBHOOK_SECRET_FILE"] = str(self.data.secret_file)
-        return environment
+        return environment | (self.demo.environment() if self.demo else {})
+
+    def check_data(self) -> None:
+        """Refuse to mix a demo and a shop; before anything is made in the folder."""
+        demo.check(self.data, self._places, demo=self.options.demo)
 
     def check_ports(self) -> None:
         """Refuse ports that are taken, by name of the option that moves them."""
@@ -92,6 +106,9 @@ class LaunchPlan:
             (self.options.admin_port, "127.0.0.1", "--admin-port"),
             (self.worker_admin_port, "127.0.0.1", "--admin-port (the worker takes the one after it)"),
         ]
+        if self.demo:
+            option = "--port (the demo's API takes the tenth after it)"
+            ports.append((self.demo.port, "127.0.0.1", option))
         seen: set[int] = set()
         for port, host, option in ports:
             if port in seen:

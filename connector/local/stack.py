@@ -48,7 +48,10 @@ def run_up(options: UpOptions, *, connector: tuple[str, ...] | None = None) -> i
 
 def run_plan(plan: LaunchPlan, screen: Screen, stop: StopSignal, *, broker: Broker | None = None) -> None:
     """Hold the data directory, start everything, supervise, stop everything."""
+    plan.check_data()
     plan.data.create()
+    if plan.demo:
+        plan.data.demo_file.touch()
     ports = {"port": plan.options.port, "admin_port": plan.options.admin_port}
     with contextlib.suppress(StopRequested), plan.data.locked(stop.until, **ports) as lock:
         plan.check_ports()
@@ -89,6 +92,12 @@ class Stack:
             part.start()
         self._wait_for_part(gateway, self._plan.options.admin_port)
         self._wait_for_part(worker, self._plan.worker_admin_port)
+        if self._plan.demo:
+            # It needs somebody who listens; that its API comes last is nothing new to the connector.
+            shop = self._child("shop", environment)
+            self._parts.append(shop)
+            shop.start()
+            self._screen.say("demo  a simulated shop sends hooks and answers for its records")
 
     def supervise(self) -> None:
         """Keep all parts alive until a stop is asked for."""

@@ -11,8 +11,8 @@ from yarl import URL
 
 from connector.errors import StartupError
 from connector.simulator import wire
+from connector.simulator.client import session
 from connector.simulator.options import NOT_THERE, say, target
-from connector.simulator.sender import session
 
 
 def send_files(

@@ -140,7 +140,7 @@ class Lives:
     def product(self) -> Life:
         """Create, put on the shelves, then change now and then."""
         new = self._books.new_product()
-        self._trade.product(new)
+        self._trade.products.create(new)
         yield [notification("ProductCreated", ProductNumber=new.number)]
         for warehouse in new.warehouses:
             row = OrderRow(
@@ -148,7 +148,7 @@ class Lives:
             )
             yield self._stock.count(row.place, row.quantity)
         for _ in range(self._dice.randint(1, 3)):
-            self._trade.change_product(new.number)
+            self._trade.products.change(new.number)
             yield [notification("ProductChanged", ProductNumber=new.number)]
 
     def stocktaking(self) -> Life:
@@ -161,7 +161,7 @@ class Lives:
     def price_list(self) -> Life:
         """Update one of the price lists."""
         name = self._dice.choice(PRICE_LISTS)
-        self._trade.price_list(name)
+        self._trade.products.raise_prices(name)
         yield [notification("PriceListWebHook", PriceListName=name)]
 
     def customer(self) -> Life:

@@ -23,11 +23,13 @@ class SimulateOptions:
     """One run of the simulator.
 
     ``deliveries`` counts different deliveries, duplicates not included. ``rate`` is deliveries per
-    second, 0 as fast as it goes. ``disorder`` and ``duplicates`` are shares from 0 to 1.
-    ``time_scale`` stretches XTND's retry pauses (60 s, 240 s); ``timeout_seconds`` is the longest
-    wait for an answer and is not scaled. ``journal`` is overwritten. ``withheld`` is the share of deliveries
-    that are never sent, ``deleted`` that of the shop's records that are deleted at some time. With an
-    ``api_port`` (0: any free one) the shop's API answers there, as ``api`` says, until it is stopped.
+    second, 0 as fast as it goes; the first ``burst`` ones do not wait for it. ``disorder`` and
+    ``duplicates`` are shares from 0 to 1. ``time_scale`` stretches XTND's retry pauses (60 s, 240 s);
+    ``timeout_seconds`` is the longest wait for an answer and is not scaled. ``journal`` is overwritten.
+    ``withheld`` is the share of deliveries that are never sent, ``deleted`` that of the shop's records
+    that are deleted at some time. ``resume`` is a file that keeps how many deliveries have left, so that
+    the next run goes on after them. With an ``api_port`` (0: any free one) the shop's API answers there,
+    as ``api`` says, until it is stopped.
     """
 
     url: str
@@ -35,6 +37,7 @@ class SimulateOptions:
     seed: int = 1
     deliveries: int = 1000
     rate: float = 0.0
+    burst: int = 0
     disorder: float = 0.0
     duplicates: float = 0.0
     parallel: int = 8
@@ -44,6 +47,7 @@ class SimulateOptions:
     journal: Path | None = None
     withheld: float = 0.0
     deleted: float = 0.0
+    resume: Path | None = None
     api_port: int | None = None
     api: ApiOptions = field(default_factory=ApiOptions)
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from connector.simulator.assortment import Assortment
 from connector.simulator.books import OrderRow
-from connector.simulator.catalogue import Catalogue
 from connector.simulator.chance import Chance
-from connector.simulator.records import Records, stockholm
+from connector.simulator.records import ShopRecords, stockholm
 from connector.simulator.wire import plain_number
 
 # What the hooks' order types are called in REST.
@@ -21,13 +21,13 @@ class Order:
     """One order. Half of them have a freight row, which no warehouse handles."""
 
     def __init__(
-        self, records: Records, chance: Chance, head: dict[str, str], rows: list[OrderRow], customer: str
+        self, records: ShopRecords, chance: Chance, head: dict[str, str], rows: list[OrderRow], customer: str
     ) -> None:
         self._records, self._chance = records, chance
-        self._catalogue = Catalogue(chance)
+        self._assortment = Assortment(chance)
         self.number = head["OrderNumber"]
-        self.customer = self._catalogue.customer(customer)
-        street = self._catalogue.street(customer)
+        self.customer = self._assortment.customer(customer)
+        street = self._assortment.street(customer)
         self._header: dict[str, Any] = {
             "orderNumber": self.number,
             "orderType": ORDER_TYPES[head["OrderType"]],
@@ -53,9 +53,9 @@ class Order:
             "orderRowStatus": "Created",
             "product": {
                 "productNumber": product.number,
-                "productName": self._catalogue.product_name(product.number),
+                "productName": self._assortment.product_name(product.number),
             },
-            "salesData": self._catalogue.sales(
+            "salesData": self._assortment.sales(
                 product.number, row.json_quantity, product.unit, self.customer.currency
             ),
             "supplyMode": "DirectDelivery" if direct else "Warehouse",
@@ -74,7 +74,7 @@ class Order:
             "rowOperation": "Active",
             "orderRowStatus": "Created",
             "product": {"productNumber": FREIGHT, "productName": "Frakt"},
-            "salesData": self._catalogue.sales(FREIGHT, 1, "ST", self.customer.currency),
+            "salesData": self._assortment.sales(FREIGHT, 1, "ST", self.customer.currency),
             "supplyMode": "Freight",
             "warehouse": None,
             "allocationStatus": "NotAllocated",
@@ -98,7 +98,7 @@ class Order:
         """Another address; the customer fetches the goods there, so that the freight row leaves the order."""
         for position in [at for at, row in self._rows.items() if row["supplyMode"] == "Freight"]:
             del self._rows[position]
-        address = self.customer.address(self._catalogue.street(self.number, "changed"))
+        address = self.customer.address(self._assortment.street(self.number, "changed"))
         self._save(revised=True, deliveryAddress=address)
 
     def pick(self, row: OrderRow) -> None:
@@ -153,11 +153,17 @@ class Purchase:
     """One purchase from a supplier."""
 
     def __init__(
-        self, records: Records, chance: Chance, head: dict[str, str], rows: Iterable[OrderRow], *, times: int
+        self,
+        records: ShopRecords,
+        chance: Chance,
+        head: dict[str, str],
+        rows: Iterable[OrderRow],
+        *,
+        times: int,
     ) -> None:
         """``times``: how often the rows' quantities are bought."""
         self._records = records
-        catalogue = Catalogue(chance)
+        assortment = Assortment(chance)
         self._number = head["OrderNumber"]
         supplier = chance.number(len(SUPPLIERS), "supplier", self._number)
         self._header: dict[str, Any] = {
@@ -175,8 +181,8 @@ class Purchase:
                 "rowStatus": "Ordered",
                 "statusChangeDate": stockholm(records.clock()),
                 "productNumber": row.product.number,
-                "productName": catalogue.product_name(row.product.number),
-                "purchaseDataProductUnit": catalogue.sales(
+                "productName": assortment.product_name(row.product.number),
+                "purchaseDataProductUnit": assortment.sales(
                     row.product.number, plain_number(times * row.quantity), row.product.unit, "SEK"
                 ),
             }

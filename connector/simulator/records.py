@@ -25,7 +25,7 @@ SOONEST_DELETION, LATEST_DELETION = 20, 400
 SUNDAY = 6
 
 
-class State(NamedTuple):
+class RecordState(NamedTuple):
     """A record between two changes. ``changed_at``: microseconds since 1970.
 
     ``revision`` counts the changes that also change what is filled in around the facts.
@@ -36,10 +36,10 @@ class State(NamedTuple):
     revision: int
 
 
-class Record:
+class ShopRecord:
     """One entity; ``state`` is None once it is deleted, ``former`` None until it has changed."""
 
-    def __init__(self, family: str, key: str, state: State) -> None:
+    def __init__(self, family: str, key: str, state: RecordState) -> None:
         self.family = family
         self.key = key
         self.created_at = state.changed_at
@@ -47,11 +47,11 @@ class Record:
         self.touched_at = state.changed_at
         # Changes that set the change date.
         self.changes = 0
-        self.state: State | None = state
-        self.former: State | None = None
+        self.state: RecordState | None = state
+        self.former: RecordState | None = None
 
 
-class Records:
+class ShopRecords:
     """All records of one shop. With ``kept`` false nothing is kept: for traffic that needs no API.
 
     ``deleted`` is the share of the entities that the shop deletes at some time; no hook reports that.
@@ -64,15 +64,15 @@ class Records:
         self._chance = Chance(f"records {seed}")
         self._kept = kept
         self._deleted = deleted
-        self._families: dict[str, dict[str, Record]] = {family: {} for family in FAMILIES}
+        self._families: dict[str, dict[str, ShopRecord]] = {family: {} for family in FAMILIES}
         self._steps = 0
         self._doomed: list[tuple[int, str, str]] = []
 
-    def family(self, name: str) -> Mapping[str, Record]:
+    def family(self, name: str) -> Mapping[str, ShopRecord]:
         """Entity key → record, in the order of creation; deleted ones included."""
         return self._families[name]
 
-    def state(self, family: str, key: str) -> State | None:
+    def state(self, family: str, key: str) -> RecordState | None:
         """The record as it is; None when there is no such record, or no longer."""
         record = self._families[family].get(key)
         return record.state if record is not None else None
@@ -89,13 +89,13 @@ class Records:
         now = self.clock()
         record = self._families[family].get(key)
         if record is None:
-            self._families[family][key] = Record(family, key, State(facts, now, 0))
+            self._families[family][key] = ShopRecord(family, key, RecordState(facts, now, 0))
             if family not in KEPT_FAMILIES and self._chance.hit(self._deleted, "deleted", family, key):
                 steps = self._chance.number(LATEST_DELETION - SOONEST_DELETION, "deletion", family, key)
                 heappush(self._doomed, (self._steps + SOONEST_DELETION + steps, family, key))
         elif record.state is not None:
             changed_at = now if dated else record.state.changed_at
-            self._put(record, State(facts, changed_at, record.state.revision + revised), now)
+            self._put(record, RecordState(facts, changed_at, record.state.revision + revised), now)
             record.changes += dated
 
     def delete(self, family: str, key: str) -> None:
@@ -110,7 +110,7 @@ class Records:
             self.delete(family, key)
 
     @staticmethod
-    def _put(record: Record, state: State | None, now: int) -> None:
+    def _put(record: ShopRecord, state: RecordState | None, now: int) -> None:
         record.former, record.state, record.touched_at = record.state, state, now
 
 

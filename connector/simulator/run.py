@@ -1,23 +1,28 @@
 """``connector simulate``: play a shop against a callback URL, with progress and a summary."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from itertools import islice
+from pathlib import Path
 
 import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from connector.simulator.api import Quirk, Service, serving
+from connector.errors import StartupError
+from connector.simulator.api import Quirk, SimulatedApi, serving
+from connector.simulator.client import session
 from connector.simulator.journal import Journal
 from connector.simulator.options import SimulateOptions, check, require_listener, say
-from connector.simulator.records import Records
-from connector.simulator.sender import Sender, session
+from connector.simulator.records import ShopRecords
+from connector.simulator.sender import Sender
 from connector.simulator.shop import Shop
 from connector.simulator.tally import Tally
 from connector.simulator.traffic import Sending, traffic
+from connector.simulator.wire import ShopDelivery
 
 BAR_SECONDS = 0.1
 LINE_SECONDS = 5.0
@@ -42,7 +47,7 @@ async def simulate(options: SimulateOptions, console: Console) -> int:
     async with AsyncExitStack() as stack:
         url = None
         if options.api_port is not None:
-            service = Service(shop.records, options.seed, options.api)
+            service = SimulatedApi(shop.records, options.seed, options.api)
             url = await stack.enter_async_context(serving(service, options.api_port))
             say(console, f"The API answers at {url} for {options.api.user} until Ctrl-C.")
         log = stack.enter_context(Journal(options.journal))
@@ -51,7 +56,7 @@ async def simulate(options: SimulateOptions, console: Console) -> int:
         sender = Sender(client, options, log, tally, display.say)
         await stack.enter_async_context(_stopping(sender))
         async with display.shown():
-            await sender.play(_sendings(shop, options))
+            await sender.play(sendings(shop, options))
         console.print(tally.table())
         outcome = STOPPED if sender.stopped else int(tally.given_up > 0)
         if url is not None and not sender.stopped:
@@ -64,19 +69,43 @@ async def simulate(options: SimulateOptions, console: Console) -> int:
 def _shop(options: SimulateOptions) -> Shop:
     if options.api_port is None:
         return Shop(options.seed)
-    records = Records(options.seed, deleted=options.deleted)
+    records = ShopRecords(options.seed, deleted=options.deleted)
     return Shop(options.seed, records, silent_prices=Quirk.SILENT_PRICES in options.api.quirks)
 
 
-def _sendings(shop: Shop, options: SimulateOptions) -> Iterator[Sending]:
+def sendings(shop: Shop, options: SimulateOptions) -> Iterator[Sending]:
     """Yield the run's deliveries in the order in which they leave."""
+    deliveries = shop.deliveries() if options.resume is None else _resumed(shop.deliveries(), options.resume)
     return traffic(
-        islice(shop.deliveries(), options.deliveries),
+        islice(deliveries, options.deliveries),
         disorder=options.disorder,
         duplicates=options.duplicates,
         withheld=options.withheld,
         seed=options.seed,
     )
+
+
+def _resumed(deliveries: Iterator[ShopDelivery], file: Path) -> Iterator[ShopDelivery]:
+    """Play what has left already, then yield the rest and keep count of it in the file."""
+    try:
+        left = int(file.read_text("ascii") or 0) if file.exists() else 0
+    except (OSError, ValueError) as error:
+        raise _unusable(file, error) from None
+    for _ in islice(deliveries, left):
+        pass
+    scratch = file.with_name(f"{file.name}.{os.getpid()}")
+    for number, delivery in enumerate(deliveries, start=left + 1):
+        try:
+            scratch.write_text(str(number), "ascii")
+            scratch.replace(file)
+        except OSError as error:
+            raise _unusable(file, error) from None
+        yield delivery
+
+
+def _unusable(file: Path, error: Exception) -> StartupError:
+    what = f"The file {file} cannot keep how many deliveries have left: {error}."
+    return StartupError(what, "Name another one with --resume, or remove it to start again.")
 
 
 class _Display:

@@ -9,7 +9,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 import aiohttp
 import msgspec
@@ -34,8 +34,6 @@ GONE = 410
 MAX_OPEN = 100_000
 # How long posts under way may still take once the run is stopped.
 GRACE_SECONDS = 3.0
-# Shorter than what servers keep an idle connection for (uvicorn: 5 s), so none dies under a post.
-KEEPALIVE_SECONDS = 3.0
 
 
 class NotTaken(Exception):
@@ -107,7 +105,8 @@ class Sender:
         started = time.monotonic()
         for number, sending in enumerate(sendings):
             if self._options.rate:
-                await self._sleep(started + number / self._options.rate - time.monotonic())
+                paced = max(0, number - self._options.burst)
+                await self._sleep(started + paced / self._options.rate - time.monotonic())
             await self._open.acquire()
             await self._slots.acquire()
             if self.stopped:
@@ -242,18 +241,6 @@ class Sender:
         )
         async with request as response:
             return response.status, await response.read()
-
-
-@asynccontextmanager
-async def session(parallel: int) -> AsyncIterator[aiohttp.ClientSession]:
-    """Open an HTTP client with at most ``parallel`` kept-alive connections, no cookies and no proxy."""
-    connector = aiohttp.TCPConnector(limit=parallel, keepalive_timeout=KEEPALIVE_SECONDS)
-    async with aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None),  # the sender has deadlines of its own
-    ) as client:
-        yield client
 
 
 def source_of(url: URL) -> str:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from connector.simulator import lives
 from connector.simulator.books import Bag, Books
-from connector.simulator.records import Records
+from connector.simulator.records import ShopRecords
 from connector.simulator.stock import Stock
 from connector.simulator.trade import Trade
 from connector.simulator.wire import Notification, ShopDelivery
@@ -28,9 +28,9 @@ class Shop:
     ``records`` get what is true of each entity; without them that is not kept.
     """
 
-    def __init__(self, seed: int, records: Records | None = None, *, silent_prices: bool = False) -> None:
+    def __init__(self, seed: int, records: ShopRecords | None = None, *, silent_prices: bool = False) -> None:
         self._dice = Random(seed)  # noqa: S311 - a reproducible play, no secret
-        self.records = records or Records(seed, kept=False)
+        self.records = records or ShopRecords(seed, kept=False)
         trade = Trade(seed, self.records, silent_prices=silent_prices)
         self.books = Books(self._dice, Stock(trade.balance))
         self._lives = lives.Lives(self.books, trade)

@@ -1,14 +1,15 @@
-"""The records that change in one step: products, customers, offers, invoices, returns, and balances."""
+"""The records that change in one step: customers, offers, invoices, returns and balances."""
 
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from connector.simulator.books import PRICE_LISTS, OrderRow, Product
-from connector.simulator.catalogue import CENT, Catalogue
+from connector.simulator.assortment import CENT, Assortment
+from connector.simulator.books import OrderRow, Product
 from connector.simulator.chance import Chance
 from connector.simulator.orders import Order, Purchase
-from connector.simulator.records import Records, stockholm
+from connector.simulator.products import Products
+from connector.simulator.records import ShopRecords, stockholm
 from connector.simulator.stock import Stock, StockLocation
 from connector.simulator.wire import plain_number
 
@@ -20,17 +21,13 @@ RETURNED = 0.1
 
 
 class Trade:
-    """Tells ``records`` what each step of the shop changed.
+    """Tells ``records`` what each step of the shop changed; ``silent_prices`` as for ``Products``."""
 
-    With ``silent_prices`` the update of a price list also changes the products' records, whose change dates
-    stay as they are.
-    """
-
-    def __init__(self, seed: int, records: Records, *, silent_prices: bool = False) -> None:
+    def __init__(self, seed: int, records: ShopRecords, *, silent_prices: bool = False) -> None:
         self.records = records
         self._chance = Chance(f"trade {seed}")
-        self._catalogue = Catalogue(self._chance)
-        self._silent_prices = silent_prices
+        self._assortment = Assortment(self._chance)
+        self.products = Products(records, self._chance, silent_prices=silent_prices)
 
     def order(self, head: dict[str, str], rows: list[OrderRow]) -> Order:
         customer = self._customer("order", head["OrderNumber"])
@@ -44,76 +41,11 @@ class Trade:
         known = max(1, len(self.records.family("customers")))
         return str(FIRST_CUSTOMER + self._chance.number(known, "customer", *question))
 
-    def product(self, product: Product) -> None:
-        """Create the product."""
-        number, name = product.number, self._catalogue.product_name(product.number)
-        cost = (self._catalogue.price(number) / 2).quantize(CENT)
-        data = {
-            "productName": name,
-            "productUnit": product.unit,
-            "cost": cost,
-            "currency": "SEK",
-            "enabled": True,
-            "annulled": False,
-            "annulledBy": None,
-            "annulledDate": None,
-        }
-        supplier = {"supplierAgreement": "Nordisk Grossist AB", "supplierProductName": name, "price": cost}
-        facts = {
-            "productNumber": number,
-            "productData": data,
-            "productPrices": self._prices(product.number, product.unit, Decimal(1)),
-            "productWarehouses": [{"warehouse": warehouse} for warehouse in product.warehouses],
-            "productSuppliers": [supplier],
-        }
-        self.records.change("products", number, facts)
-
-    def _prices(self, number: str, unit: str, factor: Decimal) -> list[dict[str, Any]]:
-        rows = []
-        for name in PRICE_LISTS:
-            currency = "SEK" if name in {"B2C-SEK", "Återförsäljare 2024"} else "EUR"
-            price = (self._catalogue.price(number, currency) * factor).quantize(CENT)
-            vat = self._catalogue.vat_percent(number)
-            row = {"priceList": name, "numberSalesUnits": 1, "price": price, "currency": currency}
-            rows.append(row | {"vatPercent": vat})
-        return [{"salesUnit": {"quantity": 1, "unit": unit}, "productPriceListRows": rows}]
-
-    def change_product(self, number: str) -> None:
-        """Another price and cost; every other time its supplier leaves or comes back."""
-        state = self.records.state("products", number)
-        if state is None:
-            return
-        facts, revision = state.facts, state.revision
-        factor = Decimal(80 + self._chance.number(60, "factor", number, revision)) / 100
-        data = facts["productData"] | {"cost": (facts["productData"]["cost"] * factor).quantize(CENT)}
-        data["enabled"] = not self._chance.hit(0.2, "disabled", number, revision)
-        suppliers = facts["productSuppliers"]
-        if self._chance.hit(0.5, "supplier", number, revision):
-            suppliers = [] if suppliers else [{"supplierAgreement": "Import & Co"}]
-        prices = self._prices(number, data["productUnit"], factor)
-        changed = {"productData": data, "productPrices": prices, "productSuppliers": suppliers}
-        self.records.change("products", number, {**facts, **changed}, revised=True)
-
-    def price_list(self, name: str) -> None:
-        """A tenth more for each price in the list."""
-        for number in self.records.family("products") if self._silent_prices else ():
-            state = self.records.state("products", number)
-            if state is not None:
-                (prices,) = state.facts["productPrices"]
-                rows = [
-                    row | {"price": (row["price"] * Decimal("1.1")).quantize(CENT)}
-                    if row["priceList"] == name
-                    else row
-                    for row in prices["productPriceListRows"]
-                ]
-                changed = {"productPrices": [prices | {"productPriceListRows": rows}]}
-                self.records.change("products", number, {**state.facts, **changed}, dated=False)
-
     def customer(self, number: str) -> None:
         """Create the customer."""
-        customer = self._catalogue.customer(number)
+        customer = self._assortment.customer(number)
         address = {
-            "address1": self._catalogue.street(number),
+            "address1": self._assortment.street(number),
             "postalCode": customer.postal_code,
             "city": customer.city,
             "country": customer.country,
@@ -130,13 +62,13 @@ class Trade:
         """The customer moves within the city; other fields change too."""
         if (state := self.records.state("customers", number)) is not None:
             delivery = state.facts["customerDeliveryAddress"]["address"]
-            street = self._catalogue.street(number, state.revision)
+            street = self._assortment.street(number, state.revision)
             moved = {"customerDeliveryAddress": {"address": delivery | {"address1": street}}}
             self.records.change("customers", number, {**state.facts, **moved}, revised=True)
 
     def offer(self, number: str, products: Sequence[Product]) -> None:
         """Create an offer of some of the products."""
-        customer = self._catalogue.customer(self._customer("offer", number))
+        customer = self._assortment.customer(self._customer("offer", number))
         rows = []
         for index in range(1 + self._chance.number(3, "offer rows", number)):
             product = self._chance.choice(products, "offered", number, index)
@@ -148,9 +80,9 @@ class Trade:
                     "warehouse": product.warehouses[0],
                     "product": {
                         "productNumber": product.number,
-                        "productName": self._catalogue.product_name(product.number),
+                        "productName": self._assortment.product_name(product.number),
                     },
-                    "salesData": self._catalogue.sales(
+                    "salesData": self._assortment.sales(
                         product.number, quantity, product.unit, customer.currency
                     ),
                 }
@@ -160,7 +92,7 @@ class Trade:
             "customerNumber": customer.number,
             "offerStatus": "Created",
             "orderNumber": None,
-            "deliveryAddress": customer.address(self._catalogue.street(customer.number)),
+            "deliveryAddress": customer.address(self._assortment.street(customer.number)),
         }
         self.records.change("offers", number, {"offerHeader": header, "offerRows": rows})
 
@@ -176,13 +108,13 @@ class Trade:
     def invoice(self, number: str, order: Order | None) -> None:
         """Create the invoice of an order, or without one that of some service."""
         customer = order.customer.number if order else self._customer("invoice", number)
-        currency = self._catalogue.customer(customer).currency
+        currency = self._assortment.customer(customer).currency
         rows = [self._invoice_row(row, order.number) for row in order.goods] if order else []
         if not rows:
             service = {
                 "position": 10,
                 "product": {"productNumber": "TJANST", "productName": "Tjänst"},
-                "salesData": self._catalogue.sales("TJANST", 1, "ST", currency),
+                "salesData": self._assortment.sales("TJANST", 1, "ST", currency),
             }
             rows = [self._invoice_row(service, None)]
         header = {

@@ -10,8 +10,8 @@ import pytest
 from yarl import URL
 
 from connector.errors import StartupError
-from connector.simulator.api import ApiOptions, Quirk, Service, serving
-from connector.simulator.records import Records
+from connector.simulator.api import ApiOptions, Quirk, SimulatedApi, serving
+from connector.simulator.records import ShopRecords
 from connector.simulator.shop import Shop
 
 DEADLINE_SECONDS = 60
@@ -19,17 +19,17 @@ LOGIN = {"ExtendBasicAuthorization": "Basic c2ltdWxhdG9yOnNpbXVsYXRvcg=="}
 
 
 def shop_of(deliveries: int = 400) -> Shop:
-    shop = Shop(1, Records(1))
+    shop = Shop(1, ShopRecords(1))
     for _ in islice(shop.deliveries(), deliveries):
         pass
     return shop
 
 
-def service_of(shop: Shop, **options: object) -> Service:
-    return Service(shop.records, 1, ApiOptions(**options))
+def service_of(shop: Shop, **options: object) -> SimulatedApi:
+    return SimulatedApi(shop.records, 1, ApiOptions(**options))
 
 
-def asking(service: Service, act: Callable[[aiohttp.ClientSession, str], Awaitable[None]]) -> None:
+def asking(service: SimulatedApi, act: Callable[[aiohttp.ClientSession, str], Awaitable[None]]) -> None:
     """Run ``act`` with a session that has the login while the service listens."""
 
     async def run() -> None:
@@ -118,7 +118,7 @@ def test_a_late_answer_arrives_after_a_newer_one() -> None:
 def test_a_port_that_is_taken_is_named() -> None:
     async def act(_: aiohttp.ClientSession, url: str) -> None:
         with pytest.raises(StartupError, match="cannot listen on port"):
-            async with serving(Service(Records(1), 1, ApiOptions()), URL(url).port):
+            async with serving(SimulatedApi(ShopRecords(1), 1, ApiOptions()), URL(url).port):
                 pass
 
     asking(service_of(shop_of(1)), act)

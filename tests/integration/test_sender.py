@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
 from rich.console import Console
+from yarl import URL
 
 from connector.errors import StartupError
 from connector.gateway.signature import sign
@@ -198,6 +200,11 @@ def test_a_rate_spreads_the_deliveries_over_time(tmp_path):
     assert seconds % 60 >= 0.1
 
 
+def test_a_burst_does_not_wait_for_the_rate():
+    """At this rate it would end after the deadline."""
+    assert play(Receiver(), deliveries=41, burst=40, rate=40 / (2 * DEADLINE_SECONDS)) == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_run_cleanly_while_retries_wait(tmp_path, number):
     """The pause would be a minute; the run ends at once, with every attempt in the journal."""
@@ -213,6 +220,50 @@ def test_a_signal_ends_the_run_cleanly_while_retries_wait(tmp_path, number):
     told = Counter(entry.id for entry in journal.entries(tmp_path / "journal"))
     assert told == Counter(one for one, attempts in receiver.attempts.items() for _ in attempts)
     assert 50 < len(told) < 100
+
+
+def test_the_api_serves_what_the_hooks_named_and_what_was_withheld_until_it_is_stopped(tmp_path):
+    receiver, out, path = Receiver(), io.StringIO(), tmp_path / "journal"
+
+    async def act() -> int:
+        options = SimulateOptions(
+            url=receiver.url,
+            secret=SECRET,
+            deliveries=400,
+            journal=path,
+            api_port=0,
+            withheld=0.2,
+            deleted=0.1,
+        )
+        run = asyncio.create_task(simulate(options, Console(file=out, width=200)))
+        while "All hooks are sent" not in out.getvalue():  # noqa: ASYNC110 - it is written to a console
+            await asyncio.sleep(0.01)
+        url = re.search(r"The API answers at (\S+)", out.getvalue())[1]
+        async with (
+            aiohttp.ClientSession() as client,
+            client.get(f"{URL(url).origin()}/simulator/truth") as answer,
+        ):
+            lines = [json.loads(line) for line in (await answer.text()).splitlines()]
+        truth.update({(line["family"], line["key"]): line["body"] for line in lines})
+        os.kill(os.getpid(), signal.SIGTERM)
+        return await run
+
+    truth: dict[tuple[str, str], dict | None] = {}
+    assert against(receiver, act) == 0
+    sent = journal.read(path)
+    withheld = {one for one, delivery in sent.items() if delivery.withheld}
+    assert sorted(sent) == sorted(ids(400))
+    assert 50 < len(withheld) < 110
+    assert set(receiver.attempts) == set(sent) - withheld
+    assert {event.delivery_id for event in verify.may(path)} == set(receiver.attempts)
+    created = {
+        json.loads(raw)["Details"]["OrderNumber"]
+        for delivery in sent.values()
+        for raw in delivery.notifications
+        if json.loads(raw)["Action"] == "OrderCreated"
+    }
+    assert created == {key for family, key in truth if family == "orders"}
+    assert None in truth.values()
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs Linux's /dev/full, a device that is always full")

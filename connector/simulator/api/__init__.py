@@ -6,6 +6,6 @@ answers requests, ``server`` puts it on a port.
 
 from connector.simulator.api.quirks import ApiOptions, Quirk
 from connector.simulator.api.server import serving
-from connector.simulator.api.service import Answer, Service
+from connector.simulator.api.service import ApiAnswer, SimulatedApi
 
-__all__ = ["Answer", "ApiOptions", "Quirk", "Service", "serving"]
+__all__ = ["ApiAnswer", "ApiOptions", "Quirk", "SimulatedApi", "serving"]

@@ -4,6 +4,7 @@ A filled value depends on seed, family, key and the place in the tree alone, so 
 each time. With each revision of the record a part of its filled values is drawn again; null is among them.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
@@ -13,10 +14,10 @@ from uuid import UUID
 
 import msgspec
 
+from connector.simulator.assortment import CITIES, COMPANIES, FIRST_NAMES, LAST_NAMES, STREETS
 from connector.simulator.books import UNITS, WAREHOUSES
-from connector.simulator.catalogue import CITIES, COMPANIES, FIRST_NAMES, LAST_NAMES, STREETS
 from connector.simulator.chance import Chance
-from connector.simulator.records import Record, State, stockholm
+from connector.simulator.records import RecordState, ShopRecord, stockholm
 
 Body = dict[str, Any]
 
@@ -61,7 +62,7 @@ WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("url", ("https://butik.example/a?b=1&c=å", "https://butik.example/b")),
     ("link", ("https://butik.example/faktura.pdf",)),
     ("notes", ("Ring före leverans", 'Märk lådan "ömtåligt"', "Rad 1\nRad 2", "")),
-    ("deliverymethod", ("PostNord MyPack", "DHL Service Point", "Hämtas")),
+    ("deliverymethod", ("PostNord MyPack", "DHL SimulatedApi Point", "Hämtas")),
     ("paymentterms", ("30 dagar netto", "10 dagar 2 %", "Förskott")),
     ("saleschannel", ("Webb", "Butik", "Telefon")),
     ("forwarder", ("PostNord", "DHL", "Bring")),
@@ -84,7 +85,7 @@ class Bodies:
         # Path in a tree → the group of values that it is drawn with.
         self._groups: dict[str, int] = {}
 
-    def body(self, record: Record, state: State) -> Body:
+    def body(self, record: ShopRecord, state: RecordState) -> Body:
         """The whole answer of one record; for balances its row of the list."""
         path, created, changed = SINGLES[record.family]
         tree = shapes()[path]
@@ -100,7 +101,7 @@ class Bodies:
                 inner[last] = stockholm(at)
         return body
 
-    def filled(self, record: Record, state: State, tree: Any, facts: Any) -> Any:
+    def filled(self, record: ShopRecord, state: RecordState, tree: Any, facts: Any) -> Any:
         """The ``facts`` with whatever the tree has besides."""
 
         def draw(path: str) -> int:
@@ -144,10 +145,11 @@ class _Filling:
     def _leaf(self, kind: str, path: str) -> Any:
         drawn, percent = divmod(self._draw(path), 100)
         kind, _, allowed = kind.partition(": ")
-        name = path.rpartition(".")[2].strip().lower()
+        spelt = path.rpartition(".")[2].partition("[")[0]
+        name = spelt.strip().lower()
         if kind == "boolean":
             return drawn % 2 == 1
-        if percent < (MOSTLY_NULL if name.startswith(RARE) else NULL) and not name.endswith("]"):
+        if percent < (MOSTLY_NULL if name.startswith(RARE) else NULL) and not path.endswith("]"):
             return None
         if allowed:
             choices = allowed.split(" | ")
@@ -165,13 +167,17 @@ class _Filling:
             case "uuid":
                 value = str(UUID(int=drawn))
             case _:
-                value = self._text(name, drawn)
+                value = self._text(spelt, drawn)
         return value
 
     @staticmethod
-    def _text(name: str, drawn: int) -> str:
+    def _text(spelt: str, drawn: int) -> str:
+        name = spelt.strip().lower()
         for ending, words in WORDS:
             if name.endswith(ending):
                 return words[drawn % len(words)]
         number = drawn % 100_000
-        return str(number) if name.endswith(("number", "id", "code", "gln")) else f"{name} {number % 100}"
+        if name.endswith(("number", "id", "code", "gln", "ean")):
+            return str(number)
+        words_of_name = re.sub(r"(?=[A-Z])", " ", spelt).lower().capitalize()
+        return f"{words_of_name} {number % 100}"

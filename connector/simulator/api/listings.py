@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 from connector.simulator.api.bodies import Body
-from connector.simulator.catalogue import CENT
+from connector.simulator.assortment import CENT
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ListResource:
     """One list.
 
     ``data`` names the rows in the answer, whose pages count from 1; without it the answer is the bare array,
@@ -32,7 +32,7 @@ class Listing:
         return any(name in query for name in (*self.changed, *self.created))
 
 
-class Rows:
+class ListRows:
     """What a list's row repeats of a record's body; ``index`` is the row's place in the record."""
 
     @staticmethod
@@ -44,7 +44,7 @@ class Rows:
     def order(body: Body, _: int) -> Any:
         header = body["orderHeader"]
         name = header["deliveryAddress"]["name1"]
-        return header | {"customerName": name, "totalPrice": Rows.total(body["orderRows"])}
+        return header | {"customerName": name, "totalPrice": ListRows.total(body["orderRows"])}
 
     @staticmethod
     def purchase(body: Body, _: int) -> Any:
@@ -104,41 +104,45 @@ class Rows:
 
 
 LISTS = {
-    "CustomerOrders": Listing("orders", None, Rows.order, changed=("modifiedDateFrom", "modifiedDateTo")),
-    "Products": Listing(
+    "CustomerOrders": ListResource(
+        "orders", None, ListRows.order, changed=("modifiedDateFrom", "modifiedDateTo")
+    ),
+    "Products": ListResource(
         "products",
         None,
-        Rows.product,
+        ListRows.product,
         rows=lambda facts: len(facts["productWarehouses"]),
         changed=("modifiedDateFrom", "modifiedDateTo"),
     ),
-    "ProductAvailability": Listing(
+    "ProductAvailability": ListResource(
         "balances",
         "productAvailabilityList",
         lambda body, _: body,
         changed=("modifiedDateFrom",),
         equal=("warehouse", "productNumber"),
     ),
-    "ProductPrices": Listing(
+    "ProductPrices": ListResource(
         "products",
         "productPriceItemList",
-        Rows.price,
+        ListRows.price,
         rows=lambda facts: len(facts["productPrices"][0]["productPriceListRows"]),
         equal=("productNumber",),
     ),
-    "Customers": Listing("customers", "customerList", Rows.customer, changed=("changedAfterDate",)),
-    "CustomerInvoices": Listing(
-        "invoices", "customerInvoiceList", Rows.invoice, changed=("changeDateFrom", "changeDateTo")
+    "Customers": ListResource("customers", "customerList", ListRows.customer, changed=("changedAfterDate",)),
+    "CustomerInvoices": ListResource(
+        "invoices", "customerInvoiceList", ListRows.invoice, changed=("changeDateFrom", "changeDateTo")
     ),
-    "Offers": Listing("offers", "offerItemList", Rows.offer, created=("offerDateFrom", "offerDateTo")),
-    "PurchaseOrders": Listing(
+    "Offers": ListResource(
+        "offers", "offerItemList", ListRows.offer, created=("offerDateFrom", "offerDateTo")
+    ),
+    "PurchaseOrders": ListResource(
         "purchases",
         "purchaseOrderList",
-        Rows.purchase,
+        ListRows.purchase,
         changed=("changeDateFrom", "changeDateTo"),
         created=("createDateFrom", "createDateTo"),
     ),
-    "ReturnOrders": Listing(
-        "returns", "returnOrderList", Rows.returned, created=("createDateFrom", "createDateTo")
+    "ReturnOrders": ListResource(
+        "returns", "returnOrderList", ListRows.returned, created=("createDateFrom", "createDateTo")
     ),
 }

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from connector.simulator.api.bodies import DAY, Bodies, Body, shapes
-from connector.simulator.api.listings import LISTS, Listing
+from connector.simulator.api.listings import LISTS, ListResource
 from connector.simulator.api.quirks import Quirk
-from connector.simulator.records import Record, State, stockholm
+from connector.simulator.records import RecordState, ShopRecord, stockholm
 
 PAGINATION = "paginationInfo"
 # The rows of a page where the caller asks for another number of them, at most.
@@ -26,8 +26,8 @@ class BadRequest(Exception):
 class Entry(NamedTuple):
     """One row that a list will show: a record as it is seen now, and which of its rows (from 0)."""
 
-    record: Record
-    state: State
+    record: ShopRecord
+    state: RecordState
     place: int
 
 
@@ -37,8 +37,8 @@ class Lists:
     def __init__(
         self,
         bodies: Bodies,
-        records: Callable[[str], Mapping[str, Record]],
-        view: Callable[[Record], State | None],
+        records: Callable[[str], Mapping[str, ShopRecord]],
+        view: Callable[[ShopRecord], RecordState | None],
         quirks: frozenset[Quirk],
         page_size: int,
     ) -> None:
@@ -74,12 +74,12 @@ class Lists:
         info = {"currentPage": page, "totalPages": shown_pages, "pageSize": size}
         return {listing.data: rows, PAGINATION: info | {"totalResources": len(entries), "message": None}}
 
-    def _entries(self, resource: str, listing: Listing, query: Mapping[str, str]) -> Iterator[Entry]:
+    def _entries(self, resource: str, listing: ListResource, query: Mapping[str, str]) -> Iterator[Entry]:
         by_day = Quirk.DAY_FILTER in self._quirks and resource == "PurchaseOrders"
         changed = _window(query, listing.changed, by_day=by_day)
         created = _window(query, listing.created)
         equal = {name: query[name] for name in listing.equal if name in query}
-        records: Iterable[Record] = self._records(listing.family).values()
+        records: Iterable[ShopRecord] = self._records(listing.family).values()
         if Quirk.MOVING_ROWS in self._quirks:
             records = sorted(records, key=lambda record: record.touched_at)
         hidden = (
@@ -97,7 +97,7 @@ class Lists:
                 for index in range(listing.rows(state.facts)):
                     yield Entry(record, state, index)
 
-    def _row(self, resource: str, listing: Listing, entry: Entry) -> Body:
+    def _row(self, resource: str, listing: ListResource, entry: Entry) -> Body:
         shape = shapes()[resource]
         tree = shape if listing.data is None else shape[listing.data][0]
         own = listing.row(self._bodies.body(entry.record, entry.state), entry.place)

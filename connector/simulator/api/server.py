@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from connector.errors import StartupError
-from connector.simulator.api.service import Service
+from connector.simulator.api.service import SimulatedApi
 
 HOST = "127.0.0.1"
 # How long answers under way may take once the server is stopped.
@@ -15,7 +15,7 @@ SHUTDOWN_SECONDS = 0.5
 
 
 @asynccontextmanager
-async def serving(service: Service, port: int = 0) -> AsyncIterator[str]:
+async def serving(service: SimulatedApi, port: int = 0) -> AsyncIterator[str]:
     """Serve on this machine while the block runs; gives the URL below which the resources are.
 
     Raises ``StartupError`` when the port is taken. Port 0 is any free one.

@@ -18,7 +18,7 @@ from connector.simulator.api.lists import BadRequest, Lists
 from connector.simulator.api.quirks import ApiOptions, Quirk
 from connector.simulator.api.rate import Bucket
 from connector.simulator.chance import Chance
-from connector.simulator.records import FAMILIES, Record, Records, State
+from connector.simulator.records import FAMILIES, RecordState, ShopRecord, ShopRecords
 
 # Resource → the family of its single records.
 FAMILY_OF = {
@@ -54,7 +54,7 @@ JSON, HTML = "application/json; charset=utf-8", "text/html; charset=utf-8"
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
-class Answer(NamedTuple):
+class ApiAnswer(NamedTuple):
     """What goes back, ``delay_seconds`` after the request; it is what was true when the request came."""
 
     status: int
@@ -70,10 +70,10 @@ class _Request(NamedTuple):
     before: int
 
 
-class Service:
+class SimulatedApi:
     """The API of one shop; the instant is that of the records' clock."""
 
-    def __init__(self, records: Records, seed: int, options: ApiOptions) -> None:
+    def __init__(self, records: ShopRecords, seed: int, options: ApiOptions) -> None:
         self._records = records
         self._options = options
         self._quirks = options.all_quirks
@@ -95,14 +95,14 @@ class Service:
             for key, record in self._records.family(family).items()
         }
 
-    def answer(self, method: str, target: str, headers: Mapping[str, str]) -> Answer:
-        """Answer a request for ``target``, its path and query as they stand in it.
+    def answer(self, method: str, target: str, headers: Mapping[str, str]) -> ApiAnswer:
+        """ApiAnswer a request for ``target``, its path and query as they stand in it.
 
         The names of ``headers`` are in lowercase.
         """
         path, _, query = target.partition("?")
         if path == TRUTH:
-            return Answer(OK, self._truth_lines(), {"content-type": "application/x-ndjson"})
+            return ApiAnswer(OK, self._truth_lines(), {"content-type": "application/x-ndjson"})
         root = f"/RESTAPI/v1_0/{self._options.client}/"
         if not path.startswith(root):
             return self._message(NOT_FOUND, "No HTTP resource was found that matches the request URI.")
@@ -123,8 +123,8 @@ class Service:
         lines = [{"family": family, "key": key, "body": body} for (family, key), body in self.truth().items()]
         return _encoder.encode_lines(lines)
 
-    def _limited(self, request: _Request, headers: Mapping[str, str]) -> Answer:
-        """Answer within the limit of the resource, with the headers that tell of it."""
+    def _limited(self, request: _Request, headers: Mapping[str, str]) -> ApiAnswer:
+        """ApiAnswer within the limit of the resource, with the headers that tell of it."""
         resource, now = request.parts[0], self._records.clock() / 1_000_000
         if resource not in LISTS:
             return self._message(NOT_FOUND, "No HTTP resource was found that matches the request URI.")
@@ -143,7 +143,7 @@ class Service:
             answer.headers.update(self._chance.choice(LIES, "lie", *request))
         return answer
 
-    def _accepted(self, request: _Request, headers: Mapping[str, str]) -> Answer:
+    def _accepted(self, request: _Request, headers: Mapping[str, str]) -> ApiAnswer:
         if Quirk.COOKIES in self._quirks and headers.get("cookie", "").count("=") > MAX_COOKIES:
             return self._message(BAD_REQUEST, "Bad Request - Request Too Long")
         if self._meets(Quirk.OUTAGES, request):
@@ -156,19 +156,19 @@ class Service:
             return self._message(BAD_REQUEST, str(error))
         return answer._replace(delay_seconds=answer.delay_seconds + self._options.latency_seconds)
 
-    def _broken(self, request: _Request) -> Answer | None:
+    def _broken(self, request: _Request) -> ApiAnswer | None:
         """What stands between the caller and the API at times."""
         if self._meets(Quirk.HTML, request):
-            return Answer(OK, b"<html><body>Underh\xc3\xa5ll</body></html>", {"content-type": HTML})
+            return ApiAnswer(OK, b"<html><body>Underh\xc3\xa5ll</body></html>", {"content-type": HTML})
         if self._meets(Quirk.EMPTY_BODIES, request):
-            return Answer(OK, b"", {"content-type": JSON})
+            return ApiAnswer(OK, b"", {"content-type": JSON})
         if self._meets(Quirk.HUGE_BODIES, request):
-            return Answer(OK, b"{" + b" " * HUGE + b"}", {"content-type": JSON})
+            return ApiAnswer(OK, b"{" + b" " * HUGE + b"}", {"content-type": JSON})
         if self._meets(Quirk.REDIRECTS, request):
-            return Answer(FOUND, b"", {"location": "/login?ReturnUrl=%2F", "content-type": HTML})
+            return ApiAnswer(FOUND, b"", {"location": "/login?ReturnUrl=%2F", "content-type": HTML})
         return None
 
-    def _list(self, request: _Request) -> Answer:
+    def _list(self, request: _Request) -> ApiAnswer:
         resource = request.parts[0]
         if (
             resource == "CustomerOrders"
@@ -179,9 +179,9 @@ class Service:
         shrinks = Quirk.SHRINKING_LISTS in self._quirks and self._chance.hit(0.5, "shrinks", *request)
         repeats = self._meets(Quirk.REPEATED_PAGES, request)
         page = self._lists.page(resource, request.query, shrinks=shrinks, repeats=repeats)
-        return Answer(OK, _encoder.encode(page), {"content-type": JSON})
+        return ApiAnswer(OK, _encoder.encode(page), {"content-type": JSON})
 
-    def _single(self, request: _Request) -> Answer:
+    def _single(self, request: _Request) -> ApiAnswer:
         family, key = FAMILY_OF.get(request.parts[0]), "/".join(request.parts[1:])
         records = self._records.family(family) if family else {}
         record = records.get(key)
@@ -194,9 +194,9 @@ class Service:
             return self._message(NOT_FOUND, f"{request.parts[0]} {key} was not found.")
         late = self._options.late_seconds if self._meets(Quirk.LATE_ANSWERS, request) else 0.0
         body = _encoder.encode(self._bodies.body(record, state))
-        return Answer(OK, body, {"content-type": JSON}, late)
+        return ApiAnswer(OK, body, {"content-type": JSON}, late)
 
-    def _view(self, record: Record) -> State | None:
+    def _view(self, record: ShopRecord) -> RecordState | None:
         """The record as it is, or for some time after a change as it was before."""
         if Quirk.FORMER_RECORDS in self._quirks:
             most = round(self._options.former_seconds * 1_000_000)
@@ -209,5 +209,5 @@ class Service:
         return quirk in self._quirks and self._chance.hit(self._options.share, quirk, *request)
 
     @staticmethod
-    def _message(status: int, text: str) -> Answer:
-        return Answer(status, _encoder.encode({"Message": text}), {"content-type": JSON})
+    def _message(status: int, text: str) -> ApiAnswer:
+        return ApiAnswer(status, _encoder.encode({"Message": text}), {"content-type": JSON})

@@ -46,7 +46,7 @@ class Customer(NamedTuple):
         }
 
 
-class Catalogue:
+class Assortment:
     """Answers by number alone, so that an order knows its customer's name without a look at any record."""
 
     def __init__(self, chance: Chance) -> None:
