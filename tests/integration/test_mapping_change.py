@@ -196,7 +196,7 @@ def test_what_only_the_database_refuses_is_found_among_what_it_takes(open_mirror
         trial.run(events)
         assert {identity[0] for identity in trial.refused} == {f"d{n:06}:0" for n in range(30, 40)}
         assert {poison.reason for _, poison in trial.refused.values()} == {"database-refused"}
-        assert trial.tried == {"ProductChanged": 40}
+        assert trial.tried == {Sort("ProductChanged"): 40}
     assert mirror.rows("readings") == []
 
 
@@ -234,9 +234,9 @@ def test_looking_back_through_the_ledger_ends_in_time(open_mirror: Open) -> None
     mirror = open_mirror()
     mirror.write(*(changed(mirror, "a", n) for n in range(3000)))
     with pytest.raises(DatabaseOutage), database.transaction(mirror.engine) as connection:
-        ledger.newest(connection, {"ProductChanged": 10}, None, None, time.monotonic())
+        ledger.newest(connection, {Sort("ProductChanged"): 10}, None, None, time.monotonic())
     with database.transaction(mirror.engine) as connection:
-        found = ledger.newest(connection, {"ProductChanged": 10}, None, None, time.monotonic() + 30)
+        found = ledger.newest(connection, {Sort("ProductChanged"): 10}, None, None, time.monotonic() + 30)
     assert [identity[0] for _, identity in found] == [f"d{n:06}:0" for n in range(2999, 2989, -1)]
 
 
