@@ -97,7 +97,8 @@ constants = few(WORDS) | st.integers(-(2**63), 2**63 - 1) | few([0, 1, 777, True
 @st.composite
 def columns(draw: Draw, actions: list[str], *, kind: str) -> dict[str, Any]:
     """A column, nearly always of a shape that is taken."""
-    source = draw(few(["path", "path", "path", "constant", "by_action", "event", "count"]))
+    sources = ["path", "path", "path", "constant", "by_action", "event", "count"]
+    source = draw(few(sources[:1] if kind == "snapshot" else sources))
     state = kind == "state"
     column: dict[str, Any] = {"description": draw(few(DESCRIPTIONS))}
     if state:
@@ -144,8 +145,27 @@ def tables(draw: Draw, actions: list[str], *, kind: str) -> dict[str, Any]:
 
 def _known(table: dict[str, Any]) -> list[str]:
     """Columns that an index may have."""
-    own = ["as_of", "last_action"] if table["kind"] == "state" else ["event_id", "row_index"]
-    return [*table["columns"], *table.get("key", {}), *own]
+    own = {
+        "state": ["as_of", "last_action"],
+        "history": ["event_id", "row_index"],
+        "snapshot": ["fetched_at"],
+    }
+    return [*table["columns"], *table.get("key", {}), *own[table["kind"]]]
+
+
+@st.composite
+def records(draw: Draw, name: str) -> dict[str, Any]:
+    """A table of records, and often one of the rows that go with them."""
+    key = {draw(_mostly(COLUMNS, ODD_COLUMNS)): {"path": "N"}}
+    table: dict[str, Any] = {"kind": "snapshot", "of": "things", "key": key, "columns": {}}
+    rows = table | {"parent": name, "each": draw(few(["Rows", "Rows.'In.ner'"])), "columns": {}}
+    rows["key"] = key | {draw(_mostly(COLUMNS, ODD_COLUMNS)): {"path": f"{rows['each']}.N"}}
+    for one in (table, rows):
+        for column in draw(st.lists(_mostly(COLUMNS, ODD_COLUMNS), max_size=4, unique=True)):
+            if column not in one["key"]:
+                one["columns"][column] = draw(columns([], kind="snapshot"))
+        one["indexes"] = draw(indexes(_known(one)))
+    return {name: table} | ({f"{name}_of": rows} if draw(few([True, True, False])) else {})
 
 
 @st.composite
@@ -155,6 +175,8 @@ def configurations(draw: Draw) -> dict[str, Any]:
     families = {"things": {"actions": {action: {"key": "N"} for action in actions}}}
     names = draw(st.lists(_mostly(TABLES, ODD_TABLES), min_size=1, max_size=3, unique=True))
     found = {name: draw(tables(actions, kind=draw(few(["state", "state", "history"])))) for name in names}
+    if draw(few([True, False])):
+        found |= draw(records(draw(_mostly(TABLES, ODD_TABLES))))
     return {"topics": {"families": families}, "tables": found, "views": draw(views(found))}
 
 
@@ -217,7 +239,7 @@ def _change(draw: Draw, new: dict[str, Any]) -> None:
     elif what == "key" and "key" in of[name]:
         key = of[name]["key"]
         key[draw(_mostly(COLUMNS, ODD_COLUMNS))] = key.pop(draw(few(list(key))))
-    elif what == "actions":
+    elif what == "actions" and "actions" in of[name]:
         of[name]["actions"] = draw(st.lists(few(actions), min_size=1, unique=True))
     elif what == "views":
         new["views"] = draw(views(of))
@@ -228,7 +250,7 @@ def _change(draw: Draw, new: dict[str, Any]) -> None:
 def _change_columns(draw: Draw, table: dict[str, Any]) -> None:
     """Add, remove, rename or write a column in another way."""
     held, taken = list(table["columns"]), draw(_mostly(COLUMNS, ODD_COLUMNS))
-    new = draw(columns(table["actions"], kind=table["kind"]))
+    new = draw(columns(table.get("actions", []), kind=table["kind"]))
     what = draw(few(["add", "remove", "rename", "rule"])) if held else "add"
     if what == "add":
         table["columns"][taken] = new

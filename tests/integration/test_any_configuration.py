@@ -59,12 +59,17 @@ def write(mirror: Mirror, said: list[tuple[int, Any]], start: int) -> None:
     actions = [action for _, action, _ in mirror.config.actions()]
     for number, (place, details) in enumerate(said, start):
         action = actions[place % len(actions)]
-        event = mirror.event(action, details, delivery=f"d{number}", at=NOON + number % 3 * MINUTE)
-        try:
-            mirror.mapping.contributions(event)
-        except Poison:
-            continue
-        mirror.write(event)
+        at = NOON + number % 3 * MINUTE
+        made = [mirror.event(action, details, delivery=f"d{number}", at=at)]
+        if any(table.of for table in mirror.config.tables.values()):
+            given_ = {"family": "things", "entity": "Thing", "received_at": at + number}
+            made.append(mirror.snapshot(str(details["N"]), details, at=at, gone=number % 4 == 0, **given_))
+        for one in made:
+            try:
+                mirror.mapping.contributions(one)
+            except Poison:
+                continue
+            mirror.write(one)
 
 
 def stands_as_written(mirror: Mirror) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine
 from connector import config
 from connector.config import Config
 from connector.errors import ConfigError, DatabaseOutage
-from connector.events import Event
+from connector.events import Event, Sort
 from connector.mirror import database, ledger, mapping_change, rules, schema, scratch, verify
 from connector.mirror.mapping import Mapping
 from connector.mirror.trial import Trial
@@ -93,7 +93,7 @@ def test_a_column_that_loses_all_its_values_is_named_though_every_event_fits(
         "readings.word gets no value of ProductChanged any more; 4 of the newest events gave it one"
     ]
     refused = examine(mirror, configure(TABLES.replace("type: text", "type: numeric")))
-    assert refused.refused == {"ProductChanged"}
+    assert refused.refused == {Sort("ProductChanged")}
     assert refused.emptied == []  # of which it is said already that no event fits
 
 
@@ -182,7 +182,7 @@ def test_an_index_that_the_newest_texts_are_too_long_for_is_refused(
     mirror.write(*(changed(mirror, "w" * (3000 if n % 2 else 3), n) for n in range(8)))
     found = examine(mirror, configure(TABLES + "    indexes: [[word]]\n"))
     (misfit,) = found.misfits
-    assert (misfit.count, misfit.tried, found.refused) == (4, 8, {"ProductChanged"})
+    assert (misfit.count, misfit.tried, found.refused) == (4, 8, {Sort("ProductChanged")})
     assert "Details.Word (column word): 'wwwww" in str(misfit)
 
 
@@ -196,7 +196,7 @@ def test_what_only_the_database_refuses_is_found_among_what_it_takes(open_mirror
         trial.run(events)
         assert {identity[0] for identity in trial.refused} == {f"d{n:06}:0" for n in range(30, 40)}
         assert {poison.reason for _, poison in trial.refused.values()} == {"database-refused"}
-        assert trial.tried == {"ProductChanged": 40}
+        assert trial.tried == {Sort("ProductChanged"): 40}
     assert mirror.rows("readings") == []
 
 
@@ -234,9 +234,9 @@ def test_looking_back_through_the_ledger_ends_in_time(open_mirror: Open) -> None
     mirror = open_mirror()
     mirror.write(*(changed(mirror, "a", n) for n in range(3000)))
     with pytest.raises(DatabaseOutage), database.transaction(mirror.engine) as connection:
-        ledger.newest(connection, {"ProductChanged": 10}, None, None, time.monotonic())
+        ledger.newest(connection, {Sort("ProductChanged"): 10}, None, None, time.monotonic())
     with database.transaction(mirror.engine) as connection:
-        found = ledger.newest(connection, {"ProductChanged": 10}, None, None, time.monotonic() + 30)
+        found = ledger.newest(connection, {Sort("ProductChanged"): 10}, None, None, time.monotonic() + 30)
     assert [identity[0] for _, identity in found] == [f"d{n:06}:0" for n in range(2999, 2989, -1)]
 
 

@@ -1,0 +1,128 @@
+"""Tables of records in tables.yaml: what cannot be read from records is refused, with file, line and fix."""
+
+import re
+
+import pytest
+
+from connector.mirror.mapping import Mapping
+from tests.unit.test_config import CUSTOMERS, parsed, refused
+
+HEADER = """  order_details:
+    kind: snapshot
+    of: orders
+    key:
+      order_number: {path: orderHeader.orderNumber}
+    columns:
+      total: {path: orderHeader.total, type: numeric}
+"""
+ROWS = """  order_rows:
+    kind: snapshot
+    of: orders
+    parent: order_details
+    each: orderRows
+    key:
+      order_number: {path: orderHeader.orderNumber}
+      row_number: {path: orderRows.rowNumber}
+    columns:
+      quantity: {path: orderRows.quantity, type: numeric}
+"""
+
+
+def table(text: str) -> tuple[str, str, str]:
+    return ("tables.yaml", CUSTOMERS, text + CUSTOMERS)
+
+
+def test_a_table_stands_before_those_that_hang_on_it_wherever_it_is_written() -> None:
+    names = [one.name for one in Mapping(parsed(table(ROWS + HEADER))).tables]
+    assert names.index("order_details") < names.index("order_rows")
+
+
+REFUSED = {
+    "no family": (
+        HEADER.replace("    of: orders\n", ""),
+        "no family is named. Name it with of, as in of: orders.",
+    ),
+    "an unknown family": (
+        HEADER.replace("of: orders", "of: order"),
+        "the family 'order' is not in topics.yaml. Did you mean 'orders'?",
+    ),
+    "actions": (
+        HEADER.replace("    of:", "    actions: [OrderCreated]\n    of:"),
+        "a snapshot table takes records, which have no action of a hook. Remove actions",
+    ),
+    "no key": (
+        re.sub(r"    key:\n.*\n", "", HEADER),
+        "the snapshot table 'order_details' has no key",
+    ),
+    "a rule": (
+        HEADER.replace("type: numeric", "type: numeric, rule: latest"),
+        "a snapshot row holds its own event's values, so no rule or on",
+    ),
+    "a constant": (
+        HEADER.replace("path: orderHeader.total, type: numeric", "constant: 1"),
+        "a value of a record comes from a path, here it is constant. Write path: and where it stands.",
+    ),
+    "a field of the event": (
+        HEADER.replace("{path: orderHeader.orderNumber}", "{event: event_id}"),
+        "a value of a record comes from a path, here it is event",
+    ),
+    "a path per action": (
+        HEADER.replace("path: orderHeader.total", "path: {OrderCreated: total}"),
+        "a value of a record comes from a path, here it is several",
+    ),
+    "rows without a table of their records": (
+        HEADER.replace("    key:", "    each: orderRows\n    key:"),
+        "the rows of orderRows go with a record, and no table of the records is named. Name it with parent.",
+    ),
+    "a parent without rows": (
+        HEADER + ROWS.replace("    each: orderRows\n", ""),
+        "it has the rows of order_details's records, and does not say which",
+    ),
+    "a parent of another kind": (
+        HEADER + ROWS.replace("parent: order_details", "parent: orders"),
+        "'orders' is no snapshot table of the family 'orders' without a parent. Did you mean",
+    ),
+    "a parent of another family": (
+        HEADER + ROWS.replace("of: orders", "of: offers"),
+        "'order_details' is no snapshot table of the family 'offers' without a parent",
+    ),
+    "itself as its parent": (
+        ROWS.replace("parent: order_details", "parent: order_rows"),
+        "'order_rows' is no snapshot table",
+    ),
+    "another key than its parent's": (
+        HEADER + ROWS.replace("order_number: {path", "number: {path"),
+        "the key does not start with that of order_details: order_number (orderHeader.orderNumber)",
+    ),
+    "a key that is read from elsewhere": (
+        HEADER + ROWS.replace("orderHeader.orderNumber", "orderRows.orderNumber"),
+        "the key does not start with that of order_details",
+    ),
+    "rows that nothing tells apart": (
+        HEADER + ROWS.replace("      row_number: {path: orderRows.rowNumber}\n", ""),
+        "the key is that of a record, and does not tell its rows apart",
+    ),
+    "an index on what only the parent has": (
+        HEADER + ROWS + "    indexes: [[gone_at]]\n",
+        "no column 'gone_at' to index: order_details has it, for all rows of a record",
+    ),
+    "a column with a name of the connector's own": (
+        HEADER.replace("total:", "fetched_at:"),
+        "the column 'fetched_at' exists already",
+    ),
+    "a family for another kind": (
+        HEADER.replace("kind: snapshot", "kind: history\n    actions: [OrderCreated]"),
+        "a history table has no of. Remove it, or write kind: snapshot.",
+    ),
+    "another kind without actions": (
+        HEADER.replace("kind: snapshot", "kind: state").replace("    of: orders\n", ""),
+        "the table takes no action. List at least one with actions.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_records_do_not_have_is_refused_with_line_and_fix(text: str, said: str) -> None:
+    found = refused(table(text))
+    assert said in found, found
+    assert re.match(r"tables\.yaml:\d+: ", found), found
