@@ -155,18 +155,13 @@ def _explained_system(error: OSError) -> tuple[str, str]:
     what = error.strerror or str(error) or type(error).__name__
     if error.filename == STANDARD_OUTPUT:
         return f"{STANDARD_OUTPUT.capitalize()} cannot be written: {what}.", OUTPUT_FIX
-    if error.errno == errno.ENOENT and _folder_is_gone():
-        return "The folder that this runs in is not there any more.", "cd into one that is"
+    if error.errno == errno.ENOENT:
+        try:
+            Path.cwd()
+        except OSError:
+            return "The folder that this runs in is not there any more.", "cd into one that is"
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
     return f"{where}{what}.", FIXES.get(error.errno or 0, REPORT)
-
-
-def _folder_is_gone() -> bool:
-    try:
-        Path.cwd()
-    except OSError:
-        return True
-    return False
 
 
 def _causes(error: BaseException, *, shown: str) -> Iterator[str]:
