@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import OffsetSpec
 from kafka.errors import (
     LeaderNotAvailableError,
     NotLeaderForPartitionError,
@@ -14,8 +15,6 @@ from kafka.errors import (
 from connector.config import Config
 from connector.kafka import topics
 
-# Kafka's names for the two ends of a log, in a request for offsets.
-LATEST, EARLIEST = -1, -2
 # What concerns one topic; anything else concerns the connection.
 OF_A_TOPIC = (LeaderNotAvailableError, NotLeaderForPartitionError, UnknownTopicOrPartitionError)
 # Leaders change within this, or their partitions count as without one.
@@ -51,7 +50,9 @@ def _read(client: KafkaAdminClient, names: Collection[str], former: Collection[s
     found = Ends()
 
     def add_offsets(tps: Sequence[TopicPartition]) -> None:
-        for which, offsets in ((EARLIEST, found.starts), (LATEST, found.ends)) if tps else ():
+        for which, offsets in (
+            ((OffsetSpec.EARLIEST, found.starts), (OffsetSpec.LATEST, found.ends)) if tps else ()
+        ):
             asked, timeout_ms = dict.fromkeys(tps, which), int(LEADER_SECONDS * 1000)
             answers = client.list_partition_offsets(asked, timeout_ms=timeout_ms)
             offsets |= {(tp.topic, tp.partition): answer.offset for tp, answer in answers.items()}
