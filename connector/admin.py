@@ -144,44 +144,39 @@ def _bind_fix(error: OSError, setting: str, option: str) -> str:
 
 
 class EmbeddedServer(uvicorn.Server):
-    """uvicorn inside a running loop; signals are the process's business."""
+    """uvicorn inside a running loop, with httptools; signals are the process's business."""
+
+    def __init__(self, app: Any, *, drain_seconds: float, **settings: Any) -> None:
+        """No access log, no server header, no proxy headers trusted; ``settings`` are uvicorn's."""
+        options: dict[str, Any] = {
+            "http": "httptools",
+            "ws": "none",
+            "lifespan": "off",
+            "log_config": None,
+            "access_log": False,
+            "server_header": False,
+            "proxy_headers": False,
+            "timeout_graceful_shutdown": max(1, round(drain_seconds)),
+        }
+        super().__init__(uvicorn.Config(app, **(options | settings)))
 
     @override
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
-    def stop(self) -> None:
-        """Accept no new connections, and end when the pending answers are sent."""
-        self.should_exit = True
-
-
-def embedded(app: Any, *, drain_seconds: float, **settings: Any) -> EmbeddedServer:
-    """Make a server for ``app``: httptools, no access log, no server header, no proxy headers trusted."""
-    options: dict[str, Any] = {
-        "http": "httptools",
-        "ws": "none",
-        "lifespan": "off",
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        "proxy_headers": False,
-        "timeout_graceful_shutdown": max(1, round(drain_seconds)),
-    }
-    return EmbeddedServer(uvicorn.Config(app, **(options | settings)))
-
-
-@asynccontextmanager
-async def running(server: EmbeddedServer, listener: socket.socket) -> AsyncIterator[None]:
-    """Serve on a bound socket until the block ends, and then drain."""
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers no event
-            await asyncio.sleep(0.005)
-        yield
-    finally:
-        server.stop()
-        await task
+    @asynccontextmanager
+    async def running(self, listener: socket.socket) -> AsyncIterator[None]:
+        """Serve on a bound socket until the block ends, and then drain."""
+        task = asyncio.create_task(self.serve(sockets=[listener]))
+        try:
+            while not self.started and not task.done():  # noqa: ASYNC110 - uvicorn offers no event
+                await asyncio.sleep(0.005)
+            yield
+        finally:
+            # It accepts no new connections, and ends when the pending answers are sent.
+            self.should_exit = True
+            await task
 
 
 @asynccontextmanager
@@ -204,6 +199,6 @@ async def serve(
     bound: int = listener.getsockname()[1]
     list_setting = f"{setting.rpartition('.')[0]}.admin_hosts"
     app = admin_app(health, registry, hosts=(host, *hosts), setting=list_setting)
-    server = embedded(app, drain_seconds=1, http=BoundedConnections())
-    async with health.measuring(), running(server, listener):
+    server = EmbeddedServer(app, drain_seconds=1, http=BoundedConnections())
+    async with health.measuring(), server.running(listener):
         yield bound

@@ -163,7 +163,7 @@ def topics_command(
         for plan in topics.plans(settings)
     ]
     rows.print_rows(("topic", "partitions", "retention", "state"), planned, Format.table)
-    for result in checkup.topic_faults(settings):
+    for result in checkup.Checkup(settings).topic_faults():
         out.print(safe_text.plain(f"{result.what}: {result.fault}"))
         out.print(f"  Fix: {safe_text.plain(result.cure)}")
     raise typer.Exit(1 if any(deviation.fixed_by_ensure for deviation in left) else 0)
@@ -187,7 +187,7 @@ def check(
         # Only a gateway needs the hooks' secrets; what else is wrong is raised again here.
         settings, missing = load_beside(config_dir, data_dir, **options), error.findings
     findings = 0
-    for result in checkup.examine(settings, missing, accept_mapping=accept_mapping):
+    for result in checkup.Checkup(settings).results(missing, accept_mapping=accept_mapping):
         if result.fault is None:
             out.print(Text.assemble(("ok", "green"), f" {safe_text.plain(result.what)}"))
             continue

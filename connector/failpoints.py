@@ -13,7 +13,6 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 VARIABLE = "XTND_FAILPOINTS"
 _PLAN = re.compile(r"(raise|exit|slow)-([a-z-]+)(?:@(\d+))?(?:=(\d+(?:\.\d+)?))?")
@@ -23,14 +22,8 @@ class Struck(Exception):
     """A failpoint struck."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Fault:
-    action: str
-    at: int | None
-    seconds: float
-
-
-_faults: dict[str, list[_Fault]] = {}
+# By point: what to do, at which time that it is reached (None: at each), and seconds.
+_faults: dict[str, list[tuple[str, int | None, float]]] = {}
 _reached: dict[str, int] = {}
 _lock = threading.Lock()
 
@@ -44,7 +37,7 @@ def load(environ: Mapping[str, str]) -> None:
         if match is None:
             raise ValueError(f"{VARIABLE}: {text!r} is not ACTION-POINT[@N][=SECONDS]")
         action, point, at, seconds = match.groups()
-        _faults.setdefault(point, []).append(_Fault(action, int(at) if at else None, float(seconds or 0)))
+        _faults.setdefault(point, []).append((action, int(at) if at else None, float(seconds or 0)))
 
 
 def reach(point: str) -> None:
@@ -54,11 +47,11 @@ def reach(point: str) -> None:
         return
     with _lock:
         times = _reached[point] = _reached.get(point, 0) + 1
-    for fault in faults:
-        if fault.at not in (None, times):
+    for action, at, seconds in faults:
+        if at not in (None, times):
             continue
-        if fault.action == "exit":
+        if action == "exit":
             os.kill(os.getpid(), signal.SIGKILL)
-        if fault.action == "raise":
+        if action == "raise":
             raise Struck(f"failpoint at {point}")
-        time.sleep(fault.seconds)
+        time.sleep(seconds)

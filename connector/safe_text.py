@@ -43,14 +43,12 @@ def as_json(value: Any, *, indent: int | None = None) -> str:
 
 def escaped(text: str) -> str:
     """JSON text with JSON's escapes for what is not printable; line ends stay, they stand between values."""
-    return text if text.isprintable() else "".join(map(_escape, text))
-
-
-def _escape(character: str) -> str:
-    if character.isprintable() or character == "\n":
-        return character
-    units = character.encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1]
+        for character in text
+    )
 
 
 def readable(payload: bytes, *, strict: bool) -> str | None:

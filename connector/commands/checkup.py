@@ -1,11 +1,10 @@
 """``connector check`` and ``connector verify``: every check, each fault with its fix."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from connector.clocks import CURE, LIMIT_SECONDS
 from connector.config import Config
@@ -25,8 +24,6 @@ from connector.mirror import (
 from connector.mirror import verify as mirror_verify
 from connector.mirror.mapping import Mapping
 from connector.mirror.mapping_change import Fit
-from connector.mirror.models import MirrorLoss
-from connector.mirror.offsets import StoredOffsets
 from connector.simulator import verify as journal_verify
 from connector.stream import topic_state
 from connector.stream.topic_state import TopicState
@@ -47,197 +44,170 @@ class CheckResult:
     warns: bool = False
 
 
-def examine(
-    config: Config, missing: Sequence[Finding] = (), *, accept_mapping: bool = False
-) -> Iterator[CheckResult]:
-    """Look at configuration, broker, topics and database, in this order.
+class Checkup:
+    """The checks of one configuration and of what it names: broker, topics and database."""
 
-    ``missing`` is what keeps a gateway from starting here: the secrets of hooks.
-    """
-    tables, actions = len(config.tables), sum(1 for _ in config.actions())
-    yield CheckResult(f"configuration: {len(config.hooks)} hooks, {actions} actions, {tables} tables")
-    for finding in missing:
-        yield CheckResult(f"hooks: no gateway can start here, others can: {finding}")
-    for name, hook in config.hooks.items() if not missing else ():
-        if hook.verify == "off":
-            cure = f"set hooks.{name}.verify to required and give the hook a secret"
-            yield CheckResult(f"hook {name}", "takes deliveries without a signature (verify: off)", cure)
-        else:
-            yield CheckResult(f"hook {name}: secrets set: {len(hook.secrets)}")
-    for finding in config.warnings:
-        yield CheckResult(finding.where, finding.what, finding.cure, warns=True)
-    yield from _examine_kafka(config)
-    yield from examine_database(config, accept_mapping=accept_mapping)
-    yield from _examine_standing(config)
+    def __init__(self, config: Config) -> None:
+        self._config = config
 
+    def results(
+        self, missing: Sequence[Finding] = (), *, accept_mapping: bool = False
+    ) -> Iterator[CheckResult]:
+        """Look at configuration, broker, topics and database, in this order.
 
-def _examine_kafka(config: Config) -> Iterator[CheckResult]:
-    where = f"Kafka at {config.kafka.bootstrap_servers}"
-    try:
-        left = topics.deviations(config)
-    except KafkaOutage as error:
-        cure = "start Kafka (make up brings one), or set KAFKA_BOOTSTRAP_SERVERS or --kafka"
-        yield CheckResult(where, str(error), cure)
-        return
-    yield CheckResult(where)
-    for deviation in left:
-        cure = (
-            "run: connector topics" if deviation.fixed_by_ensure else "set topics.partitions to what is there"
+        ``missing`` is what keeps a gateway from starting here: the secrets of hooks.
+        """
+        config = self._config
+        tables, actions = len(config.tables), sum(1 for _ in config.actions())
+        yield CheckResult(f"configuration: {len(config.hooks)} hooks, {actions} actions, {tables} tables")
+        for finding in missing:
+            yield CheckResult(f"hooks: no gateway can start here, others can: {finding}")
+        for name, hook in config.hooks.items() if not missing else ():
+            if hook.verify == "off":
+                cure = f"set hooks.{name}.verify to required and give the hook a secret"
+                yield CheckResult(f"hook {name}", "takes deliveries without a signature (verify: off)", cure)
+            else:
+                yield CheckResult(f"hook {name}: secrets set: {len(hook.secrets)}")
+        for finding in config.warnings:
+            yield CheckResult(finding.where, finding.what, finding.cure, warns=True)
+        yield from self._kafka()
+        yield from self.database(accept_mapping=accept_mapping)
+        yield from self._topics()
+
+    def _kafka(self) -> Iterator[CheckResult]:
+        where = f"Kafka at {self._config.kafka.bootstrap_servers}"
+        try:
+            left = topics.deviations(self._config)
+        except KafkaOutage as error:
+            cure = "start Kafka (make up brings one), or set KAFKA_BOOTSTRAP_SERVERS or --kafka"
+            yield CheckResult(where, str(error), cure)
+            return
+        yield CheckResult(where)
+        for deviation in left:
+            fixed = "run: connector topics"
+            cure = fixed if deviation.fixed_by_ensure else "set topics.partitions to what is there"
+            yield CheckResult(f"topic {deviation.topic}", deviation.what, cure)
+        if not left:
+            yield CheckResult(f"topics: {len(topics.plans(self._config))}, all as planned")
+        # Its clock shows in acknowledgements alone, and a check publishes nothing.
+        yield CheckResult(
+            'clock of Kafka: each gateway measures it, xtnd_clock_distance_seconds{to="broker"}'
         )
-        yield CheckResult(f"topic {deviation.topic}", deviation.what, cure)
-    if not left:
-        yield CheckResult(f"topics: {len(topics.plans(config))}, all as planned")
-    # Its clock shows in acknowledgements alone, and a check publishes nothing.
-    yield CheckResult('clock of Kafka: each gateway measures it, xtnd_clock_distance_seconds{to="broker"}')
+
+    def database(self, *, accept_mapping: bool) -> Iterator[CheckResult]:
+        """Look at the database: whether it answers, its schema, and what a start would change."""
+        config = self._config
+        where = f"database {database.shown(config.database)}"
+        mapping = Mapping(config)
+        try:
+            engine = database.connect(config.database, access="read")
+            state = schema.state(engine, mapping)
+            kept = frozen.standing(engine, config)
+            ahead = database.clock_distance(engine)
+        except StartupError as error:  # it answers, but what it holds is not for this connector
+            yield CheckResult(where, error.what, error.cure)
+            return
+        except ConnectorError as error:
+            yield CheckResult(where, str(error), remedies.fix(error) or remedies.START_IT)
+            return
+        yield CheckResult(where)
+        yield CheckResult("schema", state, MAKE) if state else CheckResult("schema: as tables.yaml says")
+        for one in kept:
+            yield CheckResult(f"{one.name} in the database", str(one), frozen.FIX, warns=True)
+        examine = partial(mapping_change.examine, engine, config, mapping)
+        yield from self._mapping(examine, accept=accept_mapping)
+        yield from self.schema_trial(mapping)
+        yield clock_result(ahead)
+
+    @staticmethod
+    def _mapping(examine: Callable[[], Fit | None], *, accept: bool) -> Iterator[CheckResult]:
+        """Try a changed mapping on the newest events, as a worker does at its start."""
+        try:
+            fit = examine()
+        except ConnectorError as error:
+            cure = remedies.fix(error) or remedies.START_IT
+            yield CheckResult("events and tables.yaml", str(error), cure)
+            return
+        if fit is None:
+            return
+        yield CheckResult(f"tables.yaml was changed: tried on the {fit.events} newest events of its actions")
+        for misfit in fit.misfits:
+            warns = accept or misfit.sort not in fit.refused
+            yield CheckResult("tables.yaml", str(misfit), mapping_change.CURE, warns=warns)
+        for what in fit.emptied:
+            cure = "compare the column's path with what XTND sends"
+            yield CheckResult("tables.yaml", what, cure, warns=True)
+        for action in fit.unrouted:
+            what = "no family claims the action any more; its events go to unrouted"
+            cure = "list it in topics.yaml if it is still needed"
+            yield CheckResult(f"action {action}", what, cure, warns=True)
+
+    def schema_trial(self, mapping: Mapping) -> Iterator[CheckResult]:
+        """Run what a start would run, on empty copies."""
+        try:
+            why_not = schema_trial.run(self._config, mapping)
+        except StartupError as error:
+            yield CheckResult("start of a worker", error.what, error.cure)
+        except ConnectorError as error:
+            yield CheckResult("start of a worker", str(error), "rename what it names in tables.yaml")
+        else:
+            if why_not:
+                yield CheckResult(f"schema: its statements were not tried: {why_not}")
+            else:
+                yield CheckResult("schema: its statements work (tried on empty copies, and undone)")
+
+    def topic_faults(self) -> list[CheckResult]:
+        """What is wrong between Kafka's topics and the mirror, where both are there to be asked."""
+        return [result for result in self._topics() if result.fault]
+
+    def _topics(self) -> Iterator[CheckResult]:
+        """Compare topics and mirror; what cannot be asked is reported elsewhere."""
+        config = self._config
+        if not config.database.url.get_secret_value():
+            return  # connector topics, where it is given none
+        try:
+            engine = database.connect(config.database, access="read")
+            steps.require(engine)
+            stored, lost = offsets.stored(engine), losses.unacknowledged(engine)
+        except ConnectorError:
+            return
+        for topic, what in losses.sentences(lost):
+            yield CheckResult(f"topic {topic}", what, losses.FIX)
+        try:
+            found = topic_state.compare(config, stored)
+        except ConnectorError:
+            return
+        yield from _gaps(config, found)
+        for topic, count in found.draining.items():
+            state = f"{count} records to read" if count else "empty: take it out of topics.yaml"
+            yield CheckResult(f"former topic {topic}: {state}")
+        if not (found.unread or found.recreated or found.expired):
+            yield CheckResult(
+                "records on Kafka: all losses are reported, and every topic with records is read"
+            )
 
 
-def _examine_standing(config: Config) -> Iterator[CheckResult]:
-    stored = _stored(config)
-    if stored is None:
-        return  # reported already
-    yield from _losses(stored.lost)
-    found = _standing(config, stored)
-    if found is None:
-        return  # reported already
-    yield from _standing_results(config, found)
-    for topic, count in found.draining.items():
-        state = f"{count} records to read" if count else "empty: take it out of topics.yaml"
-        yield CheckResult(f"former topic {topic}: {state}")
-    if not (found.unread or found.recreated or found.expired):
-        yield CheckResult("records on Kafka: all losses are reported, and every topic with records is read")
+def clock_result(ahead: float | None) -> CheckResult:
+    """How far this host's clock is ahead of the database's, in seconds; None where they are one."""
+    if ahead is not None and abs(ahead) > LIMIT_SECONDS:
+        where = "ahead of" if ahead > 0 else "behind"
+        return CheckResult("clock of the database", f"this host's is {abs(ahead):.1f} s {where} it", CURE)
+    shown = "this host's" if ahead is None else f"within {max(abs(ahead), 0.1):.1f} s of this host's"
+    return CheckResult(f"clock of the database: {shown}")
 
 
-def topic_faults(config: Config) -> list[CheckResult]:
-    """What is wrong between Kafka's topics and the mirror, where both are there to be asked."""
-    stored = _stored(config)
-    if stored is None:
-        return []
-    found = _standing(config, stored)
-    return [*_losses(stored.lost), *(() if found is None else _standing_results(config, found))]
-
-
-class _Stored(NamedTuple):
-    """What the mirror knows of Kafka's topics."""
-
-    offsets: StoredOffsets
-    lost: list[MirrorLoss]
-
-
-def _stored(config: Config) -> _Stored | None:
-    """Ask the database; None where it cannot be read, which is reported elsewhere."""
-    if not config.database.url.get_secret_value():
-        return None  # connector topics, where it is given none
-    try:
-        engine = database.connect(config.database, access="read")
-        steps.require(engine)
-        return _Stored(offsets.stored(engine), losses.unacknowledged(engine))
-    except ConnectorError:
-        return None
-
-
-def _standing(config: Config, stored: _Stored) -> TopicState | None:
-    try:
-        return topic_state.compare(config, stored.offsets)
-    except ConnectorError:
-        return None
-
-
-def _losses(found: Iterable[MirrorLoss]) -> Iterator[CheckResult]:
-    """What was lost and nobody has acknowledged."""
-    for topic, what in losses.sentences(found):
-        yield CheckResult(f"topic {topic}", what, losses.FIX)
-
-
-def _standing_results(config: Config, found: TopicState) -> Iterator[CheckResult]:
-    """What is wrong between Kafka's topics and the mirror."""
+def _gaps(config: Config, found: TopicState) -> Iterator[CheckResult]:
+    """What Kafka's topics have, or had, that the mirror has not read."""
     if found.unread:
         yield CheckResult("former topics", found.sentence(), found.fix(config))
     for topic in found.recreated:
         what = "was re-created since the mirror read it; what it had beyond the mirror's offsets is gone"
-        yield CheckResult(
-            f"topic {topic}", what, "let a worker run (connector worker): it reads the topic from its start"
-        )
+        cure = "let a worker run (connector worker): it reads the topic from its start"
+        yield CheckResult(f"topic {topic}", what, cure)
     for topic, count in found.expired.items():
         what = f"{count} records expired before they were mirrored; a worker has not reported them yet"
-        yield CheckResult(
-            f"topic {topic}", what, "start a worker (connector worker): its log says from when to when"
-        )
-
-
-def examine_database(config: Config, *, accept_mapping: bool) -> Iterator[CheckResult]:
-    """Look at the database: whether it answers, its schema, and what a start would change."""
-    where = f"database {database.shown(config.database)}"
-    mapping = Mapping(config)
-    try:
-        engine = database.connect(config.database, access="read")
-        state = schema.state(engine, mapping)
-        kept = frozen.standing(engine, config)
-        ahead = database.clock_distance(engine)
-    except StartupError as error:  # it answers, but what it holds is not for this connector
-        yield CheckResult(where, error.what, error.cure)
-        return
-    except ConnectorError as error:
-        yield CheckResult(where, str(error), remedies.fix(error) or remedies.START_IT)
-        return
-    yield CheckResult(where)
-    if state:
-        yield CheckResult("schema", state, MAKE)
-    else:
-        yield CheckResult("schema: as tables.yaml says")
-    for one in kept:
-        yield CheckResult(f"{one.name} in the database", str(one), frozen.FIX, warns=True)
-    yield from _examine_mapping(
-        partial(mapping_change.examine, engine, config, mapping), accept=accept_mapping
-    )
-    yield from try_schema(config, mapping)
-    yield from _examine_clock(ahead)
-
-
-def _examine_mapping(examine: Callable[[], Fit | None], *, accept: bool) -> Iterator[CheckResult]:
-    """Try a changed mapping on the newest events, as a worker does at its start."""
-    try:
-        fit = examine()
-    except ConnectorError as error:
-        yield CheckResult("events and tables.yaml", str(error), remedies.fix(error) or remedies.START_IT)
-        return
-    if fit is None:
-        return
-    yield CheckResult(f"tables.yaml was changed: tried on the {fit.events} newest events of its actions")
-    for misfit in fit.misfits:
-        warns = accept or misfit.sort not in fit.refused
-        yield CheckResult("tables.yaml", str(misfit), mapping_change.CURE, warns=warns)
-    for what in fit.emptied:
-        yield CheckResult("tables.yaml", what, "compare the column's path with what XTND sends", warns=True)
-    for action in fit.unrouted:
-        what = "no family claims the action any more; its events go to unrouted"
-        yield CheckResult(
-            f"action {action}", what, "list it in topics.yaml if it is still needed", warns=True
-        )
-
-
-def try_schema(config: Config, mapping: Mapping) -> Iterator[CheckResult]:
-    """Run what a start would run, on empty copies."""
-    try:
-        why_not = schema_trial.run(config, mapping)
-    except StartupError as error:
-        yield CheckResult("start of a worker", error.what, error.cure)
-    except ConnectorError as error:
-        yield CheckResult("start of a worker", str(error), "rename what it names in tables.yaml")
-    else:
-        if why_not:
-            yield CheckResult(f"schema: its statements were not tried: {why_not}")
-        else:
-            yield CheckResult("schema: its statements work (tried on empty copies, and undone)")
-
-
-def _examine_clock(ahead: float | None) -> Iterator[CheckResult]:
-    """Compare clocks; None where the database has this host's."""
-    if ahead is not None and abs(ahead) > LIMIT_SECONDS:
-        where = "ahead of" if ahead > 0 else "behind"
-        yield CheckResult("clock of the database", f"this host's is {abs(ahead):.1f} s {where} it", CURE)
-    else:
-        shown = "this host's" if ahead is None else f"within {max(abs(ahead), 0.1):.1f} s of this host's"
-        yield CheckResult(f"clock of the database: {shown}")
+        cure = "start a worker (connector worker): its log says from when to when"
+        yield CheckResult(f"topic {topic}", what, cure)
 
 
 def verify(config: Config, journal: Path | None) -> tuple[list[str], int]:
@@ -249,8 +219,7 @@ def verify(config: Config, journal: Path | None) -> tuple[list[str], int]:
     with suppress(KafkaOutage):
         # What is known to be lost no worker can bring back; what is not read it can.
         stands = replace(topic_state.compare(config, offsets.stored(engine)), expired={})
-        results = _standing_results(config, stands)
-        found += [f"{one.what}: {one.fault} (fix: {one.cure})" for one in results]
+        found += [f"{one.what}: {one.fault} (fix: {one.cure})" for one in _gaps(config, stands)]
     if journal is not None:
         must = {event.identity for event in journal_verify.must(journal)}
         found += [

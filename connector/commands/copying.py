@@ -93,6 +93,6 @@ def _tell_kafka(target: Config, stored: offsets.StoredOffsets) -> None:
         return
     if not (found.unread or found.recreated or found.expired):
         typer.echo(f"{where} holds what follows the copy")
-    for result in checkup.topic_faults(target):
+    for result in checkup.Checkup(target).topic_faults():
         typer.echo(safe_text.plain(f"{result.what}: {result.fault}"))
         typer.echo(f"  Fix: {safe_text.plain(result.cure)}")

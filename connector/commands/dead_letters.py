@@ -6,12 +6,11 @@ when everything asked for was done, else 1.
 
 import re
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from connector import clocks, errors, logs, safe_text
+from connector import clocks, errors, safe_text
 from connector.commands.options import (
     CONFIG_DIR,
     DATA_DIR,
@@ -25,30 +24,19 @@ from connector.commands.options import (
 if TYPE_CHECKING:
     from connector.config import Config
     from connector.mirror.dialects.dialect import Access
-    from connector.mirror.letters import Filter, Letters
+    from connector.mirror.letters import Letters
 
 app = typer.Typer(no_args_is_help=True, help="List, show, replay or discard what could not be mirrored.")
 
 
-class State(StrEnum):
-    parked = "parked"
-    replayed = "replayed"
-    discarded = "discarded"
-    all = "all"
-
-
-class LetterStage(StrEnum):
-    gateway = "gateway"
-    worker = "worker"
-
-
-SECONDS = {"m": 60, "h": 3600, "d": 86_400}
+State = Literal["parked", "replayed", "discarded", "all"]
+LetterStage = Literal["gateway", "worker"]
 
 
 def _since(text: str) -> int:
     """``90m``, ``24h``, ``7d`` ago, or an ISO-8601 date or instant (UTC unless it says otherwise)."""
     if found := re.fullmatch(r"(\d{1,6})([mhd])", text):
-        return clocks.now() - int(found[1]) * SECONDS[found[2]] * 1_000_000
+        return clocks.now() - int(found[1]) * {"m": 60, "h": 3600, "d": 86_400}[found[2]] * 1_000_000
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
@@ -74,7 +62,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("list")
 def list_letters(
     *,
-    state: Annotated[State, typer.Option("--state", help="Its present state.")] = State.parked,
+    state: Annotated[State, typer.Option("--state", help="Its present state.")] = "parked",
     stage: StageOption = None,
     reason: Reason = None,
     action: Action = None,
@@ -88,11 +76,11 @@ def list_letters(
 ) -> None:
     """List dead letters, the newest first."""
     from connector.commands import dead_letters_view as view  # noqa: PLC0415 - each command loads its own package
+    from connector.mirror.letters import Filter  # noqa: PLC0415
 
-    letters = _letters(
-        _settings(config_dir, data_dir, unused=("kafka",), database_url=database_url), access="read"
-    )
-    filter_ = _filter(stage, reason, action, hook, since, limit, state=state)
+    settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
+    letters = _letters(settings, access="read")
+    filter_ = Filter(None if state == "all" else state, stage, reason, action, hook, since, limit)
     found, total = letters.load(letters.ids(filter_), with_payload=False), letters.count(filter_)
     if as_json:
         _json({"total": total, "letters": [view.summary(stored) for stored in found]})
@@ -112,9 +100,8 @@ def show(
     """Show one dead letter with its payload, exactly as received."""
     from connector.commands import dead_letters_view as view  # noqa: PLC0415
 
-    letters = _letters(
-        _settings(config_dir, data_dir, unused=("kafka",), database_url=database_url), access="read"
-    )
+    settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
+    letters = _letters(settings, access="read")
     (stored,) = letters.load(letters.resolve([letter_id]))
     if as_json:
         _json(view.whole(stored))
@@ -144,6 +131,7 @@ def replay(
 ) -> None:
     """Process parked letters again, with the present configuration."""
     from connector.commands import dead_letters_view as view  # noqa: PLC0415
+    from connector.mirror.letters import Filter  # noqa: PLC0415
     from connector.replay import Replay  # noqa: PLC0415
 
     filtered = any(part is not None for part in (stage, reason, action, hook, since, limit))
@@ -152,18 +140,16 @@ def replay(
             "It is not clear which letters to replay.",
             "give ids, or filters such as --reason key-missing, or --all (see: connector dead-letters list)",
         )
-    settings = _settings(config_dir, data_dir, kafka=kafka, database_url=database_url)
+    settings = load_beside(config_dir, data_dir, kafka=kafka, database_url=database_url)
     letters = _letters(settings, access="read" if dry_run else "write")
-    filter_ = _filter(stage, reason, action, hook, since, limit, state=State.parked)
+    filter_ = Filter("parked", stage, reason, action, hook, since, limit)
     chosen = letters.resolve(ids) if ids else letters.ids(filter_)
     if dry_run:
         outcome, effects = Replay(settings, dry_run=True).preview(chosen)
-        report = view.preview(outcome, effects)
     else:
         outcome, effects = Replay(settings).run(chosen), None
-        report = view.outcome(outcome)
     if as_json:
-        _json(report)
+        _json(view.outcome(outcome, effects))
     else:
         view.LettersConsole().outcome(outcome, effects)
     raise typer.Exit(0 if outcome.complete else 1)
@@ -182,7 +168,7 @@ def discard(
     from connector.commands import dead_letters_view as view  # noqa: PLC0415
     from connector.mirror.letters import DISCARDED  # noqa: PLC0415
 
-    letters = _letters(_settings(config_dir, data_dir, unused=("kafka",), database_url=database_url))
+    letters = _letters(load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url))
     chosen = letters.resolve(ids)
     with letters.change(chosen, DISCARDED, clocks.now()) as discarded:
         pass
@@ -198,11 +184,6 @@ def discard(
     raise typer.Exit(1 if refused else 0)
 
 
-def _settings(config_dir: Any, data_dir: Any, **options: Any) -> "Config":
-    logs.configure(level="WARNING")
-    return load_beside(config_dir, data_dir, **options)
-
-
 def _letters(settings: "Config", *, access: "Access" = "write") -> "Letters":
     """The mirror's dead letters; raises ``StartupError`` when there is no mirror yet."""
     from connector.mirror import database  # noqa: PLC0415
@@ -211,22 +192,6 @@ def _letters(settings: "Config", *, access: "Access" = "write") -> "Letters":
     letters = Letters(database.connect(settings.database, access=access))
     letters.require()
     return letters
-
-
-def _filter(
-    stage: LetterStage | None,
-    reason: str | None,
-    action: str | None,
-    hook: str | None,
-    since: int | None,
-    limit: int | None,
-    *,
-    state: State,
-) -> "Filter":
-    from connector.mirror.letters import Filter  # noqa: PLC0415
-
-    chosen = None if state is State.all else state.value
-    return Filter(chosen, stage.value if stage else None, reason, action, hook, since, limit)
 
 
 def _json(report: dict[str, Any]) -> None:

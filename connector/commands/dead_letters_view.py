@@ -22,8 +22,10 @@ if TYPE_CHECKING:  # so that a look at the list does not load Kafka's client
     from connector.replay import Outcome
     from connector.replay.plans import ReplayPlan
 
-WHOLE = ("dead_letter_id", "context", "payload")  # shown in ways of their own
-FACTS = tuple(name for name in DeadLetter.__struct_fields__ if name not in WHOLE)
+# All but what is shown in ways of its own.
+FACTS = [
+    name for name in DeadLetter.__struct_fields__ if name not in ("dead_letter_id", "context", "payload")
+]
 SHORT = 12  # letters of an id that are shown; enough for replay and show
 NARROWEST = 60
 SHOWN_BYTES = 8192
@@ -31,8 +33,6 @@ SHOWN_CHANGES = 200
 TABLE: Any = {"box": None, "pad_edge": False, "header_style": "bold", "padding": (0, 2, 0, 0)}
 
 JsonObject = dict[str, Any]
-
-# --- For --json ----------------------------------------------------------------------------------
 
 
 def summary(stored: Stored) -> JsonObject:
@@ -54,28 +54,55 @@ def whole(stored: Stored) -> JsonObject:
     return {**summary(stored), "context": stored.letter.context, "payload_bytes": len(payload), **shown}
 
 
-def outcome(done: Outcome) -> JsonObject:
-    """What a replay did."""
-    return {
-        "replayed": [_published(plan) for plan in done.done],
-        "still_parked": [_still_bad(plan) for plan in done.still_bad],
-        "refused": refusals(done.refused),
-    }
-
-
-def preview(would: Outcome, effects: Effects) -> JsonObject:
-    """What a replay would do."""
+def outcome(done: Outcome, effects: Effects | None) -> JsonObject:
+    """What a replay did, or with ``effects`` what it would do."""
+    published = [
+        {
+            "id": plan.letter.dead_letter_id,
+            "event_id": plan.letter.event_id,
+            "records": [
+                {
+                    "topic": record.topic,
+                    "key": record.key.decode("utf-8", "replace"),
+                    "reason": record.label if record.parked else None,
+                }
+                for record in plan.records
+            ],
+        }
+        for plan in done.done
+    ]
+    still_bad = [
+        {
+            "id": plan.letter.dead_letter_id,
+            "reason": plan.fault.reason if plan.fault else "",
+            "error": plan.fault.error if plan.fault else "",
+        }
+        for plan in done.still_bad
+    ]
+    refused = refusals(done.refused)
+    if effects is None:
+        return {"replayed": published, "still_parked": still_bad, "refused": refused}
     return {
         "dry_run": True,
-        "would_publish": [_published(plan) for plan in would.done],
-        "would_stay_parked": [_still_bad(plan) for plan in would.still_bad],
-        "refused": refusals(would.refused),
+        "would_publish": published,
+        "would_stay_parked": still_bad,
+        "refused": refused,
         "already_mirrored": [event_id for event_id, _ in sorted(effects.known)],
         "worker_would_park": [
             {"event_id": event_id, "source": source, "reason": poison.reason, "error": poison.error}
             for (event_id, source), poison in effects.refused.items()
         ],
-        "changes": [_change(change) for change in effects.changes],
+        "changes": [
+            {
+                "table": change.table,
+                "key": change.key,
+                "row": _kind(change),
+                "columns": {
+                    name: {"before": old, "after": new} for name, (old, new) in change.columns.items()
+                },
+            }
+            for change in effects.changes
+        ],
     }
 
 
@@ -84,36 +111,10 @@ def refusals(refused: Mapping[str, str]) -> list[JsonObject]:
     return [{"id": letter_id, "state": state} for letter_id, state in refused.items()]
 
 
-def _published(plan: ReplayPlan) -> JsonObject:
-    listed = [
-        {
-            "topic": record.topic,
-            "key": record.key.decode("utf-8", "replace"),
-            "reason": record.label if record.parked else None,
-        }
-        for record in plan.records
-    ]
-    return {"id": plan.letter.dead_letter_id, "event_id": plan.letter.event_id, "records": listed}
-
-
-def _still_bad(plan: ReplayPlan) -> JsonObject:
-    fault = plan.fault
-    reason, error = (fault.reason, fault.error) if fault else ("", "")
-    return {"id": plan.letter.dead_letter_id, "reason": reason, "error": error}
-
-
-def _change(change: RowChange) -> JsonObject:
-    columns = {name: {"before": old, "after": new} for name, (old, new) in change.columns.items()}
-    return {"table": change.table, "key": change.key, "row": _kind(change), "columns": columns}
-
-
 def _kind(change: RowChange) -> str:
     if change.before is None:
         return "new"
     return "removed" if change.after is None else "changed"
-
-
-# --- For people ----------------------------------------------------------------------------------
 
 
 class LettersConsole:

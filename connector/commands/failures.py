@@ -9,7 +9,6 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,9 +67,14 @@ def report(error: Exception) -> int:
     _say(plain_lines(what).replace("\n", "\n  "), style="red")
     if cure:
         _say(f"  Fix: {plain(cure)}")
-    if isinstance(error, ConnectorError):
-        for cause in _causes(error, shown=what + (cure or "")):
-            _say(f"  because: {plain(cause)}")
+    shown, cause = what + (cure or ""), error.__cause__ if isinstance(error, ConnectorError) else None
+    while cause is not None:
+        # The first line of what lies behind it, unless that was shown already.
+        line = (str(cause).strip().splitlines() or [""])[0]
+        if line and line not in shown and shown not in line:
+            _say(f"  because: {plain(f'{type(cause).__name__}: {line}')}")
+            shown += line
+        cause = cause.__cause__
     _say("  (more with --debug)", style="dim")
     return FAILED if isinstance(error, ConnectorError | OSError) else UNEXPECTED
 
@@ -155,26 +159,10 @@ def _explained_system(error: OSError) -> tuple[str, str]:
     what = error.strerror or str(error) or type(error).__name__
     if error.filename == STANDARD_OUTPUT:
         return f"{STANDARD_OUTPUT.capitalize()} cannot be written: {what}.", OUTPUT_FIX
-    if error.errno == errno.ENOENT and _folder_is_gone():
-        return "The folder that this runs in is not there any more.", "cd into one that is"
+    if error.errno == errno.ENOENT:
+        try:
+            Path.cwd()
+        except OSError:
+            return "The folder that this runs in is not there any more.", "cd into one that is"
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
     return f"{where}{what}.", FIXES.get(error.errno or 0, REPORT)
-
-
-def _folder_is_gone() -> bool:
-    try:
-        Path.cwd()
-    except OSError:
-        return True
-    return False
-
-
-def _causes(error: BaseException, *, shown: str) -> Iterator[str]:
-    """First lines of what lies behind an error, without what was shown already."""
-    cause = error.__cause__
-    while cause is not None:
-        line = (str(cause).strip().splitlines() or [""])[0]
-        if line and line not in shown and shown not in line:
-            yield f"{type(cause).__name__}: {line}"
-            shown += line
-        cause = cause.__cause__

@@ -2,8 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -32,11 +31,8 @@ out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
-class RebuildFrom(StrEnum):
-    """What tables are made again from."""
-
-    ledger = "ledger"
-    kafka = "kafka"
+# What tables are made again from.
+RebuildFrom = Literal["ledger", "kafka"]
 
 
 def rebuild(
@@ -47,7 +43,7 @@ def rebuild(
             "--from",
             help="The ledger alone, or the ledger with all that Kafka still holds put into it first.",
         ),
-    ] = RebuildFrom.ledger,
+    ] = "ledger",
     config_dir: ConfigDir = CONFIG_DIR,
     kafka: Kafka = None,
     database_url: DatabaseUrl = None,
@@ -55,9 +51,9 @@ def rebuild(
     accept_smaller_ledger: AcceptSmallerLedger = False,
 ) -> None:
     """Make tables again from the ledger while workers go on; a row that is right is left alone."""
-    unused = ("kafka",) if source is RebuildFrom.ledger else ()
+    unused = ("kafka",) if source == "ledger" else ()
     settings = load_beside(config_dir, data_dir, unused=unused, kafka=kafka, database_url=database_url)
-    if tables and source is RebuildFrom.kafka:
+    if tables and source == "kafka":
         raise StartupError(
             "--from kafka makes the ledger again, and with it every table.",
             "name no table, or take --from ledger",
@@ -71,11 +67,7 @@ def repair(settings: Config, *, accept_smaller_ledger: bool = False) -> None:
 
 
 def _run(
-    settings: Config,
-    names: list[str],
-    source: RebuildFrom = RebuildFrom.ledger,
-    *,
-    accept_smaller_ledger: bool,
+    settings: Config, names: list[str], source: RebuildFrom = "ledger", *, accept_smaller_ledger: bool
 ) -> None:
     if unknown := [name for name in names if name not in settings.tables]:
         raise StartupError(
@@ -90,12 +82,12 @@ def _run(
     mapping, engine = Mapping(settings), database.connect(settings.database, access="write")
     try:
         with rebuilder.rebuilding(engine, mapping) as session, progress(err) as report:
-            if source is RebuildFrom.kafka:
+            if source == "kafka":
                 from connector.replay import ledger  # noqa: PLC0415
 
                 _print_union(ledger.restore(settings, session, report))
             if not accept_smaller_ledger:
-                session.require_whole_ledger(kafka_was_read=source is RebuildFrom.kafka)
+                session.require_whole_ledger(kafka_was_read=source == "kafka")
             _print(session.tables(dict.fromkeys(names), report))
             if session.count_again():
                 out.print("mirror_status: its counters were counted again")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from connector.commands.options import Format
 from connector.safe_text import JsonText, as_json, escaped, plain
@@ -53,18 +53,12 @@ def lines(
     names = [plain(name) for name in columns]
     shown = [[NULL if value is None else plain(_text(value)) for value in row] for row in rows]
     widths = [max(map(cell_len, cells)) for cells in zip(names, *shown, strict=True)]
-    if format_ is Format.table or (
-        format_ is None and sum(widths) + len(GAP) * max(len(widths) - 1, 0) <= width
-    ):
-        yield from _table(names, shown, widths)
+    fits = sum(widths) + len(GAP) * max(len(widths) - 1, 0) <= width
+    if format_ is Format.table or (format_ is None and fits):
+        for row in (names, ["-" * width for width in widths], *shown):
+            yield GAP.join(map(set_cell_size, row, widths)).rstrip()
     else:
         yield from _records(names, shown)
-
-
-def _table(names: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterator[str]:
-    rule = ["-" * width for width in widths]
-    for row in (names, rule, *rows):
-        yield GAP.join(_padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _records(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -72,13 +66,9 @@ def _records(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[st
     for number, row in enumerate(rows, 1):
         yield f"-[ {number} ]-"
         for name, cell in zip(names, row, strict=True):
-            yield f"{_padded(name, width)}{GAP}{cell}"
+            yield f"{set_cell_size(name, width)}{GAP}{cell}"
     if not rows:
         yield f"(no rows; columns: {', '.join(names)})"
-
-
-def _padded(text: str, width: int) -> str:
-    return text + " " * (width - cell_len(text))
 
 
 def _text(value: Any) -> str:

@@ -54,29 +54,25 @@ class Document:
         if odd := FORMER_LINE_ENDS.search(text):
             where = f"{name}:{text.count(chr(10), 0, odd.start()) + 1}"
             what = f"U+{ord(odd[0]):04X} ends a line in YAML 1.1 and not in 1.2"
-            self.findings.append(
-                Finding(where, what, f'Remove it, or write "\\u{ord(odd[0]):04x}" in double quotes.')
-            )
+            self._refuse(where, what, f'Remove it, or write "\\u{ord(odd[0]):04x}" in double quotes.')
             return
         self._left = MOST_VALUES
         try:
             root = scalars.Loader(text).get_single_node()
             if not isinstance(root, yaml.MappingNode):
-                self.findings.append(Finding(f"{name}:1", "the file must hold keys and values"))
+                self._refuse(f"{name}:1", "the file must hold keys and values")
                 return
             found = self._mapping(name, root, ())
         except yaml.YAMLError as error:
-            self.findings.append(_not_yaml(name, text, error))
+            self._refuse_yaml(name, text, error)
             return
         except RecursionError:
-            self.findings.append(Finding(f"{name}:1", "nested too deep, or an anchor that holds itself"))
+            self._refuse(f"{name}:1", "nested too deep, or an anchor that holds itself")
             return
         for key, value in found.items():
             if key in self.data:
                 where = self.marks[(key,)]
-                self.findings.append(
-                    Finding(where, f"{key!r} stands in another file too", "Keep one of them.")
-                )
+                self._refuse(where, f"{key!r} stands in another file too", "Keep one of them.")
             self.data[key] = value
 
     def override(self, dotted: str, value: object) -> None:
@@ -105,21 +101,36 @@ class Document:
         """``file:line`` of the nearest place that is written down."""
         return nearest_mark(self.marks, location)
 
+    def _refuse(self, where: str, what: str, cure: str = "") -> None:
+        self.findings.append(Finding(where, what, cure))
+
+    def _refuse_yaml(self, name: str, text: str, error: yaml.YAMLError) -> None:
+        mark = getattr(error, "problem_mark", None)
+        if isinstance(error, yaml.reader.ReaderError):
+            line = text.count("\n", 0, error.position) + 1
+            self._refuse(f"{name}:{line}", "not valid YAML: a character that YAML has no place for")
+        elif mark and text[mark.index : mark.index + 1] == "\t":
+            what = "not valid YAML: a tab stands here"
+            self._refuse(f"{name}:{mark.line + 1}", what, "Write blanks instead.")
+        else:
+            problem = QUOTED.sub("'…'", getattr(error, "problem", None) or "cannot be read")
+            self._refuse(f"{name}:{mark.line + 1 if mark else 1}", f"not valid YAML: {problem}")
+
     def _mapping(self, name: str, node: yaml.MappingNode, at: Location) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             where = f"{name}:{key_node.start_mark.line + 1}"
             if not isinstance(key_node, yaml.ScalarNode):
-                self.findings.append(Finding(where, "a key must be text", "Write one word before the colon."))
+                self._refuse(where, "a key must be text", "Write one word before the colon.")
                 continue
             key = str(key_node.value)
             self._refuse_unstorable(where, at, key)
             if key == "<<" and key_node.style is None:
                 what = "<< merges keys in YAML 1.1 only, and this file is read as YAML 1.2"
-                self.findings.append(Finding(where, what, "Write the keys out."))
+                self._refuse(where, what, "Write the keys out.")
                 continue
             if key in result:
-                self.findings.append(Finding(where, f"{key!r} stands twice", "Remove one of them."))
+                self._refuse(where, f"{key!r} stands twice", "Remove one of them.")
             self.marks[(*at, key)] = where
             result[key] = self._value(name, value_node, (*at, key))
         return result
@@ -134,7 +145,7 @@ class Document:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(name, node, at)
         if node.tag not in (f"{scalars.TAG}map", f"{scalars.TAG}seq"):
-            self.findings.append(Finding(where, "a tag has no meaning here", "Remove it."))
+            self._refuse(where, "a tag has no meaning here", "Remove it.")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(name, node, at)
         return [self._value(name, item, (*at, index)) for index, item in enumerate(node.value)]
@@ -171,19 +182,15 @@ class Document:
         if at in self.substituted:
             return text
         # Without the value: it may be a secret.
-        self.findings.append(Finding(where, "the value cannot be read", "Put it in quotes."))
+        self._refuse(where, "the value cannot be read", "Put it in quotes.")
         return None
 
     def _refuse_unstorable(self, where: str, at: Location, text: str) -> None:
         if SURROGATE.search(text):
-            self.findings.append(
-                Finding(where, "half of a UTF-16 pair stands in the text, which is no letter", "Remove it.")
-            )
+            self._refuse(where, "half of a UTF-16 pair stands in the text, which is no letter", "Remove it.")
         # A secret is bytes to its owner; everything else may reach a database.
         if "\0" in text and at[:1] != ("hooks",):
-            self.findings.append(
-                Finding(where, "U+0000 stands in the text, which no database holds", "Remove it.")
-            )
+            self._refuse(where, "U+0000 stands in the text, which no database holds", "Remove it.")
 
     def _warn_of_change(self, where: str, at: Location, text: str, value: Any) -> None:
         """Name a value that connector 0.1 read as another one, by YAML 1.1; secrets are text anyway."""
@@ -227,16 +234,3 @@ def _kind(value: Any, *, shown: bool) -> str:
     kinds = {bool: "a boolean", int: "a number", float: "a number", str: "text"}
     kind = kinds.get(type(value), "no value")
     return f"the {kind.removeprefix('a ')} {value!r}" if shown and value is not ... else kind
-
-
-def _not_yaml(name: str, text: str, error: yaml.YAMLError) -> Finding:
-    mark = getattr(error, "problem_mark", None)
-    if isinstance(error, yaml.reader.ReaderError):
-        line = text.count("\n", 0, error.position) + 1
-        problem = "a character that YAML has no place for"
-    else:
-        line = mark.line + 1 if mark else 1
-        problem = QUOTED.sub("'…'", getattr(error, "problem", None) or "cannot be read")
-        if mark and text[mark.index : mark.index + 1] == "\t":
-            return Finding(f"{name}:{line}", "not valid YAML: a tab stands here", "Write blanks instead.")
-    return Finding(f"{name}:{line}", f"not valid YAML: {problem}")

@@ -42,13 +42,17 @@ KAFKA_ANSWER_SECONDS = 4.0
 OTHER_FILES = 256
 # Connections that may wait to be accepted.
 BACKLOG = 4096
-# An event repeats the delivery's properties as JSON text within JSON: at most twice the body.
+# Every accepted body must fit into a Kafka record, as a dead letter or as events: one of these repeats the
+# delivery's properties as JSON text within JSON, at most twice the body.
 GROWTH = 2
 
 
 def run_gateway(config: Config) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code. Raises ``StartupError``."""
-    _check_sizes(config)
+    body, message = config.gateway.max_body_bytes, config.topics.max_message_bytes
+    if (least := GROWTH * body + 65_536) > message:
+        what = f"gateway.max_body_bytes ({body}) is too large for topics.max_message_bytes ({message})"
+        raise StartupError(what, f"Set topics.max_message_bytes to {least} or more.")
     private_files.keep_new_files_private()
     metrics.start_gateway(hooks=config.hooks, families=Routes(config).event_topics())
     metrics.show_build(sqlite=layout.SQLITE_VERSION)
@@ -118,9 +122,16 @@ async def serving(
     clock_distance: Callable[[], float | None] = lambda: None,
     state: type[GatewayState] = GatewayState,
 ) -> AsyncIterator[None]:
-    """Serve the public port on a bound socket until the block ends, and then drain."""
+    """Serve the public port on a bound socket until the block ends, and then drain.
+
+    Raises ``StartupError`` where too few files may be open.
+    """
     settings = config.gateway
-    limits = Limits(settings, max_connections=_connections(settings.max_connections))
+    connections = settings.max_connections
+    if (allowed := open_files.allow(connections + OTHER_FILES)) < connections + OTHER_FILES:
+        log.warning("fewer connections than configured: open files are limited", open_files=allowed)
+        connections = max(allowed - OTHER_FILES, 16)
+    limits = Limits(settings, max_connections=connections)
     shared = state(config, intake, clock, limits, clock_distance)
     # Connections inherit both.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
@@ -189,20 +200,3 @@ async def _until_stopped(stop: asyncio.Event, publisher: Publisher, drainer: "as
         log.error("the drain ended", exc_info=drainer.exception())
     log.info("gateway stopping")
     return 0 if waits[0] in done else 1
-
-
-def _connections(requested: int) -> int:
-    """As many connections as requested, or as open files allow; raises ``StartupError`` for too few."""
-    allowed = open_files.allow(requested + OTHER_FILES)
-    if allowed >= requested + OTHER_FILES:
-        return requested
-    log.warning("fewer connections than configured: open files are limited", open_files=allowed)
-    return max(allowed - OTHER_FILES, 16)
-
-
-def _check_sizes(config: Config) -> None:
-    """Every accepted body must fit into a Kafka record, as events or as a dead letter."""
-    body, message = config.gateway.max_body_bytes, config.topics.max_message_bytes
-    if GROWTH * body + 65_536 > message:
-        what = f"gateway.max_body_bytes ({body}) is too large for topics.max_message_bytes ({message})"
-        raise StartupError(what, f"Set topics.max_message_bytes to {GROWTH * body + 65_536} or more.")

@@ -26,31 +26,51 @@ class LocatedBatch(NamedTuple):
     end: int
 
 
-def find(fetched: bytes, start: int) -> LocatedBatch | None:
-    """The batch that starts there; None when the rest of it is not in the fetch.
+class Fetch:
+    """What a broker gave of one partition: batches, of which the last may be cut off."""
 
-    One that is not sound ends where a sound one follows, and is given with length and format set right
-    if that makes it sound.
-    """
-    end = batch_end(fetched, start)
-    if end is not None and _is_sound(fetched, start):
-        return LocatedBatch(fetched[start:end], end)
-    ends = [*islice(_sound(fetched, start + 1), MOST_LOOKS)]
-    # A wrong length may point at a batch that is not the next one.
-    behind = end if end is not None and _is_sound(fetched, end) else next(iter(ends), end or len(fetched))
-    for one in (behind, *ends):
-        if one - start >= HEADER.size and not damaged(whole := _ended(fetched, start, one)):
-            return LocatedBatch(whole, one)
-    if behind - start < HEADER.size or (end is None and start):
-        return None  # cut off where the fetch ends; it comes again, as the first
-    return LocatedBatch(fetched[start:behind], behind)
+    def __init__(self, fetched: bytes) -> None:
+        self._fetched = fetched
 
+    def batch_at(self, start: int) -> LocatedBatch | None:
+        """The batch that starts there; None when the rest of it is not in the fetch.
 
-def _ended(fetched: bytes, start: int, end: int) -> bytes:
-    """A batch of today's format that ends there."""
-    fields = list(HEADER.unpack_from(fetched, start))
-    fields[1], fields[3] = end - start - LENGTH_END, FORMAT
-    return HEADER.pack(*fields) + fetched[start + HEADER.size : end]
+        One that is not sound ends where a sound one follows, and is given with length and format set right
+        if that makes it sound.
+        """
+        fetched, end = self._fetched, batch_end(self._fetched, start)
+        if end is not None and self._is_sound(start):
+            return LocatedBatch(fetched[start:end], end)
+        ends = [*islice(self._sound_after(start), MOST_LOOKS)]
+        # A wrong length may point at a batch that is not the next one.
+        behind = end if end is not None and self._is_sound(end) else next(iter(ends), end or len(fetched))
+        for one in (behind, *ends):
+            if one - start < HEADER.size:
+                continue
+            fields = list(HEADER.unpack_from(fetched, start))
+            fields[1], fields[3] = one - start - LENGTH_END, FORMAT
+            whole = HEADER.pack(*fields) + fetched[start + HEADER.size : one]
+            if not damaged(whole):
+                return LocatedBatch(whole, one)
+        if behind - start < HEADER.size or (end is None and start):
+            return None  # cut off where the fetch ends; it comes again, as the first
+        return LocatedBatch(fetched[start:behind], behind)
+
+    def _sound_after(self, start: int) -> Iterator[int]:
+        """Where sound batches of today's format start, among as many as are looked at in linear time."""
+        left = MOST_LOOKS * len(self._fetched)
+        at = self._fetched.find(FORMAT, start + 1 + FORMAT_AT)
+        while at >= 0 and left > 0:
+            first = at - FORMAT_AT
+            if end := batch_end(self._fetched, first):
+                left -= end - first
+                if self._is_sound(first):
+                    yield first
+            at = self._fetched.find(FORMAT, at + 1)
+
+    def _is_sound(self, start: int) -> bool:
+        fetched, end = self._fetched, batch_end(self._fetched, start)
+        return end is not None and fetched[start + FORMAT_AT] <= FORMAT and not damaged(fetched[start:end])
 
 
 def offsets(batch: bytes, expected: int, following: bytes, *, exact: bool) -> tuple[int, int]:
@@ -86,21 +106,3 @@ def offsets(batch: bytes, expected: int, following: bytes, *, exact: bool) -> tu
 def has_first_offset(batch: bytes) -> bool:
     """Whether a batch names its first offset; formats before today's name the last one."""
     return batch[FORMAT_AT] >= FORMAT and len(batch) >= HEADER.size
-
-
-def _sound(fetched: bytes, start: int) -> Iterator[int]:
-    """Where sound batches of today's format start, among as many as are looked at in linear time."""
-    left = MOST_LOOKS * len(fetched)
-    at = fetched.find(FORMAT, start + FORMAT_AT)
-    while at >= 0 and left > 0:
-        first = at - FORMAT_AT
-        if end := batch_end(fetched, first):
-            left -= end - first
-            if _is_sound(fetched, first):
-                yield first
-        at = fetched.find(FORMAT, at + 1)
-
-
-def _is_sound(fetched: bytes, start: int) -> bool:
-    end = batch_end(fetched, start)
-    return end is not None and fetched[start + FORMAT_AT] <= FORMAT and not damaged(fetched[start:end])

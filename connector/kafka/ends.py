@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import OffsetSpec
 from kafka.errors import (
     LeaderNotAvailableError,
     NotLeaderForPartitionError,
@@ -14,8 +15,6 @@ from kafka.errors import (
 from connector.config import Config
 from connector.kafka import topics
 
-# Kafka's names for the two ends of a log, in a request for offsets.
-LATEST, EARLIEST = -1, -2
 # What concerns one topic; anything else concerns the connection.
 OF_A_TOPIC = (LeaderNotAvailableError, NotLeaderForPartitionError, UnknownTopicOrPartitionError)
 # Leaders change within this, or their partitions count as without one.
@@ -49,6 +48,15 @@ def reading(config: Config, names: Collection[str]) -> Iterator[Callable[[], End
 
 def _read(client: KafkaAdminClient, names: Collection[str], former: Collection[str]) -> Ends:
     found = Ends()
+
+    def add_offsets(tps: Sequence[TopicPartition]) -> None:
+        for which, offsets in (
+            ((OffsetSpec.EARLIEST, found.starts), (OffsetSpec.LATEST, found.ends)) if tps else ()
+        ):
+            asked, timeout_ms = dict.fromkeys(tps, which), int(LEADER_SECONDS * 1000)
+            answers = client.list_partition_offsets(asked, timeout_ms=timeout_ms)
+            offsets |= {(tp.topic, tp.partition): answer.offset for tp, answer in answers.items()}
+
     led: dict[str, list[TopicPartition]] = {}
     for topic in client.describe_topics(list(names)):
         name = topic["name"]
@@ -63,22 +71,12 @@ def _read(client: KafkaAdminClient, names: Collection[str], former: Collection[s
             found.trouble[name] = f"{what}; look at its brokers"
         led[name] = [TopicPartition(name, number) for number in leaders if number not in leaderless]
     try:
-        _add_offsets(client, [tp for tps in led.values() for tp in tps], found)
+        add_offsets([tp for tps in led.values() for tp in tps])
     except OF_A_TOPIC:
         # Each topic by itself, so that one hides no other.
         for name, tps in led.items():
             try:
-                _add_offsets(client, tps, found)
+                add_offsets(tps)
             except OF_A_TOPIC as error:
                 found.trouble[name] = f"Kafka does not give the ends of {name}: {type(error).__name__}"
     return found
-
-
-def _add_offsets(client: KafkaAdminClient, tps: Sequence[TopicPartition], found: Ends) -> None:
-    if not tps:
-        return
-    for which, offsets in ((EARLIEST, found.starts), (LATEST, found.ends)):
-        answers = client.list_partition_offsets(
-            dict.fromkeys(tps, which), timeout_ms=int(LEADER_SECONDS * 1000)
-        )
-        offsets |= {(tp.topic, tp.partition): answer.offset for tp, answer in answers.items()}

@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import OffsetSpec
 
 from connector.config import Kafka
 from connector.errors import KafkaOutage
 from connector.kafka.topics import admin_client
-
-LATEST, EARLIEST = -1, -2
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ def logs(client: KafkaAdminClient, names: Iterable[str]) -> dict[str, TopicLog]:
     ]
     starts, ends = (
         client.list_partition_offsets(dict.fromkeys(tps, which)) if tps else {}
-        for which in (EARLIEST, LATEST)
+        for which in (OffsetSpec.EARLIEST, OffsetSpec.LATEST)
     )
     return {
         topic["name"]: TopicLog(

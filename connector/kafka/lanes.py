@@ -64,12 +64,8 @@ class PendingDelivery:
         if not self.concluded:
             self.concluded = True
             # The callback keeps the records in memory, which a delivery that is done must not.
-            done, self.done = self.done, _nothing
+            done, self.done = self.done, lambda _error: None
             done(error)
-
-
-def _nothing(_error: ConnectorError | None) -> None:
-    """The callback of a delivery that was called back already."""
 
 
 Entry = tuple[Record, PendingDelivery]

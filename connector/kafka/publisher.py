@@ -10,7 +10,6 @@ acknowledge, concern their own deliveries alone.
 """
 
 import asyncio
-import functools
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -138,7 +137,12 @@ class Publisher:
     async def publish(self, records: Sequence[Record]) -> None:
         """Publish a delivery's records, and return when Kafka has them; raises as ``submit`` does."""
         future: asyncio.Future[ConnectorError | None] = asyncio.get_running_loop().create_future()
-        self.submit(records, functools.partial(_resolve, future))
+
+        def resolve(error: ConnectorError | None) -> None:
+            if not future.done():
+                future.set_result(error)
+
+        self.submit(records, resolve)
         if error := await future:
             # A new one: with its traceback the shared one would keep the frames of every waiter.
             raise type(error)(*error.args)
@@ -199,8 +203,3 @@ class Publisher:
             self._accumulator.late = True
             log.warning("kafka does not acknowledge", error=what)
         delivery.conclude(KafkaOutage(what))
-
-
-def _resolve(future: "asyncio.Future[ConnectorError | None]", error: ConnectorError | None) -> None:
-    if not future.done():
-        future.set_result(error)

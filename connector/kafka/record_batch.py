@@ -82,20 +82,17 @@ def expanded(batch: bytes, most_bytes: int) -> bytes:
         # The value of the message, which has the others in it when it is compressed, follows its key.
         key = LEGACY_CRC_END + 2 + 8 * magic
         start = key + 8 + max(0, int.from_bytes(batch[key : key + 4], signed=True))
-    if not codec:
-        if len(batch) - start > most_bytes:
-            raise _too_large(batch, most_bytes)
-        return batch
     try:
-        records = _expand(codec, batch[start:], most_bytes)
+        records = _expand(codec, batch[start:], most_bytes) if codec else b""
     except (Poison, MemoryError):
         raise
     except Exception as error:
         what = f"it cannot be expanded (compression {codec}): {type(error).__name__}: {error}"
         raise Poison(UNREADABLE, what) from error
-    if records is None:
-        raise _too_large(batch, most_bytes)
-    if magic < LEGACY_BELOW:
+    if records is None or (not codec and len(batch) - start > most_bytes):
+        what = f"its {len(batch)} bytes expand to more than the {most_bytes} that a worker reads at once"
+        raise Poison(TOO_LARGE, what)
+    if not codec or magic < LEGACY_BELOW:
         return batch
     fields = list(HEADER.unpack_from(batch))
     fields[1] = HEADER.size - LENGTH_END + len(records)
@@ -111,11 +108,6 @@ def damaged(batch: bytes) -> bool:
     if len(batch) < HEADER.size:
         return True
     return bool(crc32c.crc32c(view[CRC_END:]) != HEADER.unpack_from(batch)[4])
-
-
-def _too_large(batch: bytes, most_bytes: int) -> Poison:
-    what = f"its {len(batch)} bytes expand to more than the {most_bytes} that a worker reads at once"
-    return Poison(TOO_LARGE, what)
 
 
 def _expand(codec: int, data: bytes, most_bytes: int) -> bytes | None:

@@ -4,34 +4,23 @@ All topic administration is here (kafka-python). Topics are created before anyon
 the broker on its own: an idempotent producer can lose records on a topic created just now.
 """
 
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.consumer import fetcher
 from kafka.errors import InvalidReplicationFactorError, KafkaError, TopicAlreadyExistsError
-from kafka.record import MemoryRecords
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 from connector.config import Config, Kafka
 from connector.errors import KafkaOutage
-from connector.kafka import record_batch
 from connector.kafka.claims import claim
 from connector.kafka.routes import Routes
 
 REGISTRATION_SECONDS = 10.0
 SETTLE_SECONDS = 5.0
-READ_SECONDS = 20.0
-READ_POLL_MS = 500
-# What the batch that holds a record may expand to.
-READ_BYTES = 67_108_864
-# Locked while kafka-python's fetcher reads one batch only, which other consumers must not do.
-_reading = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,58 +102,10 @@ def admin_client(kafka: Kafka, *, timeout_seconds: float = 10) -> Iterator[Kafka
             client.close()
 
 
-def record_value(kafka: Kafka, topic: str, partition: int, offset: int) -> bytes | None:
-    """The value of one record, or None when it is not there any more.
-
-    Raises ``KafkaOutage``, and ``Poison`` when its batch is damaged or expands beyond ``READ_BYTES``.
-    """
-    tp = TopicPartition(topic, partition)
-    settings = client_settings(kafka, client_id="xtnd-connector-read")
-    try:
-        # Checksums are verified before anything is expanded.
-        with _expanding_one_batch(), closing(KafkaConsumer(**settings, check_crcs=False)) as consumer:
-            if partition not in (consumer.partitions_for_topic(topic) or ()):
-                return None
-            consumer.assign([tp])
-            if not consumer.beginning_offsets([tp])[tp] <= offset < consumer.end_offsets([tp])[tp]:
-                return None
-            consumer.seek(tp, offset)
-            return _first_value(consumer, offset)
-    except (KafkaError, OSError) as error:
-        raise KafkaOutage(f"Kafka at {kafka.bootstrap_servers}: {type(error).__name__}: {error}") from error
-
-
-@contextmanager
-def _expanding_one_batch() -> Iterator[None]:
-    """Bound what kafka-python expands, which has no bound of its own, while one consumer reads."""
-    with _reading:
-        former, fetcher.MemoryRecords = fetcher.MemoryRecords, _first_batch
-        try:
-            yield
-        finally:
-            fetcher.MemoryRecords = former
-
-
-def _first_batch(fetched: bytes | None) -> MemoryRecords:
-    """Only the batch that holds the record that was asked for, expanded within the limit."""
-    whole = bytes(fetched or b"")
-    end = record_batch.batch_end(whole, 0)
-    return MemoryRecords(whole if end is None else record_batch.expanded(whole[:end], READ_BYTES))
-
-
-def _first_value(consumer: KafkaConsumer, offset: int) -> bytes | None:
-    give_up_at = time.monotonic() + READ_SECONDS
-    while time.monotonic() < give_up_at:
-        for records in consumer.poll(READ_POLL_MS, max_records=1).values():
-            found: bytes | None = records[0].value
-            return found if records[0].offset == offset else None
-    raise KafkaOutage(f"Kafka did not give the record at offset {offset} within {READ_SECONDS:g} s.")
-
-
 def deviations(config: Config, *, timeout_seconds: float = 10) -> list[Deviation]:
     """What is not as planned on the broker; raises ``KafkaOutage``."""
     with admin_client(config.kafka, timeout_seconds=timeout_seconds) as client:
-        return _deviations(client, plans(config))
+        return TopicAdmin(client, plans(config)).deviations()
 
 
 def ensure(config: Config, *, timeout_seconds: float = 30) -> list[Deviation]:
@@ -173,34 +114,15 @@ def ensure(config: Config, *, timeout_seconds: float = 30) -> list[Deviation]:
     Partitions are never taken away: Kafka cannot. A replication factor is not changed here.
     Raises ``KafkaOutage``.
     """
-    planned = plans(config)
     with admin_client(config.kafka, timeout_seconds=timeout_seconds) as client:
-        existing = set(client.list_topics())
-        missing = {
-            plan.name: {
-                "num_partitions": plan.partitions,
-                "replication_factor": plan.replication_factor,
-                "configs": dict(plan.settings),
-            }
-            for plan in planned
-            if plan.name not in existing
-        }
-        if missing:
-            _create(client, missing)
+        admin = TopicAdmin(client, plans(config))
+        existing = admin.create_missing()
         mark = claim(config.topics.prefix, config.worker.group)
         if mark not in existing:
             # Without the right to it there is no mark: the topics that a worker has read are known anyway.
             one = {"num_partitions": 1, "replication_factor": config.topics.replication_factor}
             client.create_topics({mark: one}, raise_errors=False)
-        present = [plan for plan in planned if plan.name in existing]
-        partitions = _partition_counts(client, present)
-        more = {plan.name: plan.partitions for plan in present if partitions[plan.name] < plan.partitions}
-        if more:
-            client.create_partitions(more)
-        if wrong := [plan for plan in present if _wrong_settings(client, plan)]:
-            client.alter_configs(
-                [ConfigResource(ConfigResourceType.TOPIC, plan.name, dict(plan.settings)) for plan in wrong]
-            )
+        admin.change(existing)
         # The brokers may not know yet what the controller has just changed.
         settled: Retrying = Retrying(
             retry=retry_if_result(lambda found: any(one.fixed_by_ensure for one in found)),
@@ -208,58 +130,88 @@ def ensure(config: Config, *, timeout_seconds: float = 30) -> list[Deviation]:
             wait=wait_fixed(0.1),
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else [],
         )
-        left: list[Deviation] = settled(_deviations, client, planned)
+        left: list[Deviation] = settled(admin.deviations)
         return left
 
 
-def _create(client: KafkaAdminClient, missing: Mapping[str, Any]) -> None:
-    # A broker that has just started answers before its controller counts it, and a topic with one
-    # copy is then refused for want of brokers.
-    counted = Retrying(
-        retry=retry_if_exception_type(InvalidReplicationFactorError),
-        stop=stop_after_delay(REGISTRATION_SECONDS),
-        wait=wait_fixed(0.2),
-        reraise=True,
-    )
-    try:
-        counted(client.create_topics, dict(missing), wait_for_metadata=True)
-    except TopicAlreadyExistsError:
-        # Another process created some of them meanwhile; each alone, so that the rest come too.
-        for name, options in missing.items():
-            client.create_topics({name: options}, raise_errors=False)
-        client.wait_for_topics(list(missing))
+class TopicAdmin:
+    """Compares the topics of one cluster with what is planned, and changes them."""
 
+    def __init__(self, client: KafkaAdminClient, planned: list[TopicPlan]) -> None:
+        self._client = client
+        self._planned = planned
 
-def _deviations(client: KafkaAdminClient, planned: list[TopicPlan]) -> list[Deviation]:
-    existing = set(client.list_topics())
-    found = [Deviation(plan.name, "does not exist") for plan in planned if plan.name not in existing]
-    present = [plan for plan in planned if plan.name in existing]
-    counts = _partition_counts(client, present)
-    for plan in present:
-        count = counts[plan.name]
-        if count < plan.partitions:
-            found.append(Deviation(plan.name, f"has {count} partitions instead of {plan.partitions}"))
-        elif count > plan.partitions:
-            what = f"has {count} partitions, more than the {plan.partitions} of topics.yaml"
-            found.append(Deviation(plan.name, what, fixed_by_ensure=False))
-        for key, value in _wrong_settings(client, plan).items():
-            found.append(Deviation(plan.name, f"{key} is {value} instead of {plan.settings[key]}"))
-    return found
+    def create_missing(self) -> set[str]:
+        """Create topics that are not there; gives those that were."""
+        existing = set(self._client.list_topics())
+        missing = {
+            plan.name: {
+                "num_partitions": plan.partitions,
+                "replication_factor": plan.replication_factor,
+                "configs": dict(plan.settings),
+            }
+            for plan in self._planned
+            if plan.name not in existing
+        }
+        if not missing:
+            return existing
+        # A broker that has just started answers before its controller counts it, and a topic with one
+        # copy is then refused for want of brokers.
+        counted = Retrying(
+            retry=retry_if_exception_type(InvalidReplicationFactorError),
+            stop=stop_after_delay(REGISTRATION_SECONDS),
+            wait=wait_fixed(0.2),
+            reraise=True,
+        )
+        try:
+            counted(self._client.create_topics, dict(missing), wait_for_metadata=True)
+        except TopicAlreadyExistsError:
+            # Another process created some of them meanwhile; each alone, so that the rest come too.
+            for name, options in missing.items():
+                self._client.create_topics({name: options}, raise_errors=False)
+            self._client.wait_for_topics(list(missing))
+        return existing
 
+    def change(self, existing: Collection[str]) -> None:
+        """Add partitions to topics that are there, and set their settings."""
+        present, counts = self._present(existing)
+        if more := {plan.name: plan.partitions for plan in present if counts[plan.name] < plan.partitions}:
+            self._client.create_partitions(more)
+        if wrong := [plan for plan in present if self._wrong_settings(plan)]:
+            self._client.alter_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, plan.name, dict(plan.settings)) for plan in wrong]
+            )
 
-def _partition_counts(client: KafkaAdminClient, present: list[TopicPlan]) -> dict[str, int]:
-    if not present:
-        return {}
-    described = client.describe_topics([plan.name for plan in present])
-    return {topic["name"]: len(topic["partitions"]) for topic in described}
+    def deviations(self) -> list[Deviation]:
+        """What is not as planned now."""
+        existing = set(self._client.list_topics())
+        found = [
+            Deviation(plan.name, "does not exist") for plan in self._planned if plan.name not in existing
+        ]
+        present, counts = self._present(existing)
+        for plan in present:
+            count = counts[plan.name]
+            if count < plan.partitions:
+                found.append(Deviation(plan.name, f"has {count} partitions instead of {plan.partitions}"))
+            elif count > plan.partitions:
+                what = f"has {count} partitions, more than the {plan.partitions} of topics.yaml"
+                found.append(Deviation(plan.name, what, fixed_by_ensure=False))
+            for key, value in self._wrong_settings(plan).items():
+                found.append(Deviation(plan.name, f"{key} is {value} instead of {plan.settings[key]}"))
+        return found
 
+    def _present(self, existing: Collection[str]) -> tuple[list[TopicPlan], dict[str, int]]:
+        """Plans of topics that are there, and by name how many partitions each has."""
+        present = [plan for plan in self._planned if plan.name in existing]
+        described = self._client.describe_topics([plan.name for plan in present]) if present else []
+        return present, {topic["name"]: len(topic["partitions"]) for topic in described}
 
-def _wrong_settings(client: KafkaAdminClient, plan: TopicPlan) -> dict[str, str]:
-    resource = ConfigResource(ConfigResourceType.TOPIC, plan.name, dict.fromkeys(plan.settings, ""))
-    answer = client.describe_configs([resource], config_filter="all")
-    actual = next(iter(answer.values()))[plan.name]
-    return {
-        key: str(actual[key]["value"])
-        for key, planned in plan.settings.items()
-        if key in actual and str(actual[key]["value"]) != planned
-    }
+    def _wrong_settings(self, plan: TopicPlan) -> dict[str, str]:
+        resource = ConfigResource(ConfigResourceType.TOPIC, plan.name, dict.fromkeys(plan.settings, ""))
+        answer = self._client.describe_configs([resource], config_filter="all")
+        actual = next(iter(answer.values()))[plan.name]
+        return {
+            key: str(actual[key]["value"])
+            for key, planned in plan.settings.items()
+            if key in actual and str(actual[key]["value"]) != planned
+        }

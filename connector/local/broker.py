@@ -13,9 +13,11 @@ import socket
 import struct
 import subprocess
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from string import Template
+from typing import ClassVar
 
 from typing_extensions import override
 
@@ -42,30 +44,25 @@ SIMPLE_LOGGING = (
 SERVER_PROPERTIES = Path(__file__).with_name("kafka-server.properties")
 
 
+@dataclass(eq=False)
 class Broker:
     """A broker as a child process on ports of its own; ``start`` again after an end keeps the ports.
 
-    ``name`` is for people and logs. ``probe`` checks whether the broker at an address answers;
-    ``until`` is how it waits (``up`` hands in one that a Ctrl-C ends).
+    ``name`` is for people and logs; ``until`` is how it waits (``up`` hands in one that a Ctrl-C ends).
     """
 
-    name = "broker"
-    port_names: Sequence[str] = ("port",)
+    name: ClassVar[str] = "broker"
+    port_names: ClassVar[Sequence[str]] = ("port",)
 
-    def __init__(
-        self,
-        data_dir: Path,
-        *,
-        probe: Callable[[str], bool] | None = None,
-        until: Until = wait_until,
-        pass_fds: Sequence[int] = (),
-    ) -> None:
-        self.data_dir = data_dir.absolute()
+    data_dir: Path
+    _: KW_ONLY
+    until: Until = wait_until
+    pass_fds: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        self.data_dir = self.data_dir.absolute()
         self.folder = self.data_dir / "kafka"
         self.log = self.data_dir / "logs" / "kafka.log"
-        self.pass_fds = tuple(pass_fds)
-        self._probe = probe or broker_answers
-        self._until = until
         self._ports: dict[str, int] = {}
         self._child: Child | None = None
 
@@ -107,9 +104,9 @@ class Broker:
         def answers_or_ended() -> bool:
             nonlocal ended
             ended = self.pid is None
-            return ended or self._probe(self.bootstrap_servers)
+            return ended or broker_answers(self.bootstrap_servers)
 
-        if not self._until(answers_or_ended, timeout_seconds=deadline_seconds) or ended:
+        if not self.until(answers_or_ended, timeout_seconds=deadline_seconds) or ended:
             what = "ended while starting" if ended else f"does not answer after {deadline_seconds:.0f} s"
             raise StartupError(
                 f"The {self.name} {what}. It wrote last:\n{self.child.last_lines()}", f"read {self.log}"
@@ -135,6 +132,7 @@ class Broker:
         return self._ports
 
 
+@dataclass(eq=False)
 class KafkaBroker(Broker):
     """Apache Kafka, KRaft, one node, listening on 127.0.0.1 only.
 
@@ -145,19 +143,9 @@ class KafkaBroker(Broker):
     name = "Apache Kafka"
     port_names = ("port", "controller_port")
 
-    def __init__(
-        self,
-        data_dir: Path,
-        *,
-        probe: Callable[[str], bool] | None = None,
-        until: Until = wait_until,
-        pass_fds: Sequence[int] = (),
-        heap: str | None = None,
-        settings: str = "",
-    ) -> None:
-        super().__init__(data_dir, probe=probe, until=until, pass_fds=pass_fds)
-        self.heap = heap or os.environ.get("XTND_KAFKA_HEAP") or DEFAULT_HEAP
-        self.settings = settings
+    _: KW_ONLY
+    heap: str | None = None
+    settings: str = ""
 
     @override
     def _prepare(self) -> list[str]:
@@ -167,11 +155,12 @@ class KafkaBroker(Broker):
                 f"Apache Kafka needs Java {kafka_jars.OLDEST_JAVA} or later",
                 "install a Java runtime, or give a running broker with --kafka HOST:PORT",
             )
-        jars = kafka_jars.resolve_jars(self._until)
+        jars = kafka_jars.resolve_jars(self.until)
         properties = self._write_properties()
+        heap = self.heap or os.environ.get("XTND_KAFKA_HEAP") or DEFAULT_HEAP
         jvm = [java, "-cp", f"{jars}/*", *SIMPLE_LOGGING]
         self._format_once([*jvm, "kafka.tools.StorageTool"], properties)
-        return [*jvm, f"-Xmx{self.heap}", "-XX:+ExitOnOutOfMemoryError", "kafka.Kafka", str(properties)]
+        return [*jvm, f"-Xmx{heap}", "-XX:+ExitOnOutOfMemoryError", "kafka.Kafka", str(properties)]
 
     def _write_properties(self) -> Path:
         properties = self.folder / "server.properties"
@@ -186,7 +175,7 @@ class KafkaBroker(Broker):
         cluster_id = new_cluster_id()
         command = [*storage_tool, "format", "--ignore-formatted", "-t", cluster_id, "-c", str(properties)]
         tool = Child("kafka format", command, self.log)
-        if tool.run(self._until, timeout_seconds=FORMAT_TIMEOUT_SECONDS) != 0:
+        if tool.run(self.until, timeout_seconds=FORMAT_TIMEOUT_SECONDS) != 0:
             raise StartupError(
                 f"Apache Kafka could not set up its folder {self.folder}: {tool.last_lines()}",
                 "check that the folder is writable and its disk has space, then start again",

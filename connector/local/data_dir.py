@@ -1,7 +1,6 @@
 """The data directory of ``connector up``: its lock, the hook's secret, and the endpoints of what runs."""
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
@@ -12,7 +11,7 @@ from typing import Any, TextIO
 
 from connector import private_files
 from connector.errors import StartupError
-from connector.local.stopping import Until
+from connector.local.stopping import Until, try_lock
 
 SECRET_BYTES = 32
 """Written as hexadecimal, so the secret has 64 characters."""
@@ -71,16 +70,23 @@ class DataFolder:
         """Take the lock; wait for it only while its holder is dead and its children are ending."""
 
         def locked_or_refused() -> bool:
-            return _try_lock(lock) or _is_alive(_holder(lock).get("pid"))
+            if try_lock(lock):
+                return True
+            try:
+                os.kill(_holder(lock)["pid"], 0)
+            except (KeyError, TypeError, ProcessLookupError):
+                return False
+            except PermissionError:  # another user's, and alive
+                return True
+            return True
 
-        if not until(locked_or_refused, timeout_seconds=LEFTOVERS_TIMEOUT_SECONDS) or not _try_lock(lock):
-            raise self._in_use(_holder(lock))
-
-    def _in_use(self, holder: dict[str, Any]) -> StartupError:
+        if until(locked_or_refused, timeout_seconds=LEFTOVERS_TIMEOUT_SECONDS) and try_lock(lock):
+            return
+        holder = _holder(lock)
         pid = holder.get("pid", "unknown")
         ports = f"ports {holder.get('port', '?')} and {holder.get('admin_port', '?')}"
         since = holder.get("started_at", "an unknown time")
-        return StartupError(
+        raise StartupError(
             f"The data directory {self.path} is used by connector up, process {pid}, since {since} ({ports})",
             f"stop it with Ctrl-C or kill {pid}, or start this with other --data-dir, --port, --admin-port",
         )
@@ -146,14 +152,6 @@ class DataFolder:
         private_files.own_files(self.secret_file)
 
 
-def _try_lock(lock: TextIO) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _holder(lock: TextIO) -> dict[str, Any]:
     """Read who holds the lock; empty while the holder has not written it yet."""
     lock.seek(0)
@@ -162,15 +160,3 @@ def _holder(lock: TextIO) -> dict[str, Any]:
     except ValueError:
         return {}
     return holder if isinstance(holder, dict) else {}
-
-
-def _is_alive(pid: Any) -> bool:
-    if not isinstance(pid, int):
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -6,21 +6,19 @@ lines, run ``sha256sum *.jar`` in the new cache folder into that file.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
 
 from connector.errors import StartupError
 from connector.local.processes import Child
-from connector.local.stopping import Until, wait_until
+from connector.local.stopping import Until, try_lock, wait_until
 
 log = structlog.get_logger(__name__)
 
@@ -60,31 +58,25 @@ def cache_folder() -> Path:
 def find_java() -> str | None:
     """Find a Java that can run Kafka, in ``JAVA_HOME`` or on the path; ``None`` when there is none."""
     home = os.environ.get("JAVA_HOME")
-    candidates = [str(Path(home, "bin", "java"))] if home else []
-    for java in [*candidates, shutil.which("java")]:
-        if java and _java_version(java) >= OLDEST_JAVA:
+    for java in (home and str(Path(home, "bin", "java")), shutil.which("java")):
+        if not java:
+            continue
+        try:  # macOS has a java that is none
+            answer = subprocess.run(
+                [java, "-version"], capture_output=True, text=True, timeout=60, check=True
+            )
+        except (OSError, subprocess.SubprocessError):
+            continue
+        found = re.search(r'version "(\d+)', answer.stderr + answer.stdout)
+        if found and int(found[1]) >= OLDEST_JAVA:
             return java
     return None
 
 
-def _java_version(java: str) -> int:
-    """Give Java's major version, 0 when it does not run (macOS has a ``java`` that is none)."""
-    try:
-        answer = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return 0
-    found = re.search(r'version "(\d+)', answer.stderr + answer.stdout)
-    return int(found[1]) if found else 0
-
-
 def kafka_is_possible() -> bool:
     """Whether Apache Kafka can run here: Java, and its jars or Maven to fetch them."""
-    return find_java() is not None and (jars_are_cached() or shutil.which("mvn") is not None)
-
-
-def jars_are_cached() -> bool:
-    """Whether the jars were resolved before; the folder appears only when it is complete."""
-    return cache_folder().is_dir()
+    # The folder of the jars appears only when it is complete.
+    return find_java() is not None and (cache_folder().is_dir() or shutil.which("mvn") is not None)
 
 
 def resolve_jars(until: Until = wait_until) -> Path:
@@ -100,7 +92,10 @@ def resolve_jars(until: Until = wait_until) -> Path:
     if folder.is_dir() and not foreign_jars(folder):
         return folder
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _locked(folder.with_name(f"{folder.name}.lock"), until):
+    lock_file = folder.with_name(f"{folder.name}.lock")
+    with lock_file.open("w") as lock:
+        if not until(lambda: try_lock(lock), timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS):
+            raise _not_fetched(f"another process has locked {lock_file} for {DOWNLOAD_TIMEOUT_SECONDS} s")
         if folder.is_dir():
             _remove_foreign(folder)
         if not folder.is_dir():
@@ -127,22 +122,6 @@ def _remove_foreign(folder: Path) -> None:
     log.warning("the cached jars were not the pinned ones; fetching them again", jars=foreign)
 
 
-@contextlib.contextmanager
-def _locked(path: Path, until: Until) -> Iterator[None]:
-    with path.open("w") as lock:
-
-        def taken() -> bool:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-            return True
-
-        if not until(taken, timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS):
-            raise _not_fetched(f"another process has locked {path} for {DOWNLOAD_TIMEOUT_SECONDS} s")
-        yield
-
-
 def _fetch_into(folder: Path, until: Until) -> None:
     """Download beside the folder and rename, so that a broken download is never taken for Kafka."""
     with tempfile.TemporaryDirectory(prefix="kafka-", dir=folder.parent) as scratch:
@@ -158,10 +137,10 @@ def _run_maven(project: Path, jars: Path, until: Until) -> None:
     command += [f"-DoutputDirectory={jars}", "-DincludeScope=runtime"]
     maven = Child("mvn", command, project / "mvn.log")
     code = maven.run(until, timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS)
-    if code is None:
-        raise _not_fetched(f"no end after {DOWNLOAD_TIMEOUT_SECONDS} s")
     if code != 0:
-        raise _not_fetched(maven.last_lines(10))
+        raise _not_fetched(
+            f"no end after {DOWNLOAD_TIMEOUT_SECONDS} s" if code is None else maven.last_lines(10)
+        )
 
 
 def _not_fetched(reason: str) -> StartupError:
@@ -184,17 +163,11 @@ def verify(jars: Path, checksums: str) -> None:
 
 
 def foreign_jars(jars: Path, checksums: str | None = None) -> list[str]:
-    """Names of jars that differ from the pinned ones, are missing, or are too many."""
+    """Names of jars that differ from the pinned ones, cannot be read, are missing, or are too many."""
     lines = (checksums or CHECKSUMS.read_text()).splitlines()
     pinned = {name: digest for digest, name in map(str.split, lines)}
-    found = {jar.name: _digest(jar) for jar in jars.iterdir() if jar.name.lower().endswith(".jar")}
+    found = dict.fromkeys((jar.name for jar in jars.iterdir() if jar.name.lower().endswith(".jar")), "")
+    for name in found:
+        with contextlib.suppress(OSError), (jars / name).open("rb") as file:
+            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return sorted({name for name, _ in set(pinned.items()) ^ set(found.items())})
-
-
-def _digest(jar: Path) -> str:
-    """The file's SHA-256 in hexadecimal digits; nothing's for what cannot be read."""
-    try:
-        with jar.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""

@@ -46,10 +46,14 @@ class Child:
         """Start the process; raises ``OSError`` when the machine refuses to."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.keep_log_small()
+        command = self.command
+        if threading.current_thread() is threading.main_thread():
+            ends_with = [str(PARENT_DEATH), str(os.getpid()), str(int(signal.SIGKILL))]
+            command = [sys.executable, "-I", "-S", *ends_with, *command]
         with self.log.open("ab") as log:
             self._log_start_bytes = log.tell()
             self.process = subprocess.Popen(
-                _with_parent_death(self.command),
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -127,10 +131,3 @@ class Child:
         if self.process and self.process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
-
-
-def _with_parent_death(command: list[str]) -> list[str]:
-    if threading.current_thread() is not threading.main_thread():
-        return command
-    death_signal = str(int(signal.SIGKILL))
-    return [sys.executable, "-I", "-S", str(PARENT_DEATH), str(os.getpid()), death_signal, *command]

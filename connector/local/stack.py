@@ -5,7 +5,6 @@ import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 
 from connector import private_files
 from connector.errors import StartupError
@@ -34,8 +33,8 @@ def run_up(options: UpOptions, *, connector: tuple[str, ...] | None = None) -> i
     private_files.keep_new_files_private()
     screen = Screen()
     try:
-        with StopSignal() as stop:
-            run_plan(LaunchPlan(options, os.environ, connector=connector), screen, stop)
+        with StopSignal() as stop, contextlib.suppress(StopRequested):
+            Stack(LaunchPlan(options, os.environ, connector=connector), screen, stop).run()
     except StartupError as error:
         screen.fail(str(error))
         return 1
@@ -46,42 +45,43 @@ def run_up(options: UpOptions, *, connector: tuple[str, ...] | None = None) -> i
     return 0
 
 
-def run_plan(plan: LaunchPlan, screen: Screen, stop: StopSignal, *, broker: Broker | None = None) -> None:
-    """Hold the data directory, start everything, supervise, stop everything."""
-    plan.check_data()
-    plan.data.create()
-    if plan.demo:
-        plan.data.demo_file.touch()
-    ports = {"port": plan.options.port, "admin_port": plan.options.admin_port}
-    with contextlib.suppress(StopRequested), plan.data.locked(stop.until, **ports) as lock:
-        plan.check_ports()
-        stack = Stack(plan, screen, stop, lock=lock, broker=broker)
-        try:
-            stack.start()
-            screen.say(plan.ready_line())
-            stack.supervise()
-        finally:
-            with screen.step("stopping"):
-                stack.stop()
-
-
 class Stack:
-    """The processes of one run. ``lock`` is the data directory's lock, which the children share."""
+    """The processes of one run; the children share the lock of the data directory."""
 
-    def __init__(
-        self, plan: LaunchPlan, screen: Screen, stop: StopSignal, *, lock: int, broker: Broker | None = None
-    ) -> None:
+    def __init__(self, plan: LaunchPlan, screen: Screen, stop: StopSignal) -> None:
         self._plan = plan
         self._screen = screen
         self._stop = stop
-        self._lock = lock
-        self._broker = broker
+        self._lock = -1
+        self._broker: Broker | None = None
         self._parts: list[Child] = []
-        self._deadline = time.monotonic() + plan.options.ready_timeout_seconds
+        self._deadline = 0.0
 
-    def start(self) -> None:
+    def run(self) -> None:
+        """Lock the data directory, start everything, supervise, stop everything."""
+        options, data = self._plan.options, self._plan.data
+        self._plan.check_data()
+        data.create()
+        if self._plan.demo:
+            data.demo_file.touch()
+        with data.locked(self._stop.until, port=options.port, admin_port=options.admin_port) as self._lock:
+            self._plan.check_ports()
+            self._deadline = time.monotonic() + options.ready_timeout_seconds
+            try:
+                self._start()
+                self._screen.say(self._plan.ready_line())
+                supervisor = Supervisor(self._screen.warn)
+                for child in (*([self._broker.child] if self._broker else ()), *self._parts):
+                    supervisor.watch(child)
+                supervisor.run(self._stop)
+            finally:
+                with self._screen.step("stopping"):
+                    self._end()
+
+    def _start(self) -> None:
         """Start part after part, each when the one before is ready."""
-        self._make_secret()
+        if self._plan.own_secret and self._plan.data.ensure_secret():
+            self._screen.say(f"made the hook's secret: {self._plan.data.secret_file}")
         kafka = self._plan.kafka or self._start_broker()
         environment = self._plan.environment(kafka)
         self._plan.data.write_endpoints(environment)
@@ -99,14 +99,7 @@ class Stack:
             shop.start()
             self._screen.say("demo  a simulated shop sends hooks and answers for its records")
 
-    def supervise(self) -> None:
-        """Keep all parts alive until a stop is asked for."""
-        supervisor = Supervisor(self._screen.warn)
-        for child in self._all_parts():
-            supervisor.watch(child)
-        supervisor.run(self._stop)
-
-    def stop(self) -> None:
+    def _end(self) -> None:
         """End worker and gateway together, then the broker, each by force after its time."""
         for part in self._parts:
             part.terminate()
@@ -118,13 +111,8 @@ class Stack:
         if self._broker:
             self._broker.stop(BROKER_STOP_SECONDS)
 
-    def _make_secret(self) -> None:
-        if self._plan.own_secret and self._plan.data.ensure_secret():
-            self._screen.say(f"made the hook's secret: {self._plan.data.secret_file}")
-
     def _start_broker(self) -> str:
-        if self._broker is None:
-            self._broker = choose_broker(self._plan.data.path, until=self._stop.until, pass_fds=[self._lock])
+        self._broker = choose_broker(self._plan.data.path, until=self._stop.until, pass_fds=[self._lock])
         if isinstance(self._broker, NoidaBroker):
             self._screen.warn(FIRST_LOOK_WARNING)
         with self._screen.step(f"preparing {self._broker.name} (at first start this downloads it)"):
@@ -155,11 +143,6 @@ class Stack:
     def _child(self, name: str, environment: dict[str, str]) -> Child:
         log = self._plan.data.logs / f"{name}.log"
         return Child(name, self._plan.command(name), log, env=environment, pass_fds=[self._lock])
-
-    def _all_parts(self) -> Iterator[Child]:
-        if self._broker:
-            yield self._broker.child
-        yield from self._parts
 
     def _left(self) -> float:
         return max(self._deadline - time.monotonic(), 1.0)

@@ -1,12 +1,13 @@
 """Ctrl-C, SIGTERM and a closed terminal as one flag that every wait of the local stack watches."""
 
+import fcntl
 import os
 import select
 import signal
 import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Protocol, Self
+from typing import IO, Protocol, Self
 
 import tenacity
 
@@ -103,3 +104,12 @@ def wait_until(
         retry_error_callback=lambda _: False,
     )
     return bool(retrying(condition))
+
+
+def try_lock(file: IO[str]) -> bool:
+    """Lock an open file for this process and those that inherit it; False while another has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

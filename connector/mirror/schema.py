@@ -247,8 +247,8 @@ def _fill(
                 filled[mapped.name] = None if changed is None else [column.name for column in changed]
         if filled or not rules.stands(connection, mapping):
             rules.record(connection, mapping)
-    # Nothing is read for a table that no action fills.
-    return {name: columns for name, columns in filled.items() if mapping.table(name).actions}
+    # Nothing is read for a table that no event fills.
+    return {name: columns for name, columns in filled.items() if mapping.table(name).row_specs}
 
 
 def _comment(connection: Connection, table: Table) -> None:

@@ -13,7 +13,6 @@ from connector import clocks, events
 from connector.config import Config
 from connector.errors import KafkaOutage, Poison, StartupError
 from connector.events import DeadLetter, Event, Identity
-from connector.kafka.record import Record
 from connector.kafka.tool import Publish, publishing
 from connector.mirror import database, schema
 from connector.mirror.dry_run import DryRun, Effects
@@ -128,9 +127,16 @@ class Replay:
         page.sort(plans)
         good = [plan.letter.dead_letter_id for plan in page.done]
         at = max([self._clock(), *(events.from_iso(plan.letter.parked_at) for plan in page.done)])
+        replayed_at = (REPLAYED_AT, events.iso(at).encode())
         with self._letters.change(good, REPLAYED, at) as marked:
             going = [plan for plan in page.done if plan.letter.dead_letter_id in marked]
-            publish([_replayed(record, at) for plan in going for record in plan.records])
+            publish(
+                [  # a new dead letter answers no replay
+                    one if one.parked else one._replace(headers=[*one.headers, replayed_at])
+                    for plan in going
+                    for one in plan.records
+                ]
+            )
         outcome.sort([plan.light() for plan in (*going, *page.still_bad)])
         gone = [letter_id for letter_id in good if letter_id not in marked]
         outcome.refused |= {stored.id: stored.state for stored in self._letters.load(gone)}
@@ -147,10 +153,3 @@ class Replay:
             return self._planner.plan(completed(letter, self._config.kafka))
         except Poison as poison:
             return ReplayPlan(letter, fault=poison)
-
-
-def _replayed(record: Record, at: int) -> Record:
-    """The record with the instant of its replay; a new dead letter answers none."""
-    if record.parked:
-        return record
-    return record._replace(headers=[*record.headers, (REPLAYED_AT, events.iso(at).encode())])

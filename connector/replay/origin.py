@@ -5,7 +5,7 @@ import msgspec
 from connector.config import Kafka
 from connector.errors import Poison
 from connector.events import DeadLetter
-from connector.kafka import topics
+from connector.kafka import history
 from connector.kafka.record_batch import TOO_LARGE, UNREADABLE
 from connector.mirror.letters import whole_bytes
 
@@ -23,7 +23,7 @@ def completed(letter: DeadLetter, kafka: Kafka) -> DeadLetter:
     topic, partition, offset = letter.kafka_topic, letter.kafka_partition, letter.kafka_offset
     value = None
     if topic is not None and partition is not None and offset is not None:
-        value = topics.record_value(kafka, topic, partition, offset)
+        value = history.record_value(kafka, topic, partition, offset)
     if value is None or len(value) != whole_bytes(letter) or not value.startswith(letter.payload):
         where = f"{topic}/{partition}/{offset}"
         what = f"The letter holds the first {len(letter.payload)} of {whole_bytes(letter)} bytes, and Kafka"

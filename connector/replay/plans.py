@@ -80,13 +80,14 @@ class Planner:
         if letter.stage != records.STAGE:
             return [self._event_record(letter)]
         verified = self._as_verified(letter)
+        context = LetterContext(letter)
         if is_body(letter):
             delivery = self._translator.delivery(verified)
             indexes = range(len(delivery.notifications))
         else:
-            delivery, index = _delivery_around(letter)
+            delivery, index = context.delivery()
             indexes = range(index, index + 1)
-        received_at = _received_at(letter)
+        received_at = context.received_at()
         schedule = self._hooks[verified.hook].retry_schedule_seconds
         occurred_at = events.occurred_at(received_at, delivery.attempt, schedule)
         return [
@@ -112,34 +113,39 @@ class Planner:
         return signature.verify((), letter.payload, Keys(hook=letter.hook, keyed=(), required=False))
 
 
-def _delivery_around(letter: DeadLetter) -> tuple[Delivery, int]:
-    """A delivery with the letter's notification in its place and nothing around it."""
-    delivery_id, properties = _context(letter, "delivery_id", str), _context(letter, "properties", str)
-    index, attempt = _context(letter, "index", int), _context(letter, "attempt", int)
-    sound = events.DELIVERY_ID.match(delivery_id) and 0 <= index <= events.MAX_INDEX
-    if not sound or not 1 <= attempt <= events.MAX_ATTEMPT:
-        raise _foreign("delivery_id, index and attempt that fit together")
-    notifications = (*(b"",) * index, letter.payload)
-    delivery = Delivery(
-        delivery_id=delivery_id, attempt=attempt, properties=properties, notifications=notifications
-    )
-    return delivery, index
+class LetterContext:
+    """What a letter of the gateway says of its delivery; raises ``Poison`` for one that a stranger wrote."""
 
+    def __init__(self, letter: DeadLetter) -> None:
+        self._letter = letter
 
-def _received_at(letter: DeadLetter) -> int:
-    try:
-        return events.from_iso(_context(letter, "received_at", str))
-    except ValueError:
-        raise _foreign("received_at that is an instant") from None
+    def delivery(self) -> tuple[Delivery, int]:
+        """A delivery with the letter's notification in its place and nothing around it."""
+        delivery_id, properties = self._value("delivery_id", str), self._value("properties", str)
+        index, attempt = self._value("index", int), self._value("attempt", int)
+        sound = events.DELIVERY_ID.match(delivery_id) and 0 <= index <= events.MAX_INDEX
+        if not sound or not 1 <= attempt <= events.MAX_ATTEMPT:
+            raise self._lacks("delivery_id, index and attempt that fit together")
+        notifications = (*(b"",) * index, self._letter.payload)
+        delivery = Delivery(
+            delivery_id=delivery_id, attempt=attempt, properties=properties, notifications=notifications
+        )
+        return delivery, index
 
+    def received_at(self) -> int:
+        """When the delivery came, in microseconds since the epoch."""
+        try:
+            return events.from_iso(self._value("received_at", str))
+        except ValueError:
+            raise self._lacks("received_at that is an instant") from None
 
-def _context(letter: DeadLetter, name: str, kind: type) -> Any:
-    value = letter.context.get(name)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise _foreign(name)
-    return value
+    def _value(self, name: str, kind: type) -> Any:
+        value = self._letter.context.get(name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise self._lacks(name)
+        return value
 
-
-def _foreign(what: str) -> Poison:
-    error = f"The letter's context has no {what}: it was not parked by this connector. Discard it."
-    return Poison("foreign-dead-letter", error)
+    @staticmethod
+    def _lacks(what: str) -> Poison:
+        error = f"The letter's context has no {what}: it was not parked by this connector. Discard it."
+        return Poison("foreign-dead-letter", error)

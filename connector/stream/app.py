@@ -10,6 +10,7 @@ from faust.types import TP
 from typing_extensions import override
 
 from connector.config import Config
+from connector.kafka.producer import client_settings
 from connector.mirror.offsets import Partition
 from connector.stream.expansion import BATCH_BYTES
 from connector.stream.fetched import Locator
@@ -107,11 +108,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 def _credentials(config: Config) -> tuple[Any, ssl.SSLContext | None]:
     kafka = config.kafka
-    tls = None
-    if kafka.security_protocol.endswith("SSL"):
-        tls = ssl.create_default_context(cafile=kafka.ssl_ca_file)
-        if kafka.ssl_certificate_file:
-            tls.load_cert_chain(kafka.ssl_certificate_file, kafka.ssl_key_file)
+    tls: ssl.SSLContext | None = client_settings(kafka).get("ssl_context")
     if kafka.security_protocol.startswith("SASL") and kafka.sasl_password:
         password = kafka.sasl_password.get_secret_value()
         credentials = faust.SASLCredentials(

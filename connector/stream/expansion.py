@@ -82,7 +82,8 @@ class FetchedBatches:
     def __init__(self, fetched: bytes, expansion: Expansion) -> None:
         self._fetched = fetched
         self._expansion = expansion
-        self._found = batch_repair.find(fetched, 0)
+        self._fetch = batch_repair.Fetch(fetched)
+        self._found = self._fetch.batch_at(0)
         self._expected: int | None = None
         self._turn: int | None = None
 
@@ -107,7 +108,7 @@ class FetchedBatches:
         expected = record_batch.header(batch).first_offset if self._expected is None else self._expected
         following = self._fetched[end : end + record_batch.START.size]
         first, behind = batch_repair.offsets(batch, expected, following, exact=not is_first)
-        self._found = batch_repair.find(self._fetched, end)
+        self._found = self._fetch.batch_at(end)
         self._expected, self._turn = behind, expansion.turn
         batch = first.to_bytes(8) + batch[8:] if batch_repair.has_first_offset(batch) else batch
         # The mirror itself notices that Kafka lacks the offsets before the first batch.

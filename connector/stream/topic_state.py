@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from connector import events
 from connector.config import Config
 from connector.errors import KafkaOutage, Poison, StartupError
-from connector.kafka import inventory, topics
+from connector.kafka import history, inventory, topics
 from connector.kafka.claims import owned
 from connector.kafka.inventory import TopicLog
 from connector.mirror import database, offsets, steps
@@ -96,7 +96,7 @@ class _Topic:
         if partition is None:
             return False
         try:
-            value = topics.record_value(config.kafka, self.name, partition, self.log.ends[partition][0])
+            value = history.record_value(config.kafka, self.name, partition, self.log.ends[partition][0])
             return value is not None and events.decode(value) is not None
         except (Poison, KafkaOutage):  # for example a topic that we may not read
             return False

@@ -76,7 +76,7 @@ def test_deliveries_before_any_worker_ran_are_refused_and_drained_after_a_change
     fix = f"topics.former_prefixes: [{world.prefix}]"
     assert fix in refused.said()
     assert f"{world.topic} (2)" in refused.said()
-    assert [one.cure for one in checkup.examine(changed) if one.what == "former topics"] == [
+    assert [one.cure for one in checkup.Checkup(changed).results() if one.what == "former topics"] == [
         f"set {fix} in topics.yaml, and the worker reads them too; or delete those topics"
     ]
     assert any(fix in one for one in checkup.verify(changed, None)[0])
@@ -137,6 +137,6 @@ def test_a_topic_that_was_recreated_is_reported_while_no_worker_runs(world: Worl
     sink(world).record({(world.topic, 0): Offset(3, "of-a-former-one"), (world.topic, 1): Offset(0)})
     found = topic_state.compare(world.config, offsets.stored(engine))
     assert (found.recreated, found.expired) == ({world.topic: 1}, {})
-    [fault] = [one.fault for one in checkup.topic_faults(world.config)]
+    [fault] = [one.fault for one in checkup.Checkup(world.config).topic_faults()]
     assert "was re-created" in str(fault)
     assert any("was re-created" in one for one in checkup.verify(world.config, None)[0])

@@ -111,7 +111,7 @@ def test_a_column_or_table_that_is_removed_is_said_to_be_frozen_until_it_is_back
         place.open(BASE)
     said = "no longer in tables.yaml: keeps its old values"
     assert [line["name"] for line in logs if line["event"] == said] == ["readings.word", "words"]
-    results = checkup.examine_database(place.config(BASE), accept_mapping=False)
+    results = checkup.Checkup(place.config(BASE)).database(accept_mapping=False)
     warned = {one.what for one in results if one.warns and "keeps its old values" in str(one.fault)}
     assert warned == {"readings.word in the database", "words in the database"}
     after = planned(place, BASE)

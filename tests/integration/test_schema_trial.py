@@ -155,6 +155,6 @@ def test_a_role_that_may_not_make_a_schema_is_named_with_the_grant(postgres: Any
         why = tried(place.config(BASE + MORE))
         assert why is not None
         assert f'GRANT CREATE ON DATABASE "{name}" TO "plain_{name}"' in why
-        (result,) = checkup.try_schema(place.config(BASE), Mapping(place.config(BASE)))
+        (result,) = checkup.Checkup(place.config(BASE)).schema_trial(Mapping(place.config(BASE)))
         assert "were not tried" in result.what
         assert result.fault is None

@@ -474,7 +474,11 @@ def test_a_store_of_a_newer_connector_is_refused_with_both_versions_and_the_fix(
         with pytest.raises(StartupError, match=sentence):
             look()
     assert newer.everything() == before
-    faults = [result for result in checkup.examine(newer.config) if result.fault and "layout" in result.fault]
+    faults = [
+        result
+        for result in checkup.Checkup(newer.config).results()
+        if result.fault and "layout" in result.fault
+    ]
     assert [result.cure for result in faults] == [
         "run connector 9.8.7 or newer, or restore the database as it was before the upgrade"
     ]

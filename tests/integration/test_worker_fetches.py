@@ -14,7 +14,7 @@ from kafka.record import MemoryRecords
 
 from connector import events
 from connector.errors import Poison
-from connector.kafka import topics
+from connector.kafka import history
 from connector.replay import Replay
 from tests import workers
 from tests.workers import WorkerProcess, World, balance, balances, next_number, until
@@ -98,8 +98,8 @@ def test_batches_of_zeros_are_parked_without_being_expanded(kafka_bootstrap: str
             ("batch-too-large", row[2]) for row in letters.values()
         }
         with pytest.raises(Poison, match="batch-too-large"):
-            topics.record_value(world.config.kafka, world.topic, 0, sent[0])
-        assert topics.record_value(world.config.kafka, world.topic, 0, 0) == events.encode(world.sent[0])
+            history.record_value(world.config.kafka, world.topic, 0, sent[0])
+        assert history.record_value(world.config.kafka, world.topic, 0, 0) == events.encode(world.sent[0])
         assert fetcher.MemoryRecords is MemoryRecords  # other consumers of this process read every batch
 
 

@@ -135,7 +135,7 @@ def test_a_topic_recreated_while_the_worker_was_away_is_read_from_its_start_thou
     assert worker.metric("xtnd_worker_records_lost_total", topic=world.topic) == 20
     until(lambda: worker.metric("xtnd_mirror_losses", topic=world.topic) == 3, 10, what="losses in sight")
     assert set(worker.warnings()) == {"losses"}
-    expired, recreated = (str(one.fault) for one in checkup.topic_faults(world.config))
+    expired, recreated = (str(one.fault) for one in checkup.Checkup(world.config).topic_faults())
     assert expired.startswith(
         "20 records expired before they were mirrored (partition 0 from offset 0 to 19)"
     )
@@ -146,7 +146,7 @@ def test_a_topic_recreated_while_the_worker_was_away_is_read_from_its_start_thou
     done = run_losses(world, "--acknowledge")
     assert len(done.splitlines()) == 4
     assert run_losses(world).splitlines() == done.splitlines()[:1]
-    assert checkup.topic_faults(world.config) == []
+    assert checkup.Checkup(world.config).topic_faults() == []
     until(lambda: worker.warnings() == {}, 10, what="acknowledged")
     assert worker.metric("xtnd_mirror_losses") == 0
 
@@ -192,7 +192,7 @@ def test_unread_records_that_all_expired_are_reported_once_and_leave_no_lag(worl
     assert (loss["first_offset"], loss["last_offset"]) == (100, 157)
     assert loss["sent_after"] == events.iso(max(event.received_at for event in world.sent[:100]))
     assert world.rows("SELECT SUM(records_lost) FROM consumer_offsets") == [(58,)]
-    [fault] = [str(one.fault) for one in checkup.topic_faults(world.config)]
+    [fault] = [str(one.fault) for one in checkup.Checkup(world.config).topic_faults()]
     assert fault == (
         "58 records expired before they were mirrored (partition 0 from offset 100 to 157); "
         f"XTND sent it between {loss['sent_after']} and {loss['sent_before']}"

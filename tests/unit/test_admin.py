@@ -31,8 +31,8 @@ def admin_port(health: Health | None = None, **bounds: Any) -> Iterator[int]:
             measured, metrics.GATEWAY, hosts=("Probe.Internal",), setting="gateway.admin_hosts"
         )
         listener = admin.bind("127.0.0.1", 0, setting="gateway.admin_port", option="--admin-port")
-        server = admin.embedded(app, drain_seconds=1, http=BoundedConnections(**bounds))
-        async with measured.measuring(), admin.running(server, listener):
+        server = admin.EmbeddedServer(app, drain_seconds=1, http=BoundedConnections(**bounds))
+        async with measured.measuring(), server.running(listener):
             ports.append(listener.getsockname()[1])
             started.set()
             await asyncio.to_thread(stop.wait)

@@ -64,6 +64,6 @@ def test_a_database_with_this_hosts_clock_is_not_watched() -> None:
     ],
 )
 def test_check_names_a_distance_beyond_two_seconds(ahead: float | None, what: str, fault: str | None) -> None:
-    [found] = checkup._examine_clock(ahead)
+    found = checkup.clock_result(ahead)
     assert (found.what, found.fault) == (what, fault)
     assert bool(found.cure) == (fault is not None)

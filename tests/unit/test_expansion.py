@@ -237,7 +237,7 @@ def test_looking_for_the_next_batch_is_linear_work() -> None:
     size = 2 << 20
     heads = b"".join(record_batch.START.pack(1, size - at - 20, 0, 2) for at in range(0, size, 17))
     since = time.process_time()
-    batch_repair.find(heads, 17)
+    batch_repair.Fetch(heads).batch_at(17)
     assert time.process_time() - since < 1
 
 

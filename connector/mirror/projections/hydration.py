@@ -1,9 +1,9 @@
 """Which records hooks ask for, and which are fetched: the table ``hydration`` (docs/contract.md, Hydration).
 
 It is folded from events as every table is, so that a rebuild makes it again. ``wanted_at`` is when the
-newest hook occurred that asks for a record (``wanted_on`` of ``sources.yaml``), ``fetched_at`` is the time of
-the newest snapshot, or of the newest answer that there is no such record. Where the first is later than the second, the
-record is due.
+newest hook occurred that asks for a record (``wanted_on`` of ``sources.yaml``), ``fetched_at`` is the time
+of the newest snapshot, or of the newest answer that there is no such record. Where the first is later than
+the second, the record is due.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
