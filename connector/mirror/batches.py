@@ -10,7 +10,7 @@ from connector.mirror import dialects
 from connector.mirror.dialects.dialect import Columns
 from connector.mirror.dialects.parts import Encoded
 
-__all__ = ["Batch", "Columns", "Encoded", "Statement", "add", "run"]
+__all__ = ["Batch", "Columns", "Encoded", "Statement", "add", "run", "run_both"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,13 @@ def run(
     dialect = dialects.of(connection)
     encoded = batch.encoded(dialect) if isinstance(batch, Batch) else batch
     return dialect.run(connection, before, encoded, after, late)
+
+
+def run_both(connection: Connection, first: tuple[str, Batch, str], second: tuple[str, Batch, str]) -> None:
+    """Two statements as ``run`` takes them, which return no rows and touch different tables."""
+    dialect = dialects.of(connection)
+    one, other = ((before, batch.encoded(dialect), after) for before, batch, after in (first, second))
+    dialect.run_both(connection, one, other)
 
 
 def add(connection: Connection, before: str, encoded: Encoded, late: Sequence[tuple[str, Any]] = ()) -> None:

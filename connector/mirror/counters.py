@@ -51,13 +51,13 @@ def received(ledger_events: Iterable[LedgerEvent]) -> dict[Group, list[int]]:
     return found
 
 
-def add(connection: Connection, new: Received, mirrored_at: int) -> None:
-    """Count events that were inserted into the ledger, in one statement."""
+def statement(new: Received, mirrored_at: int) -> tuple[str, Batch, str]:
+    """Count events that were inserted into the ledger, as ``run`` takes it."""
     rows = [
         (*key, len(instants), min(instants), max(instants), mirrored_at)
         for key, instants in sorted(new.items())
     ]
-    run(connection, INSERT, Batch(COLUMNS, rows), MERGE)
+    return INSERT, Batch(COLUMNS, rows), MERGE
 
 
 def stored(connection: Connection, identities: Iterable[Identity]) -> dict[Group, list[int]]:
@@ -76,7 +76,7 @@ def replace(connection: Connection, former: Received, new: Received, mirrored_at
 
     Where the first or the last of a group was replaced, the next one is looked up in the ledger.
     """
-    add(connection, new, mirrored_at)
+    run(connection, *statement(new, mirrored_at))
     # No instant of a copy that was counted moves an extreme outwards, and 0 is before every other.
     gone = [
         (*key, -len(instants), min(instants), max(instants), 0) for key, instants in sorted(former.items())

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Engine
 from connector import events
 from connector.errors import Poison
 from connector.events import Event, Identity
-from connector.mirror import dialects, ledger, touched
+from connector.mirror import dialects, ledger, rules, touched
 from connector.mirror.chunks import CommitResult
-from connector.mirror.database import translate
+from connector.mirror.database import lock_schema, translate
 from connector.mirror.ledger import LedgerEvent
 from connector.mirror.mapped import Key
 from connector.mirror.projections import Projection
@@ -78,7 +78,8 @@ class DryRun(Sink):
             if copies
             else _undone(self._engine) as connection
         ):
-            self._fence_schema(connection)
+            lock_schema(connection, shared=True)
+            self._refuse_other(connection.exec_driver_sql(rules.FINGERPRINT).scalar())
             stored = ledger.stored(connection, identities)
             effects.known = set(stored)
             rows = touches(stored.values())
@@ -102,7 +103,8 @@ class DryRun(Sink):
         item = Item(nowhere, self._mapping.contributions(event))
         try:
             with connection.begin_nested():
-                self._write_events(connection, rows_of(self._dialect, self._mapping, [item]), CommitResult())
+                rows = rows_of(self._dialect, self._mapping, [item])
+                self._write_events(connection, rows, self._clock(), CommitResult())
         except dialects.ERRORS as error:
             meaning = translate(error)
             if not isinstance(meaning, Poison):

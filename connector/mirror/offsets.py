@@ -5,13 +5,14 @@ So Kafka's id of the topic is kept beside the offset and changes with it, in the
 null where the broker has no ids, and in a row of connector 0.1 until its topic is next read.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import sqlmodel
 from sqlalchemy import Connection, Engine
 from sqlmodel import Session
 
+from connector.mirror import dialects, rules
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
 from connector.mirror.models import ConsumerOffset, names
@@ -47,15 +48,32 @@ StoredOffsets = Mapping[Partition, Offset]
 """Offsets of the mirror."""
 
 
-def select(
-    connection: Connection, partitions: Iterable[Partition], after: str = ""
-) -> dict[Partition, Offset]:
-    """The offsets of those partitions that the mirror knows; ``after`` ends the statement."""
+def select(connection: Connection, partitions: Iterable[Partition]) -> dict[Partition, Offset]:
+    """The offsets of those partitions that the mirror knows."""
+    return {(row[0], row[1]): Offset(row[2], row[3]) for row in _rows(connection, partitions)}
+
+
+def lock(
+    connection: Connection, partitions: Iterable[Partition]
+) -> tuple[dict[Partition, Offset], str | None]:
+    """``select``, and the rows stay locked until the transaction ends; also gives the schema's fingerprint.
+
+    Without rows there is no fingerprint.
+    """
+    # In one order, so that two workers do not wait for each other.
+    after = f"ORDER BY topic, partition {dialects.of(connection).lock_rows}"
+    rows = _rows(connection, partitions, f", ({rules.FINGERPRINT})", after)
+    return {(row[0], row[1]): Offset(row[2], row[3]) for row in rows}, rows[0][4] if rows else None
+
+
+def _rows(
+    connection: Connection, partitions: Iterable[Partition], also: str = "", after: str = ""
+) -> Sequence[Any]:
     batch = Batch(KEY, sorted(set(partitions)))
     if not batch.rows:
-        return {}
-    before = f"SELECT {names(KEY)}, next_offset, topic_id FROM _consumer_offsets WHERE ({names(KEY)}) IN ("
-    return {(row[0], row[1]): Offset(row[2], row[3]) for row in run(connection, before, batch, f") {after}")}
+        return ()
+    query = f"SELECT {names(KEY)}, next_offset, topic_id{also} FROM _consumer_offsets"
+    return run(connection, f"{query} WHERE ({names(KEY)}) IN (", batch, f") {after}")
 
 
 def stored(engine: Engine) -> StoredOffsets:
@@ -70,6 +88,11 @@ def upsert(
 ) -> None:
     """Write offsets; ``conflict`` is what to do with an existing one."""
     if offsets:
-        rows = sorted((*tp, offset.next, 0, now, *offset[1:]) for tp, offset in offsets.items())
-        into = f"INSERT INTO _consumer_offsets ({names(COLUMNS)})"
-        run(connection, into, Batch(COLUMNS, rows), f"ON CONFLICT ({names(KEY)}) {conflict}")
+        run(connection, *statement(offsets, now, conflict))
+
+
+def statement(offsets: Mapping[Partition, Offset], now: int, conflict: str = MOVE) -> tuple[str, Batch, str]:
+    """``upsert`` of at least one offset, as ``run`` takes it."""
+    rows = sorted((*tp, offset.next, 0, now, *offset[1:]) for tp, offset in offsets.items())
+    into = f"INSERT INTO _consumer_offsets ({names(COLUMNS)})"
+    return into, Batch(COLUMNS, rows), f"ON CONFLICT ({names(KEY)}) {conflict}"

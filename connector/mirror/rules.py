@@ -20,6 +20,8 @@ REMOVED = "removed"
 # The rule of a view whose name is taken.
 TAKEN = "taken"
 MAPPING = ("mirror_rules", "")
+# The fingerprint of the mapping that was recorded last.
+FINGERPRINT = "SELECT rule FROM _mirror_rules WHERE table_name = '' AND column_name = ''"
 Rules = dict[tuple[str, str], str]
 
 

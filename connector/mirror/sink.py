@@ -8,6 +8,7 @@ events that the ledger does not hold are folded and merged.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from functools import partial
 
 from sqlalchemy import Connection, Engine
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, Engine
 from connector.errors import AlreadyThere, EventsKnown, SchemaMoved
 from connector.events import Identity
 from connector.mirror import counters, dialects, indexes, ledger, letters, losses, obstacles, offsets
+from connector.mirror.batches import run_both
 from connector.mirror.chunks import Chunk, CommitResult
 from connector.mirror.database import lock_schema, transaction
 from connector.mirror.losses import Loss
@@ -100,7 +102,7 @@ class Sink:
         """
         result = CommitResult()
         with transaction(self._engine) as connection:
-            self._fence_schema(connection)
+            lock_schema(connection, shared=True)
             clear(connection)
             if self._unsynced:
                 connection.exec_driver_sql(self._unsynced)
@@ -110,14 +112,17 @@ class Sink:
                 for chunk in chunks
                 if self._follows(connection, chunk, locked[chunk.tp], result)
             ]
-            items = [item for chunk in accepted for item in chunk.items]
-            if items:
-                # Nearly always all of what was prepared is accepted; chunks that come again are cut.
-                if prepared is None or len(prepared.items) != len(items):
-                    prepared = rows_of(self._dialect, self._mapping, items)
-                self._write_events(connection, prepared, result, look=look, new=new)
-            letters.park(connection, [letter.row for chunk in accepted for letter in chunk.letters])
-            self._move_offsets(connection, accepted, result)
+            with nullcontext() if look else self._dialect.sent_together(connection):
+                now, items = self._clock(), [item for chunk in accepted for item in chunk.items]
+                received: counters.Received = {}
+                if items:
+                    # Nearly always all of what was prepared is accepted; chunks that come again are cut.
+                    if prepared is None or len(prepared.items) != len(items):
+                        prepared = rows_of(self._dialect, self._mapping, items)
+                    received = self._write_events(connection, prepared, now, result, look=look, new=new)
+                letters.park(connection, [letter.row for chunk in accepted for letter in chunk.letters])
+                self._move_offsets(connection, accepted, received, now, result)
+                connection.commit()
         return result
 
     def positions(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
@@ -149,31 +154,30 @@ class Sink:
 
     # --- Steps of write, in order ---
 
-    def _fence_schema(self, connection: Connection) -> None:
-        """Refuse to write with another mapping than the schema was last made for."""
-        lock_schema(connection, shared=True)
-        row = connection.exec_driver_sql(
-            "SELECT rule FROM _mirror_rules WHERE table_name = '' AND column_name = ''"
-        ).fetchone()
-        if row is None or row[0] != self._fingerprint:
-            raise SchemaMoved(
-                "The mirror's tables were changed by a process with another tables.yaml; "
-                "this one stops so that a restart takes the configuration that is there now."
-            )
-
     def _lock_offsets(self, connection: Connection, chunks: Sequence[Chunk]) -> dict[Partition, Offset]:
-        """Lock the partitions' offsets; a partition that is new here starts where it was asked from."""
+        """Lock the partitions' offsets; a partition that is new here starts where it was asked from.
+
+        The same statement reads the schema's fingerprint. The schema's lock must be a statement of its own
+        before it: PostgreSQL shows a statement that waits the database as it was before the wait.
+        """
         partitions = [chunk.tp for chunk in chunks]
-        # In one order, so that two workers do not wait for each other.
-        lock = f"ORDER BY topic, partition {self._dialect.lock_rows}"
-        stored = offsets.select(connection, partitions, lock)
+        stored, fingerprint = offsets.lock(connection, partitions)
         unknown = {
             chunk.tp: Offset(chunk.asked, chunk.topic_id) for chunk in chunks if chunk.tp not in stored
         }
         if unknown:
             offsets.upsert(connection, unknown, self._clock(), conflict="DO NOTHING")
-            stored |= offsets.select(connection, unknown, lock)
+            stored, fingerprint = offsets.lock(connection, partitions)
+        self._refuse_other(fingerprint)
         return stored
+
+    def _refuse_other(self, fingerprint: str | None) -> None:
+        """Refuse to write with another mapping than the schema was last made for."""
+        if fingerprint != self._fingerprint:
+            raise SchemaMoved(
+                "The mirror's tables were changed by a process with another tables.yaml; "
+                "this one stops so that a restart takes the configuration that is there now."
+            )
 
     def _follows(self, connection: Connection, chunk: Chunk, stored: Offset, result: CommitResult) -> bool:
         """Whether the chunk may be written: it overlaps or touches what the mirror holds."""
@@ -210,12 +214,14 @@ class Sink:
         self,
         connection: Connection,
         rows: Rows,
+        now: int,
         result: CommitResult,
         *,
         look: bool = True,
         new: bool = False,
-    ) -> None:
-        now = self._clock()
+    ) -> counters.Received:
+        """Write events and their rows; the result is what is still to be counted."""
+        received: counters.Received = {}
         known = ledger.known(connection, rows.identities) if look else set()
         if look:
             self._careful = CAREFUL_BATCHES if known else max(0, self._careful - 1)
@@ -225,12 +231,12 @@ class Sink:
             ledger.insert(connection, fresh.ledger, now)
             for statement in fresh.merges:
                 statement.run(connection, now, new=new)
-            counters.add(connection, received, now)
             for (_, _, family), instants in received.items():
                 result.received.setdefault(family, []).extend(instants)
         if known:
             self._restate(connection, [rows.distinct[identity] for identity in sorted(known)], now)
         result.known = Counter([item.ledger_event.event.family for item in rows.items]) - result.new
+        return received
 
     def _without(self, rows: Rows, known: set[Identity]) -> Rows | None:
         """Leave out events that the ledger holds; None when nothing is left."""
@@ -257,8 +263,18 @@ class Sink:
         for table, keys in touched_by(self._mapping, contributions):
             indexes.making_way(connection, table.store, partial(refold, connection, table, keys, now))
 
-    def _move_offsets(self, connection: Connection, chunks: Sequence[Chunk], result: CommitResult) -> None:
+    def _move_offsets(
+        self,
+        connection: Connection,
+        chunks: Sequence[Chunk],
+        received: counters.Received,
+        now: int,
+        result: CommitResult,
+    ) -> None:
         moved = {one.tp: Offset(one.next_offset, one.topic_id, one.clock_distance) for one in chunks}
-        offsets.upsert(connection, moved, self._clock())
-        losses.add(connection, result.lost, self._clock())
+        if received:
+            run_both(connection, counters.statement(received, now), offsets.statement(moved, now))
+        else:
+            offsets.upsert(connection, moved, now)
+        losses.add(connection, result.lost, now)
         result.positions |= {tp: offset.next for tp, offset in moved.items()}

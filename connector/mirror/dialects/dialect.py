@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -159,6 +159,13 @@ class Dialect(ABC):
     def lock_schema(self, connection: Connection, *, shared: bool) -> None:  # noqa: B027 - see Dialect
         """Hold the schema as it is (``shared``) or for a change, until the transaction ends."""
 
+    def sent_together(self, connection: Connection) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Do not wait for the answer to each statement, none of which may return rows.
+
+        What was refused is known at the end, or when the transaction is committed.
+        """
+        return nullcontext()
+
     def lock_tables(self, connection: Connection, tables: Collection[str]) -> None:  # noqa: B027
         """Lock these tables exclusively until the transaction ends."""
 
@@ -237,11 +244,25 @@ class Dialect(ABC):
 
         ``late`` are types and values of further columns that are the same for each row.
         """
+        statement, parameters = self.written(before, encoded, after, late)
+        result = connection.exec_driver_sql(statement, parameters)
+        return result.fetchall() if result.returns_rows else ()
+
+    def written(
+        self, before: str, encoded: Encoded, after: str, late: Sequence[tuple[str, Any]] = ()
+    ) -> tuple[str, tuple[str | None, ...]]:
+        """The statement of ``run``, and its parameters."""
         columns = ", ".join([encoded.columns, *(self.scalar(type_) for type_, _ in late)])
         values = (as_text(type_, value) for type_, value in late)
         parameters = (*encoded.scalars, *values, *encoded.arrays)
-        result = connection.exec_driver_sql(f"{before} SELECT {columns} {encoded.source} {after}", parameters)
-        return result.fetchall() if result.returns_rows else ()
+        return f"{before} SELECT {columns} {encoded.source} {after}", parameters
+
+    def run_both(
+        self, connection: Connection, first: tuple[str, Encoded, str], second: tuple[str, Encoded, str]
+    ) -> None:
+        """Two statements of ``run`` that return no rows and touch different tables."""
+        self.run(connection, *first)
+        self.run(connection, *second)
 
     def add(
         self, connection: Connection, before: str, encoded: Encoded, late: Sequence[tuple[str, Any]]

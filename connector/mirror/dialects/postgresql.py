@@ -1,5 +1,6 @@
 """A mirror in PostgreSQL."""
 
+import math
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -22,7 +23,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
 from typing_extensions import override
 
 from connector.config import Database
@@ -57,6 +60,8 @@ PORTABLE = {
         THEN to_char({0}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE {0}::text END""",
     "boolean": "{0}::int",
 }
+# A connection that was idle for longer may have been cut; see whether it answers before it is used.
+ASKED_AFTER_SECONDS = 1.0
 FETCHED_ROWS = 32  # at once; each may be as large as a delivery
 COPY_LINE = re.compile(r"line ([0-9]+)")
 
@@ -130,7 +135,6 @@ class PostgreSQL(Dialect):
             pool_size=connections,
             max_overflow=2,
             pool_timeout=database.connect_timeout_seconds,
-            pool_pre_ping=True,
         )
 
         @event.listens_for(engine, "do_connect")
@@ -139,6 +143,20 @@ class PostgreSQL(Dialect):
             return postgresql_session.connect(
                 parameters, schema=database.schema_name, store_schema=database.store_schema
             )
+
+        @event.listens_for(engine, "checkin")
+        def _on_checkin(_connection: object, entry: ConnectionPoolEntry) -> None:
+            entry.info["used"] = time.monotonic()
+
+        @event.listens_for(engine, "checkout")
+        def _on_checkout(connection: DBAPIConnection, entry: ConnectionPoolEntry, _: object) -> None:
+            # Not each time, as with SQLAlchemy's own pool_pre_ping: that is one more round trip a batch.
+            if time.monotonic() - entry.info.get("used", math.inf) < ASKED_AFTER_SECONDS:
+                return
+            try:
+                engine.dialect.do_ping(connection)
+            except psycopg.Error as error:
+                raise InvalidatePoolError from error
 
         return engine
 
@@ -178,7 +196,23 @@ class PostgreSQL(Dialect):
     def lock_schema(self, connection: Connection, *, shared: bool) -> None:
         if UNLOCKED not in connection.get_execution_options():
             kind = "_shared" if shared else ""
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock{kind}(%s)", (SCHEMA_LOCK,))
+            with self.sent_together(connection):  # with the transaction's BEGIN
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock{kind}(%s)", (SCHEMA_LOCK,))
+
+    @override
+    @contextmanager
+    def sent_together(self, connection: Connection) -> Iterator[None]:
+        driver: Any = connection.connection.driver_connection
+        try:
+            with driver.pipeline():
+                yield
+        except Exception:
+            if driver.closed:
+                connection.invalidate()
+            else:
+                # SQLAlchemy does not: it takes a commit that fails for the end of the transaction.
+                driver.rollback()
+            raise
 
     @override
     def wait_briefly(self, connection: Connection, seconds: float) -> None:
@@ -231,6 +265,13 @@ class PostgreSQL(Dialect):
     @override
     def encode(self, columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
         return postgresql_rows.encode(columns, values)
+
+    @override
+    def run_both(
+        self, connection: Connection, first: tuple[str, Encoded, str], second: tuple[str, Encoded, str]
+    ) -> None:
+        (one, parameters), (other, others) = self.written(*first), self.written(*second)
+        connection.exec_driver_sql(f"WITH one AS ({one}) {other}", (*parameters, *others))
 
     @override
     def for_loading(self, engine: Engine) -> None:
