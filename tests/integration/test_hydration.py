@@ -144,4 +144,4 @@ def test_without_a_source_no_event_touches_the_table(make_config: MakeConfig, da
     with strategies.mirror(make_config({"database.url": database_url})) as mirror:
         mirror.write(order(mirror, "1", NOON))
         assert stored(mirror) == {}
-        assert mirror.mapping.table("hydration").actions == frozenset()
+        assert mirror.mapping.table("hydration").sorts == frozenset()
