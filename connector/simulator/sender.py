@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
+from itertools import count
 
 import aiohttp
 import msgspec
@@ -101,15 +102,19 @@ class Sender:
             self._tally.seconds = time.monotonic() - started
 
     async def _paced(self, sendings: Iterable[Sending]) -> AsyncIterator[Sending]:
-        """Yield sendings at the wished rate, each when a slot for its first attempt is taken."""
-        started = time.monotonic()
-        for number, sending in enumerate(sendings):
+        """Yield sendings at the wished rate, each when a slot for its first attempt is taken.
+
+        Each is drawn only then: what happens in the shop happens when its hook leaves.
+        """
+        started, left = time.monotonic(), iter(sendings)
+        for number in count():
             if self._options.rate:
                 paced = max(0, number - self._options.burst)
                 await self._sleep(started + paced / self._options.rate - time.monotonic())
             await self._open.acquire()
             await self._slots.acquire()
-            if self.stopped:
+            sending = None if self.stopped else next(left, None)
+            if sending is None:
                 self._slots.release()
                 return
             yield sending

@@ -127,7 +127,7 @@ def test_every_answer_has_all_fields_of_its_shape_with_values_of_their_types(see
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 def test_a_seed_decides_every_field_of_every_record(seed: int) -> None:
     plays = [Play(seed, deleted=0.1) for _ in range(2)]
     for play in plays:
@@ -136,8 +136,8 @@ def test_a_seed_decides_every_field_of_every_record(seed: int) -> None:
 
 
 def test_single_answers_are_the_truth_and_lists_show_every_record_once() -> None:
-    play = Play(deleted=0.05, page_size=7)
-    play.play(1200)
+    play = Play(deleted=0.1, page_size=7)
+    play.play(800)
     truth = play.service.truth()
     for (family, key), body in truth.items():
         answer = play.single(family, key)
@@ -171,8 +171,9 @@ def test_single_answers_are_the_truth_and_lists_show_every_record_once() -> None
 def test_deletions_leave_the_share_of_entities_that_was_asked_for() -> None:
     play = Play(deleted=0.2)
     play.play(3000)
-    bodies = [body for (family, _), body in play.service.truth().items() if family != "balances"]
-    assert bodies.count(None) / len(bodies) == pytest.approx(0.2, abs=0.07)
+    families = [play.records.family(family) for family in FAMILY_PATHS]
+    states = [record.state for family in families for record in family.values()]
+    assert states.count(None) / len(states) == pytest.approx(0.2, abs=0.07)
 
 
 def test_records_agree_with_the_hooks_that_have_left() -> None:
@@ -344,7 +345,7 @@ def test_change_filters_are_utc_without_a_zone_and_find_what_changed_between() -
 
 def test_rows_of_lists_repeat_their_records() -> None:
     play = Play()
-    play.play(600)
+    play.play(300)
     truth = play.service.truth()
     for row in play.pages("CustomerOrders"):
         header = truth["orders", row["orderNumber"]]["orderHeader"]
@@ -366,7 +367,7 @@ def test_rows_of_lists_repeat_their_records() -> None:
 # --- Quirks --------------------------------------------------------------------------------------
 
 
-def quirky(*quirks: Quirk, played: int = 800, **options: Any) -> Play:
+def quirky(*quirks: Quirk, played: int = 300, **options: Any) -> Play:
     play = Play(quirks=frozenset(quirks), **options)
     play.play(played)
     return play
@@ -424,8 +425,8 @@ def test_the_filter_of_purchases_forgets_the_time_of_day() -> None:
 
 def test_rows_without_a_change_date_keep_their_other_fields() -> None:
     play = quirky(Quirk.UNDATED_ROWS)
-    for resource in LISTS:
-        assert "changeDate" not in play.pages(resource)[0]
+    dated = {resource for resource in LISTS if "changeDate" in play.pages(resource)[0]}
+    assert dated == {"ProductAvailability"}
     assert "changeDate" in quirky().pages("CustomerOrders")[0]
 
 
@@ -434,7 +435,7 @@ def test_cookies_that_are_sent_back_pile_up_until_400() -> None:
     jar: list[str] = []
     statuses = []
     for _ in range(30):
-        answer = play.ask("Customers", cookie="; ".join(jar))
+        answer = play.ask("Customers?pageNumber=99", cookie="; ".join(jar))
         jar.append(answer.headers["set-cookie"].partition(";")[0])
         statuses.append(answer.status)
     assert statuses == [200] * 21 + [400] * 9

@@ -105,7 +105,8 @@ class Lists:
         if "changeDate" in tree:
             facts["changeDate"] = stockholm(entry.state.changed_at)
         row: Body = self._bodies.filled(entry.record, entry.state, tree, facts)
-        if Quirk.UNDATED_ROWS in self._quirks:
+        # Rows of balances are the records themselves.
+        if Quirk.UNDATED_ROWS in self._quirks and listing.family != "balances":
             row.pop("changeDate", None)
         return row
 
