@@ -131,9 +131,15 @@ class Handle:
 
     store: MemoryStore
     dead: bool = False
+    frozen_until: float = -1.0
+
+    async def thaw(self) -> None:
+        """Wait while the process stands still, as one does that is stopped or has no processor time."""
+        await asyncio.sleep(max(self.frozen_until - _now(), 0))
 
     async def _reach(self) -> None:
         await asyncio.sleep(0.002)
+        await self.thaw()
         if self.dead:
             await asyncio.Event().wait()
         if self.store.away:
@@ -308,9 +314,19 @@ class World:
                 found = version
         return found
 
-    async def answer(self, path: str) -> Answer:
-        """Serve one request, as the faults have it."""
+    async def serve(self, path: str) -> Answer:
+        """Serve one request, and note when there are two for one key at a time."""
         key = path.rpartition("/")[2]
+        self.in_flight[key] += 1
+        if self.in_flight[key] > 1:
+            self.doubled.append(key)
+        try:
+            return await self._answer(key)
+        finally:
+            self.in_flight[key] -= 1
+
+    async def _answer(self, key: str) -> Answer:
+        """Answer as the faults have it."""
         request = Request(key, _now())
         self.requests.append(request)
         faults, chance = self.faults, self.chance
@@ -427,24 +443,26 @@ class Process:
         self.killed = self.handle.dead = True
         self.task.cancel()
 
+    def freeze(self, seconds: float) -> None:
+        """Stand still for so long; then go on as if nothing had happened."""
+        self.handle.frozen_until = _now() + seconds
+
     async def get(self, path: str) -> Answer:
-        world, key = self.world, path.rpartition("/")[2]
-        world.in_flight[key] += 1
-        if world.in_flight[key] > 1:
-            world.doubled.append(key)
         # A request that was sent reaches the API, though nobody may wait for its answer any more.
+        await self.handle.thaw()
         try:
-            serving = asyncio.get_running_loop().create_task(world.answer(path))
+            serving = asyncio.get_running_loop().create_task(self.world.serve(path))
             serving.add_done_callback(lambda task: task.cancelled() or task.exception())
             async with asyncio.timeout(self.settings.timeout_seconds):
-                return await asyncio.shield(serving)
+                answer = await asyncio.shield(serving)
         except TimeoutError:
             raise ApiOutage("no answer in time") from None
-        finally:
-            world.in_flight[key] -= 1
+        await self.handle.thaw()
+        return answer
 
     async def publish(self, event: Event) -> None:
         world, faults = self.world, self.world.faults
+        await self.handle.thaw()
         await asyncio.sleep(world.chance.uniform(0.001, 0.05))
         if self.killed:
             await asyncio.Event().wait()

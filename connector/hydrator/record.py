@@ -1,6 +1,7 @@
 """Records of one family: the request for one, what of its answer is the record, and what of that leaves."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -57,8 +58,7 @@ class Records:
         for row in rows:
             found = self._key_of(row)
             if found == parts:
-                events.read_json("The record", row)
-                events.refuse_nul("The record", row)
+                _refuse_unstorable(row)
                 return self._without_excluded(row)
             others.append("|".join(str(part) for part in found.values()))
         raise Unreadable(f"it is another record's: {', '.join(others)[:80]}")
@@ -95,8 +95,11 @@ class Records:
                 body = bytes(_level.decode(body).get(name, b"null"))
             return [] if body == b"null" else [bytes(row) for row in _items.decode(body)]
         except events.JSON_ERRORS as error:
-            what = "HTML" if body.lstrip()[:1] == b"<" else f"no JSON object as a record is ({error})"
-            raise Unreadable(f"it is {what}") from None
+            if body.lstrip()[:1] == b"<":
+                raise Unreadable("it is HTML") from None
+            with suppress(UnicodeDecodeError):
+                _refuse_unstorable(body)
+            raise Unreadable(f"it is no JSON object as a record is ({error})") from None
 
     def _key_of(self, row: bytes) -> dict[str, str | None]:
         try:
@@ -107,6 +110,16 @@ class Records:
 
     def _without_excluded(self, row: bytes) -> bytes:
         return _without(row, self._excluded) if self._excluded else row
+
+
+def _refuse_unstorable(record: bytes) -> None:
+    """Raise ``Poison`` for JSON with a value that could not be stored and read again."""
+    try:
+        events.read_json("The record", record)
+    except Poison as poison:
+        if poison.reason != "details-kind":  # it is no JSON at all
+            raise
+    events.refuse_nul("The record", record)
 
 
 def _without(value: bytes, excluded: Sequence[Path]) -> bytes:

@@ -1,6 +1,7 @@
 """The transport against a real HTTP server: what is sent, what comes back, and what a failure says."""
 
 import asyncio
+import gzip
 import ssl
 import subprocess
 from collections.abc import Awaitable, Callable
@@ -82,6 +83,16 @@ def test_an_answer_is_read_up_to_the_largest_size_and_no_further() -> None:
     with pytest.raises(OversizedAnswer, match=r"larger than 1000000 bytes.*max_body_bytes"):
         get(answer, "Products/1", max_body_bytes=1_000_000)
     assert written < 50_000_000
+
+
+def test_a_small_answer_that_unpacks_to_a_large_one_is_too_large() -> None:
+    packed = gzip.compress(b"0" * 50_000_000)
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+
+    with pytest.raises(OversizedAnswer):
+        get(answer, "Products/1", max_body_bytes=1_000_000)
 
 
 def test_an_answer_that_does_not_end_in_time_is_an_outage() -> None:

@@ -12,7 +12,7 @@ from tests import virtual_time
 from tests.hydrator_world import Faults, Process, Skew, World, mirrored, sources
 
 # Schedules of a run of the tests; XTND_SCHEDULES=5000 tries more.
-SCHEDULES = int(os.environ.get("XTND_SCHEDULES", "60"))
+SCHEDULES = int(os.environ.get("XTND_SCHEDULES", "40"))
 FIRST = int(os.environ.get("XTND_FIRST_SCHEDULE", "0"))
 # Leases of a killed hydrator, an outage's longest pause, and a record's time until it is believed gone.
 LONGEST_SECONDS = 3600.0
@@ -48,7 +48,7 @@ def drawn_faults(chance: random.Random) -> Faults:
 
 
 class Schedule:
-    """One drawn schedule: a shop that changes, faults, and hydrators that are killed and started again."""
+    """One drawn schedule: a shop that changes, faults, and hydrators that are killed or frozen."""
 
     def __init__(self, seed: int) -> None:
         self.chance = chance = random.Random(seed)
@@ -79,7 +79,8 @@ class Schedule:
                 assert process.killed or not process.task.done(), process.task.exception()
                 if process.killed:
                     self.processes[number] = self.start()
-            if calm and not world.busy and world.store.settled():
+            still = any(process.handle.frozen_until > _now() for process in self.processes)
+            if calm and not still and not world.busy and world.store.settled():
                 break
         for process in self.processes:
             process.kill()
@@ -93,14 +94,18 @@ class Schedule:
         return Process(self.world, self.settings, skew, chance.randrange(10**6), dies_after=dies_after)
 
     def change(self) -> None:
-        """Change some records, and kill a hydrator when its time has come."""
+        """Change some records, and kill a hydrator, or let it stand still, when its time has come."""
         chance = self.chance
         for key in self.keys:
             if key == self.busy or chance.random() < 0.05:
                 worker = chance.uniform(0.01, self.faults.worker_lag)
                 self.world.change(key, deleted=chance.random() < 0.05, worker=worker)
         if _now() >= self.next_kill:
-            chance.choice(self.processes).kill()
+            victim = chance.choice(self.processes)
+            if chance.random() < 0.3:
+                victim.freeze(chance.uniform(10, 200))
+            else:
+                victim.kill()
             self.next_kill += chance.uniform(2, 60)
 
 

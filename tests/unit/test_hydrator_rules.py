@@ -95,6 +95,18 @@ def test_a_snapshot_is_later_than_its_hook_and_than_the_one_before_whatever_the_
     assert mirrored(world) == {"1": 3}
 
 
+def test_the_time_of_a_snapshot_is_when_its_request_was_sent_and_not_when_it_was_answered() -> None:
+    async def story(world: World, _process: Process) -> None:
+        world.change("1")
+        await asyncio.sleep(60)
+
+    world = play(story, faults=Faults(slow_share=1.0))
+    (event,) = world.events
+    (request,) = world.requests
+    assert event.occurred_at == pytest.approx((START + request.sent) * 1_000_000, abs=2)
+    assert event.received_at - event.occurred_at > 5_000_000
+
+
 def test_a_second_look_finds_what_the_first_answer_did_not_have() -> None:
     async def story(world: World, _process: Process) -> None:
         world.truth["1"] = [(-100.0, 1)]

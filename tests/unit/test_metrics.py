@@ -5,12 +5,14 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from connector import __version__, metric_labels, metrics
+from connector.hydrator.verdict import Kind, Reason
 from tests.conftest import ROOT, MakeConfig
 
 # The modules whose reasons a gateway's dead letters have, and a worker's.
@@ -31,6 +33,9 @@ if sys.argv[1] == "gateway":
     metrics.start_gateway(hooks=["xtnd"], families=["orders", "unrouted"])
     metrics.show_build(sqlite="3.50.0")
     page = metrics.render(metrics.GATEWAY)
+elif sys.argv[1] == "hydrator":
+    metrics.start_hydrator(families=["orders"], buckets=["CustomerOrders"])
+    page = metrics.render(metrics.HYDRATOR)
 else:
     metrics.start_worker(topics=["xtnd.orders"], families=["orders"])
     metrics.show_build(sqlite="3.50.0", libpq="18.1")
@@ -106,8 +111,18 @@ def test_a_worker_starts_with_its_counters_at_0() -> None:
     assert {"stage": "worker", "reason": "not-a-number"} in zero["xtnd_dead_letters_total"]
 
 
+def test_a_hydrator_starts_with_its_counters_at_0() -> None:
+    zero = samples(page("hydrator"))
+    assert {"family": "orders", "result": "limited"} in zero["xtnd_hydrator_requests_total"]
+    assert zero["xtnd_hydrator_headers_ignored_total"] == [{"bucket": "CustomerOrders"}]
+    assert {"stage": "hydrator", "reason": "request-refused"} in zero["xtnd_dead_letters_total"]
+    assert set(get_args(Reason)) == set(metric_labels.HYDRATOR_REASONS)
+    assert set(get_args(Kind)) == set(metric_labels.HYDRATOR_RESULTS)
+
+
 def test_every_counter_of_a_process_is_there_from_its_start() -> None:
-    for kind, registry in (("gateway", metrics.GATEWAY), ("worker", metrics.WORKER)):
+    kinds = {"gateway": metrics.GATEWAY, "worker": metrics.WORKER, "hydrator": metrics.HYDRATOR}
+    for kind, registry in kinds.items():
         counters = {f"{one._name}_total" for one in vars(metrics).values() if isinstance(one, Counter)}
         counters |= {one.name for one in vars(metrics).values() if isinstance(one, metrics.LoopCounter)}
         own = counters & {f"{family.name}_total" for family in registry.collect()}
@@ -118,6 +133,7 @@ def test_every_counter_of_a_process_is_there_from_its_start() -> None:
 def test_a_process_shows_nothing_of_the_other_kind() -> None:
     assert "xtnd_worker" not in page("gateway")
     assert "xtnd_gateway" not in page("worker")
+    assert "xtnd_hydrator" not in page("gateway") + page("worker")
 
 
 @pytest.mark.parametrize("kind", ["gateway", "worker"])
