@@ -214,7 +214,7 @@ class KafkaLog:
     def __init__(self, config: Config) -> None:
         self.routes = Routes(config)
         self._consumer = KafkaConsumer(bootstrap_servers=config.kafka.servers, group_id=None)
-        topics = [*self.routes.event_topics().values(), self.routes.dead_letter_topic]
+        topics = self.routes.topics_read()
         self._partitions = [
             TopicPartition(topic, number)
             for topic in topics

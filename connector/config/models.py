@@ -163,6 +163,8 @@ class Topics(Model):
     max_message_bytes: int = Field(4_194_304, ge=1_048_576, le=2_147_483_647)
     unrouted: TopicPart = "unrouted"
     dead_letters: TopicPart = "dead-letters"
+    # Records as they are fetched: a backfill of them must not stand before the events of hooks.
+    snapshots: TopicPart = "snapshots"
     families: dict[Name, Family] = Field(min_length=1)
 
     @property
@@ -174,7 +176,7 @@ class Topics(Model):
     def parts(self) -> list[str]:
         """The names of all topics, without the prefix."""
         families = [family.topic or name for name, family in self.families.items()]
-        return [*families, self.unrouted, self.dead_letters]
+        return [*families, self.unrouted, self.dead_letters, self.snapshots]
 
     @property
     def today(self) -> list[str]:
@@ -194,6 +196,10 @@ class Topics(Model):
     @property
     def dead_letter_topic(self) -> str:
         return self.prefix + self.dead_letters
+
+    @property
+    def snapshot_topic(self) -> str:
+        return self.prefix + self.snapshots
 
 
 class Config(Model):

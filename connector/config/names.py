@@ -58,6 +58,7 @@ def topics(topics: Topics) -> Iterator[Located]:
     named: list[tuple[Location, str]] = [
         (("topics", "unrouted"), topics.unrouted),
         (("topics", "dead_letters"), topics.dead_letters),
+        (("topics", "snapshots"), topics.snapshots),
     ]
     for family, settings in topics.families.items():
         named.append((("topics", "families", family, "topic"), settings.topic or family))

@@ -26,6 +26,7 @@ class Routes:
         self.topic_of_family = topics.topic_of_family
         self.unrouted_topic = topics.unrouted_topic
         self.dead_letter_topic = topics.dead_letter_topic
+        self.snapshot_topic = topics.snapshot_topic
         self.former_topics = topics.former
         self.max_key_bytes = config.gateway.max_key_bytes
         self.known = {
@@ -49,7 +50,12 @@ class Routes:
 
     def topics_read(self) -> list[str]:
         """Every topic that a worker reads, each once; a former one only where it exists."""
-        return [*self.event_topics().values(), self.dead_letter_topic, *self.former_topics]
+        return [
+            *self.event_topics().values(),
+            self.snapshot_topic,
+            self.dead_letter_topic,
+            *self.former_topics,
+        ]
 
     def rerouted(self, record: Record) -> Record:
         """A record that waited since an earlier configuration, for the topic of this one.

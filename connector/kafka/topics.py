@@ -50,7 +50,8 @@ def plans(config: Config) -> list[TopicPlan]:
         routes.topic_of_family[name]: family.partitions or topics.partitions
         for name, family in topics.families.items()
     }
-    partitions |= {routes.unrouted_topic: topics.partitions, routes.dead_letter_topic: topics.partitions}
+    others = (routes.unrouted_topic, routes.snapshot_topic, routes.dead_letter_topic)
+    partitions |= dict.fromkeys(others, topics.partitions)
     return [TopicPlan(name, count, topics.replication_factor, settings) for name, count in partitions.items()]
 
 

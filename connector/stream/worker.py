@@ -46,9 +46,9 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-# The families of the dead letters' topic and of former topics, as agents and health name them; no family
-# of topics.yaml can be called so.
-DEAD_LETTERS, FORMER = "dead-letters", "former-topics"
+# The families of the topics of dead letters and of records, and of former topics, as agents and health name
+# them; no family of topics.yaml can be called so.
+DEAD_LETTERS, RECORDS, FORMER = "dead-letters", "fetched-records", "former-topics"
 STOP_SECONDS = 6.0
 # Kafka's brokers, the database's pool, probes and scrapes; Python's own.
 OPEN_FILES = 1024
@@ -96,6 +96,7 @@ class WorkerProcess:
         # Every topic that this worker reads, with its family; the former ones are added when they are known.
         self._families = {topic: family for family, topic in self._routes.event_topics().items()}
         self._families[self._routes.dead_letter_topic] = DEAD_LETTERS
+        self._families[self._routes.snapshot_topic] = RECORDS
         self._health = WorkerHealth(config, Totals(config.database), self._outages, self._families)
         self._database_clock = DatabaseClock(partial(database.clock_distance, self._engine))
         self._alarm = Alarm()
@@ -194,7 +195,8 @@ class WorkerProcess:
         most = self._config.worker.max_batch_events
         agents = Agents(app, processor, max_events=most, reread=app.reread, die=leave)
         read_events = partial(decode.decode_events, self._mapping)
-        for family, topic in self._routes.event_topics().items():
+        of_events = {**self._routes.event_topics(), RECORDS: self._routes.snapshot_topic}
+        for family, topic in of_events.items():
             agents.add(family, topic, read_events)
         agents.add(DEAD_LETTERS, self._routes.dead_letter_topic, decode.decode_dead_letters)
         for topic in [topic for topic, family in self._families.items() if family == FORMER]:

@@ -116,7 +116,9 @@ def test_every_topic_is_planned_once_with_its_settings(make_config: MakeConfig) 
     )
     planned = {plan.name: plan for plan in plans(config)}
     names = ["orders", "purchases", "balances", "products", "customers", "offers", "invoices"]
-    assert sorted(planned) == sorted(f"p.{name}" for name in [*names, "unrouted", "dead-letters"])
+    assert sorted(planned) == sorted(
+        f"p.{name}" for name in [*names, "unrouted", "dead-letters", "snapshots"]
+    )
     assert planned["p.offers"].partitions == 3
     assert planned["p.orders"].partitions == 12
     assert planned["p.orders"].settings["retention.ms"] == "-1"
@@ -142,7 +144,7 @@ def test_a_record_that_waited_goes_to_the_topic_of_today(
 
 NAMES = st.sampled_from(["orders", "offers", "unrouted", "un_routed", "un.routed", "dead_letters", "mine"])
 PARTS = st.sampled_from(
-    ["orders", "unrouted", "dead-letters", "dead.letters", "dead_letters", "mine", "stock"]
+    ["orders", "unrouted", "dead-letters", "dead.letters", "dead_letters", "mine", "snapshots"]
 )
 PREFIXES = st.sampled_from(["", "p.", "q.", "_", "__"])
 
@@ -158,6 +160,7 @@ def topic_settings(draw: st.DrawFn) -> dict[str, Any]:
     return {
         "prefix": draw(PREFIXES),
         "unrouted": draw(PARTS),
+        "snapshots": draw(PARTS),
         "dead_letters": draw(PARTS),
         "former_prefixes": draw(st.lists(PREFIXES, max_size=2)),
         "former_topics": draw(st.lists(PARTS, max_size=2)),
@@ -195,6 +198,7 @@ def test_every_topic_that_is_published_to_is_read_by_one_agent(topics: dict[str,
     made = Routes(loaded)
     actions = [action for family in topics["families"].values() for action in family["actions"]]
     published = {made.route(action).topic for action in [*actions, "Unknown"]} | {made.dead_letter_topic}
+    published.add(made.snapshot_topic)
     read = made.topics_read()
     assert published <= set(read)
     assert len(read) == len(set(read))

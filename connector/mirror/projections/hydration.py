@@ -1,4 +1,4 @@
-"""Which records hooks ask for, and which are fetched: the table ``hydration`` (docs/contract.md, Hydration).
+"""Which records hooks ask for, and which are fetched: the table ``hydration`` (docs/contract.md, Tables).
 
 It is folded from events as every table is, so that a rebuild makes it again. ``wanted_at`` is when the
 newest hook occurred that asks for a record (``wanted_on`` of ``sources.yaml``), ``fetched_at`` is the time
