@@ -31,8 +31,6 @@ from connector.spool.spool import Spool
 
 log = structlog.get_logger()
 
-Checks = dict[str, Check]
-
 # The gateway exits within 10 s of SIGTERM; these two and a margin stay below that.
 MAX_DRAIN_SECONDS = 5.0
 CLOSE_PRODUCER_SECONDS = 3.0
@@ -58,53 +56,97 @@ def run_gateway(config: Config) -> int:
     metrics.show_build(sqlite=layout.SQLITE_VERSION)
     metrics.spool_limit.set(config.gateway.spool_max_bytes)
     tune(generation_0=GATEWAY_GENERATION_0)
+
+    async def run() -> int:
+        return await Gateway(config).run()
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(config))
+        return runner.run(run())
 
 
-async def _run(config: Config) -> int:
-    settings = config.gateway
-    stop = _stop_signal()
-    listener = admin.bind(
-        settings.host,
-        settings.port,
-        setting="gateway.port",
-        option="--port",
-        reuse_port=settings.reuse_port,
-    )
-    spool = Spool(Path(settings.spool_path), max_bytes=settings.spool_max_bytes)
-    spool.open()
-    clock = Clock(Path(settings.spool_path).parent)
-    publisher = make_publisher(config, observe=clock.observe)
-    publisher.start()
-    intake = Intake(publisher, spool, spool_timeout_seconds=settings.ack_timeout_seconds)
-    drain = Drain(publisher, spool, route=Routes(config).rerouted)
-    drainer = asyncio.create_task(drain.run())
-    health = Health(*_health(config, publisher, intake, drain, clock))
-    admin_port = (settings.admin_host, settings.admin_port)
-    # The port is open before the gateway reports ready; early connections wait in the backlog.
-    listener.listen(BACKLOG)
-    try:
-        async with (
-            admin.serve(
-                health,
-                *admin_port,
-                registry=metrics.GATEWAY,
-                setting="gateway.admin_port",
-                hosts=settings.admin_hosts,
-            ) as port,
-            serving(config, intake, listener, clock=clock.now, clock_distance=clock.distance),
-        ):
-            _announce(config, listener, port)
-            code = await _until_stopped(stop, publisher, drainer)
-    finally:
-        listener.close()
-        drainer.cancel()
-        await publisher.close(CLOSE_PRODUCER_SECONDS)
-        await spool.close()
-        clock.close()
-    log.info("gateway stopped")
-    return code
+class Gateway:
+    """The parts of one gateway process; made and run on its event loop."""
+
+    def __init__(self, config: Config) -> None:
+        """Raises ``StartupError`` where a part cannot be made."""
+        self._config = config
+        settings = config.gateway
+        self._stop = asyncio.Event()
+        # Before anything is ready, so that no signal kills the process.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+        self._listener = admin.bind(
+            settings.host,
+            settings.port,
+            setting="gateway.port",
+            option="--port",
+            reuse_port=settings.reuse_port,
+        )
+        self._spool = Spool(Path(settings.spool_path), max_bytes=settings.spool_max_bytes)
+        self._spool.open()
+        self._clock = Clock(Path(settings.spool_path).parent)
+        self._publisher = make_publisher(config, observe=self._clock.observe)
+        timeout = settings.ack_timeout_seconds
+        self._intake = Intake(self._publisher, self._spool, spool_timeout_seconds=timeout)
+        self._drain = Drain(self._publisher, self._spool, route=Routes(config).rerouted)
+
+    async def run(self) -> int:
+        """Serve until a signal comes; returns the exit code."""
+        config, settings, clock = self._config, self._config.gateway, self._clock
+        self._publisher.start()
+        drainer = asyncio.create_task(self._drain.run())
+        health = self._health()
+        # The port is open before the gateway reports ready; early connections wait in the backlog.
+        self._listener.listen(BACKLOG)
+        try:
+            async with (
+                admin.serve(
+                    health,
+                    settings.admin_host,
+                    settings.admin_port,
+                    registry=metrics.GATEWAY,
+                    setting="gateway.admin_port",
+                    hosts=settings.admin_hosts,
+                ) as port,
+                serving(config, self._intake, self._listener, clock=clock.now, clock_distance=clock.distance),
+            ):
+                self._announce(port)
+                code = await until_stopped(self._stop, self._publisher, drainer)
+        finally:
+            self._listener.close()
+            drainer.cancel()
+            await self._publisher.close(CLOSE_PRODUCER_SECONDS)
+            await self._spool.close()
+            clock.close()
+        log.info("gateway stopped")
+        return code
+
+    def _health(self) -> Health:
+        """What makes the gateway unready, and what is only reported: it takes deliveries without Kafka."""
+
+        async def kafka() -> str | None:
+            if troubles := self._publisher.troubles():
+                return " ".join(troubles)
+            # A publisher that gets no deliveries would not learn that Kafka is away.
+            answers = await self._publisher.answers(KAFKA_ANSWER_SECONDS)
+            return None if answers else f"Kafka at {self._config.kafka.bootstrap_servers} does not answer"
+
+        disk = Disk("spool", Path(self._config.gateway.spool_path).parent, setting="gateway.spool_path")
+        notes: dict[str, Check] = {
+            "kafka": kafka,
+            "spool": self._drain.trouble,
+            "clock": self._clock.trouble,
+            "disk": disk.check,
+        }
+        return Health({"intake": self._intake.trouble}, notes)
+
+    def _announce(self, admin_port: int) -> None:
+        hooks = self._config.hooks
+        for name, hook in hooks.items():
+            if hook.verify == "off":
+                log.warning("signatures are not verified: anyone can post to this hook", hook=name)
+        host, port = self._listener.getsockname()[:2]
+        log.info("gateway listening", host=host, port=port, admin_port=admin_port, hooks=sorted(hooks))
 
 
 def make_publisher(config: Config, observe: Observe | None = None) -> Publisher:
@@ -148,49 +190,7 @@ async def serving(
         watch.cancel()
 
 
-def _health(
-    config: Config, publisher: Publisher, intake: Intake, drain: Drain, clock: Clock
-) -> tuple[Checks, Checks]:
-    """What makes the gateway unready, and what is only reported: it takes deliveries without Kafka."""
-
-    async def taking() -> str | None:
-        return intake.trouble()
-
-    async def kafka() -> str | None:
-        if troubles := publisher.troubles():
-            return " ".join(troubles)
-        # A publisher that gets no deliveries would not learn that Kafka is away.
-        answers = await publisher.answers(KAFKA_ANSWER_SECONDS)
-        return None if answers else f"Kafka at {config.kafka.bootstrap_servers} does not answer"
-
-    async def spool() -> str | None:
-        return drain.trouble()
-
-    async def clocks() -> str | None:
-        return clock.trouble()
-
-    disk = Disk("spool", Path(config.gateway.spool_path).parent, setting="gateway.spool_path")
-    return {"intake": taking}, {"kafka": kafka, "spool": spool, "clock": clocks, "disk": disk.check}
-
-
-def _announce(config: Config, listener: socket.socket, admin_port: int) -> None:
-    for name, hook in config.hooks.items():
-        if hook.verify == "off":
-            log.warning("signatures are not verified: anyone can post to this hook", hook=name)
-    host, port = listener.getsockname()[:2]
-    log.info("gateway listening", host=host, port=port, admin_port=admin_port, hooks=sorted(config.hooks))
-
-
-def _stop_signal() -> asyncio.Event:
-    """Set by SIGTERM or SIGINT; installed before anything is ready, so that no signal kills the process."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
-
-
-async def _until_stopped(stop: asyncio.Event, publisher: Publisher, drainer: "asyncio.Task[None]") -> int:
+async def until_stopped(stop: asyncio.Event, publisher: Publisher, drainer: "asyncio.Task[None]") -> int:
     """Wait for a signal (exit code 0), or for the end of the publisher or of the drain (1)."""
     waits = [asyncio.create_task(stop.wait()), asyncio.create_task(publisher.died.wait())]
     done, _ = await asyncio.wait([*waits, drainer], return_when=asyncio.FIRST_COMPLETED)

@@ -86,7 +86,7 @@ class Positions:
         fresh |= {tp: Offset(0, ids[tp]) for tp in recreated}
         other = recreated | (restarted & partitions)
         other |= await self._short(kafka, {tp: mirrored[tp].next for tp in partitions - other})
-        for tp in other:
+        for tp in sorted(other):  # losses are listed as they were found
             await self._start_over(tp, mirrored[tp], fresh[tp], recreated=tp in recreated)
         mirrored |= {tp: fresh[tp] for tp in other}
         return {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connector.gateway.server import _until_stopped
+from connector.gateway.server import until_stopped
 
 
 async def _bug() -> None:
@@ -22,7 +22,7 @@ def test_a_signal_ends_it_well_and_a_part_that_died_does_not(ends: str, code: in
             stop.set()
         elif ends == "publisher":
             publisher.died.set()
-        exit_code = await asyncio.wait_for(_until_stopped(stop, publisher, drainer), 5)  # type: ignore[arg-type]
+        exit_code = await asyncio.wait_for(until_stopped(stop, publisher, drainer), 5)  # type: ignore[arg-type]
         drainer.cancel()
         return exit_code
 

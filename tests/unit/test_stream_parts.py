@@ -326,7 +326,7 @@ def positions(kafka: Kafka, offsets: Offsets, *, exists: bool = True) -> Positio
     async def no_sleep(_seconds: float) -> None: ...
 
     def identify(names: Any) -> dict[str, TopicIdentity]:
-        return dict.fromkeys(names, TopicIdentity(kafka.topic_id, frozenset([0] if exists else [])))
+        return dict.fromkeys(names, TopicIdentity(kafka.topic_id, frozenset(range(12) if exists else ())))
 
     return Positions(offsets, in_thread, Outages(), identify, no_sleep)  # type: ignore[arg-type]
 
@@ -378,6 +378,19 @@ def test_a_log_that_started_again_is_read_from_its_start_however_long() -> None:
     offsets = Offsets(40)
     assert locate(Kafka(0, 100), offsets, restarted=True) == Position(0, 0)
     assert offsets.reset == Offset(0)
+
+
+def test_partitions_are_read_from_their_start_in_the_order_of_their_numbers() -> None:
+    started: list[int] = []
+
+    class Noted(Offsets):
+        def start_over(self, partition: tuple[str, int], mirrored: int, start: Offset) -> Loss:
+            started.append(partition[1])
+            return super().start_over(partition, mirrored, start)
+
+    kafka, tps = Kafka(0, 100, topic_id="B"), {TP("t", number) for number in range(12)}
+    asyncio.run(positions(kafka, Noted(40, "A")).locate(kafka, tps, set()))
+    assert started == list(range(12))
 
 
 @pytest.mark.parametrize("end", [30, 40, 100])
