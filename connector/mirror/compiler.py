@@ -1,6 +1,7 @@
 """Tables of ``tables.yaml`` as projections: each path, constant and rule read once, before any event."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from connector.config import Column, Config, Source, Table, constant_type, paths
 from connector.events import Sort
@@ -26,6 +27,7 @@ class Compiler:
     def __init__(self, config: Config) -> None:
         self._tables = config.tables
         self._routes = {action: route.paths for _, action, route in config.actions()}
+        self._sources = config.sources
         self._shop = None if config.shops is None else ShopColumn(tuple(sorted(config.shops.items())))
         # Text that an index holds. The same limit for all, the least, so that a value which several
         # columns hold is read once.
@@ -58,7 +60,11 @@ class Compiler:
             f"{self._through_arrays(table)} {table.requires} {' '.join(key_rules)}",
             group=len(self._tables[table.parent].key) if table.parent else None,
         )
-        return made if self._shop is None else made.apart(self._shop)
+        if self._shop is None:
+            return made
+        if (sources := self._sources) is None or sources.shop is None or not table.of:
+            return made.apart(self._shop)
+        return made.apart(replace(self._shop, of_source=((sources.name, sources.shop),)))
 
     def _row_spec(self, table: Table, columns: Iterable[MappedColumn], action: str) -> RowSpec:
         key = [_source(source, action, self._indexed_text, values.text) for source in table.key.values()]
@@ -96,14 +102,20 @@ class Compiler:
 
     def _entities(self, table: Table) -> frozenset[tuple[int, ...]] | None:
         """See ``MappedTable.entities``."""
+        routes = [(action, self._routes[action]) for action in table.actions]
         if table.of:
-            return None
+            entity = self._sources.entities.get(table.of) if self._sources else None
+            if entity is None:
+                return None
+            routes = [("", tuple(entity.key.values()))]
+        # The rows of a record go by its part of the key.
+        key = list(table.key.values())[: len(self._tables[table.parent].key) if table.parent else None]
         ways: set[tuple[int, ...]] = set()
-        for action in table.actions:
-            sources = [_paths(source, action) for source in table.key.values()]
+        for action, route in routes:
+            sources = [_paths(source, action) for source in key]
             places = [
                 next((place for place, found in enumerate(sources) if paths.keys(path) in found), None)
-                for path in self._routes[action]
+                for path in route
             ]
             if None in places:
                 return None

@@ -23,6 +23,7 @@ from tests.integration.test_mirror_law import Truth, looks, shows
 from tests.strategies import MINUTE, NOON, RECORD_TABLES, Mirror
 
 Open = Callable[..., Mirror]
+API = {"XTND_API_URL": "http://127.0.0.1:9", "XTND_API_USER": "u", "XTND_API_PASSWORD": "p"}
 SPOILS = (
     "DELETE FROM _order_rows WHERE row_number <> '1'",
     "DELETE FROM _order_rows",
@@ -51,15 +52,18 @@ def without(table: str, *columns: str) -> dict[str, Any]:
 
 @pytest.fixture
 def configure(make_config: MakeConfig, database_url: str) -> Callable[..., Config]:
-    return lambda overrides: make_config({"database.url": database_url, "topics.prefix": "t."} | overrides)
+    def make(overrides: dict[str, object], **variables: str) -> Config:
+        return make_config({"database.url": database_url, "topics.prefix": "t."} | overrides, **variables)
+
+    return make
 
 
 @pytest.fixture
 def open_mirror(configure: Callable[..., Config]) -> Iterator[Open]:
     """Opens the mirror with one configuration after another, as a worker does."""
     with ExitStack() as stack:
-        yield lambda overrides=RECORD_TABLES, **options: stack.enter_context(
-            strategies.mirror(configure(overrides), **options)
+        yield lambda overrides=RECORD_TABLES, **variables: stack.enter_context(
+            strategies.mirror(configure(overrides, **variables))
         )
 
 
@@ -142,13 +146,18 @@ def test_a_batch_of_records_costs_as_many_statements_as_one_record_of_one_row(mi
 
 
 def test_shops_keep_the_records_of_their_sources_apart(open_mirror: Open) -> None:
-    shops = {"hooks.xtnd": {"secrets": ["s"], "shop": "north"}, "mirror.key_by_shop": True}
-    mirror = open_mirror(RECORD_TABLES | shops)
-    for source, quantity in (("one", 1), ("two", 2)):
+    hooks = {f"hooks.{name}": {"secrets": ["s"], "shop": name} for name in ("north", "south")}
+    hooks |= {"hooks.xtnd": hooks["hooks.north"], "mirror.key_by_shop": True, "sources.shop": "south"}
+    mirror = open_mirror(RECORD_TABLES | hooks, **API)
+    for source, quantity in (("former", 1), ("xtnd", 2)):
         body = {"orderHeader": {"orderNumber": "1"}, "orderRows": [row(1, quantity=quantity)]}
         mirror.write(mirror.snapshot("1", body, source=source))
-    mirror.write(mirror.snapshot("1", {"orderHeader": {"orderNumber": "1"}}, source="one", at=NOON + 1))
-    assert rows_of(mirror, "shop", "quantity") == [("two", 2)]
+    mirror.write(mirror.snapshot("1", {"orderHeader": {"orderNumber": "1"}}, source="former", at=NOON + 1))
+    assert rows_of(mirror, "shop", "quantity") == [("south", 2)]
+    copy = mirror.snapshot("1", {"orderHeader": {"orderNumber": "1"}, "orderRows": []}, received_at=NOON - 1)
+    mirror.write(copy)
+    assert rows_of(mirror, "shop", "quantity") == []
+    assert mirror.mapping.table("order_rows").entity_keys({("south", "1")}) == {"1"}
     assert verify.differences(mirror.engine, mirror.mapping) == []
 
 
