@@ -12,9 +12,7 @@ from connector.errors import RecordRefused
 from connector.hydrator.ports import Answer
 from connector.hydrator.verdict import LOGIN_FIX
 from tests import virtual_time
-from tests.hydrator_world import START, Faults, Process, Skew, World, body_of, mirrored, sources
-
-HTML = Answer(200, {"content-type": "text/html"}, b"<!DOCTYPE html><html>maintenance</html>")
+from tests.hydrator_world import HTML, START, Faults, Process, Skew, World, body_of, mirrored, sources
 
 
 def play(
