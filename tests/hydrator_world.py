@@ -25,6 +25,8 @@ FAMILY, BUCKET = "orders", "CustomerOrders"
 START = 1_790_000_000  # seconds since the epoch at the loop's 0
 MICRO = 1_000_000
 DEADLOCK = "Transaction was deadlocked on lock resources. Rerun the transaction."
+HTML = Answer(200, {"content-type": "text/html"}, b"<!DOCTYPE html><html>maintenance</html>")
+REFUSED = Answer(400, {}, b'{"message": "Invalid order"}')
 LIES = ("-1", "999999999999999999999", "soon", "", "1e3", "٣", "0x10", "12.5")
 
 
@@ -88,12 +90,17 @@ class Work:
 
 
 class MemoryStore:
-    """The store, in dicts, and the fold of the mirror."""
+    """The store, in dicts, and the fold of the mirror.
 
-    def __init__(self) -> None:
+    A lazy one finds at once only what is wanted later than the newest snapshot, and the rest of what is due
+    twice a minute, as a store may that looks things up by an index.
+    """
+
+    def __init__(self, *, lazy: bool = False) -> None:
         self.works: dict[str, Work] = defaultdict(Work)
-        self.leases = 0
         self.away = False
+        self._lazy = lazy
+        self._looked_at = 0.0
 
     def want(self, key: str, at: int) -> None:
         work = self.works[key]
@@ -106,12 +113,19 @@ class MemoryStore:
     def due(self) -> list[str]:
         """Keys that may be leased now, the oldest want first."""
         now = _now()
+        lazy = self._lazy and now < self._looked_at + 30
+        if not lazy:
+            self._looked_at = now
         found = [
             key
             for key, work in self.works.items()
             if work.leased_until <= now
             and work.not_before <= now
-            and (work.open or work.background or (work.look_at is not None and work.look_at <= now))
+            and (
+                (work.open and not (lazy and work.wanted_at <= work.fetched_at))
+                or work.background
+                or (work.look_at is not None and work.look_at <= now)
+            )
         ]
         return sorted(found, key=lambda key: self.works[key].wanted_at)
 
@@ -148,7 +162,6 @@ class Handle:
     async def lease(self, slots: Mapping[str, Slots], seconds: float) -> Leased:
         await self._reach()
         store, found = self.store, []
-        store.leases += 1
         live, background = slots[FAMILY]
         for key in store.due():
             work = store.works[key]
@@ -216,7 +229,6 @@ class Faults:
     """What goes wrong until the world is quiet. Shares are of requests."""
 
     limit: int = 300
-    server_limit_known: bool = True
     headers: str = "honest"  # honest, none, lying, no-date
     lag_seconds: float = 0.0
     slow_share: float = 0.0
@@ -224,6 +236,7 @@ class Faults:
     storm: tuple[float, float] = (-1.0, -1.0)
     retry_after: str | None = None
     away: tuple[float, float] = (-1.0, -1.0)
+    html: tuple[float, float] = (-1.0, -1.0)
     database_away: tuple[float, float] = (-1.0, -1.0)
     kafka_away: tuple[float, float] = (-1.0, -1.0)
     ack_lost_share: float = 0.0
@@ -271,6 +284,8 @@ class World:
     hooks: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     in_flight: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     doubled: list[str] = field(default_factory=list)
+    # When a 429 said to wait for five seconds.
+    asked_to_wait: list[float] = field(default_factory=list)
     minutes: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     phase: float = 0.0
     # Answers instead of the API, where it gives an answer.
@@ -336,15 +351,16 @@ class World:
         headers = self._count(now)
         storm = not calm and _within(now, faults.storm)
         if headers is None or storm:
+            if faults.retry_after == "5":
+                self.asked_to_wait.append(now)
             return Answer(429, self._headers(now, limited=True), b"busy" if storm else b"limit")
         if not calm and _within(now, faults.away):
             await asyncio.sleep(chance.choice((0.0, 1.0, 20.0)))
             raise ApiOutage("no connection")
-        scripted = self.script(key)
-        if scripted is not None:
-            return scripted._replace(headers={**headers, **scripted.headers})
-        if key in self.poisoned:
-            return Answer(400, headers, b'{"message": "Invalid order"}')
+        html = not calm and _within(now, faults.html)
+        fixed = self.script(key) or (HTML if html else REFUSED if key in self.poisoned else None)
+        if fixed is not None:
+            return fixed._replace(headers={**headers, **fixed.headers})
         lag = 0.0 if now > self.quiet_at + faults.lag_seconds else chance.uniform(0, faults.lag_seconds)
         version = self.version(key, now - lag)
         slow = chance.random() < faults.slow_share
@@ -365,7 +381,7 @@ class World:
             Answer(500, headers, b"oops"),
             Answer(400, headers, DEADLOCK.encode()),
             Answer(502, headers, b"<html>Bad gateway</html>"),
-            Answer(200, headers, b"<!DOCTYPE html><html>maintenance</html>"),
+            HTML._replace(headers=headers),
             Answer(200, headers, b""),
             Answer(200, headers, body_of("another", 7)),
             Answer(302, {**headers, "location": "https://elsewhere/"}, b""),

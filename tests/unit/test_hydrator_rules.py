@@ -12,9 +12,7 @@ from connector.errors import RecordRefused
 from connector.hydrator.ports import Answer
 from connector.hydrator.verdict import LOGIN_FIX
 from tests import virtual_time
-from tests.hydrator_world import START, Faults, Process, Skew, World, body_of, mirrored, sources
-
-HTML = Answer(200, {"content-type": "text/html"}, b"<!DOCTYPE html><html>maintenance</html>")
+from tests.hydrator_world import HTML, START, Faults, Process, Skew, World, body_of, mirrored, sources
 
 
 def play(
@@ -214,6 +212,17 @@ def test_a_key_that_the_api_refuses_is_tried_five_times_and_then_a_dead_letter_w
     assert "Order is locked by [login] [login] [login]" in letter.error
     assert "sources.yaml" in letter.error
     assert not any(secret in str(letter) for secret in ("pass#word", "shopuser", "c2hvcHVzZXI6"))
+
+
+def test_failures_of_the_api_are_no_refusals_of_the_key() -> None:
+    async def story(world: World, _process: Process) -> None:
+        world.script = lambda _: Answer(500 if len(sent(world)) <= 6 else 400, {}, b"")
+        world.change("1")
+        await asyncio.sleep(3600)
+
+    world = play(story)
+    assert len(sent(world)) == 6 + 5
+    assert len(world.letters) == 1
 
 
 @pytest.mark.parametrize(
