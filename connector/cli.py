@@ -3,6 +3,7 @@
 Errors that reach a person are sentences with a fix; a traceback comes with ``--debug`` alone.
 """
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from connector.commands.options import (
     Format,
     Kafka,
     behind_options,
+    load,
     load_beside,
     load_process,
 )
@@ -91,6 +93,9 @@ def up(
     """Run everything on this machine: broker, topics, gateway, worker and a SQLite mirror."""
     from connector import local  # noqa: PLC0415 - each command loads only its own package
 
+    hydrate = False
+    with contextlib.suppress(errors.ConfigError):  # which the processes report
+        hydrate = load(config_dir, unused=("kafka", "database")).sources is not None
     options = local.UpOptions(
         config_dir=config_dir,
         data_dir=data_dir,
@@ -100,6 +105,7 @@ def up(
         admin_port=admin_port or 8081,
         accept_mapping=accept_mapping,
         demo=demo,
+        hydrate=hydrate,
     )
     raise typer.Exit(local.run_up(options))
 
@@ -138,6 +144,21 @@ def worker(
 
     settings = load_process(config_dir, kafka=kafka, database_url=database_url, worker_admin_port=admin_port)
     raise typer.Exit(run_worker(settings, accept_mapping=accept_mapping))
+
+
+@app.command()
+def hydrator(
+    config_dir: ConfigDir = CONFIG_DIR,
+    kafka: Kafka = None,
+    database_url: DatabaseUrl = None,
+    admin_port: AdminPort = None,
+) -> None:
+    """Fetch the whole record after a hook brought its number; only where sources.yaml has an address."""
+    logs.configure()
+    from connector.fetching.process import run_hydrator  # noqa: PLC0415
+
+    options = {"kafka": kafka, "database_url": database_url, "hydrator_admin_port": admin_port}
+    raise typer.Exit(run_hydrator(load_process(config_dir, with_login=True, **options)))
 
 
 @app.command("topics")

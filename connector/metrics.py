@@ -259,6 +259,18 @@ hydrator_latency = Histogram(
     registry=HYDRATOR,
     buckets=LATENCY_SECONDS,
 )
+hydrator_due = Gauge(
+    "xtnd_hydrator_due_records",
+    "Records that hooks ask for and that are not fetched yet, by family; the same for every hydrator.",
+    ["family"],
+    registry=HYDRATOR,
+)
+hydrator_due_seconds = Gauge(
+    "xtnd_hydrator_oldest_due_seconds",
+    "How long ago the oldest hook of these occurred, by family; 0 when there is none.",
+    ["family"],
+    registry=HYDRATOR,
+)
 hydrator_limit = Gauge(
     "xtnd_hydrator_limit_per_minute",
     "Requests that a bucket of the API allows.",
@@ -313,6 +325,8 @@ def start_hydrator(*, families: Iterable[str], buckets: Iterable[str]) -> None:
     for family in families:
         for result in HYDRATOR_RESULTS:
             hydrator_requests.labels(family, result)
+        hydrator_due.labels(family)
+        hydrator_due_seconds.labels(family)
     for bucket in buckets:
         hydrator_headers_ignored.labels(bucket)
     for reason in HYDRATOR_REASONS:

@@ -95,6 +95,7 @@ def load(
         "admin_port": "gateway.admin_port",
         "reuse_port": "gateway.reuse_port",
         "worker_admin_port": "worker.admin_port",
+        "hydrator_admin_port": "hydrator.admin_port",
     }
     given = {names[name]: value for name, value in overrides.items() if value is not None}
     return config.load(

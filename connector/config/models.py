@@ -132,6 +132,12 @@ class Worker(Model):
     rehearsal: Rehearsal = Rehearsal()
 
 
+class Hydrator(Model):
+    admin_host: str = "127.0.0.1"
+    admin_port: Port = 8083
+    admin_hosts: tuple[HostName, ...] = ()
+
+
 class ActionRoute(Model):
     """How an action's entity key is read: the values at the paths, joined with ``|``."""
 
@@ -211,6 +217,7 @@ class Config(Model):
     mirror: Mirror = Mirror()
     gateway: Gateway = Gateway()
     worker: Worker = Worker()
+    hydrator: Hydrator = Hydrator()
     topics: Topics
     tables: dict[Name, Table] = Field(min_length=1)
     views: dict[Name, View] = Field(default_factory=dict)

@@ -23,7 +23,8 @@ class UpOptions:
 
     ``kafka`` and ``database_url`` are ``None`` for a broker and a SQLite file of its own, unless the
     environment (``KAFKA_BOOTSTRAP_SERVERS``, ``DATABASE_URL``) names others. The worker's admin port
-    is the one after ``admin_port``; that of a demo's API the tenth after ``port``.
+    is the one after ``admin_port``, the hydrator's the next; that of a demo's API the tenth after ``port``.
+    ``hydrate`` where ``sources.yaml`` names an API by itself; else ``XTND_API_URL`` decides.
     """
 
     config_dir: Path
@@ -35,6 +36,7 @@ class UpOptions:
     ready_timeout_seconds: float = 120.0
     accept_mapping: bool = False
     demo: bool = False
+    hydrate: bool = False
 
 
 class LaunchPlan:
@@ -61,14 +63,26 @@ class LaunchPlan:
         if options.demo:
             callback = f"http://127.0.0.1:{options.port}{CALLBACK_PATH}"
             self.demo = demo.Demo(self.data, options.port + 10, callback)
+        # Commands beside it need the address too: which tables there are depends on it.
+        self._api = {name: environ[name] for name in ("XTND_API_URL",) if environ.get(name)}
 
     @property
     def worker_admin_port(self) -> int:
         """The port of the worker's health, readiness and metrics."""
         return self.options.admin_port + 1
 
+    @property
+    def hydrates(self) -> bool:
+        """Whether records are fetched."""
+        return bool(self.options.hydrate or self._api or self.demo)
+
+    @property
+    def hydrator_admin_port(self) -> int:
+        """The port of the hydrator's health, readiness and metrics."""
+        return self.options.admin_port + 2
+
     def command(self, name: str) -> list[str]:
-        """Give the command line of ``topics``, ``gateway``, ``worker`` or, in a demo, ``shop``.
+        """Give the command line of ``topics``, ``gateway``, ``worker``, ``hydrator`` or a demo's ``shop``.
 
         Addresses that may hold a password go by the environment: a command line is public.
         """
@@ -78,6 +92,7 @@ class LaunchPlan:
             "topics": [],
             "gateway": ["--port", str(self.options.port), "--admin-port", str(self.options.admin_port)],
             "worker": ["--admin-port", str(self.worker_admin_port)],
+            "hydrator": ["--admin-port", str(self.hydrator_admin_port)],
         }[name]
         if name == "worker" and self.options.accept_mapping:
             options.append("--accept-mapping")
@@ -93,7 +108,7 @@ class LaunchPlan:
         }
         if self.own_secret:
             environment["XTND_WEBHOOK_SECRET_FILE"] = str(self.data.secret_file)
-        return environment | (self.demo.environment() if self.demo else {})
+        return environment | (self.demo.environment() if self.demo else self._api)
 
     def check_data(self) -> None:
         """Refuse to mix a demo and a shop; before anything is made in the folder."""
@@ -106,6 +121,9 @@ class LaunchPlan:
             (self.options.admin_port, "127.0.0.1", "--admin-port"),
             (self.worker_admin_port, "127.0.0.1", "--admin-port (the worker takes the one after it)"),
         ]
+        if self.hydrates:
+            option = "--admin-port (the hydrator takes the second after it)"
+            ports.append((self.hydrator_admin_port, "127.0.0.1", option))
         if self.demo:
             option = "--port (the demo's API takes the tenth after it)"
             ports.append((self.demo.port, "127.0.0.1", option))

@@ -87,11 +87,14 @@ class Stack:
         self._plan.data.write_endpoints(environment)
         self._create_topics(environment)
         worker, gateway = (self._child(name, environment) for name in ("worker", "gateway"))
-        self._parts = [worker, gateway]
+        hydrator = self._child("hydrator", environment)
+        self._parts = [worker, gateway, *([hydrator] if self._plan.hydrates else [])]
         for part in self._parts:
             part.start()
         self._wait_for_part(gateway, self._plan.options.admin_port)
         self._wait_for_part(worker, self._plan.worker_admin_port)
+        if self._plan.hydrates:
+            self._wait_for_part(hydrator, self._plan.hydrator_admin_port)
         if self._plan.demo:
             # It needs somebody who listens; that its API comes last is nothing new to the connector.
             shop = self._child("shop", environment)

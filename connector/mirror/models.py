@@ -256,7 +256,8 @@ class HydrationWork(Own, table=True):
     marked_at: str | None = column("timestamp", "The newest snapshot that is published (UTC).")
     # In microseconds since the epoch; no two leases of a key have the same.
     lease: int | None = column("integer", "Beyond which instant the snapshot of the last lease lies (µs).")
-    leased_at: str | None = column("timestamp", "Since when a hydrator has it (UTC).")
+    leased_by: str | None = column("text", "The hydrator that has it.")
+    leased_at: str | None = column("timestamp", "Since when it has it (UTC).")
     leased_until: str | None = column("timestamp", "Until when no other hydrator takes it (UTC).")
     not_before: str | None = column("timestamp", "When it is tried again at the earliest (UTC).")
     trouble: str = column("text", "Why it was not fetched: away, missing or refused; else empty.")

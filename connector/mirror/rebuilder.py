@@ -181,7 +181,7 @@ class Rebuilder:
 
     def _require_mapping(self) -> None:
         if rules.recorded(self.connection).get(("", "")) != self._fingerprint:
-            raise StartupError("The mirror's tables were made by another tables.yaml.", APPLY)
+            raise StartupError("The mirror's tables were made by another tables.yaml or sources.yaml.", APPLY)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -123,7 +123,7 @@ def state(engine: Engine, mapping: Mapping) -> str | None:
         if not recorded:
             return "there are no tables yet"
         if recorded.get(("", "")) != fingerprint(mapping):
-            return "the tables were made by another tables.yaml"
+            return "the tables were made by another tables.yaml or sources.yaml"
         shapes = shape.of(connection, Tables(mapping))
         faults = [fault for table, one in shapes.items() for fault in one.faults(logical(table))]
         unfilled = [key for key, rule in rules.of_mapping(mapping).items() if recorded.get(key) != rule]

@@ -175,7 +175,7 @@ class Sink:
         """Refuse to write with another mapping than the schema was last made for."""
         if fingerprint != self._fingerprint:
             raise SchemaMoved(
-                "The mirror's tables were changed by a process with another tables.yaml; "
+                "The mirror's tables were changed by a process with another tables.yaml or sources.yaml; "
                 "this one stops so that a restart takes the configuration that is there now."
             )
 

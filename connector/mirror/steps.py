@@ -109,6 +109,7 @@ def _make_hydration_work(connection: Connection, _mapped: Collection[str]) -> No
     connection.exec_driver_sql(
         f"CREATE TABLE IF NOT EXISTS _hydration_work (shop {text} NOT NULL, family {text} NOT NULL, "
         f"entity_key {text} NOT NULL, {', '.join(f'{name} {instant}' for name in early)}, lease {count}, "
+        "leased_by TEXT, "
         f"{', '.join(f'{name} {instant}' for name in late)}, trouble TEXT NOT NULL, tries INTEGER NOT NULL, "
         f"PRIMARY KEY (shop, family, entity_key)){dialect.table_options}"
     )

@@ -432,7 +432,7 @@ def test_the_state_of_the_schema_is_told_without_a_change(place: Place) -> None:
     assert schema.state(mirror.engine, mirror.mapping) is None
     assert (
         schema.state(mirror.engine, Mapping(place.config(BASE + MORE)))
-        == "the tables were made by another tables.yaml"
+        == "the tables were made by another tables.yaml or sources.yaml"
     )
     with database.transaction(mirror.engine) as connection:
         drop(connection, "readings")

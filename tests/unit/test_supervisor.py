@@ -274,6 +274,18 @@ def test_options_win_over_the_environment_and_the_default_is_a_file_below_the_da
     assert plan(tmp_path).environment("k:1")["XTND_WEBHOOK_SECRET_FILE"] == f"{tmp_path}/d/webhook-secret"
 
 
+def test_a_hydrator_runs_where_an_api_is_named_and_commands_beside_it_know_the_address(
+    tmp_path: Path,
+) -> None:
+    made = plan(tmp_path, {"XTND_API_URL": "https://api.example/RESTAPI"}, admin_port=18081)
+    assert made.hydrates
+    assert made.command("hydrator")[-2:] == ["--admin-port", "18083"]
+    assert made.environment("k:1")["XTND_API_URL"] == "https://api.example/RESTAPI"
+    assert not plan(tmp_path).hydrates
+    assert plan(tmp_path, hydrate=True).hydrates
+    assert plan(tmp_path, demo=True).hydrates
+
+
 def test_the_ready_line_tells_where_everything_is(tmp_path: Path) -> None:
     line = plan(tmp_path, port=18080, admin_port=18081).ready_line()
     assert line.startswith("ready ")

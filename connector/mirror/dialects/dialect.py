@@ -84,6 +84,8 @@ class Dialect(ABC):
     event_order: ClassVar[tuple[str, ...]]
     # Behind a SELECT, and has its rows locked until the transaction ends.
     lock_rows: ClassVar[str] = ""
+    # Behind a query: lock the rows of the table with this alias, and leave out those that others have locked.
+    skip_locked: Callable[[str], str] = "".format
     # Behind an operand: texts are compared byte by byte.
     exact: ClassVar[str] = ""
     # A statement that lets the transaction's commit return before the disk has it; empty where there is none.

@@ -96,6 +96,7 @@ class PostgreSQL(Dialect):
         "row_index",
     )
     lock_rows = "FOR UPDATE"
+    skip_locked = "FOR NO KEY UPDATE OF {0} SKIP LOCKED".format
     unsynced = "SET LOCAL synchronous_commit = off"
     exact = ' COLLATE "C"'
     cascade = " CASCADE"

@@ -61,6 +61,7 @@ CREATE TABLE _hydration_work (
 	answered_at TIMESTAMP(6) WITH TIME ZONE, 
 	marked_at TIMESTAMP(6) WITH TIME ZONE, 
 	lease BIGINT, 
+	leased_by TEXT, 
 	leased_at TIMESTAMP(6) WITH TIME ZONE, 
 	leased_until TIMESTAMP(6) WITH TIME ZONE, 
 	not_before TIMESTAMP(6) WITH TIME ZONE, 
@@ -79,7 +80,8 @@ COMMENT ON COLUMN _hydration_work.again_at IS 'When it is fetched once more (UTC
 COMMENT ON COLUMN _hydration_work.answered_at IS 'Up to when wants of hooks are published or parked (UTC).';
 COMMENT ON COLUMN _hydration_work.marked_at IS 'The newest snapshot that is published (UTC).';
 COMMENT ON COLUMN _hydration_work.lease IS 'Beyond which instant the snapshot of the last lease lies (µs).';
-COMMENT ON COLUMN _hydration_work.leased_at IS 'Since when a hydrator has it (UTC).';
+COMMENT ON COLUMN _hydration_work.leased_by IS 'The hydrator that has it.';
+COMMENT ON COLUMN _hydration_work.leased_at IS 'Since when it has it (UTC).';
 COMMENT ON COLUMN _hydration_work.leased_until IS 'Until when no other hydrator takes it (UTC).';
 COMMENT ON COLUMN _hydration_work.not_before IS 'When it is tried again at the earliest (UTC).';
 COMMENT ON COLUMN _hydration_work.trouble IS 'Why it was not fetched: away, missing or refused; else empty.';

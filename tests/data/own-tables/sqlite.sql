@@ -39,6 +39,7 @@ CREATE TABLE _hydration_work (
 	answered_at TEXT, 
 	marked_at TEXT, 
 	lease INTEGER, 
+	leased_by TEXT, 
 	leased_at TEXT, 
 	leased_until TEXT, 
 	not_before TEXT, 
