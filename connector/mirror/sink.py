@@ -122,7 +122,6 @@ class Sink:
                     received = self._write_events(connection, prepared, now, result, look=look, new=new)
                 letters.park(connection, [letter.row for chunk in accepted for letter in chunk.letters])
                 self._move_offsets(connection, accepted, received, now, result)
-                connection.commit()
         return result
 
     def positions(self, partitions: Iterable[Partition]) -> dict[Partition, int]:

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from connector.config import Config, Database
 from connector.errors import ConnectorError, DatabaseOutage, Defect, Poison
 from connector.mirror import database
+from connector.mirror.dialects import postgresql
 from tests import servers
 from tests.conftest import MakeConfig
 
@@ -162,6 +163,18 @@ def test_a_session_that_is_ended_from_outside_is_an_outage_and_the_next_one_work
         run(engine, f"SELECT pg_terminate_backend({pid}, 5000)")
         connection.exec_driver_sql("SELECT 1")
     run(engine, "SELECT 1")
+
+
+def test_a_session_that_was_ended_while_it_was_idle_is_replaced(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database.transaction(engine) as connection:
+        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+    with engine.connect(), engine.connect() as other:
+        other.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")
+    monkeypatch.setattr(postgresql, "ASKED_AFTER_SECONDS", 0.0)
+    with engine.connect() as one, engine.connect() as another:
+        assert [each.exec_driver_sql("SELECT 1").scalar() for each in (one, another)] == [1, 1]
 
 
 def test_no_free_connection_is_an_outage(make_config: MakeConfig, postgres: Any) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from sqlalchemy import event
 
 from connector import events
 from connector.config import Config
-from connector.errors import Defect, EventsKnown, Poison, SchemaMoved
+from connector.errors import DatabaseOutage, Defect, EventsKnown, Poison, SchemaMoved
 from connector.events import Event
 from connector.mirror import database, ledger, schema, verify
 from connector.mirror.chunks import Chunk, Letter
@@ -426,12 +427,12 @@ def test_a_storm_of_known_events_is_refused_once_and_then_looked_up_first(mirror
     for number, batch in enumerate(wanted):
         mirror.sink.write([mirror.chunk(batch, first=3 * number)])
     begun: list[Any] = []
-    event.listen(mirror.engine, "begin", begun.append)
+    event.listen(mirror.engine, "rollback", begun.append)
     for number, batch in enumerate(wanted):
         fresh = picked(mirror, f"fresh-{number}")
         written = mirror.sink.write([mirror.chunk([*batch, fresh], partition=1, first=4 * number)])
         assert (written.new, written.known) == ({"orders": 1}, {"orders": 3})
-    assert len(begun) == len(wanted) + 1
+    assert len(begun) == 1
     assert mirror.row("orders")["picked_count"] == 20
     assert verify.differences(mirror.engine, mirror.mapping) == []
 
@@ -461,12 +462,50 @@ def test_only_the_transaction_of_a_batch_commits_before_the_disk_has_it(
 
     @event.listens_for(mirror.engine, "commit")
     def _note(connection: Any) -> None:
-        # By the driver, which waits for the row where statements are sent together.
-        seen.extend(connection.connection.driver_connection.execute("SHOW synchronous_commit").fetchone())
+        seen.append(connection.exec_driver_sql("SHOW synchronous_commit").scalar())
 
     sink.write([mirror.chunk([picked(mirror, "a")])])
     assert sink.positions([("t", 0)]) == {("t", 0): 1}
     assert seen == [setting, "on"]
+
+
+def test_a_batch_waits_for_postgresql_five_times(on_postgresql: Mirror, tmp_path: Path) -> None:
+    """For BEGIN, the schema's lock, offsets and fingerprint, all that it writes, and COMMIT."""
+    mirror = on_postgresql
+    mirror.write(picked(mirror, "a"))
+    chunk = mirror.chunk([picked(mirror, "b"), picked(mirror, "c")], first=1)
+    traced: list[Any] = []
+    with (tmp_path / "trace").open("w") as trace:
+
+        @event.listens_for(mirror.engine, "begin")
+        def _begin(connection: Any) -> None:
+            traced.append(connection.connection.driver_connection.pgconn)
+            traced[0].trace(trace.fileno())
+
+        mirror.sink.write([chunk])
+        traced[0].untrace()  # which writes what is in its buffer
+    assert (tmp_path / "trace").read_text().count("ReadyForQuery") == 5
+
+
+def test_a_session_that_ends_within_a_batch_is_an_outage_and_the_batch_can_come_again(
+    on_postgresql: Mirror,
+) -> None:
+    mirror = on_postgresql
+    mirror.write(picked(mirror, "a"))
+    ended: list[Any] = []
+
+    @event.listens_for(mirror.engine, "before_cursor_execute")
+    def _end(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT INTO _notifications") and not ended:
+            ended.append(connection.connection.driver_connection.info.backend_pid)
+            with mirror.engine.connect() as other:
+                other.exec_driver_sql(f"SELECT pg_terminate_backend({ended[0]}, 5000)")
+
+    chunk = mirror.chunk([picked(mirror, "b")], first=1)
+    with pytest.raises(DatabaseOutage):
+        mirror.sink.write([chunk])
+    assert mirror.sink.write([chunk]).new == {"orders": 1}
+    assert mirror.row("orders")["picked_count"] == 2
 
 
 class _LateSink(Sink):

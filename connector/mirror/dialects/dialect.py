@@ -164,7 +164,7 @@ class Dialect(ABC):
     def sent_together(self, connection: Connection) -> AbstractContextManager[None]:  # noqa: ARG002
         """Do not wait for the answer to each statement, none of which may return rows.
 
-        What was refused is known at the end, or when the transaction is committed.
+        An error may come with a later statement, or at the end of the block.
         """
         return nullcontext()
 

@@ -197,8 +197,7 @@ class PostgreSQL(Dialect):
     def lock_schema(self, connection: Connection, *, shared: bool) -> None:
         if UNLOCKED not in connection.get_execution_options():
             kind = "_shared" if shared else ""
-            with self.sent_together(connection):  # with the transaction's BEGIN
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock{kind}(%s)", (SCHEMA_LOCK,))
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock{kind}(%s)", (SCHEMA_LOCK,))
 
     @override
     @contextmanager
@@ -207,13 +206,11 @@ class PostgreSQL(Dialect):
         try:
             with driver.pipeline():
                 yield
-        except Exception:
+        except psycopg.Error as error:
+            # As for one that SQLAlchemy sees itself.
             if driver.closed:
                 connection.invalidate()
-            else:
-                # SQLAlchemy does not: it takes a commit that fails for the end of the transaction.
-                driver.rollback()
-            raise
+            raise DBAPIError(None, None, error) from error
 
     @override
     def wait_briefly(self, connection: Connection, seconds: float) -> None:
