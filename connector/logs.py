@@ -14,7 +14,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple, TextIO
+from typing import NamedTuple, Self, TextIO
 
 import structlog
 from typing_extensions import override
@@ -91,6 +91,16 @@ class LineKind(NamedTuple):
     level: int
     text: str | None
 
+    @classmethod
+    def of(cls, record: logging.LogRecord) -> Self:
+        """The line without what varies from one try to the next, and with the kind of its exception."""
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError):  # a library's own slip; the handler reports it
+            text = str(record.msg)
+        exception = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
+        return cls(record.name, record.levelno, _VARYING.sub("#", text[:LOOK_LETTERS]) + exception)
+
 
 class RepeatFilter(logging.Filter):
     """Lets lines of libraries through once and then in growing steps; ours pass.
@@ -118,7 +128,7 @@ class RepeatFilter(logging.Filter):
         return True
 
     def _steps(self, record: logging.LogRecord) -> GrowingSteps:
-        kind = LineKind(record.name, record.levelno, _shape(record))
+        kind = LineKind.of(record)
         known = self._kinds.get(kind)
         if known is None or known.is_over(self._clock()):
             kind = self._free_slot(kind)
@@ -136,16 +146,6 @@ class RepeatFilter(logging.Filter):
         if kind not in self._kinds and len(self._kinds) >= KINDS:
             self._kinds.popitem(last=False)
         return kind
-
-
-def _shape(record: logging.LogRecord) -> str:
-    """The line without what varies from one try to the next, and the kind of its exception."""
-    try:
-        text = record.getMessage()
-    except (TypeError, ValueError):  # a library's own slip; the handler reports it
-        text = str(record.msg)
-    exception = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
-    return _VARYING.sub("#", text[:LOOK_LETTERS]) + exception
 
 
 def configure(*, level: str = "INFO", stream: TextIO | None = None) -> None:
