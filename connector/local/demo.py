@@ -9,6 +9,8 @@ from connector.simulator.api import ApiOptions
 HOOKS_PER_SECOND = 4
 # So many leave at once, so that there are orders to look at.
 OPENING = 200
+# Requests per minute and resource: enough for these hooks; XTND's limit is 300 as a rule, 3,000 for some.
+API_RATE = 3000
 # Without end, as far as people are concerned.
 DELIVERIES = 1_000_000_000
 # XTND's pauses of 60 s and 240 s become 3 s and 12 s.
@@ -30,6 +32,7 @@ class Demo:
         options = {
             "url": self._callback,
             "api": self.port,
+            "api-rate": API_RATE,
             "rate": HOOKS_PER_SECOND,
             "burst": OPENING,
             "deliveries": DELIVERIES,
