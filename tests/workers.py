@@ -46,13 +46,15 @@ _numbers = itertools.count(1)
 
 
 class WorkerProcess:
-    """``connector worker`` as a process; ``log`` is its standard error."""
+    """``connector worker``, or another part, as a process; ``log`` is its standard error."""
 
-    def __init__(self, world: "World", failpoints: str, name: str) -> None:
+    def __init__(
+        self, world: "World", failpoints: str, name: str, arguments: Sequence[str] = ("worker",)
+    ) -> None:
         self.port = free_port()
         self.log = world.folder / f"{name}.log"
         environ = {**os.environ, **world.environ, "XTND_FAILPOINTS": failpoints}
-        command = [sys.executable, "-m", "connector", "worker", "--config", str(world.config_dir)]
+        command = [sys.executable, "-m", "connector", *arguments, "--config", str(world.config_dir)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--admin-port", str(self.port)], stderr=log, stdout=log, env=environ
@@ -178,6 +180,11 @@ class World:
         worker = WorkerProcess(self, failpoints, f"worker-{len(self.workers)}")
         self.workers.append(worker)
         return worker
+
+    def part(self, *arguments: str) -> WorkerProcess:
+        """Start another part, such as a gateway; it is ended with the test."""
+        self.workers.append(WorkerProcess(self, "", arguments[0], arguments))
+        return self.workers[-1]
 
     def close(self) -> None:
         for worker in self.workers:
