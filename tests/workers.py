@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +31,7 @@ from connector.local.ports import free_port
 from connector.local.stopping import wait_until
 from connector.mirror import database, verify
 from connector.mirror.mapping import Mapping
-from tests.conftest import ROOT, SECRET
+from tests.conftest import ROOT, SECRET, tables_of_hooks
 from tests.pauses import awake
 
 # Deadlines of what a test waits for; on a busy machine all of it takes long.
@@ -346,7 +345,7 @@ class Load:
 def _write_config(folder: Path, prefix: str, sections: Sections) -> Path:
     """The shipped configuration with a prefix, few partitions, and these settings."""
     folder.mkdir(parents=True)
-    shutil.copy(ROOT / "config" / "tables.yaml", folder)
+    (folder / "tables.yaml").write_text(tables_of_hooks((ROOT / "config" / "tables.yaml").read_text()))
     for name in ("connector", "topics"):
         data = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
         if name == "topics":

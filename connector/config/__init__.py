@@ -15,20 +15,18 @@ from pydantic import ValidationError
 from connector.config import cautions, checks, explanation
 from connector.config.credentials import Credentials
 from connector.config.models import (
-    ActionRoute,
     Config,
     Database,
-    Family,
     Gateway,
     Hook,
     Kafka,
     Mirror,
-    Topics,
     Worker,
 )
 from connector.config.source import Document, nearest_mark
 from connector.config.source_models import Entity, Sources
 from connector.config.table_models import SHOP_COLUMN, Column, KeyColumn, Source, Table, View, constant_type
+from connector.config.topic_models import ActionRoute, Family, Topics
 from connector.errors import ConfigError, Finding
 
 __all__ = [
@@ -123,7 +121,8 @@ def parse(
     errors = checks.Checks(config).errors(with_secrets=with_secrets, with_login=with_login, absent=absent)
     document.raise_findings([finding(document.where) for finding in errors])
     if config.sources is not None and not config.sources.base_url:
-        config = config.model_copy(update={"sources": None})
+        shop = config.shop_of_source
+        config = config.model_copy(update={"sources": None}).with_shop_of_source(shop)
     warnings = [*odd, *document.warnings, *cautions.shared_tables(config, document)]
     warnings += cautions.open_login(config, document)
     return config.with_warnings(warnings, partial(nearest_mark, document.marks))

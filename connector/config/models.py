@@ -10,19 +10,16 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from connector.config.source_models import Sources
 from connector.config.table_models import Table, View
+from connector.config.topic_models import ActionRoute, Topics
 from connector.config.yaml_types import (
     HookName,
     HostName,
     Model,
     Name,
-    Path,
     Port,
     SchemaName,
     Seconds,
     Shop,
-    TopicName,
-    TopicPart,
-    TopicPrefix,
 )
 from connector.errors import Finding
 
@@ -138,76 +135,6 @@ class Hydrator(Model):
     admin_hosts: tuple[HostName, ...] = ()
 
 
-class ActionRoute(Model):
-    """How an action's entity key is read: the values at the paths, joined with ``|``."""
-
-    key: Path | tuple[Path, ...]
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        return (self.key,) if isinstance(self.key, str) else self.key
-
-
-class Family(Model):
-    topic: TopicPart | None = None
-    partitions: int | None = Field(None, ge=1, le=1000)
-    description: str = ""
-    actions: dict[str, ActionRoute] = Field(min_length=1)
-
-
-class Topics(Model):
-    prefix: TopicPrefix = "xtnd."
-    # What was published to before: full names, and prefixes of today's names. The worker reads these
-    # topics too, where they exist.
-    former_prefixes: tuple[TopicPrefix, ...] = ()
-    former_topics: tuple[TopicName, ...] = ()
-    partitions: int = Field(12, ge=1, le=1000)
-    replication_factor: int = Field(1, ge=1, le=15)
-    min_insync_replicas: int = Field(1, ge=1, le=15)
-    retention_hours: int = Field(168, ge=-1, le=1_000_000_000)
-    compression: Literal["lz4", "zstd"] = "lz4"
-    max_message_bytes: int = Field(4_194_304, ge=1_048_576, le=2_147_483_647)
-    unrouted: TopicPart = "unrouted"
-    dead_letters: TopicPart = "dead-letters"
-    # Records as they are fetched: a backfill of them must not stand before the events of hooks.
-    snapshots: TopicPart = "snapshots"
-    families: dict[Name, Family] = Field(min_length=1)
-
-    @property
-    def topic_of_family(self) -> dict[str, str]:
-        """Family → full topic name, in the order of the YAML."""
-        return {name: self.prefix + (family.topic or name) for name, family in self.families.items()}
-
-    @property
-    def parts(self) -> list[str]:
-        """The names of all topics, without the prefix."""
-        families = [family.topic or name for name, family in self.families.items()]
-        return [*families, self.unrouted, self.dead_letters, self.snapshots]
-
-    @property
-    def today(self) -> list[str]:
-        """Full names of all topics that are published to."""
-        return [self.prefix + part for part in self.parts]
-
-    @property
-    def former(self) -> list[str]:
-        """Full names of topics that are no longer published to and are still read; each once."""
-        prefixed = [prefix + part for prefix in self.former_prefixes for part in self.parts]
-        return [name for name in dict.fromkeys((*prefixed, *self.former_topics)) if name not in self.today]
-
-    @property
-    def unrouted_topic(self) -> str:
-        return self.prefix + self.unrouted
-
-    @property
-    def dead_letter_topic(self) -> str:
-        return self.prefix + self.dead_letters
-
-    @property
-    def snapshot_topic(self) -> str:
-        return self.prefix + self.snapshots
-
-
 class Config(Model):
     """Everything that a process needs to know, checked as a whole."""
 
@@ -223,6 +150,8 @@ class Config(Model):
     views: dict[Name, View] = Field(default_factory=dict)
     # Where whole records are fetched; None while no address is set (XTND_API_URL).
     sources: Sources | None = None
+    # Whose records a source has that is off: what was fetched stays theirs.
+    _shop_of_source: tuple[str, str] | None = PrivateAttr(default=None)
     _warnings: tuple[Finding, ...] = PrivateAttr(default=())
     _where: Callable[[tuple[str | int, ...]], str] | None = PrivateAttr(default=None)
 
@@ -249,6 +178,20 @@ class Config(Model):
         if not self.mirror.key_by_shop:
             return None
         return {name: hook.shop for name, hook in self.hooks.items() if hook.shop is not None}
+
+    @property
+    def shop_of_source(self) -> tuple[str, str] | None:
+        """The source and its shop, also while it is off; None where it names none or tables have none."""
+        if not self.mirror.key_by_shop:
+            return None
+        if self.sources is None:
+            return self._shop_of_source
+        return None if self.sources.shop is None else (self.sources.name, self.sources.shop)
+
+    def with_shop_of_source(self, given: tuple[str, str] | None) -> Self:
+        """This configuration, with the ``shop_of_source`` of a source that is off."""
+        self._shop_of_source = given
+        return self
 
     def actions(self) -> Iterator[tuple[str, str, ActionRoute]]:
         """Every (family, action, route) in the order of the YAML."""

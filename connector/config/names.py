@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterator
 
 from connector.config import table_kinds
 from connector.config.findings import Located, finding, nearest
-from connector.config.models import Config, Topics
+from connector.config.models import Config
 from connector.config.source import Location
 from connector.config.table_models import SHOP_COLUMN, Table
+from connector.config.topic_models import Topics
 
 VERSION_SUFFIX = "__version"
 OWN_TABLES = (
@@ -164,9 +165,9 @@ class TableNames:
             yield finding((*at, "key"), what, "Take fewer.")
         yield from self._indexes()
         for column in table.requires:
-            if column not in table.columns:
+            if column not in table.valued:
                 what = f"no column {column!r} to require"
-                yield finding((*at, "requires"), what, nearest(column, table.columns))
+                yield finding((*at, "requires"), what, nearest(column, table.valued))
 
     def _column(self, at: Location, column: str) -> Iterator[Located]:
         if column in self._own or column.endswith(VERSION_SUFFIX):

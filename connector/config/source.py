@@ -8,6 +8,7 @@ it was another one, a warning names it.
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -58,7 +59,7 @@ class Document:
             return
         self._left = MOST_VALUES
         try:
-            root = scalars.Loader(text).get_single_node()
+            root = _root(text)
             if not isinstance(root, yaml.MappingNode):
                 self._refuse(f"{name}:1", "the file must hold keys and values")
                 return
@@ -210,6 +211,11 @@ class Document:
         findings = [*self.findings, *self.unset.values(), *(more or [])]
         if findings:
             raise ConfigError(findings)
+
+
+@lru_cache(maxsize=8)  # a command reads the files twice, and it is most of the work
+def _root(text: str) -> yaml.Node | None:
+    return scalars.Loader(text).get_single_node()
 
 
 def nearest_mark(marks: Mapping[Location, str], location: Location) -> str:

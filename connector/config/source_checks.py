@@ -47,6 +47,7 @@ class SourcesChecks:
             yield from self._base_url()
             yield from self._headers(with_login=with_login)
             yield from self._limits()
+            yield from self._excluded_columns()
 
     def _base_url(self) -> Iterator[Located]:
         """Faults of the address, without its text: somebody may have put a password into it."""
@@ -97,6 +98,18 @@ class SourcesChecks:
             else:
                 what = f"no hook is of the shop {sources.shop!r}"
                 yield finding(("sources", "shop"), what, nearest(sources.shop, known))
+
+    def _excluded_columns(self) -> Iterator[Located]:
+        """Columns of records that could only ever be null."""
+        excluded = [paths.keys(path) for path in self._sources.exclude]
+        for name, table in self._config.tables.items():
+            for column, source in table.columns.items() if table.of else ():
+                read = (source.path,) if isinstance(source.path, str) else source.path or ()
+                for path in read:
+                    if any(paths.keys(path)[: len(one)] == one for one in excluded):
+                        what = f"the column {column!r} reads {path}, which sources.yaml excludes"
+                        cure = "Remove the column, or that line of exclude."
+                        yield finding(("tables", name, "columns", column), what, cure)
 
 
 class EntityChecks:

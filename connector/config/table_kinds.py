@@ -31,7 +31,7 @@ KINDS = {
         instants=("first_seen_at", "as_of"),
         key=(),
         folds=True,
-        views=("lead_times",),
+        views=("lead_times", "full"),
     ),
     "history": TableKind(
         columns=("event_id", "row_index", "source"),

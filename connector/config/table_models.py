@@ -75,7 +75,7 @@ class Table(Model):
     each: Path | None = None
     key: dict[Name, KeyColumn] = Field(default_factory=dict)
     columns: dict[Name, Column] = Field(default_factory=dict)
-    # Columns without which a row object gives no row.
+    # Columns, and parts of the key, without which a row object gives no row.
     requires: tuple[Name, ...] = ()
     indexes: tuple[tuple[Name, ...], ...] = ()
     # Its name before: a table of the database that has it is renamed with its view, and keeps its rows.
@@ -92,15 +92,17 @@ class View(Model):
 
     ``movements``, ``intervals`` and ``daily`` read the column ``value`` of a history table, per ``per`` and
     in event order. ``lead_times`` gives the seconds between the instants ``steps`` of a state table.
+    ``full`` puts what the ``record`` of a snapshot table says beside each row of a state table.
     """
 
     description: str = ""
-    kind: Literal["movements", "intervals", "daily", "lead_times"] = "movements"
+    kind: Literal["movements", "intervals", "daily", "lead_times", "full"] = "movements"
     # It was written as ``movements_of`` before there were kinds.
     of: Name | None = Field(None, validation_alias=AliasChoices("of", "movements_of"))
     value: Name | None = None
     per: tuple[Name, ...] = ()
     steps: tuple[Name, ...] = ()
+    record: Name | None = None
     # One text, or one for each database.
     select: str | dict[str, str] | None = None
     # What its columns hold, for those that the kind does not describe.

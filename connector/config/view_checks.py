@@ -1,7 +1,7 @@
 """Views of ``tables.yaml``: what cannot be made from the tables that they name."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from connector.config import table_kinds
 from connector.config.database_url import Backend
@@ -17,12 +17,24 @@ SETTINGS = {
     "intervals": ("value", "per"),
     "daily": ("value", "per"),
     "lead_times": ("steps",),
+    "full": ("record",),
 }
+NAMES_OF_COLUMNS = ("value", "per", "steps")
 MOST_BYTES = 63  # of a name, on PostgreSQL
 
 
-def columns(view: View, table: Table) -> list[str]:
+def record_columns(table: Table, record: Table) -> dict[str, str]:
+    """Columns of a record → their names in the view ``full`` beside the columns of a state table."""
+    taken = {*table.key, *table.columns, "as_of", "is_stale"}
+    return {name: f"record_{name}" if name in taken else name for name in record.columns}
+
+
+def columns(view: View, tables: Mapping[str, Table]) -> list[str]:
     """Names of a view's columns, in their order."""
+    table = tables[str(view.of)]
+    if view.kind == "full":
+        record = record_columns(table, tables[str(view.record)]).values()
+        return [*table.key, *table.columns, "as_of", *record, "fetched_at", "gone_at", "is_stale"]
     if view.kind == "lead_times":
         return [*table.key, *view.steps, *(name for _, _, name in view.durations)]
     if view.kind == "movements":
@@ -46,7 +58,7 @@ class ViewChecks:
 
     def _select(self) -> Iterator[Located]:
         at, view = self._at, self._view
-        for setting in ("of", "value", "per", "steps"):
+        for setting in ("of", "record", *NAMES_OF_COLUMNS):
             if getattr(view, setting):
                 what = f"a view with a select of its own has no {setting}"
                 yield finding((*at, setting), what, "Remove one of them.")
@@ -71,13 +83,17 @@ class ViewChecks:
             yield finding((*at, "of"), what, cure)
             return
         settings = SETTINGS[view.kind]
-        for setting in ("value", "per", "steps"):
+        for setting in ("record", *NAMES_OF_COLUMNS):
             if setting in settings and not getattr(view, setting):
-                cure = f"Name columns of {view.of} with {setting}."
+                needed = f"columns of {view.of}" if setting in NAMES_OF_COLUMNS else "a snapshot table"
+                cure = f"Name {needed} with {setting}."
                 yield finding(at, f"{view.kind} needs {setting}", cure)
             elif getattr(view, setting) and setting not in settings:
                 yield finding((*at, setting), f"{view.kind} has no {setting}", "Remove it.")
         table = tables[view.of]
+        if view.kind == "full":
+            yield from self._full(table)
+            return
         named = (*([view.value] if view.value else []), *view.per, *view.steps)
         known = {*table.key, *table.columns, *kinds[table.kind].instants}
         for column in named:
@@ -85,7 +101,26 @@ class ViewChecks:
                 yield finding(at, f"{view.of} has no column {column!r}", nearest(column, known))
         if known.issuperset(named) and all(getattr(view, one) for one in settings):
             yield from self._lead_times(table) if view.kind == "lead_times" else self._of_history(table)
-            yield from self._names(table)
+            yield from self._names()
+
+    def _full(self, table: Table) -> Iterator[Located]:
+        """The record's key is a part of the table's, or all of it, in the same order."""
+        name = self._view.record
+        records = {
+            name: one
+            for name, one in self._tables.items()
+            if table_kinds.KINDS[one.kind].of_sources and one.parent is None
+        }
+        if name is None:
+            return  # which is reported already
+        if (record := records.get(name)) is None:
+            what = f"{name!r} is no snapshot table without a parent"
+            yield finding((*self._at, "record"), what, nearest(name, records))
+        elif len(record.key) > len(table.key):
+            what = f"the key of {name} has more parts than that of {self._view.of}"
+            yield finding((*self._at, "record"), what, "Name a table of the same entities.")
+        else:
+            yield from self._names()
 
     def _lead_times(self, table: Table) -> Iterator[Located]:
         steps = (*self._at, "steps")
@@ -111,12 +146,12 @@ class ViewChecks:
         if view.kind == "movements" and view.value and table.columns[view.value].type != "numeric":
             yield finding((*at, "value"), f"{view.value!r} is no number", "Name a numeric column.")
 
-    def _names(self, table: Table) -> Iterator[Located]:
+    def _names(self) -> Iterator[Located]:
         """Columns that have the same name, or one that a database cuts."""
         view = self._view
         if len(view.steps) == 1:
             return
-        for column, count in Counter(columns(view, table)).items():
+        for column, count in Counter(columns(view, self._tables)).items():
             if count > 1:
                 what = f"the view would have two columns {column!r}"
                 yield finding(self._at, what, f"Rename that of {view.of}, or name it once.")

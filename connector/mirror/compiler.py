@@ -28,6 +28,7 @@ class Compiler:
         self._tables = config.tables
         self._routes = {action: route.paths for _, action, route in config.actions()}
         self._sources = config.sources
+        self._shop_of_source = config.shop_of_source
         self._shop = None if config.shops is None else ShopColumn(tuple(sorted(config.shops.items())))
         # Text that an index holds. The same limit for all, the least, so that a value which several
         # columns hold is read once.
@@ -53,7 +54,10 @@ class Compiler:
             columns=columns,
             indexes=table.indexes,
             each=paths.keys(table.each) if table.each else None,
-            requires=tuple([list(table.columns).index(column) for column in table.requires]),
+            requires=tuple(
+                [list(table.columns).index(column) for column in table.requires if column in table.columns]
+            ),
+            required_key=frozenset(set(table.requires) & set(table.key)),
             row_specs={sort: self._row_spec(table, columns, sort.name) for sort in sorts},
             entities=self._entities(table),
             written=f"{table.kind} {table.of or sorted(table.actions)} {table.each}"
@@ -62,9 +66,9 @@ class Compiler:
         )
         if self._shop is None:
             return made
-        if (sources := self._sources) is None or sources.shop is None or not table.of:
+        if self._shop_of_source is None or not table.of:
             return made.apart(self._shop)
-        return made.apart(replace(self._shop, of_source=((sources.name, sources.shop),)))
+        return made.apart(replace(self._shop, of_source=(self._shop_of_source,)))
 
     def _row_spec(self, table: Table, columns: Iterable[MappedColumn], action: str) -> RowSpec:
         key = [_source(source, action, self._indexed_text, values.text) for source in table.key.values()]

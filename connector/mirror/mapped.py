@@ -165,6 +165,8 @@ class MappedTable(ABC):
     written: str = ""
     # Whether the column ``shop`` stands first in the key, or among the columns of a history.
     by_shop: bool = False
+    # Parts of the key without which an object gives no row; without another part its event is refused.
+    required_key: frozenset[str] = frozenset()
     # How many parts of the key, the first, rows share that are folded together; None: each row by itself.
     group: int | None = None
 

@@ -32,6 +32,7 @@ class Written(BaseModel):
     families: dict[str, Family]
     tables: dict[str, Table]
     shops: dict[str, str] | None = None
+    shop_of_source: tuple[str, str] | None = None
 
 
 class Mapping:
@@ -49,7 +50,10 @@ class Mapping:
         self.tables = (*mapped, HydrationTable.of(config))
         self.by_shop = config.shops is not None
         self.written = Written(
-            families=config.topics.families, tables=config.tables, shops=config.shops
+            families=config.topics.families,
+            tables=config.tables,
+            shops=config.shops,
+            shop_of_source=config.shop_of_source,
         ).model_dump_json(exclude_defaults=True, exclude=NO_FORMER_NAMES)
         self.routed = frozenset([action for _, action, _ in config.actions()])
         self._by_name = {table.name: table for table in self.tables}
@@ -95,13 +99,16 @@ def former_config(config: Config, written: str) -> Config | None:
         former = Written.model_validate_json(written, strict=True)
     except ValueError:  # of a connector before this one, or after it
         return None
-    parts = {
+    parts: dict[str, Any] = {
         "topics": config.topics.model_copy(update={"families": former.families}),
         "tables": former.tables,
         "hooks": {hook: Hook(shop=shop) for hook, shop in (former.shops or {}).items()},
         "mirror": Mirror(key_by_shop=former.shops is not None),
     }
-    return config.model_copy(update=parts)
+    if config.sources is not None:
+        name, shop = former.shop_of_source or (config.sources.name, None)
+        parts["sources"] = config.sources.model_copy(update={"name": name, "shop": shop})
+    return config.model_copy(update=parts).with_shop_of_source(former.shop_of_source)
 
 
 def former_mapping(config: Config, written: str) -> Mapping | None:

@@ -34,11 +34,15 @@ Way = tuple[int, tuple[str, ...]]
 
 
 class _Pick(NamedTuple):
-    """What a table takes out of a pool; no key for a history table, no ``required`` where any row will do."""
+    """What a table takes out of a pool; no key for a history table, no ``required`` where any row will do.
+
+    ``required_key`` are the parts of the key, by their places, without which there is no row either.
+    """
 
     table: MappedTable
     required: Taking | None
     key: Taking | None
+    required_key: tuple[int, ...]
     cells: Taking
 
 
@@ -90,7 +94,7 @@ class Reading:
         found = []
         for index, objects in enumerate(self._objects(rows, refused)):
             pool, sound = self._pool(event, objects)
-            for table, required, key_of, cells_of in self._picks:
+            for table, required, key_of, required_key, cells_of in self._picks:
                 cells = cells_of(pool) if sound else _sound(cells_of(pool), refused)
                 if required is not None and None in (required(pool) if sound else _sound(required(pool), [])):
                     continue
@@ -99,7 +103,8 @@ class Reading:
                 else:
                     key = key_of(pool) if sound else _sound(key_of(pool), refused)
                     if not _identifies(key):
-                        _refuse(_unusable(table, key, event), refused)
+                        if not any(_is_blank(key[place]) for place in required_key):
+                            _refuse(_unusable(table, key, event), refused)
                         continue
                 found.append(Contribution(table, key, cells))
         return found
@@ -178,8 +183,13 @@ def _pick(part: Part, places: dict[CellSource, int]) -> _Pick:
     cells = [places[source] for source in part.spec.cells]
     required = [cells[column] for column in part.requires]
     key = [places[source] for source in part.spec.key]
+    named = [column.name for column in part.table.key[: len(key)]]
     return _Pick(
-        part.table, _taking(required) if required else None, _taking(key) if key else None, _taking(cells)
+        part.table,
+        _taking(required) if required else None,
+        _taking(key) if key else None,
+        tuple([place for place, name in enumerate(named) if name in part.table.required_key]),
+        _taking(cells),
     )
 
 
@@ -196,6 +206,10 @@ def _identifies(key: Cells) -> bool:
         if not part or part.isspace() or (len(part) > SURELY_KEY and _is_long(part)):
             return False
     return True
+
+
+def _is_blank(part: str | None) -> bool:
+    return not part or part.isspace()
 
 
 def _is_long(part: str) -> bool:

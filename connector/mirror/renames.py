@@ -98,7 +98,9 @@ class Renames:
             names = {old: new for (table, old), new in self.columns.items() if table == of}
             per, steps = (tuple([names.get(one, one) for one in given]) for given in (view.per, view.steps))
             value = view.value and names.get(view.value, view.value)
-            views[view_name] = view.model_copy(update={"of": of, "value": value, "per": per, "steps": steps})
+            record = view.record and self.table(view.record)
+            parts = {"of": of, "record": record, "value": value, "per": per, "steps": steps}
+            views[view_name] = view.model_copy(update=parts)
         return config.model_copy(update={"tables": tables, "views": views})
 
     def _table(self, name: str, table: Table) -> Table:
@@ -172,8 +174,8 @@ class Renames:
         for name, view in config.views.items():
             if view.select is None:
                 before = former.views[name]
-                names = view_checks.columns(before, former.tables[str(before.of)])
-                today = view_checks.columns(view, config.tables[str(view.of)])
+                names = view_checks.columns(before, former.tables)
+                today = view_checks.columns(view, config.tables)
                 pairs += [(name, *pair) for pair in zip(names, today, strict=True)]
         schema = dialects.catalogue(connection).schema
         for view_name, was, column in pairs:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from connector import events
 from connector.config import SHOP_COLUMN, Config
-from connector.mirror import view_kinds
+from connector.mirror import full_view, view_kinds
 from connector.mirror.dialects import Dialect
 from connector.mirror.mapped import SHOP_DESCRIPTION
 from connector.mirror.mapping import Mapping
@@ -32,6 +32,10 @@ def statements(config: Config, mapping: Mapping, dialect: Dialect) -> Iterator[V
             # Only where its text asks for the shop is it another one than without.
             shop = {SHOP_COLUMN: SHOP_DESCRIPTION} if text != view.text(dialect.name) else {}
             yield ViewDefinition(name, text, view.description, shop | view.columns)
+            continue
+        if view.kind == "full":
+            made = full_view.FullView(view, config, mapping)
+            yield ViewDefinition(name, made.select(), view.description, made.comments() | view.columns)
             continue
         settings, table = config.tables[str(view.of)], mapping.table(str(view.of))
         select = view_kinds.select(view, settings, table, dialect)

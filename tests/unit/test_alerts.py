@@ -9,7 +9,7 @@ import yaml
 from typer.main import get_command
 
 from connector import cli
-from connector.config.models import Database, Gateway, Topics, Worker
+from connector.config import Database, Gateway, Topics, Worker
 from tests import alerts
 from tests.conftest import ROOT
 

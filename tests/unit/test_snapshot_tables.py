@@ -7,7 +7,7 @@ import pytest
 from connector.mirror.mapping import Mapping
 from tests.unit.test_config import CUSTOMERS, parsed, refused
 
-HEADER = """  order_details:
+HEADER = """  order_heads:
     kind: snapshot
     of: orders
     key:
@@ -15,10 +15,10 @@ HEADER = """  order_details:
     columns:
       total: {path: orderHeader.total, type: numeric}
 """
-ROWS = """  order_rows:
+ROWS = """  order_lines:
     kind: snapshot
     of: orders
-    parent: order_details
+    parent: order_heads
     each: orderRows
     key:
       order_number: {path: orderHeader.orderNumber}
@@ -34,7 +34,7 @@ def table(text: str) -> tuple[str, str, str]:
 
 def test_a_table_stands_before_those_that_hang_on_it_wherever_it_is_written() -> None:
     names = [one.name for one in Mapping(parsed(table(ROWS + HEADER))).tables]
-    assert names.index("order_details") < names.index("order_rows")
+    assert names.index("order_heads") < names.index("order_lines")
 
 
 REFUSED = {
@@ -52,7 +52,7 @@ REFUSED = {
     ),
     "no key": (
         re.sub(r"    key:\n.*\n", "", HEADER),
-        "the snapshot table 'order_details' has no key",
+        "the snapshot table 'order_heads' has no key",
     ),
     "a rule": (
         HEADER.replace("type: numeric", "type: numeric, rule: latest"),
@@ -76,27 +76,27 @@ REFUSED = {
     ),
     "a parent without rows": (
         HEADER + ROWS.replace("    each: orderRows\n", ""),
-        "it has the rows of order_details's records, and does not say which",
+        "it has the rows of order_heads's records, and does not say which",
     ),
     "a parent of another kind": (
-        HEADER + ROWS.replace("parent: order_details", "parent: orders"),
+        HEADER + ROWS.replace("parent: order_heads", "parent: orders"),
         "'orders' is no snapshot table of the family 'orders' without a parent. Did you mean",
     ),
     "a parent of another family": (
         HEADER + ROWS.replace("of: orders", "of: offers"),
-        "'order_details' is no snapshot table of the family 'offers' without a parent",
+        "'order_heads' is no snapshot table of the family 'offers' without a parent",
     ),
     "itself as its parent": (
-        ROWS.replace("parent: order_details", "parent: order_rows"),
-        "'order_rows' is no snapshot table",
+        ROWS.replace("parent: order_heads", "parent: order_lines"),
+        "'order_lines' is no snapshot table",
     ),
     "another key than its parent's": (
         HEADER + ROWS.replace("order_number: {path", "number: {path"),
-        "the key does not start with that of order_details: order_number (orderHeader.orderNumber)",
+        "the key does not start with that of order_heads: order_number (orderHeader.orderNumber)",
     ),
     "a key that is read from elsewhere": (
         HEADER + ROWS.replace("orderHeader.orderNumber", "orderRows.orderNumber"),
-        "the key does not start with that of order_details",
+        "the key does not start with that of order_heads",
     ),
     "rows that nothing tells apart": (
         HEADER + ROWS.replace("      row_number: {path: orderRows.rowNumber}\n", ""),
@@ -104,7 +104,7 @@ REFUSED = {
     ),
     "an index on what only the parent has": (
         HEADER + ROWS + "    indexes: [[gone_at]]\n",
-        "no column 'gone_at' to index: order_details has it, for all rows of a record",
+        "no column 'gone_at' to index: order_heads has it, for all rows of a record",
     ),
     "a column with a name of the connector's own": (
         HEADER.replace("total:", "fetched_at:"),

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from connector import config
 from connector.config import Config, Sources, source_models
 from connector.errors import ConfigError
+from connector.mirror import rules
+from connector.mirror.mapping import Mapping
 from tests.conftest import ROOT
 
 SHIPPED = {name: (ROOT / "config" / name).read_text() for name in config.FILES}
@@ -217,10 +219,31 @@ def test_tables_that_tell_shops_apart_have_the_source_name_one() -> None:
     by_shop = hooks | {"mirror.key_by_shop": True}
     shop = ("  # shop: nordic", "  shop: south\n  #")
     assert sources(shop, overrides=by_shop).shop == "south"
+    # What was fetched stays that shop's while the source is off.
+    off = parsed(shop, overrides=by_shop, variables={"XTND_API_URL": ""})
+    assert (off.sources, off.shop_of_source) == (None, ("xtnd", "south"))
+    on, was = Mapping(parsed(shop, overrides=by_shop)), Mapping(off)
+    assert on.written == was.written
+    assert rules.of_rows(on.table("order_rows")) == rules.of_rows(was.table("order_rows"))
     assert "the source names none. Add shop: and one of north, south." in refused(overrides=by_shop)
     wrong = ("  # shop: nordic", "  shop: soth\n  #")
     assert "no hook is of the shop 'soth'. Did you mean 'south'?" in refused(wrong, overrides=by_shop)
     assert sources(overrides=hooks | {"mirror.key_by_shop": False}).shop is None
+
+
+def test_a_column_of_what_never_leaves_the_process_is_refused() -> None:
+    excluded = (
+        "  exclude:\n",
+        "  exclude:\n    - orderHeader.deliveryAddress\n    - orderRows.product.productName\n",
+    )
+    message = refused(excluded)
+    for column, path in {
+        "delivery_city": "orderHeader.deliveryAddress.city",
+        "product_name": "orderRows.product.productName",
+    }.items():
+        what = f"the column {column!r} reads {path}, which sources.yaml excludes. Remove the column, or"
+        assert re.search(rf"tables\.yaml:\d+: {re.escape(what)}", message)
+    assert parsed(excluded, variables={"XTND_API_URL": ""}).sources is None
 
 
 # --- Answers and limits ----------------------------------------------------------------------------
