@@ -208,13 +208,13 @@ class DueKeys:
 
     @staticmethod
     def _due(row: Sequence[Any]) -> DueKey:
-        kind, family, key, since, wanted, fetched, answered, marked, lease, trouble, tries = row
-        missed = (answered is not None and (wanted or 0) > answered) or (
+        kind, family, key, since, want, fetched, answered, marked, lease, trouble, tries = row
+        missed = (answered is not None and (want or 0) > answered) or (
             marked is not None and (fetched or 0) > marked
         )
         look = kind == AGAIN and not missed
-        wanted_at = since if kind == BACKGROUND or wanted is None else wanted
-        after = max(instant or 0 for instant in (wanted, fetched, marked, lease)) + 1
+        wanted_at = since if kind == BACKGROUND or want is None else want
+        after = max(instant or 0 for instant in (want, fetched, marked, lease)) + 1
         return DueKey(family, key, wanted_at, after, kind == BACKGROUND, look, trouble or "", tries or 0)
 
     def _conclude(self, connection: Connection, due: DueKey, sets: str) -> None:
@@ -223,8 +223,8 @@ class DueKeys:
         asked = "asked_at = CASE WHEN asked_at > leased_at THEN asked_at END"
         sets += f", {asked}, {NO_LEASE}, not_before = NULL, trouble = '', tries = 0"
         if not (due.background or due.look):
-            wanted = _at(due.wanted_at)
-            sets += f", answered_at = CASE WHEN answered_at > {wanted} THEN answered_at ELSE {wanted} END"
+            want = _at(due.wanted_at)
+            sets += f", answered_at = CASE WHEN answered_at > {want} THEN answered_at ELSE {want} END"
         self._change(connection, due, sets)
 
     def _change(self, connection: Connection, due: DueKey, sets: str) -> None:
