@@ -36,7 +36,8 @@ def run_simulation(options: SimulateOptions, console: Console | None = None) -> 
     """
     parts = check(options)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(require_listener(parts))
+        if options.withheld < 1:
+            runner.run(require_listener(parts))
         return runner.run(simulate(options, console or Console()))
 
 

@@ -200,6 +200,16 @@ def test_a_rate_spreads_the_deliveries_over_time(tmp_path):
     assert seconds % 60 >= 0.1
 
 
+def test_a_shop_that_withholds_every_hook_needs_nobody_to_listen(tmp_path):
+    path = tmp_path / "journal"
+    options = SimulateOptions(
+        url="http://127.0.0.1:1/webhooks/xtnd", secret=SECRET, deliveries=20, withheld=1.0, journal=path
+    )
+    assert run_simulation(options, Console(file=io.StringIO())) == 0
+    assert all(delivery.withheld for delivery in journal.read(path).values())
+    assert list(journal.read(path)) == ids(20)
+
+
 def test_a_burst_does_not_wait_for_the_rate():
     """At this rate it would end after the deadline."""
     assert play(Receiver(), deliveries=41, burst=40, rate=40 / (2 * DEADLINE_SECONDS)) == 0

@@ -173,6 +173,14 @@ def test_single_answers_are_the_truth_and_lists_show_every_record_once() -> None
     assert sorted((row["productNumber"], row["warehouse"]) for row in rows) == sorted(shelves)
 
 
+def test_a_balance_that_is_not_there_is_an_empty_list() -> None:
+    play = Play()
+    play.play(50)
+    answer = play.get("ProductAvailability?productNumber=4000&warehouse=nowhere")
+    assert answer["productAvailabilityList"] == []
+    assert answer["paginationInfo"]["totalResources"] == 0
+
+
 def test_deletions_leave_the_share_of_entities_that_was_asked_for() -> None:
     play = Play(deleted=0.2)
     play.play(3000)

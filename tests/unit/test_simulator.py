@@ -358,3 +358,23 @@ def test_options_that_cannot_work_are_refused_with_their_cure(change, words):
 
 def test_the_secret_is_not_printed_with_the_options():
     assert "hush" not in repr(SimulateOptions(url="http://a/", secret="hush"))
+
+
+def test_the_api_has_the_login_of_the_environment_and_does_not_print_it(monkeypatch):
+    assert options.api_options([], 300).user == "simulator"
+    monkeypatch.setenv("XTND_API_USER", "reader")
+    monkeypatch.setenv("XTND_API_PASSWORD", "hush")
+    api = options.api_options(["outages", "cookies"], 60)
+    assert (api.user, api.password, api.rate, sorted(api.all_quirks)) == (
+        "reader",
+        "hush",
+        60,
+        ["cookies", "outages"],
+    )
+    assert "hush" not in repr(SimulateOptions(url="http://a/", secret="s", api=api))
+
+
+def test_a_quirk_that_does_not_exist_is_refused_with_those_that_do():
+    with pytest.raises(StartupError, match=r"no quirk 'outage'.*") as refused:
+        options.api_options(["outage"], 300)
+    assert "shrinking-lists" in str(refused.value)
