@@ -136,6 +136,11 @@ def test_a_record_that_is_gone_keeps_its_newest_columns_and_no_rows_until_a_newe
     assert mirror.row("order_details", order_number="2")["fetched_at"] is None
 
 
+def test_the_timeline_of_an_order_has_what_hooks_said_and_no_snapshots(mirror: Mirror) -> None:
+    mirror.write(order(mirror, 1, row(1)), mirror.event("OrderPicked", {"OrderNumber": "1"}))
+    assert [event["action"] for event in mirror.rows("order_events")] == ["OrderPicked"]
+
+
 def test_a_batch_of_records_costs_as_many_statements_as_one_record_of_one_row(mirror: Mirror) -> None:
     statements: list[str] = []
 
@@ -243,6 +248,23 @@ def test_a_table_of_rows_that_is_added_or_takes_other_rows_is_filled_whole(open_
     back = open_mirror()
     assert verify.differences(back.engine, back.mapping) == []
     shows(back, Truth(said))
+
+
+def test_a_table_and_a_key_of_records_that_are_renamed_keep_their_rows(open_mirror: Open) -> None:
+    said = some(open_mirror())
+    former = RECORD_TABLES["tables.order_rows"]
+    key = {"order_number": former["key"]["order_number"]}
+    key["number"] = former["key"]["row_number"] | {"was": "row_number"}
+    renamed = RECORD_TABLES | {
+        "tables.order_heads": RECORD_TABLES["tables.order_details"] | {"was": "order_details"},
+        "tables.order_rows": former | {"parent": "order_heads", "key": key},
+        "tables.order_parcels": RECORD_TABLES["tables.order_parcels"] | {"parent": "order_heads"},
+    }
+    del renamed["tables.order_details"]
+    mirror = open_mirror(renamed)
+    assert {row["order_number"] for row in mirror.rows("order_heads")} == Truth(said).orders.keys()
+    assert {(row["order_number"], row["number"]) for row in mirror.rows("order_rows")} == Truth(said).rows
+    assert verify.differences(mirror.engine, mirror.mapping) == []
 
 
 def rebuild(mirror: Mirror, report: rebuilder.Report) -> None:
