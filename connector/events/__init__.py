@@ -1,5 +1,6 @@
 """Deliveries, notifications and events: what XTND sends, and what travels on Kafka."""
 
+from connector.events.cloud_event import CONTENT_TYPE, MAX_DEPTH, TYPE_PREFIX, CloudEvent, decode, encode
 from connector.events.dead_letter import DeadLetter, decode_dead_letter, is_dead_letter
 from connector.events.delivery import (
     DELIVERY_ID,
@@ -11,17 +12,11 @@ from connector.events.delivery import (
 )
 from connector.events.event import (
     CLOCK_DISTANCE,
-    CONTENT_TYPE,
-    MAX_DEPTH,
     SOURCES,
-    TYPE_PREFIX,
     UNROUTED,
-    CloudEvent,
     Event,
     Identity,
     Sort,
-    decode,
-    encode,
     occurred_at,
     source_of,
 )

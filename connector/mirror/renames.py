@@ -110,6 +110,7 @@ class Renames:
         requires = tuple([names.get(one, one) for one in table.requires])
         indexes = tuple([tuple([names.get(one, one) for one in index]) for index in table.indexes])
         parts = {"key": key, "columns": columns, "requires": requires, "indexes": indexes}
+        parts["parent"] = table.parent and self.table(table.parent)
         return table.model_copy(update=parts)
 
     # --- In the database --------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def records(make_config: MakeConfig, database_url: str) -> Iterator[Mirror]:
         yield found
 
 
-@looks(60)
+@looks(30)
 @given(data=st.data(), sent=strategies.sent_sets(max_size=5), first=SEEDS, second=SEEDS)
 def test_snapshots_in_any_order_among_hooks_give_the_tables_of_the_newest_ones(
     records: Mirror, data: st.DataObject, sent: list[Sent], first: int, second: int
@@ -139,7 +139,7 @@ def test_snapshots_in_any_order_among_hooks_give_the_tables_of_the_newest_ones(
     assert mirrored(records, strategies.arrival(records, said, second)) == one
 
 
-@looks(25)
+@looks(12)
 @given(data=st.data(), sent=strategies.sent_sets(max_size=4), first=SEEDS, second=SEEDS)
 def test_sqlite_and_postgresql_give_the_same_tables_of_records(
     both: tuple[Mirror, Mirror], data: st.DataObject, sent: list[Sent], first: int, second: int

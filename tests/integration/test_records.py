@@ -10,15 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event as sqlalchemy_event
 
+from connector import config
 from connector.config import Config
 from connector.errors import Poison
-from connector.events import Event
+from connector.events import Event, Sort
 from connector.mirror import copying, database, mapping_change, plan, rebuilder, rules, verify
 from connector.mirror.dry_run import DryRun
 from connector.mirror.mapping import Mapping
 from connector.mirror.plan import Change
 from tests import strategies
-from tests.conftest import MakeConfig
+from tests.conftest import DATABASES, ROOT, SECRET, MakeConfig, new_database
 from tests.integration.test_mirror_law import Truth, looks, shows
 from tests.strategies import MINUTE, NOON, RECORD_TABLES, Mirror
 
@@ -67,9 +68,18 @@ def open_mirror(configure: Callable[..., Config]) -> Iterator[Open]:
         )
 
 
+@pytest.fixture(scope="module", params=DATABASES)
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
+    url = new_database(request.param, request, tmp_path_factory.mktemp("records") / "mirror.db")
+    variables = {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": url}
+    with strategies.mirror(config.load(ROOT / "config", variables, RECORD_TABLES)) as found:
+        yield found
+
+
 @pytest.fixture
-def mirror(open_mirror: Open) -> Mirror:
-    return open_mirror()
+def mirror(whole: Mirror) -> Mirror:
+    whole.empty()
+    return whole
 
 
 def order(mirror: Mirror, at: int, *rows: dict[str, Any], key: str = "1", **header: Any) -> Event:
@@ -126,6 +136,11 @@ def test_a_record_that_is_gone_keeps_its_newest_columns_and_no_rows_until_a_newe
     assert mirror.row("order_details", order_number="2")["fetched_at"] is None
 
 
+def test_the_timeline_of_an_order_has_what_hooks_said_and_no_snapshots(mirror: Mirror) -> None:
+    mirror.write(order(mirror, 1, row(1)), mirror.event("OrderPicked", {"OrderNumber": "1"}))
+    assert [event["action"] for event in mirror.rows("order_events")] == ["OrderPicked"]
+
+
 def test_a_batch_of_records_costs_as_many_statements_as_one_record_of_one_row(mirror: Mirror) -> None:
     statements: list[str] = []
 
@@ -161,24 +176,20 @@ def test_shops_keep_the_records_of_their_sources_apart(open_mirror: Open) -> Non
     assert verify.differences(mirror.engine, mirror.mapping) == []
 
 
-@pytest.mark.parametrize(
-    ("body", "reason"),
-    [
-        ([{"orderHeader": {"orderNumber": "1"}}], "details-kind"),
+def test_a_record_that_no_table_can_hold_is_poison_with_its_reason(make_config: MakeConfig) -> None:
+    maker = strategies.Maker(make_config(RECORD_TABLES))
+    number = {"orderNumber": "1"}
+    for body, reason in (
+        ([{"orderHeader": number}], "details-kind"),
         ({}, "key-missing"),
         ({"orderHeader": {"orderNumber": " "}}, "key-empty"),
-        ({"orderHeader": {"orderNumber": "1"}, "orderRows": [{"quantity": 1}]}, "key-missing"),
-        ({"orderHeader": {"orderNumber": "1"}, "orderRows": "none"}, "details-kind"),
-        ({"orderHeader": {"orderNumber": "1", "total": "much"}}, "not-a-number"),
-    ],
-)
-def test_a_record_that_no_table_can_hold_is_poison_with_its_reason(
-    make_config: MakeConfig, body: Any, reason: str
-) -> None:
-    maker = strategies.Maker(make_config(RECORD_TABLES))
-    with pytest.raises(Poison) as caught:
-        maker.mapping.contributions(maker.snapshot("1", body))
-    assert caught.value.reason == reason
+        ({"orderHeader": number, "orderRows": [{"quantity": 1}]}, "key-missing"),
+        ({"orderHeader": number, "orderRows": "none"}, "details-kind"),
+        ({"orderHeader": number | {"total": "much"}}, "not-a-number"),
+    ):
+        with pytest.raises(Poison) as caught:
+            maker.mapping.contributions(maker.snapshot("1", body))
+        assert caught.value.reason == reason
 
 
 # --- Filled, verified, rebuilt ---------------------------------------------------------------------
@@ -200,11 +211,21 @@ def some(mirror: Mirror) -> list[Event]:
     return said
 
 
-def test_a_column_that_is_added_is_filled_with_what_the_newest_snapshot_has(open_mirror: Open) -> None:
+def test_a_column_that_is_added_is_planned_and_filled_with_what_the_newest_snapshot_has(
+    open_mirror: Open, configure: Callable[..., Config]
+) -> None:
     fewer = tables(
         order_details=without("order_details", "total"), order_rows=without("order_rows", "quantity")
     )
-    said = some(open_mirror(fewer))
+    former = open_mirror(fewer)
+    said = some(former)
+    former.write(former.event("OrderCreated", {"OrderNumber": "1"}))
+    settings = configure(RECORD_TABLES)
+    fills = [one for one in plan.of(settings, Mapping(settings)).changes if one.change == "fill"]
+    assert fills == [
+        Change("fill", "table", "order_details", 7, 0.0, "new: total"),
+        Change("fill", "table", "order_rows", 7, 0.0, "new: quantity"),
+    ]
     mirror = open_mirror()
     assert verify.differences(mirror.engine, mirror.mapping) == []
     assert {found["order_number"]: found["total"] for found in mirror.rows("order_details")} == {
@@ -229,13 +250,30 @@ def test_a_table_of_rows_that_is_added_or_takes_other_rows_is_filled_whole(open_
     shows(back, Truth(said))
 
 
+def test_a_table_and_a_key_of_records_that_are_renamed_keep_their_rows(open_mirror: Open) -> None:
+    said = some(open_mirror())
+    former = RECORD_TABLES["tables.order_rows"]
+    key = {"order_number": former["key"]["order_number"]}
+    key["number"] = former["key"]["row_number"] | {"was": "row_number"}
+    renamed = RECORD_TABLES | {
+        "tables.order_heads": RECORD_TABLES["tables.order_details"] | {"was": "order_details"},
+        "tables.order_rows": former | {"parent": "order_heads", "key": key},
+        "tables.order_parcels": RECORD_TABLES["tables.order_parcels"] | {"parent": "order_heads"},
+    }
+    del renamed["tables.order_details"]
+    mirror = open_mirror(renamed)
+    assert {row["order_number"] for row in mirror.rows("order_heads")} == Truth(said).orders.keys()
+    assert {(row["order_number"], row["number"]) for row in mirror.rows("order_rows")} == Truth(said).rows
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+
+
 def rebuild(mirror: Mirror, report: rebuilder.Report) -> None:
     with rebuilder.rebuilding(mirror.engine, mirror.mapping) as session:
         for _ in session.tables([table.name for table in mirror.mapping.tables], report):
             pass
 
 
-@looks(10)
+@looks(6)
 @given(
     data=st.data(),
     spoils=st.sets(st.sampled_from(SPOILS)),
@@ -310,44 +348,24 @@ def test_a_dry_run_names_the_rows_that_come_change_and_go_and_changes_nothing(mi
     assert mirror.content() == before
 
 
-def test_a_plan_says_how_many_snapshots_fill_a_column(
-    open_mirror: Open, configure: Callable[..., Config]
-) -> None:
-    fewer = tables(order_details=without("order_details", "total"))
-    mirror = open_mirror(fewer)
-    some(mirror)
-    mirror.write(mirror.event("OrderCreated", {"OrderNumber": "1"}))
-    settings = configure(RECORD_TABLES)
-    fills = [one for one in plan.of(settings, Mapping(settings)).changes if one.change == "fill"]
-    assert fills == [Change("fill", "table", "order_details", 7, 0.0, "new: total")]
-
-
-def test_a_changed_path_is_tried_on_the_newest_snapshots(
-    open_mirror: Open, configure: Callable[..., Config]
-) -> None:
-    mirror = open_mirror()
+def test_a_changed_path_is_tried_on_the_newest_snapshots(mirror: Mirror, make_config: MakeConfig) -> None:
+    url = mirror.config.database.url.get_secret_value()
     some(mirror)
     columns = RECORD_TABLES["tables.order_details"]["columns"]
-    typing_error = configure(
-        tables(
-            order_details={"columns": columns | {"total": {"path": "orderHeader.Total", "type": "numeric"}}}
-        )
-    )
-    fit = mapping_change.examine(mirror.engine, typing_error, Mapping(typing_error))
-    assert fit is not None
+    total = columns["total"]
+
+    def tried(path: str) -> mapping_change.Fit:
+        changed = {"columns": columns | {"total": total | {"path": path}}}
+        settings = make_config({"database.url": url} | tables(order_details=changed))
+        fit = mapping_change.examine(mirror.engine, settings, Mapping(settings))
+        assert fit is not None
+        return fit
+
     emptied = "order_details.total gets no value of snapshots of orders any more"
-    assert fit.emptied == [f"{emptied}; 4 of the newest events gave it one"]
-    wrong = configure(
-        tables(
-            order_details={
-                "columns": columns | {"total": {"path": "orderHeader.currency", "type": "numeric"}}
-            }
-        )
-    )
-    fit = mapping_change.examine(mirror.engine, wrong, Mapping(wrong))
-    assert fit is not None
-    assert [str(one.sort) for one in fit.misfits] == ["snapshots of orders"]
-    assert "snapshots of orders that were mirrored no longer can be" in str(fit.misfits[0])
+    assert tried("orderHeader.Total").emptied == [f"{emptied}; 4 of the newest events gave it one"]
+    (misfit,) = tried("orderHeader.currency").misfits
+    assert misfit.sort == Sort("orders", of_source=True)
+    assert "snapshots of orders that were mirrored no longer can be" in str(misfit)
 
 
 def test_a_copy_into_the_other_database_has_the_records_and_goes_on_with_them(

@@ -24,7 +24,10 @@ GATEWAY_MODULES = (
     "events/values.py",
     "kafka/routes.py",
 )
-WORKER_MODULES = ("mirror", "stream", "events/event.py", "events/dead_letter.py", "events/values.py")
+WORKER_MODULES = (
+    *("mirror", "stream", "events/event.py", "events/cloud_event.py"),
+    *("events/dead_letter.py", "events/values.py"),
+)
 METRIC_PREFIXES = ("xtnd_gateway_", "xtnd_worker_", "xtnd_up", "xtnd_degraded", "xtnd_dead")
 SHOW = """
 import sys

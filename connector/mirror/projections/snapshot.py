@@ -7,7 +7,6 @@ matter.
 """
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -22,9 +21,7 @@ from connector.mirror.statements import quoted
 
 # Names that no column of tables.yaml can have, and that no view shows.
 VERSION, GONE = "snapshot__version", "gone__version"
-VERSION_FACT = Fact(
-    VERSION, "text", "Version of the newest snapshot (connector's own).", exact=True, shown=False
-)
+VERSION_FACT = Fact(VERSION, "text", "Version of the newest snapshot.", exact=True, shown=False)
 
 
 class Record(msgspec.Struct):
@@ -136,10 +133,6 @@ class SnapshotRows(Projection):
     stamped = True
     adds = False
 
-    @cached_property
-    def _width(self) -> int:
-        return len(self.key) - len(self.group_columns)
-
     @property
     @override
     def visible(self) -> str:
@@ -163,7 +156,7 @@ class SnapshotRows(Projection):
 
     @override
     def by_column(self, rows: Rows, columns: Sequence[MappedColumn] | None = None) -> list[Sequence[Any]]:
-        none = {("",) * self._width: (None,) * len(self.columns)}
+        none = {("",) * len(self.key[self.group :]): (None,) * len(self.columns)}
         listed = [
             (*record, *own, *cells, found.fetched_at, found.version)
             for record, found in sorted(rows.items(), key=lambda item: item[0])
