@@ -4,6 +4,7 @@ Errors that reach a person are sentences with a fix; a traceback comes with ``--
 """
 
 import contextlib
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -198,17 +199,24 @@ def check(
     data_dir: DataDir = DATA_DIR,
     accept_mapping: AcceptMapping = False,
 ) -> None:
-    """Check the configuration, the broker, the topics and the database; print the fix for each failure."""
-    from connector.commands import checkup  # noqa: PLC0415
+    """Check the configuration, the broker, the topics, the database and the API; print each failure's fix."""
+    from connector.commands import api_checkup, checkup  # noqa: PLC0415
 
     options: dict[str, Any] = {"kafka": kafka, "database_url": database_url}
-    try:
-        settings, missing = load_beside(config_dir, data_dir, with_secrets=True, **options), []
-    except errors.ConfigError as error:
-        # Only a gateway needs the hooks' secrets; what else is wrong is raised again here.
-        settings, missing = load_beside(config_dir, data_dir, **options), error.findings
+    missing: list[errors.Finding] = []
+    # Only a gateway needs the hooks' secrets, and only a hydrator the login.
+    for needs in ((True, True), (False, True), (True, False)):
+        given = options | dict(zip(("with_secrets", "with_login"), needs, strict=True))
+        try:
+            settings = load_beside(config_dir, data_dir, **given)
+            break
+        except errors.ConfigError as error:
+            missing = missing or error.findings
+    else:  # what else is wrong is raised again here
+        settings = load_beside(config_dir, data_dir, **options)
+    results = checkup.Checkup(settings).results(missing, accept_mapping=accept_mapping)
     findings = 0
-    for result in checkup.Checkup(settings).results(missing, accept_mapping=accept_mapping):
+    for result in itertools.chain(results, api_checkup.results(settings)):
         if result.fault is None:
             out.print(Text.assemble(("ok", "green"), f" {safe_text.plain(result.what)}"))
             continue

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from connector.clocks import CURE, LIMIT_SECONDS
-from connector.config import Config
+from connector.config import SOURCES_FILE, Config
 from connector.errors import ConnectorError, Finding, KafkaOutage, StartupError
 from connector.kafka import topics
 from connector.mirror import (
@@ -55,14 +55,16 @@ class Checkup:
     ) -> Iterator[CheckResult]:
         """Look at configuration, broker, topics and database, in this order.
 
-        ``missing`` is what keeps a gateway from starting here: the secrets of hooks.
+        ``missing`` keeps a gateway or a hydrator from starting here: secrets of hooks, the API's login.
         """
         config = self._config
         tables, actions = len(config.tables), sum(1 for _ in config.actions())
         yield CheckResult(f"configuration: {len(config.hooks)} hooks, {actions} actions, {tables} tables")
+        of_hooks = [one for one in missing if not one.where.startswith(SOURCES_FILE)]
         for finding in missing:
-            yield CheckResult(f"hooks: no gateway can start here, others can: {finding}")
-        for name, hook in config.hooks.items() if not missing else ():
+            what = "hooks: no gateway" if finding in of_hooks else "API: no hydrator"
+            yield CheckResult(f"{what} can start here, others can: {finding}")
+        for name, hook in config.hooks.items() if not of_hooks else ():
             if hook.verify == "off":
                 cure = f"set hooks.{name}.verify to required and give the hook a secret"
                 yield CheckResult(f"hook {name}", "takes deliveries without a signature (verify: off)", cure)

@@ -31,6 +31,7 @@ from connector.errors import ConfigError, Finding
 
 __all__ = [
     "SHOP_COLUMN",
+    "SOURCES_FILE",
     "ActionRoute",
     "Column",
     "Config",

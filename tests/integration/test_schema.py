@@ -15,7 +15,7 @@ from connector.errors import ConfigError, SchemaMoved, StartupError
 from connector.mirror import database, dialects, models, schema, verify
 from connector.mirror.mapping import Mapping
 from tests import strategies
-from tests.conftest import ROOT, SECRET
+from tests.conftest import ROOT, SECRET, tables_of_hooks
 from tests.strategies import MINUTE, NOON, Mirror
 
 BASE = """
@@ -49,8 +49,7 @@ class Place:
 
     def config(self, tables: str | None = BASE, topics: tuple[str, str] = ("", "")) -> Config:
         texts = {name: (ROOT / "config" / name).read_text() for name in config.FILES}
-        if tables is not None:
-            texts["tables.yaml"] = tables
+        texts["tables.yaml"] = tables_of_hooks(texts["tables.yaml"]) if tables is None else tables
         texts["topics.yaml"] = texts["topics.yaml"].replace(*topics)
         return config.parse(texts, {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": self.url})
 
@@ -407,7 +406,7 @@ def test_a_view_that_loses_a_column_is_made_again_unless_somebody_built_on_it(on
 
 
 def test_a_view_that_changed_is_made_anew_and_one_that_is_gone_is_dropped(place: Place) -> None:
-    shipped = (ROOT / "config" / "tables.yaml").read_text()
+    shipped = tables_of_hooks((ROOT / "config" / "tables.yaml").read_text())
     place.open(shipped)
     mirror = place.open(shipped.replace("  stock_movements:", "  moves:"))
     with database.transaction(mirror.engine) as connection:
