@@ -19,7 +19,7 @@ LONGEST_SECONDS = 3600.0
 # Between two requests of one hydrator for one key.
 SHORTEST_SECONDS = 0.4
 # Requests in an outage of up to 40 s , from its second second on.
-MOST_IN_OUTAGE = 25
+MOST_IN_OUTAGE = 12
 SKEWS = (0.0, 0.0, -600.0, 600.0, -0.5, 0.5)
 
 

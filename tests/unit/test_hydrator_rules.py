@@ -105,6 +105,21 @@ def test_the_time_of_a_snapshot_is_when_its_request_was_sent_and_not_when_it_was
     assert event.received_at - event.occurred_at > 5_000_000
 
 
+def test_a_hydrator_that_is_asked_to_end_leaves_each_key_due_at_once() -> None:
+    async def story(world: World, process: Process) -> None:
+        for key in range(30):
+            world.change(str(key))
+        await asyncio.sleep(4)
+        assert any(world.in_flight.values())
+        process.task.cancel()
+        await asyncio.wait([process.task])
+        process.killed = True
+        assert not any(work.leased_until > _seconds() for work in world.store.works.values())
+        assert len(world.store.due()) == 30 - len(mirrored_keys(world))
+
+    play(story, faults=Faults(slow_share=1.0))
+
+
 def test_a_second_look_finds_what_the_first_answer_did_not_have() -> None:
     async def story(world: World, _process: Process) -> None:
         world.truth["1"] = [(-100.0, 1)]
