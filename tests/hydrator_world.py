@@ -190,7 +190,7 @@ class Handle:
 
     def _own(self, due: Due) -> Work | None:
         work = self.store.works[due.key]
-        return work if work.holder is self else None
+        return work if work.holder is self and work.stamp == due.after else None
 
     async def mark(self, due: Due, at: int, again_after_seconds: float | None) -> None:
         await self._reach()

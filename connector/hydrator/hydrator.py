@@ -52,14 +52,10 @@ class Hydrator:
         }
         self._lanes: dict[str, Lane] = {}
         for records in self._families.values():
-            settle = max(
-                one.entity.settle_seconds for one in self._families.values() if one.bucket == records.bucket
-            )
             if records.bucket not in self._lanes:
                 pace = Pace(sources.rate, records.bucket, steady=steady, now=now)
-                self._lanes[records.bucket] = Lane(
-                    pace, settle, sources.timeout_seconds, steady=steady, chance=chance
-                )
+                timeout = sources.timeout_seconds
+                self._lanes[records.bucket] = Lane(pace, timeout, steady=steady, chance=chance)
         # A lease lasts for its wait, its request and an outage of Kafka of a minute.
         longest = max(entity.settle_seconds for entity in sources.entities.values())
         self._lease_seconds = longest + 2 * AHEAD_SECONDS + sources.timeout_seconds + MINUTE
@@ -85,14 +81,14 @@ class Hydrator:
         return next((lane.trouble for lane in self._lanes.values() if lane.trouble), None)
 
     async def run(self) -> None:
-        """Fetch until cancelled; then keys whose request was not sent are due again at once."""
+        """Fetch until cancelled; then keys whose work was not done are due again at once."""
         try:
             async with asyncio.TaskGroup() as group:
                 for lane in self._lanes.values():
                     group.create_task(lane.run(self._fetcher.fetch, self._fetcher.release))
                 group.create_task(self._lease())
         finally:
-            dues = [due for lane in self._lanes.values() for due in lane.waiting()]
+            dues = [due for lane in self._lanes.values() for due in lane.unfinished()]
             if dues:
                 with suppress(Outage, TimeoutError):
                     async with asyncio.timeout(GOODBYE_SECONDS):

@@ -50,14 +50,13 @@ class Lane:
     def __init__(
         self,
         pace: Pace,
-        settle_seconds: float,
         timeout_seconds: float,
         *,
         steady: Callable[[], float],
         chance: random.Random,
     ) -> None:
         self.pace = pace
-        self._settle = settle_seconds
+        self._longest_settle = 0.0
         self._timeout = timeout_seconds
         self._steady = steady
         self._chance = chance
@@ -68,7 +67,9 @@ class Lane:
         self._background: list[tuple[float, int, Lease]] = []
         self._numbers = count()
         self._changed = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Due] = {}
+        # Keys whose request was cut off because the process ends.
+        self._cut_off: list[Due] = []
         self._live_at = float("-inf")
         self._failures = 0
         # One request goes alone, until its answer has shown that the API answers and what its limit is.
@@ -88,22 +89,24 @@ class Lane:
         if self.stopped or self.pace.paused_seconds > AHEAD_SECONDS / 4:
             return Slots(0, 0)
         per_second = self.pace.per_second if self.works else 0.0
-        keys = min(max(int(per_second * (self._settle + AHEAD_SECONDS)), MIN_KEYS), MAX_KEYS)
+        keys = min(max(int(per_second * (self._longest_settle + AHEAD_SECONDS)), MIN_KEYS), MAX_KEYS)
         free = keys - len(self._live) - len(self._tasks)
         return Slots(max(free, 0), max(min(free, keys // 2 - len(self._background)), 0))
 
     def add(self, lease: Lease) -> None:
         """Send its request when it has settled, and its turn has come."""
         due = lease.due
-        settled = 0.0 if due.background or due.look else self._settle
+        settled = 0.0 if due.background or due.look else lease.records.entity.settle_seconds
+        self._longest_settle = max(self._longest_settle, settled)
         queue = self._background if due.background else self._live
         heapq.heappush(queue, (self._steady() + settled, next(self._numbers), lease))
         self._changed.set()
 
-    def waiting(self) -> Iterator[Due]:
-        """The keys whose request was not sent."""
+    def unfinished(self) -> Iterator[Due]:
+        """The keys whose request was not sent, or was cut off; for the end of the process."""
         for _, _, lease in (*self._live, *self._background):
             yield lease.due
+        yield from self._cut_off
 
     async def run(self, fetch: Fetch, drop: Callable[[Due], Awaitable[None]]) -> None:
         """Send requests until cancelled; ``drop`` gets keys whose lease is too short for one."""
@@ -121,7 +124,7 @@ class Lane:
                     self._live_at = self._steady()
                 self.pace.sent(background=queue is self._background and self._live_is_near())
                 task = group.create_task(fetch(self, lease))
-                self._tasks.add(task)
+                self._tasks[task] = lease.due
                 task.add_done_callback(self._ended)
 
     def work(self) -> None:
@@ -182,5 +185,7 @@ class Lane:
             pass
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        due = self._tasks.pop(task)
+        if task.cancelled():
+            self._cut_off.append(due)
         self._changed.set()

@@ -51,6 +51,9 @@ class Leased(NamedTuple):
 class Store(Protocol):
     """Which keys are due. Every method may raise ``Outage``; the hydrator then asks again.
 
+    What a lease was given for has no effect, not even on what is due, once the lease has ended and the key
+    was leased again, by whichever hydrator.
+
     A key is due while nobody has a lease of it, its back-off is over, and
 
     - it was never leased: ``wanted_at`` is later than ``fetched_at``;
@@ -68,8 +71,7 @@ class Store(Protocol):
         """Note that the snapshot of the instant ``at`` is on Kafka, and end the lease and all trouble.
 
         It answers what the lease answers, though the mirror may not have it yet. ``again_after_seconds``
-        asks for a second look, as a live key. No effect, not even on what is due, when the lease has ended
-        and another hydrator has taken it.
+        asks for a second look, as a live key.
         """
 
     async def back_off(self, due: Due, seconds: float, trouble: Trouble, tries: int) -> None:

@@ -131,6 +131,24 @@ def test_what_others_leave_of_the_limit_is_spread_over_the_rest_of_the_minute() 
     assert 9 <= sent <= 12
 
 
+def test_what_is_under_way_counts_as_used_until_its_answer_shows_otherwise() -> None:
+    clock = Clock()
+    one = pace(clock)
+    for _ in range(3):
+        one.sent(background=False)
+    one.answered({LEFT: "2", RESET: str(START + 30), "date": formatdate(START, usegmt=True)})
+    assert one.wait() == pytest.approx(31, abs=1)
+
+
+def test_the_pace_is_that_of_the_limit_which_answers_give() -> None:
+    clock = Clock()
+    one = pace(clock)
+    one.sent(background=False)
+    one.answered({LIMIT: "60"})
+    one.sent(background=False)
+    assert one.wait() >= 1
+
+
 def test_an_older_answer_that_comes_late_gives_nothing_back() -> None:
     clock = Clock()
     one = pace(clock)

@@ -105,6 +105,47 @@ def test_the_time_of_a_snapshot_is_when_its_request_was_sent_and_not_when_it_was
     assert event.received_at - event.occurred_at > 5_000_000
 
 
+def test_an_answer_whose_lease_has_ended_is_published_by_nobody() -> None:
+    async def story(world: World, process: Process) -> None:
+        world.change("1")
+        await asyncio.sleep(4)
+        assert len(world.requests) == 1
+        process.freeze(200)
+        await asyncio.sleep(300)
+
+    world = play(story, faults=Faults(slow_share=1.0))
+    first = int((START + world.requests[0].sent) * 1_000_000)
+    assert mirrored(world) == {"1": 1}
+    assert all(event.occurred_at > first + 1_000_000 for event in world.events)
+
+
+def test_keys_whose_lease_ends_during_a_pause_are_sent_once_after_it() -> None:
+    async def story(world: World, _process: Process) -> None:
+        world.script = lambda _: Answer(429, {"retry-after": "300"}, b"") if _seconds() < 100 else None
+        for key in range(20):
+            world.change(str(key))
+        await asyncio.sleep(400)
+
+    world = play(story)
+    after = [request.key for request in world.requests if request.sent > 100]
+    assert sorted(after) == sorted({str(key) for key in range(20)})
+
+
+def test_a_hydrator_that_is_asked_to_end_leaves_each_key_due_at_once() -> None:
+    async def story(world: World, process: Process) -> None:
+        for key in range(30):
+            world.change(str(key))
+        await asyncio.sleep(4)
+        assert any(world.in_flight.values())
+        process.task.cancel()
+        await asyncio.wait([process.task])
+        process.killed = True
+        assert not any(work.leased_until > _seconds() for work in world.store.works.values())
+        assert len(world.store.due()) == 30 - len(mirrored_keys(world))
+
+    play(story, faults=Faults(slow_share=1.0))
+
+
 def test_a_second_look_finds_what_the_first_answer_did_not_have() -> None:
     async def story(world: World, _process: Process) -> None:
         world.truth["1"] = [(-100.0, 1)]
