@@ -26,9 +26,8 @@ from connector.mirror.projections import hydration
 MICROSECONDS = 1_000_000
 SAME = "h.shop = w.shop AND h.family = w.family AND h.entity_key = w.entity_key"
 # SQL that is true where hooks ask for a record; what was published or parked counts before it is mirrored.
-# PostgreSQL takes COALESCE for a condition that half of the rows fulfil, and so it reads them in the order of
-# the index until there are enough; of w.answered_at IS NULL OR … it thinks that hardly any row fulfils it,
-# and sorts them all.
+# PostgreSQL takes COALESCE for a condition that half of the rows fulfil, and reads them in the order of the
+# index until there are enough; of "answered_at IS NULL OR" it thinks that few do, and sorts them all.
 ASKED = f"{hydration.DUE} AND COALESCE(h.wanted_at > w.answered_at, true)"
 # The same for what no index finds: a hook whose clock was behind the newest snapshot's time, and a snapshot
 # that was never noted, because its hydrator ended or was late, and may hide a newer one.
@@ -184,7 +183,7 @@ class DueKeys:
 
     def _selects(self, family: str, slots: Sequence[int], now: int) -> Iterator[str]:
         """Queries for what is due of a family: what hooks ask for, second looks, background work."""
-        hooks, work = "_hydration AS h", "_hydration_work AS w"
+        hooks, work = ("_hydration", "h"), ("_hydration_work", "w")
         instants = ("h.wanted_at", "h.fetched_at", "w.answered_at", "w.marked_at")
         read = ", ".join(map(self._dialect.microseconds, instants))
         again, asked = f"w.again_at <= {_at(now)}", f"w.asked_at <= {_at(now)}"
@@ -194,12 +193,12 @@ class DueKeys:
             (AGAIN, work, hooks, f"{again} AND NOT ({ASKED})", "w.again_at", slots[0]),
             (BACKGROUND, work, hooks, later, "w.asked_at", slots[1]),
         ):
-            rows = first[-1]  # its alias
+            table, rows = first
             if most > 0:
                 yield (
                     f"SELECT * FROM (SELECT {kind}, {rows}.family, {rows}.entity_key, "
                     f"{self._dialect.microseconds(order)}, {read}, w.lease, w.trouble, w.tries "
-                    f"FROM {first} LEFT JOIN {second} ON {SAME} "
+                    f"FROM {table} AS {rows} {self._dialect.look_up(*second, SAME)} "
                     f"WHERE {rows}.shop = {self._dialect.literal(self._shop)} "
                     f"AND {rows}.family = {self._dialect.literal(family)} AND {condition} "
                     f"AND COALESCE(w.leased_until <= {_at(now)}, true) "
