@@ -10,20 +10,25 @@ those that ask at one time skip each other's keys; on SQLite there is one writer
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine
 
 from connector import clocks, events
+from connector.events.instants import MAX_INSTANT
 from connector.mirror import dialects
 from connector.mirror.batches import Batch, run
-from connector.mirror.database import transaction
+from connector.mirror.database import transaction, translate
+from connector.mirror.dialects.dialect import literal
 from connector.mirror.projections import hydration
 
 MICROSECONDS = 1_000_000
 SAME = "h.shop = w.shop AND h.family = w.family AND h.entity_key = w.entity_key"
 # SQL that is true where hooks ask for a record; what was published or parked counts before it is mirrored.
-ASKED = f"{hydration.DUE} AND (w.answered_at IS NULL OR h.wanted_at > w.answered_at)"
+# PostgreSQL takes COALESCE for a condition that half of the rows fulfil, and reads them in the order of the
+# index until there are enough; of "answered_at IS NULL OR" it thinks that few do, and sorts them all.
+ASKED = f"{hydration.DUE} AND COALESCE(h.wanted_at > w.answered_at, true)"
 # The same for what no index finds: a hook whose clock was behind the newest snapshot's time, and a snapshot
 # that was never noted, because its hydrator ended or was late, and may hide a newer one.
 MISSED = "(h.wanted_at > w.answered_at OR h.fetched_at > w.marked_at)"
@@ -81,9 +86,11 @@ class DueKeys:
 
         ``slots`` is by family how many: of hooks and second looks, and of background work.
         """
+        started = time.monotonic()
         with transaction(self._engine) as connection:
             now = self._now(connection)
-            self._find_missed(connection, now)
+            if looks_for_missed := started > (self._missed_at or -MISSED_SECONDS) + MISSED_SECONDS:
+                self._find_missed(connection, now)
             selects = [one for family, some in slots.items() for one in self._selects(family, some, now)]
             found = connection.exec_driver_sql(" UNION ALL ".join(selects)).fetchall() if selects else []
             dues = _within([self._due(row) for row in found], slots)
@@ -96,6 +103,8 @@ class DueKeys:
             mine = {(family, key) for family, key in taken}
             others = f"SELECT COUNT(DISTINCT leased_by) FROM _hydration_work WHERE leased_until > {_at(now)}"
             hydrators: int = connection.exec_driver_sql(others).scalar_one()
+        if looks_for_missed:
+            self._missed_at = started
         return [due for due in dues if (due.family, due.key) in mine], hydrators
 
     def mark(self, due: DueKey, at: int, again_after_seconds: float | None) -> None:
@@ -141,13 +150,18 @@ class DueKeys:
     def backlog(self) -> dict[str, Backlog]:
         """What hooks ask for and nobody has published, by family."""
         oldest = self._dialect.microseconds("MIN(h.wanted_at)")
-        with transaction(self._engine) as connection:
-            rows = connection.exec_driver_sql(
-                f"SELECT h.family, COUNT(*), {oldest} FROM _hydration AS h "
-                f"LEFT JOIN _hydration_work AS w ON {SAME} "
-                f"WHERE h.shop = {self._dialect.literal(self._shop)} AND {ASKED} GROUP BY h.family"
-            )
-            return {family: Backlog(keys, oldest) for family, keys, oldest in rows}
+        query = (
+            f"SELECT h.family, COUNT(*), {oldest} FROM _hydration AS h "
+            f"LEFT JOIN _hydration_work AS w ON {SAME} "
+            f"WHERE h.shop = {literal(self._shop)} AND {ASKED} GROUP BY h.family"
+        )
+        try:
+            # On the driver's connection, because on SQLite a transaction has the write lock from its start.
+            with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+                cursor.execute(query)
+                return {family: Backlog(keys, oldest) for family, keys, oldest in cursor.fetchall()}
+        except dialects.ERRORS as error:
+            raise translate(error) from error
 
     # --- Parts of these ---
 
@@ -159,62 +173,46 @@ class DueKeys:
         return round(seconds * MICROSECONDS)
 
     def _find_missed(self, connection: Connection, now: int) -> None:
-        """Now and then have those fetched again that ``MISSED`` is true of."""
-        steady, last = time.monotonic(), self._missed_at
-        if last is not None and steady < last + MISSED_SECONDS:
-            return
-        since = 0 if last is None else now - round(CHANGED_SECONDS * MICROSECONDS)
+        """Have those fetched again that ``MISSED`` is true of."""
+        since = 0 if self._missed_at is None else now - round(CHANGED_SECONDS * MICROSECONDS)
         connection.exec_driver_sql(
             f"UPDATE _hydration_work AS w SET again_at = {_at(now)} FROM _hydration AS h "
             f"WHERE {SAME} AND h.mirrored_at >= {_at(since)} AND {MISSED} AND NOT ({ASKED}) "
             f"AND (w.again_at IS NULL OR w.again_at > {_at(now)})"
         )
-        self._missed_at = steady
 
     def _selects(self, family: str, slots: Sequence[int], now: int) -> Iterator[str]:
         """Queries for what is due of a family: what hooks ask for, second looks, background work."""
-        live, background = slots
-        left = (
-            "_hydration AS h LEFT JOIN _hydration_work AS w",
-            "_hydration_work AS w LEFT JOIN _hydration AS h",
-        )
-        again, asked = (
-            f"(w.{name} IS NOT NULL AND w.{name} <= {_at(now)})" for name in ("again_at", "asked_at")
-        )
+        hooks, work = ("_hydration", "h"), ("_hydration_work", "w")
         instants = ("h.wanted_at", "h.fetched_at", "w.answered_at", "w.marked_at")
         read = ", ".join(map(self._dialect.microseconds, instants))
-        for kind, tables, rows, condition, order, most in (
-            (HOOKS, left[0], "h", ASKED, "h.wanted_at", live),
-            (AGAIN, left[1], "w", f"{again} AND NOT ({ASKED})", "w.again_at", live),
-            (
-                BACKGROUND,
-                left[1],
-                "w",
-                f"{asked} AND NOT ({ASKED}) AND NOT {again}",
-                "w.asked_at",
-                background,
-            ),
+        again, asked = f"w.again_at <= {_at(now)}", f"w.asked_at <= {_at(now)}"
+        later = f"{asked} AND NOT ({ASKED}) AND NOT COALESCE({again}, false)"
+        for kind, first, second, condition, order, most in (
+            (HOOKS, hooks, work, ASKED, "h.wanted_at", slots[0]),
+            (AGAIN, work, hooks, f"{again} AND NOT ({ASKED})", "w.again_at", slots[0]),
+            (BACKGROUND, work, hooks, later, "w.asked_at", slots[1]),
         ):
+            table, rows = first
             if most > 0:
                 yield (
                     f"SELECT * FROM (SELECT {kind}, {rows}.family, {rows}.entity_key, "
                     f"{self._dialect.microseconds(order)}, {read}, w.lease, w.trouble, w.tries "
-                    f"FROM {tables} ON {SAME} WHERE {rows}.shop = {self._dialect.literal(self._shop)} "
+                    f"FROM {table} AS {rows} {self._dialect.look_up(*second, SAME)} "
+                    f"WHERE {rows}.shop = {self._dialect.literal(self._shop)} "
                     f"AND {rows}.family = {self._dialect.literal(family)} AND {condition} "
-                    f"AND (w.leased_until IS NULL OR w.leased_until <= {_at(now)}) "
-                    f"AND (w.not_before IS NULL OR w.not_before <= {_at(now)}) "
+                    f"AND COALESCE(w.leased_until <= {_at(now)}, true) "
+                    f"AND COALESCE(w.not_before <= {_at(now)}, true) "
                     f"ORDER BY {order} LIMIT {most} {self._dialect.skip_locked(rows)}) AS due{kind}"
                 )
 
     @staticmethod
     def _due(row: Sequence[Any]) -> DueKey:
-        kind, family, key, since, want, fetched, answered, marked, lease, trouble, tries = row
-        missed = (answered is not None and (want or 0) > answered) or (
-            marked is not None and (fetched or 0) > marked
-        )
+        kind, family, key, since, hooked, fetched, answered, marked, lease, trouble, tries = row
+        missed = (hooked or 0) > (answered or MAX_INSTANT) or (fetched or 0) > (marked or MAX_INSTANT)
         look = kind == AGAIN and not missed
-        wanted_at = since if kind == BACKGROUND or want is None else want
-        after = max(instant or 0 for instant in (want, fetched, marked, lease)) + 1
+        wanted_at = since if kind == BACKGROUND or hooked is None else hooked
+        after = max(instant or 0 for instant in (hooked, fetched, marked, lease)) + 1
         return DueKey(family, key, wanted_at, after, kind == BACKGROUND, look, trouble or "", tries or 0)
 
     def _conclude(self, connection: Connection, due: DueKey, sets: str) -> None:
@@ -223,8 +221,8 @@ class DueKeys:
         asked = "asked_at = CASE WHEN asked_at > leased_at THEN asked_at END"
         sets += f", {asked}, {NO_LEASE}, not_before = NULL, trouble = '', tries = 0"
         if not (due.background or due.look):
-            want = _at(due.wanted_at)
-            sets += f", answered_at = CASE WHEN answered_at > {want} THEN answered_at ELSE {want} END"
+            until = _at(due.wanted_at)
+            sets += f", answered_at = CASE WHEN answered_at > {until} THEN answered_at ELSE {until} END"
         self._change(connection, due, sets)
 
     def _change(self, connection: Connection, due: DueKey, sets: str) -> None:

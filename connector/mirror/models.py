@@ -245,6 +245,7 @@ class HydrationWork(Own, table=True):
     indexes = (
         Index("ix_hydration_work_again_at", "family", "again_at", **only("again_at IS NOT NULL")),
         Index("ix_hydration_work_asked_at", "family", "asked_at", **only("asked_at IS NOT NULL")),
+        Index("ix_hydration_work_leased", "leased_until", "leased_by", **only("leased_until IS NOT NULL")),
     )
 
     shop: str = column("exact", "The shop that it is of; empty without shops.", key=True)

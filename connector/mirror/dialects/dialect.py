@@ -86,6 +86,8 @@ class Dialect(ABC):
     lock_rows: ClassVar[str] = ""
     # Behind a query: lock the rows of the table with this alias, and leave out those that others have locked.
     skip_locked: Callable[[str], str] = "".format
+    # Join a table, with an alias, by a condition on its key: row by row, whatever a planner guesses.
+    look_up: Callable[[str, str, str], str] = "LEFT JOIN {0} AS {1} ON {2}".format
     # Behind an operand: texts are compared byte by byte.
     exact: ClassVar[str] = ""
     # A statement that lets the transaction's commit return before the disk has it; empty where there is none.

@@ -96,6 +96,7 @@ class PostgreSQL(Dialect):
         "row_index",
     )
     lock_rows = "FOR UPDATE"
+    look_up = "LEFT JOIN LATERAL (SELECT * FROM {0} AS {1} WHERE {2} LIMIT 1) AS {1} ON true".format
     skip_locked = "FOR NO KEY UPDATE OF {0} SKIP LOCKED".format
     unsynced = "SET LOCAL synchronous_commit = off"
     exact = ' COLLATE "C"'

@@ -71,6 +71,7 @@ CREATE TABLE _hydration_work (
 );
 CREATE INDEX ix_hydration_work_again_at ON _hydration_work (family, again_at) WHERE again_at IS NOT NULL;
 CREATE INDEX ix_hydration_work_asked_at ON _hydration_work (family, asked_at) WHERE asked_at IS NOT NULL;
+CREATE INDEX ix_hydration_work_leased ON _hydration_work (leased_until, leased_by) WHERE leased_until IS NOT NULL;
 COMMENT ON TABLE _hydration_work IS 'How far the hydrator is with records that it is asked for (connector''s own).';
 COMMENT ON COLUMN _hydration_work.shop IS 'The shop that it is of; empty without shops.';
 COMMENT ON COLUMN _hydration_work.family IS 'Family of topics.yaml.';

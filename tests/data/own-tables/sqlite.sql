@@ -50,6 +50,7 @@ CREATE TABLE _hydration_work (
  STRICT;
 CREATE INDEX ix_hydration_work_again_at ON _hydration_work (family, again_at) WHERE again_at IS NOT NULL;
 CREATE INDEX ix_hydration_work_asked_at ON _hydration_work (family, asked_at) WHERE asked_at IS NOT NULL;
+CREATE INDEX ix_hydration_work_leased ON _hydration_work (leased_until, leased_by) WHERE leased_until IS NOT NULL;
 CREATE TABLE _mirror_counters (
 	topic TEXT NOT NULL, 
 	partition INTEGER NOT NULL, 
