@@ -45,19 +45,29 @@ KEYS = 5_000
 POLL_SECONDS = 0.05
 LONGEST_SECONDS = 1_200.0
 
-# Past events of as many entities as a shop of that size has, with Ids as random as XTND's.
-FILL = (
-    """INSERT INTO _notifications
+# By table: past events of as many entities as a shop of that size has, with Ids as random as XTND's.
+FILL = {
+    "_notifications": """INSERT INTO _notifications
     SELECT md5(n::text) || '\\:0', md5(n::text), 0, 'xtnd', 1, 'balances', 'BalanceChanged',
         'P' || n % 100000 || '|1', jsonb_build_object('ProductNumber', 'P' || n % 100000, 'Balance', n),
         '{}', at, at, 'past', 0, n, at, '/webhooks/xtnd'
     FROM generate_series(1, :rows) AS n,
         LATERAL (SELECT timestamptz '2025-01-01' + n * interval '1 s') AS t(at)""",
-    """INSERT INTO _stock_balance_history
+    "_stock_balance_history": """INSERT INTO _stock_balance_history
     SELECT md5(n::text) || '\\:0', 0, 'P' || n % 100000, '1', 'balance', n, 'CustomerOrderPicked', 'Outbound',
         timestamptz '2025-01-01' + n * interval '1 s', '/webhooks/xtnd'
     FROM generate_series(1, :rows) AS n""",
-)
+}
+# Statements that make the key and the indexes of a table, and those that delete them, in their order.
+INDEXES = """
+    SELECT format('ALTER TABLE %I ADD CONSTRAINT %I %s', relname, conname, pg_get_constraintdef(c.oid)),
+        format('ALTER TABLE %I DROP CONSTRAINT %I', relname, conname)
+    FROM pg_constraint c JOIN pg_class t ON t.oid = conrelid
+    WHERE conrelid = CAST(:table AS regclass) AND contype = 'p'
+    UNION ALL
+    SELECT pg_get_indexdef(indexrelid), format('DROP INDEX %s', indexrelid::regclass)
+    FROM pg_index WHERE indrelid = CAST(:table AS regclass) AND NOT indisprimary
+"""
 
 _numbers = itertools.count(1)
 
@@ -151,9 +161,16 @@ class Backlog:
         settings = self.config(url)
         engine = database.connect(settings.database)
         schema.ensure(engine, settings, Mapping(settings))
-        for statement in FILL:
+        for table, statement in FILL.items():
             with engine.begin() as connection:
+                # Into an index that is there, each of millions of random Ids costs several times as much.
+                made = connection.execute(text(INDEXES), {"table": table}).fetchall()
+                for _, drop in made:
+                    connection.exec_driver_sql(drop)
                 connection.execute(text(statement), {"rows": rows})
+                connection.exec_driver_sql("SET LOCAL maintenance_work_mem = '1GB'")
+                for make, _ in made:
+                    connection.exec_driver_sql(make)
         engine.dispose()  # a database with sessions cannot be copied
         vacuum(url)
         return url
