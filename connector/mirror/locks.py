@@ -26,7 +26,10 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 DDL_SECONDS = 2.0
-PAUSE_SECONDS = (0.2, 1.0)
+# Between two attempts, in which others wait behind this one: it grows, so that workers go on beside a reader
+# whose transaction is open for long.
+PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 2.5
 # How often the thread looks, and how long a transaction runs before it may be one that waits.
 INTERVAL_SECONDS = 0.5
 SUSPECT_SECONDS = 1.0
@@ -60,13 +63,15 @@ def trouble(engine: Engine) -> str | None:
 
 def until_granted(act: Callable[[], T]) -> T:
     """Do it, and again whenever a lock was not granted within ``DDL_SECONDS`` (``wait_briefly``)."""
+    pause = PAUSE_SECONDS
     while True:
         try:
             return act()
         except DatabaseOutage as error:
             if not _is_lock_not_granted(error.__cause__):
                 raise
-        time.sleep(random.uniform(*PAUSE_SECONDS))  # noqa: S311 - no secret
+        time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - no secret
+        pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
 
 
 def wait_briefly(connection: Connection) -> None:
@@ -118,7 +123,7 @@ class _Watch:
         session = self._dialect.session(connection)
         self._running[threading.get_ident()] = (session, time.monotonic())
 
-    def _end(self, _connection: Connection) -> None:
+    def _end(self, *_: object) -> None:
         self._running.pop(threading.get_ident(), None)
 
     def _watch(self, stop: threading.Event) -> None:

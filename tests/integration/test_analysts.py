@@ -303,6 +303,36 @@ def test_a_start_beside_an_open_reader_names_it_within_seconds_and_holds_up_no_o
     until(lambda: locks.trouble(mirror.engine) is None, "the end of the wait")
 
 
+def test_a_batch_that_waits_behind_a_session_that_waits_is_logged_with_the_one_that_holds_the_lock(
+    on_postgresql: Warehouse,
+) -> None:
+    """As a worker's batch behind a change of the schema, which waits for a reader."""
+    mirror = on_postgresql.open()
+    lock = "LOCK TABLE public_store._orders"
+    with (
+        psycopg.connect(plain(on_postgresql.url)) as change,
+        psycopg.connect(plain(on_postgresql.url)) as reader,  # which ends first, also when the test fails
+        locks.watching(mirror.engine),
+        structlog.testing.capture_logs() as logs,
+    ):
+        reader.execute("SELECT * FROM orders")
+        waits = [
+            threading.Thread(target=change.execute, args=(lock,)),
+            threading.Thread(target=write, args=(mirror,)),
+        ]
+        waits[0].start()
+        of_change = f"SELECT 1 FROM pg_locks WHERE NOT granted AND pid = {change.info.backend_pid}"
+        until(lambda: on_postgresql.analyst(of_change), "the change waits")
+        waits[1].start()
+        until(lambda: lines(logs), "a line of the log")
+        assert [line["pid"] for line in lines(logs)] == [reader.info.backend_pid]
+        reader.rollback()
+        waits[0].join(60)
+        change.rollback()
+        waits[1].join(60)
+    assert not any(thread.is_alive() for thread in waits)
+
+
 def test_a_batch_that_waits_for_a_lock_is_logged_with_its_holder(warehouse: Warehouse) -> None:
     mirror = warehouse.open()
     on_postgresql = mirror.engine.dialect.name == "postgresql"

@@ -46,8 +46,9 @@ class Dialect(ABC):
     code_name: ClassVar[str]  # where an error of the driver's has its code
     library: ClassVar[tuple[str, str]]  # name and version of what the driver is built on
     compiler: ClassVar[SQLAlchemyDialect]  # writes SQL without a database
-    # SQLAlchemy's events between which a transaction may wait for a lock: the first, and what ends it.
-    waits_between: ClassVar[tuple[str, ...]] = ("begin", "commit", "rollback")
+    # SQLAlchemy's events between which a transaction may wait for a lock: the first, and what ends it. It may
+    # still wait when "commit" comes, where that was only sent (``sent_together``).
+    waits_between: ClassVar[tuple[str, ...]] = ("begin", "checkin", "rollback")
     # The names of all functions.
     functions: ClassVar[str]
     # SQL for a parameter.

@@ -226,7 +226,7 @@ class PostgreSQL(Dialect):
     def lock_holders(self, pool: Pool, waiting: Sequence[int]) -> Sequence[LockHolder]:
         with closing(pool.connect()) as connection:
             cursor = connection.cursor()
-            cursor.execute(postgresql_others.HOLDERS, (postgresql_others.QUERY_SHOWN, list(waiting)))
+            cursor.execute(postgresql_others.HOLDERS, (list(waiting), postgresql_others.QUERY_SHOWN))
             return [postgresql_others.holder(*row) for row in cursor.fetchall()]
 
     @override

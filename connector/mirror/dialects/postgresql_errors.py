@@ -80,6 +80,7 @@ SQLSTATES = {
     "40001": "try again",
     "53100": "free space on the server's disk",
     "53200": "give the server more memory, or ask for less at a time",
+    "53400": "raise the limit that it names (ALTER ROLE … SET temp_file_limit), or ask for less at a time",
     "53300": "raise max_connections, or end sessions that nobody needs (pg_stat_activity)",
 }
 KINDS = {"42P01": "table", "42703": "column", "42601": "syntax", "42883": "function"}

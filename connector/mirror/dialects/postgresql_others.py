@@ -26,12 +26,18 @@ READERS = """
         AND grantee <> grantor ORDER BY 1
 """
 QUERY_SHOWN = 200  # characters
+# A session may wait behind one that waits itself, as a change of the schema does: who holds the lock counts.
 HOLDERS = """
+    WITH RECURSIVE queue(pid) AS (
+        SELECT blocking.pid FROM pg_stat_activity AS waiting
+        CROSS JOIN LATERAL unnest(pg_blocking_pids(waiting.pid)) AS blocking(pid)
+        WHERE waiting.pid = ANY(%s) AND waiting.wait_event_type = 'Lock'
+        UNION
+        SELECT blocking.pid FROM queue CROSS JOIN LATERAL unnest(pg_blocking_pids(queue.pid)) AS blocking(pid)
+    )
     SELECT DISTINCT holder.pid, holder.usename, holder.application_name, left(holder.query, %s)
-    FROM pg_stat_activity AS waiting
-    CROSS JOIN LATERAL unnest(pg_blocking_pids(waiting.pid)) AS blocking(pid)
-    LEFT JOIN pg_stat_activity AS holder ON holder.pid = blocking.pid
-    WHERE waiting.pid = ANY(%s) AND waiting.wait_event_type = 'Lock' ORDER BY 1
+    FROM queue LEFT JOIN pg_stat_activity AS holder ON holder.pid = queue.pid
+    WHERE pg_blocking_pids(queue.pid) = '{}' ORDER BY 1
 """
 
 
