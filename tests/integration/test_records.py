@@ -19,7 +19,7 @@ from connector.mirror.dry_run import DryRun
 from connector.mirror.mapping import Mapping
 from connector.mirror.plan import Change
 from tests import strategies
-from tests.conftest import DATABASES, ROOT, SECRET, MakeConfig, new_database
+from tests.conftest import DATABASES, ROOT, SECRET, MakeConfig, new_database, tables_of_hooks
 from tests.integration.test_mirror_law import Truth, looks, shows
 from tests.strategies import MINUTE, NOON, RECORD_TABLES, Mirror
 
@@ -71,8 +71,10 @@ def open_mirror(configure: Callable[..., Config]) -> Iterator[Open]:
 @pytest.fixture(scope="module", params=DATABASES)
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
     url = new_database(request.param, request, tmp_path_factory.mktemp("records") / "mirror.db")
+    texts = {name: (ROOT / "config" / name).read_text(encoding="utf-8") for name in config.FILES}
+    texts["tables.yaml"] = tables_of_hooks(texts["tables.yaml"])
     variables = {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": url}
-    with strategies.mirror(config.load(ROOT / "config", variables, RECORD_TABLES)) as found:
+    with strategies.mirror(config.parse(texts, variables, RECORD_TABLES)) as found:
         yield found
 
 
