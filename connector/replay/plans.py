@@ -98,8 +98,8 @@ class Planner:
         """The event of a worker's letter, with the route and entity key of today."""
         event = events.decode(letter.payload)
         if event.source_name is not None:  # its source says what it is of, and no action of topics.yaml
-            topic = letter.kafka_topic or self._routes.unrouted_topic
-            return Record(topic, event.kafka_key, letter.payload, [events.CONTENT_TYPE], event.family)
+            topic, headers = self._routes.snapshot_topic, [events.CONTENT_TYPE]
+            return Record(topic, event.kafka_key, letter.payload, headers, event.family)
         route = self._routes.route(event.action)
         key = self._routes.entity_key(route, events.read_json("Details", event.details))
         event = msgspec.structs.replace(event, family=route.family, entity_key=key)

@@ -15,11 +15,14 @@ from connector.config import Config
 from connector.errors import Poison
 from connector.events import Event, Sort
 from connector.mirror import copying, database, mapping_change, plan, rebuilder, rules, verify
+from connector.mirror.chunks import Chunk, Letter
 from connector.mirror.dry_run import DryRun
+from connector.mirror.letters import Letters
 from connector.mirror.mapping import Mapping
 from connector.mirror.plan import Change
 from tests import strategies
-from tests.conftest import DATABASES, ROOT, SECRET, MakeConfig, new_database
+from tests.conftest import DATABASES, ROOT, SECRET, MakeConfig, new_database, tables_of_hooks
+from tests.integration.test_copy import LETTER
 from tests.integration.test_mirror_law import Truth, looks, shows
 from tests.strategies import MINUTE, NOON, RECORD_TABLES, Mirror
 
@@ -71,8 +74,10 @@ def open_mirror(configure: Callable[..., Config]) -> Iterator[Open]:
 @pytest.fixture(scope="module", params=DATABASES)
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
     url = new_database(request.param, request, tmp_path_factory.mktemp("records") / "mirror.db")
+    texts = {name: (ROOT / "config" / name).read_text(encoding="utf-8") for name in config.FILES}
+    texts["tables.yaml"] = tables_of_hooks(texts["tables.yaml"])
     variables = {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": url}
-    with strategies.mirror(config.load(ROOT / "config", variables, RECORD_TABLES)) as found:
+    with strategies.mirror(config.parse(texts, variables, RECORD_TABLES)) as found:
         yield found
 
 
@@ -139,6 +144,15 @@ def test_a_record_that_is_gone_keeps_its_newest_columns_and_no_rows_until_a_newe
 def test_the_timeline_of_an_order_has_what_hooks_said_and_no_snapshots(mirror: Mirror) -> None:
     mirror.write(order(mirror, 1, row(1)), mirror.event("OrderPicked", {"OrderNumber": "1"}))
     assert [event["action"] for event in mirror.rows("order_events")] == ["OrderPicked"]
+
+
+def test_a_dead_letter_of_a_snapshot_is_known_as_mirrored_once_the_ledger_has_it(mirror: Mirror) -> None:
+    snapshot = order(mirror, 1, row(1))
+    event_id = {"dead_letter_id": "d", "payload": b"{", "event_id": snapshot.event_id}
+    mirror.sink.write([Chunk("dead", 0, 0, 0, 1, letters=[Letter(0, LETTER | event_id)])])
+    assert not Letters(mirror.engine).load(["d"])[0].mirrored
+    mirror.write(snapshot)
+    assert Letters(mirror.engine).load(["d"])[0].mirrored
 
 
 def test_a_batch_of_records_costs_as_many_statements_as_one_record_of_one_row(mirror: Mirror) -> None:

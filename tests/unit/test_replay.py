@@ -75,6 +75,19 @@ def test_letters_of_one_id_by_two_hooks_do_not_overwrite_each_other() -> None:
     assert ids[0] == ids[2] != ids[1]
 
 
+def test_a_snapshot_goes_to_the_topic_of_snapshots_as_it_was(make_config: MakeConfig) -> None:
+    body = b'{"orderHeader":{"orderNumber":"1"}}'
+    event = events.snapshot(
+        source="xtnd", family="orders", entity="Order", key="1", at=1, received_at=2, body=body
+    )
+    letter = parked_by_worker(event)
+    assert letter.hook is None
+    good = make_config()
+    (record,) = planned(good, letter).records
+    assert record.topic == good.topics.snapshot_topic
+    assert (record.key, record.value) == (b"orders/1", events.encode(event))
+
+
 def test_a_notification_makes_the_very_record_of_a_timely_arrival(make_config: MakeConfig) -> None:
     raw = body(created("1"), created("2"))
     good = make_config()
