@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from connector import config
 from connector.config import Table, view_checks
 from connector.events import Event, iso
-from connector.mirror import dialects, views
+from connector.mirror import dialects, verify, views
 from connector.simulator.api.bodies import SINGLES, shapes
 from tests import strategies
-from tests.conftest import SECRET, MakeConfig
+from tests.conftest import ROOT, SECRET, MakeConfig
 from tests.strategies import MINUTE, NOON, Mirror
 from tests.unit.test_simulated_api import Play
 
@@ -242,3 +243,28 @@ def test_a_record_of_one_shop_is_not_beside_the_order_of_another(
             (row["shop"], row["customer_number"], bool(row["is_stale"])) for row in mirror.rows("orders_full")
         ]
         assert sorted(rows) == [("north", None, True), ("south", "C1", False)]
+
+
+def test_a_renamed_table_of_records_keeps_its_rows_those_that_go_with_them_and_its_view(
+    database_url: str,
+) -> None:
+    texts = {name: (ROOT / "config" / name).read_text() for name in config.FILES}
+    renamed = texts["tables.yaml"]
+    for former, today in {
+        "  order_details:\n": "  order_heads:\n    was: order_details\n",
+        "parent: order_details": "parent: order_heads",
+        "record: order_details": "record: order_heads",
+        "      sales_channel: {": "      channel: {was: sales_channel, ",
+    }.items():
+        assert former in renamed
+        renamed = renamed.replace(former, today)
+    variables = {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": database_url}
+    row = {"position": 1, "subPosition": 0}
+    body = {"orderHeader": {"orderNumber": "1", "salesChannel": "web"}, "orderRows": [row]}
+    with strategies.mirror(config.parse(texts, variables)) as mirror:
+        mirror.write(record(mirror, "orders", "1", body))
+    with strategies.mirror(config.parse(texts | {"tables.yaml": renamed}, variables)) as mirror:
+        assert mirror.row("order_heads")["channel"] == "web"
+        assert mirror.row("order_rows")["position"] == "1"
+        assert mirror.row("orders_full")["channel"] == "web"
+        assert verify.differences(mirror.engine, mirror.mapping) == []
