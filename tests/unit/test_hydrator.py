@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import os
 import random
 from collections import defaultdict
@@ -141,6 +142,8 @@ def check(schedule: Schedule, about: str) -> None:
     bodies = defaultdict(set)
     for event in world.events:
         bodies[event.event_id].add(event.details)
+        number = json.loads(event.details)["orderHeader"]["orderNumber"]
+        assert number == event.entity_key, f"another record's body; {about}"
     assert all(len(found) == 1 for found in bodies.values()), f"one id with two records; {about}"
     sent = defaultdict(list)
     for request in world.requests:
