@@ -11,7 +11,7 @@ from connector import config
 from connector.local.kafka_jars import KAFKA_VERSION
 
 ROOT = Path(__file__).parents[2]
-OURS = ("topics", "gateway", "worker")
+OURS = ("topics", "gateway", "worker", "hydrator")
 
 
 @pytest.fixture(scope="module")
@@ -157,12 +157,13 @@ def test_each_process_knows_only_the_secrets_that_it_uses(compose: dict[str, Any
     }
     holders = {
         secret: {name for name, text in services.items() if secret in text}
-        for secret in ("POSTGRES_PASSWORD", "WEBHOOK_SECRET", "WEBHOOK_FORMER_SECRET")
+        for secret in ("POSTGRES_PASSWORD", "WEBHOOK_SECRET", "WEBHOOK_FORMER_SECRET", "API_PASSWORD")
     }
     assert holders == {
-        "POSTGRES_PASSWORD": {"worker"},
+        "POSTGRES_PASSWORD": {"worker", "hydrator"},
         "WEBHOOK_SECRET": {"gateway"},
         "WEBHOOK_FORMER_SECRET": {"gateway"},
+        "API_PASSWORD": {"hydrator"},
     }
 
 
@@ -171,11 +172,11 @@ def test_each_process_starts_with_the_variables_that_it_gets(compose: dict[str, 
         variables = _variables(compose["services"][name])
         settings = config.load(ROOT / "config", variables, with_secrets=name == "gateway")
         assert settings.kafka.bootstrap_servers == "kafka:9092"
-        assert ("postgres" in settings.database.url.get_secret_value()) == (name == "worker")
+        assert ("postgres" in settings.database.url.get_secret_value()) == (name in ("worker", "hydrator"))
 
 
 def test_prometheus_reaches_the_admin_ports_inside_of_compose_alone(compose: dict[str, Any]) -> None:
-    for name in ("gateway", "worker"):
+    for name in ("gateway", "worker", "hydrator"):
         service = compose["services"][name]
         inside = config.load(ROOT / "config", _variables(service), with_secrets=name == "gateway")
         assert getattr(inside, name).admin_host == "0.0.0.0"
