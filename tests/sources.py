@@ -1,5 +1,6 @@
 """Configurations with a source, for tests of what is fetched."""
 
+import json
 from typing import Any
 
 from connector import events
@@ -31,7 +32,17 @@ def with_sources(config: Config, **changes: Any) -> Config:
 def snapshot(key: str, at: int, *, family: str = "orders", gone: bool = False, source: str = "xtnd") -> Event:
     """A record as it was fetched at an instant."""
     entity = {"orders": "Order", "balances": "Stock"}[family]
-    body = b'{"orderHeader": {}}'
+    product, _, warehouse = key.partition("|")
+    record: dict[str, Any] = {"productNumber": product, "warehouse": warehouse or "N"}
+    if family == "orders":
+        record = {"orderHeader": {"orderNumber": key}}
     return events.snapshot(
-        source=source, family=family, entity=entity, key=key, at=at, received_at=at + 1, body=body, gone=gone
+        source=source,
+        family=family,
+        entity=entity,
+        key=key,
+        at=at,
+        received_at=at + 1,
+        body=json.dumps(record).encode(),
+        gone=gone,
     )
