@@ -21,6 +21,8 @@ from connector.retry import Outages
 log = structlog.get_logger(__name__)
 
 STAGE = "hydrator"
+# Answers that an API gives that works.
+WELL = ("record", "missing", "refused")
 # Refusals of one key until it is given up, and the pauses between them.
 TRIES = 5
 REFUSED_SECONDS = (5.0, 300.0)
@@ -79,6 +81,8 @@ class Fetcher:
         finally:
             metrics.hydrator_seconds.observe(self._steady() - started)
         metrics.hydrator_requests.labels(lease.due.family, verdict.kind).inc()
+        if verdict.kind in WELL:
+            lane.work(started)
         try:
             await self._conclude(lane, lease, at, verdict)
         except LeaseOver:
@@ -127,10 +131,8 @@ class Fetcher:
     async def _conclude(self, lane: Lane, lease: Lease, at: int, verdict: Verdict) -> None:
         match verdict.kind:
             case "record":
-                lane.work()
                 await self._publish(lease, at, verdict.record)
             case "missing":
-                lane.work()
                 await self._missing(lease, at)
             case "limited":
                 await self.release(lease.due)
@@ -151,7 +153,6 @@ class Fetcher:
                 lane.away(verdict.text)
                 await self._refused(lease, verdict)
             case "refused":
-                lane.work()
                 await self._refused(lease, verdict)
 
     async def _publish(self, lease: Lease, at: int, body: bytes, *, gone: bool = False) -> None:

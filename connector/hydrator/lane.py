@@ -70,7 +70,7 @@ class Lane:
         self._tasks: dict[asyncio.Task[None], Due] = {}
         # Keys whose request was cut off because the process ends.
         self._cut_off: list[Due] = []
-        self._live_at = float("-inf")
+        self._live_at = self._failed_at = float("-inf")
         self._failures = 0
         # One request goes alone, until its answer has shown that the API answers and what its limit is.
         self._tried = False
@@ -127,8 +127,13 @@ class Lane:
                 self._tasks[task] = lease.due
                 task.add_done_callback(self._ended)
 
-    def work(self) -> None:
-        """Note that the API gave an answer that it gives when all is well."""
+    def work(self, sent_at: float) -> None:
+        """Note that a request of that time (steady clock) has an answer as the API gives when all is well.
+
+        The answer to one that was sent before the newest failure says nothing of how the API is now.
+        """
+        if sent_at < self._failed_at:
+            return
         if self._failures:
             log.info("the API answers again", bucket=self.pace.bucket, failures=self._failures)
         self._failures, self.trouble, self._tried = 0, None, True
@@ -140,6 +145,7 @@ class Lane:
             self.pace.pause(at_least)
             return
         self._failures += 1
+        self._failed_at = self._steady()
         self.trouble = text
         seconds = self._pause(self._failures) * self._chance.uniform(0.5, 1)
         self.pace.pause(max(seconds, at_least))
