@@ -13,7 +13,7 @@ from tests import virtual_time
 from tests.hydrator_world import Faults, MemoryStore, Process, Skew, World, mirrored, sources
 
 # Schedules of a run of the tests; XTND_SCHEDULES=5000 tries more.
-SCHEDULES = int(os.environ.get("XTND_SCHEDULES", "40"))
+SCHEDULES = int(os.environ.get("XTND_SCHEDULES", "24"))
 FIRST = int(os.environ.get("XTND_FIRST_SCHEDULE", "0"))
 # Leases of a killed hydrator, an outage's longest pause, and a record's time until it is believed gone.
 LONGEST_SECONDS = 3600.0

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connector.config.source_models import Entity
@@ -70,6 +70,7 @@ BALANCES = Records(
 # --- Pace ---
 
 
+@settings(max_examples=40)
 @given(st.integers(1, 3000), st.integers(0, 2**32))
 @example(1, 0)
 @example(33, 0)
@@ -89,6 +90,7 @@ def test_no_minute_has_more_requests_than_the_limit_however_they_come(limit: int
         assert bisect_left(sent, first + MINUTE) - index <= limit
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from([LIMIT, LEFT, RESET, "date", "retry-after"]), header_texts))
 @example({LIMIT: "0", LEFT: "0", RESET: "0"})
 @example({LEFT: "0", RESET: str(START + 10**9)})
@@ -263,6 +265,7 @@ def without(value: Any, path: list[str]) -> Any:
     }
 
 
+@settings(max_examples=40)
 @given(
     st.dictionaries(names, values, max_size=4), st.lists(st.lists(names, min_size=1, max_size=3), max_size=3)
 )
@@ -283,6 +286,7 @@ def test_what_is_excluded_is_gone_and_all_else_is_as_it_was(
 secrets = st.text(st.characters(codec="utf-8", exclude_characters=":"), max_size=12).map("Qzx".__add__)
 
 
+@settings(max_examples=40)
 @given(secrets, secrets, st.sampled_from([200, 302, 400, 401, 404, 429, 500]), st.text(max_size=250))
 @example("Qzxuser", 'Qzxp"ä<ss', 400, "")
 @example("Qzxlong user", "Qzxpass word", 500, "x" * 197)
