@@ -97,7 +97,7 @@ class RecordList:
         pace = Pace(sources.rate, resource(self.listing.path), steady=steady, now=now)
         pace.hydrators = PROCESSES
         chance = chance or random.Random()  # noqa: S311 - no secret depends on it
-        self._lane = Lane(pace, 0.0, sources.timeout_seconds, steady=steady, chance=chance)
+        self._lane = Lane(pace, sources.timeout_seconds, steady=steady, chance=chance)
         # Parts in the order of the entity key, not of the list's own.
         self._key = {part: paths.keys(self.listing.key[part]) for part in entity.key}
         self._rows = paths.keys(self.listing.data_selector) if self.listing.data_selector else ()
@@ -105,6 +105,11 @@ class RecordList:
         self._total = paths.keys(total) if total else None
         changed = self.listing.incremental.changed_path if self.listing.incremental else None
         self._changed = paths.keys(changed) if changed else None
+
+    @property
+    def per_minute(self) -> int:
+        """How many requests the API takes for these records, by its newest answer."""
+        return self._lane.pace.limit
 
     def windows(self, since: int, until: int) -> list[Window]:
         """The windows in which all that changed from one instant to another is listed.
