@@ -27,7 +27,7 @@ from tests import workers
 from tests.conftest import ROOT
 from tests.workers import World, until
 
-DELIVERIES = 300
+DELIVERIES = 200
 SINCE = "2026-01-01"
 TABLES = """
   fetched_orders:
