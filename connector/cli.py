@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from connector import __version__, errors, failpoints, logs, safe_text
-from connector.commands import dead_letters, failures, rebuild, schema
+from connector.commands import backfill, dead_letters, failures, rebuild, schema
 from connector.commands.options import (
     CONFIG_DIR,
     DATA_DIR,
@@ -306,6 +306,7 @@ def verify(
 
 
 app.command()(rebuild.rebuild)
+app.command()(backfill.backfill)
 
 
 @app.command("copy")

@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 LINE_SECONDS = 5.0
-Report = Callable[[str, int, int], None]
+Report = Callable[[str, int, int | None], None]
 
 
 @contextmanager
 def progress(console: Console) -> Iterator[Report]:
     """Show a bar on a terminal, a plain line every few seconds elsewhere.
 
-    Gives what takes a part of the work, what is done of it, and all of it.
+    Gives what takes a part of the work, what is done of it, and all of it, None where that is not known.
     """
     started: dict[str, float] = {}
 
@@ -25,14 +25,15 @@ def progress(console: Console) -> Iterator[Report]:
     if not console.is_terminal:
         shown_at = time.monotonic()
 
-        def line(what: str, done: int, total: int) -> None:
+        def line(what: str, done: int, total: int | None) -> None:
             nonlocal shown_at
             per_second = rate(what, done)
             if time.monotonic() - shown_at < LINE_SECONDS:
                 return
             shown_at = time.monotonic()
-            left = f", {(total - done) / per_second:.0f} s left" if done else ""
-            console.print(f"{what}: {done:,} of {total:,} ({per_second:,.0f}/s{left})")
+            left = f", {(total - done) / per_second:.0f} s left" if done and total is not None else ""
+            of_all = "" if total is None else f" of {total:,}"
+            console.print(f"{what}: {done:,}{of_all} ({per_second:,.0f}/s{left})")
 
         yield line
         return
@@ -46,7 +47,7 @@ def progress(console: Console) -> Iterator[Report]:
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None, rate="")
 
-        def bar(what: str, done: int, total: int) -> None:
+        def bar(what: str, done: int, total: int | None) -> None:
             if what not in started:
                 progress.reset(task, description=what, total=total)
             progress.update(task, completed=done, total=total, rate=f"{rate(what, done):,.0f}/s")

@@ -26,6 +26,7 @@ OWN_TABLES = (
     "mirror_status",
     "hydration",
     "hydration_work",
+    "backfills",
 )
 # What each table of PostgreSQL has by itself (its manual, 5.6).
 SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")

@@ -98,7 +98,7 @@ class Paginator(Model):
     # The parameter for the rows of a page, where there is one, and how many they are.
     size_param: ParameterName | None = None
     size: int | None = Field(None, ge=1, le=100_000)
-    # Where an answer says how many pages there are; without it the list ends with an empty or a short page.
+    # Where an answer says how many pages there are; without it the list ends with an empty page.
     total_path: Path | None = None
     # A list that is longer never ends.
     max_pages: int = Field(100_000, ge=1)

@@ -1,6 +1,6 @@
 """Records of one family: the request for one, what of its answer is the record, and what of that leaves."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
@@ -50,18 +50,22 @@ class Records:
 
         Raises ``Unreadable``, or ``Poison`` when the record holds what could not be stored.
         """
-        rows = self._rows(body.removeprefix(BYTE_ORDER_MARK))
+        rows = objects(body, self._row)
         if self._row is not None and not rows:
             return None
         parts = self._parts(key)
         others = []
         for row in rows:
-            found = self._key_of(row)
+            found = key_parts(row, self._keys)
             if found == parts:
-                _refuse_unstorable(row)
-                return self._without_excluded(row)
+                return self.kept(row)
             others.append("|".join(str(part) for part in found.values()))
         raise Unreadable(f"it is another record's: {', '.join(others)[:80]}")
+
+    def kept(self, record: bytes) -> bytes:
+        """What leaves of a record; raises ``Poison`` when it holds what could not be stored and read."""
+        _refuse_unstorable(record)
+        return _without(record, self._excluded) if self._excluded else record
 
     def gone(self, key: str) -> bytes:
         """The body of an event that there is no such record: just the key, where a record has it."""
@@ -80,36 +84,41 @@ class Records:
             raise Poison("key-not-askable", f"The key {key!r} has not the parts {', '.join(self._keys)}.")
         return dict(zip(self._keys, texts, strict=True))
 
-    def _rows(self, body: bytes) -> list[bytes]:
-        """The objects of an answer of which one may be the record."""
-        if not body.strip():
-            raise Unreadable("it is empty")
-        try:
-            if events.nesting(body) > events.MAX_DEPTH:
-                raise Unreadable(f"it nests more than {events.MAX_DEPTH} levels deep")
-            body.decode()  # msgspec checks the grammar of a Raw, not its UTF-8
-            if self._row is None:
-                _level.decode(body)
-                return [body]
-            for name in self._row:
-                body = bytes(_level.decode(body).get(name, b"null"))
-            return [] if body == b"null" else [bytes(row) for row in _items.decode(body)]
-        except events.JSON_ERRORS as error:
-            if body.lstrip()[:1] == b"<":
-                raise Unreadable("it is HTML") from None
-            with suppress(UnicodeDecodeError):
-                _refuse_unstorable(body)
-            raise Unreadable(f"it is no JSON object as a record is ({error})") from None
 
-    def _key_of(self, row: bytes) -> dict[str, str | None]:
-        try:
-            data = events.exact_json.decode(row)
-            return {part: events.key_text(events.value_at(data, path)) for part, path in self._keys.items()}
-        except (*events.JSON_ERRORS, Poison) as error:
-            raise Unreadable(f"its key cannot be read: {error}") from None
+def objects(body: bytes, path: Path | None) -> list[bytes]:
+    """The objects of an answer: those of the array at a path in it, or the answer itself without a path.
 
-    def _without_excluded(self, row: bytes) -> bytes:
-        return _without(row, self._excluded) if self._excluded else row
+    The path ``()`` is for an answer that is the array. None where there is no array at it; raises
+    ``Unreadable`` for what is no such answer.
+    """
+    body = body.removeprefix(BYTE_ORDER_MARK)
+    if not body.strip():
+        raise Unreadable("it is empty")
+    try:
+        if events.nesting(body) > events.MAX_DEPTH:
+            raise Unreadable(f"it nests more than {events.MAX_DEPTH} levels deep")
+        body.decode()  # msgspec checks the grammar of a Raw, not its UTF-8
+        if path is None:
+            _level.decode(body)
+            return [body]
+        for name in path:
+            body = bytes(_level.decode(body).get(name, b"null"))
+        return [] if body == b"null" else [bytes(row) for row in _items.decode(body)]
+    except events.JSON_ERRORS as error:
+        if body.lstrip()[:1] == b"<":
+            raise Unreadable("it is HTML") from None
+        with suppress(UnicodeDecodeError):
+            _refuse_unstorable(body)
+        raise Unreadable(f"it is no JSON object as a record is ({error})") from None
+
+
+def key_parts(row: bytes, key: Mapping[str, Path]) -> dict[str, str | None]:
+    """The parts of an object's key, None for one that it has not; raises ``Unreadable``."""
+    try:
+        data = events.exact_json.decode(row)
+        return {part: events.key_text(events.value_at(data, path)) for part, path in key.items()}
+    except (*events.JSON_ERRORS, Poison) as error:
+        raise Unreadable(f"its key cannot be read: {error}") from None
 
 
 def _refuse_unstorable(record: bytes) -> None:

@@ -57,9 +57,10 @@ class Judge:
         """What the answer to the request for a key means."""
         if answer.status == OK:
             return self._of_record(records, key, answer)
-        return self._of_failure(records, answer)
+        return self.failure(records, answer)
 
-    def _of_failure(self, records: Records, answer: Answer) -> Verdict:
+    def failure(self, records: Records, answer: Answer) -> Verdict:
+        """What an answer means whose status is not 200."""
         status, body = answer.status, answer.body.decode(errors="replace")
         what = f"The API answers {status} {_shown(self.hidden(body))}".rstrip()
         match self._sources.reaction(status, body):

@@ -265,5 +265,23 @@ class HydrationWork(Own, table=True):
     tries: int = column("small", "How often in a row it was not.")
 
 
+class BackfillWork(Own, table=True):
+    """How far a family's newest backfill is with its list (connector's own)."""
+
+    __tablename__ = "_backfills"
+
+    shop: str = column("exact", "The shop that it is of; empty without shops.", key=True)
+    family: str = column("exact", "Family of topics.yaml.", key=True)
+    changed_since: str = column("timestamp", "Since when the records changed (UTC).")
+    changed_until: str | None = column("timestamp", "Until when they changed; null: until its start (UTC).")
+    started_at: str = column("timestamp", "When it was started (UTC).")
+    finished_at: str | None = column("timestamp", "When the list was read to its end (UTC).")
+    part: int = column("small", "Which window of changes is read, from 0.")
+    reading: int = column("small", "Whether it is read for the first time (0) or for the second (1).")
+    page: int | None = column("small", "The last page that was read; null before the first.")
+    listed: int = column("integer", "Rows that were listed.")
+    asked: int = column("integer", "Records that were asked for, or published from the list itself.")
+
+
 # Names of the tables; only a step changes the columns and keys of one that is there.
 OWN = frozenset(Own.metadata.tables)

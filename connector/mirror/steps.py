@@ -115,6 +115,19 @@ def _make_hydration_work(connection: Connection, _mapped: Collection[str]) -> No
     )
 
 
+def _make_backfills(connection: Connection, _mapped: Collection[str]) -> None:
+    """Make ``_backfills``."""
+    dialect = dialects.of(connection)
+    text, count, instant = map(dialect.declared, ("exact", "integer", "timestamp"))
+    connection.exec_driver_sql(
+        f"CREATE TABLE IF NOT EXISTS _backfills (shop {text} NOT NULL, family {text} NOT NULL, "
+        f"changed_since {instant} NOT NULL, changed_until {instant}, started_at {instant} NOT NULL, "
+        f"finished_at {instant}, part INTEGER NOT NULL, reading INTEGER NOT NULL, page INTEGER, "
+        f"listed {count} NOT NULL, asked {count} NOT NULL, "
+        f"PRIMARY KEY (shop, family)){dialect.table_options}"
+    )
+
+
 STEPS: tuple[Step, ...] = (
     Step(2, "an event is identified by its source and its id", source_step.act),
     Step(3, "the actions of the families are rows", _make_routes),
@@ -123,6 +136,7 @@ STEPS: tuple[Step, ...] = (
     Step(6, "tables stand apart from what people read", apart_step.act),
     Step(7, "how far the gateways' clocks are from Kafka's stands beside the offsets", _add_clock_distance),
     Step(8, "how far the hydrator is with each record is a row", _make_hydration_work),
+    Step(9, "how far backfills are is a row for each family", _make_backfills),
 )
 NEWEST = STEPS[-1].version
 

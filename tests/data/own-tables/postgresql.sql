@@ -1,3 +1,29 @@
+CREATE TABLE _backfills (
+	shop TEXT COLLATE "C" NOT NULL, 
+	family TEXT COLLATE "C" NOT NULL, 
+	changed_since TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	changed_until TIMESTAMP(6) WITH TIME ZONE, 
+	started_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	finished_at TIMESTAMP(6) WITH TIME ZONE, 
+	part INTEGER NOT NULL, 
+	reading INTEGER NOT NULL, 
+	page INTEGER, 
+	listed BIGINT NOT NULL, 
+	asked BIGINT NOT NULL, 
+	PRIMARY KEY (shop, family)
+);
+COMMENT ON TABLE _backfills IS 'How far a family''s newest backfill is with its list (connector''s own).';
+COMMENT ON COLUMN _backfills.shop IS 'The shop that it is of; empty without shops.';
+COMMENT ON COLUMN _backfills.family IS 'Family of topics.yaml.';
+COMMENT ON COLUMN _backfills.changed_since IS 'Since when the records changed (UTC).';
+COMMENT ON COLUMN _backfills.changed_until IS 'Until when they changed; null: until its start (UTC).';
+COMMENT ON COLUMN _backfills.started_at IS 'When it was started (UTC).';
+COMMENT ON COLUMN _backfills.finished_at IS 'When the list was read to its end (UTC).';
+COMMENT ON COLUMN _backfills.part IS 'Which window of changes is read, from 0.';
+COMMENT ON COLUMN _backfills.reading IS 'Whether it is read for the first time (0) or for the second (1).';
+COMMENT ON COLUMN _backfills.page IS 'The last page that was read; null before the first.';
+COMMENT ON COLUMN _backfills.listed IS 'Rows that were listed.';
+COMMENT ON COLUMN _backfills.asked IS 'Records that were asked for, or published from the list itself.';
 CREATE TABLE _consumer_offsets (
 	topic TEXT COLLATE "C" NOT NULL, 
 	partition INTEGER NOT NULL, 

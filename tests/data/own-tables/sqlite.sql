@@ -1,3 +1,18 @@
+CREATE TABLE _backfills (
+	shop TEXT NOT NULL, 
+	family TEXT NOT NULL, 
+	changed_since TEXT NOT NULL, 
+	changed_until TEXT, 
+	started_at TEXT NOT NULL, 
+	finished_at TEXT, 
+	part INTEGER NOT NULL, 
+	reading INTEGER NOT NULL, 
+	page INTEGER, 
+	listed INTEGER NOT NULL, 
+	asked INTEGER NOT NULL, 
+	PRIMARY KEY (shop, family)
+)
+ STRICT;
 CREATE TABLE _consumer_offsets (
 	topic TEXT NOT NULL, 
 	partition INTEGER NOT NULL, 

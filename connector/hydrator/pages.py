@@ -1,0 +1,234 @@
+"""Pages of the list of a family's records: each is asked for at the pace of its bucket.
+
+What the API cannot answer now is waited for without end.
+"""
+
+import asyncio
+import hashlib
+import random
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
+
+from connector import clocks, events
+from connector.config import paths
+from connector.config.source_models import Incremental, Listing, Sources, resource
+from connector.errors import Poison, StartupError
+from connector.hydrator.lane import TICK_SECONDS, Lane
+from connector.hydrator.pace import Pace
+from connector.hydrator.ports import Answer, ApiOutage, OversizedAnswer, Transport
+from connector.hydrator.record import BYTE_ORDER_MARK, Records, Unreadable, key_parts, objects
+from connector.hydrator.verdict import LOGIN_FIX, OK, Judge, Verdict
+
+SECOND = 1_000_000
+DAY = 86_400 * SECOND
+# A window of a list that is asked for what changed from one instant to another.
+WINDOW = 31 * DAY
+# Longer keys are in no index of the mirror (``mirror/values.py``).
+MAX_KEY_BYTES = 1024
+# The hydrator asks the same API meanwhile.
+PROCESSES = 2
+
+
+class ListFault(StartupError):
+    """A list cannot be read as sources.yaml has it, or by this login; ``cure`` says what to change."""
+
+
+class Window(NamedTuple):
+    """From when until when the records changed (microseconds since 1970); both None for the whole list."""
+
+    since: int | None = None
+    until: int | None = None
+
+
+class Row(NamedTuple):
+    """One row: the entity key of its record, and its JSON as received."""
+
+    key: str
+    body: bytes
+
+
+class Page(NamedTuple):
+    """A page that has rows; it was asked for at ``at`` (microseconds since 1970).
+
+    ``keyless`` rows are left out of ``rows``: nobody could ask for their records. ``pages`` is how many there
+    are by this answer; None where it does not say.
+    """
+
+    number: int
+    at: int
+    rows: list[Row]
+    keyless: int
+    pages: int | None
+    digest: bytes
+
+
+class RecordList:
+    """The list of one family of ``sources``; raises ``ListFault`` for a family that has none.
+
+    ``steady`` gives seconds that never go back, ``now`` wall time in microseconds.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        family: str,
+        *,
+        transport: Transport,
+        steady: Callable[[], float] = time.monotonic,
+        now: Callable[[], int] = clocks.now,
+        chance: random.Random | None = None,
+    ) -> None:
+        entity = sources.entities[family]
+        if entity.list is None:
+            raise ListFault(
+                f"The records of {family} have no list.", "add list to the family in sources.yaml"
+            )
+        self.family = family
+        self.records = Records(family, entity, sources.exclude)
+        self.listing: Listing = entity.list
+        self._transport = transport
+        self._now = now
+        self._judge = Judge(sources)
+        pace = Pace(sources.rate, resource(self.listing.path), steady=steady, now=now)
+        pace.hydrators = PROCESSES
+        chance = chance or random.Random()  # noqa: S311 - no secret depends on it
+        self._lane = Lane(pace, sources.timeout_seconds, steady=steady, chance=chance)
+        # Parts in the order of the entity key, not of the list's own.
+        self._key = {part: paths.keys(self.listing.key[part]) for part in entity.key}
+        self._rows = paths.keys(self.listing.data_selector) if self.listing.data_selector else ()
+        total = self.listing.paginator.total_path
+        self._total = paths.keys(total) if total else None
+        changed = self.listing.incremental.changed_path if self.listing.incremental else None
+        self._changed = paths.keys(changed) if changed else None
+
+    @property
+    def per_minute(self) -> int:
+        """How many requests the API takes for these records, by its newest answer."""
+        return self._lane.pace.limit
+
+    def windows(self, since: int, until: int) -> list[Window]:
+        """The windows in which all that changed from one instant to another is listed.
+
+        One for a list that cannot be asked until when; one without bounds for a list without a change filter,
+        and for one whose filter is known to miss records (``full_scan_hours``).
+        """
+        changes = self.listing.incremental
+        if changes is None or self.listing.full_scan_hours is not None:
+            return [Window()]
+        if changes.end_param is None:
+            return [Window(since, until)]
+        starts = range(since, max(until, since + 1), WINDOW)
+        return [Window(start, min(start + WINDOW, until)) for start in starts]
+
+    async def page(self, window: Window, number: int) -> Page | Verdict:
+        """One page, when the API answers; else why it is none: ``refused`` or ``unreadable``.
+
+        Raises ``ListFault`` where the login is refused.
+        """
+        at, answer = await self._answer(self._path(window, number))
+        if isinstance(answer, Verdict):
+            return answer
+        try:
+            objects_ = objects(answer.body, self._rows)
+            pages = self._pages(answer.body)
+            keys = [self._entity_key(body) for body in objects_]
+        except Unreadable as error:
+            self._lane.away(self._judge.hidden(str(error)))
+            return Verdict("unreadable", f"The answer is no page: {self._judge.hidden(str(error))}.")
+        self._lane.work()
+        if objects_ and not any(keys):
+            what = f"none of its rows has the key {', '.join(self._key)}."
+            return Verdict("unreadable", what)
+        pairs = zip(keys, objects_, strict=True)
+        rows = [Row(key, body) for key, body in pairs if key and self._is_within(body, window)]
+        digest = hashlib.blake2b(b"\n".join(objects_)).digest() if objects_ else b""
+        return Page(number, at, rows, keys.count(""), pages, digest)
+
+    async def _answer(self, path: str) -> tuple[int, Answer | Verdict]:
+        """The answer and when it was asked for; what is away, or beyond its limit, is waited for."""
+        lane, pace = self._lane, self._lane.pace
+        while True:
+            await self._turn()
+            pace.sent(background=True)
+            at = self._now()
+            try:
+                answer = await self._transport.get(path)
+            except ApiOutage as outage:
+                pace.failed()
+                lane.away(self._judge.hidden(str(outage)))
+                continue
+            except OversizedAnswer as error:
+                pace.failed()
+                return at, Verdict("unreadable", self._judge.hidden(str(error)))
+            pace.answered(answer.headers)
+            if answer.status == OK:
+                return at, answer
+            verdict = self._judge.failure(self.records, answer)
+            if verdict.kind in ("login", "forbidden"):
+                raise ListFault(verdict.text.removesuffix(f" {LOGIN_FIX}"), LOGIN_FIX)
+            if verdict.kind not in ("limited", "away"):
+                return at, verdict
+            after = pace.retry_after(answer.headers) if verdict.kind == "limited" else None
+            lane.away(verdict.text, after or 0.0)
+
+    async def _turn(self) -> None:
+        # Another answer may change when it is.
+        wait = self._lane.pace.wait(background=True)
+        while wait > 0:
+            await asyncio.sleep(max(wait, TICK_SECONDS))
+            wait = self._lane.pace.wait(background=True)
+
+    def _path(self, window: Window, number: int) -> str:
+        pages, changes = self.listing.paginator, self.listing.incremental
+        query: dict[str, Any] = {pages.page_param: number}
+        if pages.size_param is not None:
+            query[pages.size_param] = pages.size
+        if changes is not None and window.since is not None and window.until is not None:
+            query |= _filter(changes, window.since, window.until)
+        return f"{self.listing.path}{'&' if '?' in self.listing.path else '?'}{urlencode(query)}"
+
+    def _pages(self, body: bytes) -> int | None:
+        if self._total is None:
+            return None
+        try:
+            value = events.value_at(msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK)), self._total)
+        except Poison as poison:
+            raise Unreadable(poison.error) from None
+        return value if isinstance(value, int) and value > 0 else None
+
+    def _entity_key(self, row: bytes) -> str:
+        """The entity key as a hook has it; empty where the row has none."""
+        try:
+            parts = key_parts(row, self._key).values()
+        except Unreadable:
+            return ""
+        key = "|".join([part or "" for part in parts])
+        known = all(part and part.strip() for part in parts) and "\0" not in key
+        return key if known and len(key.encode()) <= MAX_KEY_BYTES else ""
+
+    def _is_within(self, row: bytes, window: Window) -> bool:
+        """Whether its record changed before the window's end, by what the row says."""
+        if self._changed is None or window.until is None:
+            return True
+        try:
+            changed = datetime.fromisoformat(events.value_at(events.exact_json.decode(row), self._changed))
+        except (TypeError, ValueError, Poison):
+            return True
+        return changed.tzinfo is None or events.microseconds(changed) <= window.until
+
+
+def _filter(changes: Incremental, since: int, until: int) -> dict[str, str]:
+    """The change filter, wider than the window: by the overlap, and to days where these alone count."""
+    start = since - round(changes.overlap_hours * 3600 * SECOND)
+    end = until + SECOND
+    if changes.granularity == "day":
+        start, end = start // DAY * DAY - DAY, (end // DAY + 1) * DAY
+    query = {changes.start_param: events.iso(max(start, 0))[:19]}
+    if changes.end_param is not None:
+        query[changes.end_param] = events.iso(end)[:19]
+    return query

@@ -1,0 +1,150 @@
+"""``connector backfill`` as a process: killed midway it goes on, and all that is listed becomes records."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from connector import config
+from connector.local.ports import free_port
+from connector.mirror import verify
+from connector.mirror.mapping import Mapping
+from connector.simulator.api import ApiOptions, SimulatedApi, serving
+from connector.simulator.records import ShopRecords
+from connector.simulator.shop import Shop
+from tests import workers
+from tests.conftest import ROOT
+from tests.workers import World, until
+
+DELIVERIES = 200
+SINCE = "2026-01-01"
+TABLES = """
+  fetched_orders:
+    kind: snapshot
+    of: orders
+    key: {order_number: {path: orderHeader.orderNumber}}
+    columns: {status: {path: orderHeader.orderStatus, type: text}}
+  fetched_stock:
+    kind: snapshot
+    of: balances
+    key: {product_number: {path: productNumber}, warehouse: {path: warehouse}}
+    columns: {physical: {path: physicalBalance, type: numeric}}
+"""
+WAITING = "SELECT COUNT(*) FROM _hydration_work WHERE asked_at IS NOT NULL"
+SNAPSHOTS = "SELECT entity_key FROM notifications WHERE action = 'OrderSnapshot'"
+
+
+@pytest.fixture
+def world(postgres: Any, kafka_bootstrap: str, tmp_path: Path) -> Iterator[World]:
+    """Topics and a database, with tables of records and a source whose pages are small."""
+    with workers.world(tmp_path, kafka_bootstrap, postgres.new_database()) as made:
+        tables = made.config_dir / "tables.yaml"
+        tables.write_text(tables.read_text().replace("\ntables:\n", f"\ntables:\n{TABLES}"))
+        sources = yaml.safe_load((ROOT / "config" / "sources.yaml").read_text())
+        sources["sources"]["entities"]["orders"]["list"]["paginator"]["size"] = 5
+        (made.config_dir / "sources.yaml").write_text(yaml.safe_dump(sources))
+        made.environ |= {
+            "XTND_API_URL": f"http://127.0.0.1:{free_port()}/RESTAPI/v1_0/demo",
+            "XTND_API_USER": "simulator",
+            "XTND_API_PASSWORD": "simulator",
+        }
+        made.config = config.load(made.config_dir, made.environ, {}, with_login=True)
+        yield made
+
+
+@contextlib.contextmanager
+def shop(world: World) -> Iterator[SimulatedApi]:
+    """The API of a shop whose hooks were never sent."""
+    records = ShopRecords(1)
+    for _ in islice(Shop(1, records).deliveries(), DELIVERIES):
+        pass
+    service = SimulatedApi(records, 1, ApiOptions(rate=100_000, page_size=5))
+    port = int(world.environ["XTND_API_URL"].split(":")[2].partition("/")[0])
+    loop, opened = asyncio.new_event_loop(), threading.Event()
+
+    async def serve() -> None:
+        async with serving(service, port):
+            opened.set()
+            await asyncio.Event().wait()
+
+    task = loop.create_task(serve())
+
+    def run() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            loop.run_until_complete(task)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        assert opened.wait(30)
+        yield service
+    finally:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join(30)
+        loop.close()
+
+
+def backfill(world: World, *arguments: str, failpoints: str = "") -> subprocess.CompletedProcess[str]:
+    options = ["--since", SINCE, "--config", str(world.config_dir)]
+    return subprocess.run(
+        [sys.executable, "-m", "connector", "backfill", *arguments, *options],
+        env={**os.environ, **world.environ, "XTND_FAILPOINTS": failpoints},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_a_backfill_that_is_killed_goes_on_and_asks_for_each_record_once(world: World) -> None:
+    world.worker().wait_ready()
+    with shop(world) as service:
+        orders, stock = (
+            sorted(key for one, key in service.truth() if one == family) for family in ("orders", "balances")
+        )
+        assert len(orders) > 20 < len(stock)
+        planned = backfill(world, "orders", "balances", "--dry-run", "--json")
+        assert planned.returncode == 0, planned.stderr
+        assert [one["records"] for one in json.loads(planned.stdout)["families"]] == [len(orders), len(stock)]
+        assert world.rows("SELECT * FROM _backfills") == []
+        hydrator = world.part("hydrator").wait_ready()
+        killed = backfill(world, "orders", failpoints="exit-backfill-page@3")
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert world.rows("SELECT page, listed, asked FROM _backfills") == [(2, 15, 15)]
+        until(lambda: len(fetched(world)) == 15, what=f"15 orders: {hydrator.log}")
+        done = backfill(world, "orders", "balances", "--json")
+        assert done.returncode == 0, done.stderr
+        of_orders, of_stock = json.loads(done.stdout)["families"]
+        assert (of_orders["resumed"], of_orders["listed"], of_orders["records"]) == (
+            True,
+            len(orders),
+            len(orders),
+        )
+        assert (of_stock["published"], of_stock["records"]) == (True, len(stock))
+        until(lambda: len(fetched(world)) >= len(orders), what=f"all orders: {hydrator.log}")
+        until(lambda: count(world, WAITING) == 0, what=f"nothing waits: {hydrator.log}")
+        world.wait_caught_up()
+        assert fetched(world) == orders
+        assert count(world, "SELECT COUNT(*) FROM fetched_orders WHERE status IS NOT NULL") == len(orders)
+        assert count(world, "SELECT COUNT(*) FROM fetched_stock") == len(stock)
+        assert verify.differences(world.engine, Mapping(world.config)) == []
+
+
+def fetched(world: World) -> list[str]:
+    """The orders that were fetched, one with several snapshots so often."""
+    return sorted(str(row[0]) for row in world.rows(SNAPSHOTS))
+
+
+def count(world: World, query: str) -> int:
+    return int(world.rows(query)[0][0])
