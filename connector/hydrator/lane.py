@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+import math
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from itertools import count
@@ -127,10 +128,11 @@ class Lane:
                 self._tasks[task] = lease.due
                 task.add_done_callback(self._ended)
 
-    def work(self, sent_at: float) -> None:
+    def work(self, sent_at: float = math.inf) -> None:
         """Note that a request of that time (steady clock) has an answer as the API gives when all is well.
 
-        The answer to one that was sent before the newest failure says nothing of how the API is now.
+        The answer to one that was sent before the newest failure says nothing of how the API is now; where
+        requests go one after another there is none such.
         """
         if sent_at < self._failed_at:
             return
