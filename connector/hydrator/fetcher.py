@@ -173,7 +173,7 @@ class Fetcher:
         except RecordRefused as error:
             await self.give_up(due, records, "record-too-large", str(error))
             return
-        look = None if gone or due.background or due.look else records.entity.again_after_seconds
+        look = None if due.background or due.look else records.entity.again_after_seconds
         await self._note(lambda: self._store.mark(due, at, look))
         metrics.hydrator_latency.observe(max(self._now() - due.wanted_at, 0) / 1_000_000)
 
