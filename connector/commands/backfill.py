@@ -1,4 +1,4 @@
-"""``connector backfill``: have the records fetched that changed in a time of which no hook told."""
+"""``connector backfill``: have the records fetched that changed in a time without a hook."""
 
 import asyncio
 import json

@@ -1,7 +1,7 @@
 """A list read page by page, from its first page or from where a former reading was, to its end.
 
-A list is no snapshot: rows move to other pages while it is read, and its pages become fewer. So whoever
-needs every row reads it twice. What can never be read to an end raises ``ListFault`` and is not repeated.
+A list is no snapshot: rows move to other pages while it is read, and its pages become fewer. To
+see every row, read it twice. What can never be read to an end raises ``ListFault`` and is not repeated.
 """
 
 import asyncio
