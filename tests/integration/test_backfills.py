@@ -67,7 +67,7 @@ def test_other_dates_give_up_an_unfinished_backfill_and_a_second_one_at_once_is_
         store.ask("orders", place, place._replace(page=0), ["9"])
     assert asked(mirror) == ["1"]  # and not 9
     other, former = store.start("orders", NOON, NOON + MINUTE)
-    assert (former, other.page, other.end) == (forward, None, NOON + MINUTE)
+    assert (former, other.page, other.changed_until) == (forward, None, NOON + MINUTE)
     with pytest.raises(StartupError, match="Another backfill of orders runs"):
         store.finish("orders", forward)
 
