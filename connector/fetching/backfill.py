@@ -17,6 +17,7 @@ from connector.config.source_models import Sources
 from connector.errors import Poison, RecordRefused, StartupError
 from connector.events.snapshot import snapshot
 from connector.fetching.ports import KafkaTopics
+from connector.hydrator import ports
 from connector.hydrator.listing import Reading
 from connector.hydrator.pages import Page, RecordList, Window
 from connector.hydrator.transport import open_transport
@@ -59,7 +60,13 @@ class Backfill:
     """The backfill of one family."""
 
     def __init__(
-        self, sources: Sources, list_: RecordList, *, store: Backfills, publisher: KafkaTopics, report: Report
+        self,
+        sources: Sources,
+        list_: RecordList,
+        *,
+        store: Backfills,
+        publisher: ports.Publisher,
+        report: Report,
     ) -> None:
         self._source = sources.name
         self._list = list_
