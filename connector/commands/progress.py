@@ -48,8 +48,10 @@ def progress(console: Console) -> Iterator[Report]:
         task = progress.add_task("", total=None, rate="")
 
         def bar(what: str, done: int, total: int | None) -> None:
-            if what not in started:
-                progress.reset(task, description=what, total=total)
+            nonlocal task
+            if what not in started:  # a task of its own: one that has a total cannot be without one again
+                progress.remove_task(task)
+                task = progress.add_task(what, total=total, rate="")
             progress.update(task, completed=done, total=total, rate=f"{rate(what, done):,.0f}/s")
 
         yield bar

@@ -17,6 +17,7 @@ from connector.config.source_models import Sources
 from connector.errors import Poison, RecordRefused, StartupError
 from connector.events.snapshot import snapshot
 from connector.fetching.ports import KafkaTopics
+from connector.hydrator import ports
 from connector.hydrator.listing import Reading
 from connector.hydrator.pages import Page, RecordList, Window
 from connector.hydrator.transport import open_transport
@@ -59,7 +60,13 @@ class Backfill:
     """The backfill of one family."""
 
     def __init__(
-        self, sources: Sources, list_: RecordList, *, store: Backfills, publisher: KafkaTopics, report: Report
+        self,
+        sources: Sources,
+        list_: RecordList,
+        *,
+        store: Backfills,
+        publisher: ports.Publisher,
+        report: Report,
     ) -> None:
         self._source = sources.name
         self._list = list_
@@ -75,10 +82,10 @@ class Backfill:
         """Read what changed from one instant to another, or to now; raises ``ListFault``."""
         found, store = self._found, self._store
         place, given_up = await self._stored(lambda: store.start(self._family, since, until))
-        found.resumed = place.page is not None or place.part > 0
+        found.resumed = (place.part, place.reading, place.page) != (0, 0, None)
         if given_up is not None:
             found.notes.append("an unfinished backfill with other dates was given up")
-        windows = self._list.windows(place.changed_since, place.end)
+        windows = self._list.windows(place.changed_since, place.changed_until, place.started_at)
         while place.part < len(windows):
             place = await self._read(windows[place.part], place)
             # What fits one page does not move to another one.
@@ -95,6 +102,7 @@ class Backfill:
     async def _read(self, window: Window, place: Place) -> Place:
         """Read a window once, from where the place is; gives the place behind its last page."""
         found, reading, resumed = self._found, Reading(self._list, window, place.page), place.page
+        again = 0
         while True:
             newest = 0
             if found.published:
@@ -103,8 +111,10 @@ class Backfill:
             if page is None:
                 break
             listed = place.listed
-            # The page at which another run ended is read again.
-            if place.reading == 0 and page.number != resumed:
+            if place.reading:
+                again += len(page.rows)
+                self._report(f"{self._family}, read again", again, _total(page, again))
+            elif page.number != resumed:  # the page at which another run ended is read again
                 listed += len(page.rows)
                 found.left_out += page.keyless
                 self._report(self._family, listed, _total(page, listed))
@@ -154,7 +164,7 @@ class Backfill:
 async def dry_run(list_: RecordList, since: int, until: int | None, report: Report) -> Backfilled:
     """Read a list once, and ask for nothing; raises ``ListFault``."""
     found, keys = Backfilled(list_.family, published=list_.listing.rows_are_records), set[str]()
-    for window in list_.windows(since, clocks.now() if until is None else until):
+    for window in list_.windows(since, until, clocks.now()):
         reading = Reading(list_, window)
         while (page := await reading.next()) is not None:
             keys |= {row.key for row in page.rows}

@@ -39,7 +39,10 @@ class ListFault(StartupError):
 
 
 class Window(NamedTuple):
-    """From when until when the records changed (microseconds since 1970); both None for the whole list."""
+    """From when until when the records changed (microseconds since 1970).
+
+    Both None for the whole list; without an end also what changes while it is read.
+    """
 
     since: int | None = None
     until: int | None = None
@@ -111,19 +114,22 @@ class RecordList:
         """How many requests the API takes for these records, by its newest answer."""
         return self._lane.pace.limit
 
-    def windows(self, since: int, until: int) -> list[Window]:
-        """The windows in which all that changed from one instant to another is listed.
+    def windows(self, since: int, until: int | None, now: int) -> list[Window]:
+        """The windows in which all is listed that changed from one instant to another.
 
-        One for a list that cannot be asked until when; one without bounds for a list without a change filter,
-        and for one whose filter is known to miss records (``full_scan_hours``).
+        Without an end the last window has none: it is read last, and has what leaves the others meanwhile.
+        One window for a list that cannot be asked until when; one of the whole list where that has no change
+        filter, or one that is known to miss records (``full_scan_hours``).
         """
         changes = self.listing.incremental
         if changes is None or self.listing.full_scan_hours is not None:
             return [Window()]
         if changes.end_param is None:
             return [Window(since, until)]
-        starts = range(since, max(until, since + 1), WINDOW)
-        return [Window(start, min(start + WINDOW, until)) for start in starts]
+        end = now if until is None else until
+        starts = range(since, max(end, since + 1), WINDOW)
+        windows = [Window(start, min(start + WINDOW, end)) for start in starts]
+        return [*windows[:-1], Window(windows[-1].since, until)]
 
     async def page(self, window: Window, number: int) -> Page | Verdict:
         """One page, when the API answers; else why it is none: ``refused`` or ``unreadable``.
@@ -188,7 +194,7 @@ class RecordList:
         query: dict[str, Any] = {pages.page_param: number}
         if pages.size_param is not None:
             query[pages.size_param] = pages.size
-        if changes is not None and window.since is not None and window.until is not None:
+        if changes is not None and window.since is not None:
             query |= _filter(changes, window.since, window.until)
         return f"{self.listing.path}{'&' if '?' in self.listing.path else '?'}{urlencode(query)}"
 
@@ -222,13 +228,14 @@ class RecordList:
         return changed.tzinfo is None or events.microseconds(changed) <= window.until
 
 
-def _filter(changes: Incremental, since: int, until: int) -> dict[str, str]:
+def _filter(changes: Incremental, since: int, until: int | None) -> dict[str, str]:
     """The change filter, wider than the window: by the overlap, and to days where these alone count."""
+    by_day = changes.granularity == "day"
     start = since - round(changes.overlap_hours * 3600 * SECOND)
-    end = until + SECOND
-    if changes.granularity == "day":
-        start, end = start // DAY * DAY - DAY, (end // DAY + 1) * DAY
+    if by_day:
+        start = start // DAY * DAY - DAY
     query = {changes.start_param: events.iso(max(start, 0))[:19]}
-    if changes.end_param is not None:
+    if changes.end_param is not None and until is not None:
+        end = (until // DAY + 1) * DAY if by_day else until + SECOND
         query[changes.end_param] = events.iso(end)[:19]
     return query

@@ -36,11 +36,6 @@ class Place(NamedTuple):
     listed: int = 0
     asked: int = 0
 
-    @property
-    def end(self) -> int:
-        """Until when what it lists changed."""
-        return self.started_at if self.changed_until is None else self.changed_until
-
 
 class Backfills:
     """Those of one source's records; each method is a transaction, blocks, and raises as it does."""

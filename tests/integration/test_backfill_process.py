@@ -52,7 +52,7 @@ def world(postgres: Any, kafka_bootstrap: str, tmp_path: Path) -> Iterator[World
         tables = made.config_dir / "tables.yaml"
         tables.write_text(tables.read_text().replace("\ntables:\n", f"\ntables:\n{TABLES}"))
         sources = yaml.safe_load((ROOT / "config" / "sources.yaml").read_text())
-        sources["sources"]["entities"]["orders"]["list"]["paginator"]["size"] = 5
+        sources["sources"]["entities"]["orders"]["list"]["paginator"]["size"] = 3
         (made.config_dir / "sources.yaml").write_text(yaml.safe_dump(sources))
         made.environ |= {
             "XTND_API_URL": f"http://127.0.0.1:{free_port()}/RESTAPI/v1_0/demo",
@@ -69,7 +69,7 @@ def shop(world: World) -> Iterator[SimulatedApi]:
     records = ShopRecords(1)
     for _ in islice(Shop(1, records).deliveries(), DELIVERIES):
         pass
-    service = SimulatedApi(records, 1, ApiOptions(rate=100_000, page_size=5))
+    service = SimulatedApi(records, 1, ApiOptions(rate=100_000, page_size=20))
     port = int(world.environ["XTND_API_URL"].split(":")[2].partition("/")[0])
     loop, opened = asyncio.new_event_loop(), threading.Event()
 
@@ -113,7 +113,7 @@ def test_a_backfill_that_is_killed_goes_on_and_asks_for_each_record_once(world: 
         orders, stock = (
             sorted(key for one, key in service.truth() if one == family) for family in ("orders", "balances")
         )
-        assert len(orders) > 20 < len(stock)
+        assert len(orders) > 12 < len(stock)
         planned = backfill(world, "orders", "balances", "--dry-run", "--json")
         assert planned.returncode == 0, planned.stderr
         assert [one["records"] for one in json.loads(planned.stdout)["families"]] == [len(orders), len(stock)]
@@ -121,8 +121,8 @@ def test_a_backfill_that_is_killed_goes_on_and_asks_for_each_record_once(world: 
         hydrator = world.part("hydrator").wait_ready()
         killed = backfill(world, "orders", failpoints="exit-backfill-page@3")
         assert killed.returncode == -signal.SIGKILL, killed.stderr
-        assert world.rows("SELECT page, listed, asked FROM _backfills") == [(2, 15, 15)]
-        until(lambda: len(fetched(world)) == 15, what=f"15 orders: {hydrator.log}")
+        assert world.rows("SELECT page, listed, asked FROM _backfills") == [(2, 9, 9)]
+        until(lambda: len(fetched(world)) == 9, what=f"9 orders: {hydrator.log}")
         done = backfill(world, "orders", "balances", "--json")
         assert done.returncode == 0, done.stderr
         of_orders, of_stock = json.loads(done.stdout)["families"]

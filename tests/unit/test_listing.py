@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from email.utils import formatdate
 from itertools import islice
 from typing import Any
 
@@ -9,15 +10,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connector import config
 from connector.hydrator.listing import Reading
 from connector.hydrator.pages import DAY, WINDOW, ListFault, Page, RecordList, Window
 from connector.hydrator.ports import Answer, ApiOutage
-from connector.simulator.api import ApiOptions, Quirk
+from connector.simulator.api import ApiOptions, Quirk, SimulatedApi
+from connector.simulator.records import ShopRecords
+from connector.simulator.shop import Shop
 from tests import virtual_time
-from tests.unit.test_shop_hydrated import Fetching
+from tests.configurations import SHIPPED
+from tests.hydrator_world import START
 
 FAMILIES = ("orders", "purchases", "products", "customers", "offers", "invoices", "balances")
 PAGE = 3
+MICRO = 1_000_000
+VARIABLES = {
+    "XTND_API_URL": "http://127.0.0.1:1/RESTAPI/v1_0/demo",
+    "XTND_API_USER": "simulator",
+    "XTND_API_PASSWORD": "simulator",
+    "XTND_WEBHOOK_SECRET": "0" * 64,
+}
 NOW_AND_THEN = (
     *(Quirk.OUTAGES, Quirk.SHRINKING_LISTS, Quirk.UNDATED_ROWS, Quirk.RETRY_AFTER_ZERO),
     *(Quirk.LYING_HEADERS, Quirk.HTML, Quirk.EMPTY_BODIES, Quirk.REPEATED_PAGES, Quirk.REDIRECTS),
@@ -28,22 +40,41 @@ class Shelf:
     """The lists of a shop in which some time has passed; ``paths`` are the requests."""
 
     def __init__(self, *quirks: Quirk, deliveries: int = 250, **options: Any) -> None:
-        api = ApiOptions(quirks=frozenset(quirks), page_size=PAGE, **{"rate": 6000, **options})
-        self.fetching = Fetching(api, deleted=0.0)
+        found = config.parse(SHIPPED, VARIABLES, with_login=True).sources
+        assert found is not None
+        self._sources = found
         self.paths: list[str] = []
         self.answers: dict[int, Answer | ApiOutage] = {}
-        for _ in islice(self.fetching.shop.deliveries(), deliveries):
+        records = ShopRecords(1, clock=self.now)
+        self._deliveries = Shop(1, records).deliveries()
+        api = ApiOptions(quirks=frozenset(quirks), page_size=PAGE, **{"rate": 6000, **options})
+        self._api = SimulatedApi(records, 1, api)
+        self._headers = {name.lower(): value for name, value in found.request_headers.items()}
+        self.live(deliveries)
+
+    def live(self, deliveries: int) -> None:
+        """Let things happen in the shop."""
+        for _ in islice(self._deliveries, deliveries):
             pass
+
+    @staticmethod
+    def now() -> int:
+        return int((START + asyncio.get_running_loop().time()) * MICRO)
 
     async def get(self, path: str) -> Answer:
         self.paths.append(path)
         answer = self.answers.get(len(self.paths))
         if isinstance(answer, ApiOutage):
             raise answer
-        return answer or await self.fetching.get(path)
+        if answer is not None:
+            return answer
+        found = self._api.answer("GET", f"/RESTAPI/v1_0/demo/{path}", self._headers)
+        date = formatdate(self.now() / MICRO, usegmt=True)
+        await asyncio.sleep(found.delay_seconds + 0.05)
+        return Answer(found.status, {**found.headers, "date": date}, found.body)
 
     def list_(self, family: str, **paginator: Any) -> RecordList:
-        sources = self.fetching.sources
+        sources = self._sources
         entity = sources.entities[family]
         assert entity.list is not None
         size = {"size": PAGE} if entity.list.paginator.size_param else {}
@@ -55,11 +86,11 @@ class Shelf:
             family,
             transport=self,
             steady=asyncio.get_running_loop().time,
-            now=self.fetching.now,
+            now=self.now,
         )
 
     def truth(self, family: str) -> set[str]:
-        return {key for one, key in self.fetching.api.truth() if one == family}
+        return {key for one, key in self._api.truth() if one == family}
 
 
 async def read(list_: RecordList, window: Window, first: int | None = None) -> tuple[list[Page], Reading]:
@@ -81,8 +112,8 @@ def run(act: Callable[[], Coroutine[Any, Any, None]]) -> None:
 def test_every_record_of_a_family_is_listed_in_both_styles_of_pages(family: str) -> None:
     async def act() -> None:
         shelf = Shelf()
-        list_, now = shelf.list_(family), shelf.fetching.now()
-        windows = list_.windows(now - DAY, now)
+        list_, now = shelf.list_(family), shelf.now()
+        windows = list_.windows(now - DAY, None, now)
         found = [key for window in windows for key in keys((await read(list_, window))[0])]
         assert set(found) == shelf.truth(family)
         assert len(shelf.paths) > 1
@@ -102,8 +133,8 @@ def test_every_record_is_listed_whatever_the_api_does_now_and_then(
 ) -> None:
     async def act() -> None:
         shelf = Shelf(*quirks, share=0.15, rate=rate, deliveries=80)
-        list_, now = shelf.list_(family), shelf.fetching.now()
-        (window,) = list_.windows(now - DAY, now)
+        list_, now = shelf.list_(family), shelf.now()
+        (window,) = list_.windows(now - DAY, None, now)
         pages, _ = await read(list_, window)
         assert set(keys(pages)) == shelf.truth(family)
 
@@ -117,10 +148,10 @@ def test_a_list_that_goes_round_stops_with_a_clear_line() -> None:
             with pytest.raises(
                 ListFault, match=rf"list of {family} never ends: page \d+ has the rows of page"
             ):
-                await read(shelf.list_(family), Window(0, shelf.fetching.now()))
+                await read(shelf.list_(family), Window(0, shelf.now()))
         assert len(shelf.paths) < 200
         with pytest.raises(ListFault, match=r"more than 2 pages \(max_pages\)"):
-            await read(shelf.list_("orders", max_pages=2), Window(0, shelf.fetching.now()))
+            await read(shelf.list_("orders", max_pages=2), Window(0, shelf.now()))
 
     run(act)
 
@@ -164,6 +195,20 @@ def test_an_outage_is_waited_for_with_growing_pauses() -> None:
     run(act)
 
 
+def test_what_changes_while_its_list_is_read_is_listed_unless_an_end_was_given() -> None:
+    async def act() -> None:
+        shelf = Shelf()
+        orders, start = shelf.list_("orders"), shelf.now()
+        await asyncio.sleep(1)
+        shelf.live(250)
+        (window,) = orders.windows(start - DAY, None, start)
+        assert set(keys((await read(orders, window))[0])) == shelf.truth("orders")
+        (window,) = orders.windows(start - DAY, start, start)
+        assert set(keys((await read(orders, window))[0])) < shelf.truth("orders")
+
+    run(act)
+
+
 def test_rows_without_a_key_are_left_out_and_a_page_of_them_is_no_page() -> None:
     async def act() -> None:
         rows = b'[{"orderNumber": "1"}, {"orderNumber": null}, {"orderNumber": " "}, {"orderNumber": 2}, {}]'
@@ -182,9 +227,10 @@ def test_rows_without_a_key_are_left_out_and_a_page_of_them_is_no_page() -> None
 def test_windows_are_bounded_where_the_list_can_be_asked_until_when() -> None:
     async def act() -> None:
         shelf = Shelf(deliveries=1)
-        assert len(shelf.list_("invoices").windows(0, 3 * WINDOW + 1)) == 4
-        assert shelf.list_("orders").windows(0, 3 * WINDOW) == [Window(0, 3 * WINDOW)]
-        assert shelf.list_("offers").windows(0, 3 * WINDOW) == [Window()]
+        assert len(shelf.list_("invoices").windows(0, None, 3 * WINDOW + 1)) == 4
+        assert shelf.list_("invoices").windows(0, None, WINDOW)[-1] == Window(0, None)
+        assert shelf.list_("orders").windows(0, 5, 3 * WINDOW) == [Window(0, 5)]
+        assert shelf.list_("offers").windows(0, 5, 3 * WINDOW) == [Window()]
         await read(shelf.list_("purchases"), Window(10 * DAY + 5, 12 * DAY + 5))
         assert (
             "changeDateFrom=1970-01-09T00%3A00%3A00&changeDateTo=1970-01-14T00%3A00%3A00" in shelf.paths[-1]
