@@ -99,7 +99,7 @@ class Fetcher:
             ).hexdigest()[:32],
             stage=STAGE,
             reason=reason,
-            error=f"{text} {FIXES[reason]} The next hook of the record asks again.",
+            error=f"{text} {FIXES[reason]} The next hook of the record asks again, and a replay does.",
             action=f"{records.entity.entity}Snapshot",
             parked_at=events.iso(self._now()),
             context={"source": self._source, "family": due.family, "entity_key": due.key},
