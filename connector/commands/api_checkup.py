@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from connector.commands.checkup import CheckResult
-from connector.config import Config, Entity, Sources
+from connector.config import Config, Sources
 from connector.config.source_models import resource
 from connector.hydrator.ports import Answer, ApiOutage, OversizedAnswer
+from connector.hydrator.resource_proof import first_page
 from connector.hydrator.transport import open_transport
 from connector.hydrator.verdict import Judge
 
@@ -73,17 +73,3 @@ class ApiCheckup:
                 raise one
             answers[name] = one
         return answers
-
-
-def first_page(entity: Entity) -> str:
-    """A request that costs little: the first page of what changed since now, or of the list."""
-    listing = entity.list
-    if listing is None:
-        return "/".join(quote(part, safe="") for part in (resource(entity.get), "0"))
-    parameters = {listing.paginator.page_param: str(listing.paginator.first)}
-    if listing.paginator.size_param:
-        parameters[listing.paginator.size_param] = "1"
-    if listing.incremental:
-        parameters[listing.incremental.start_param] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}"
-    query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters.items())
-    return f"{listing.path}{'&' if '?' in listing.path else '?'}{query}"

@@ -30,7 +30,7 @@ app = typer.Typer(no_args_is_help=True, help="List, show, replay or discard what
 
 
 State = Literal["parked", "replayed", "discarded", "all"]
-LetterStage = Literal["gateway", "worker"]
+LetterStage = Literal["gateway", "worker", "hydrator"]
 
 
 def _since(text: str) -> int:

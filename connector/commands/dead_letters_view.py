@@ -60,6 +60,7 @@ def outcome(done: Outcome, effects: Effects | None) -> JsonObject:
         {
             "id": plan.letter.dead_letter_id,
             "event_id": plan.letter.event_id,
+            "asks": list(plan.asks) if plan.asks else None,
             "records": [
                 {
                     "topic": record.topic,
@@ -204,6 +205,9 @@ class LettersConsole:
 
     @staticmethod
     def _went(plan: ReplayPlan, verb: str) -> str:
+        if plan.asks:
+            asked = "would be asked for again" if verb.startswith("would") else "is asked for again"
+            return f"{plan.letter.dead_letter_id[:SHORT]}  {plain(' '.join(plan.asks))} {asked}"
         topics: dict[str, int] = {}
         for record in plan.records:
             topics[record.topic] = topics.get(record.topic, 0) + 1

@@ -8,7 +8,7 @@ from connector.config import paths
 from connector.config.findings import Located, finding, nearest
 from connector.config.models import Config
 from connector.config.source import Location
-from connector.config.source_models import PLACEHOLDER, Entity, Listing, Sources
+from connector.config.source_models import PLACEHOLDER, Entity, Listing, Sources, resource
 
 # A path and a query as a URL has them, with every placeholder taken out.
 RESOURCE = re.compile(r"[A-Za-z0-9._~-][A-Za-z0-9._~/-]*(?:\?[A-Za-z0-9._~$=&/-]*)?")
@@ -18,6 +18,19 @@ PARAMETERS = (
     ("paginator", "size_param"),
     ("incremental", "start_param"),
     ("incremental", "end_param"),
+)
+# Headers that say how a request is sent, which its sender sets.
+SENT_HEADERS = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+    }
 )
 LOGIN_CURE = "Set XTND_API_USER and XTND_API_PASSWORD, or XTND_API_USER_FILE and XTND_API_PASSWORD_FILE."
 
@@ -43,6 +56,10 @@ class SourcesChecks:
             yield from checks.errors(self._sources.exclude)
             if self._sources.base_url:
                 yield from checks.hooks()
+        resources = {resource(entity.get) for entity in self._sources.entities.values()}
+        for bucket in sorted(self._sources.rate.buckets.keys() - resources):
+            what = f"no record comes from the resource {bucket!r}"
+            yield finding(("sources", "rate", "buckets", bucket), what, nearest(bucket, sorted(resources)))
         if self._sources.base_url:
             yield from self._base_url()
             yield from self._headers(with_login=with_login)
@@ -82,6 +99,9 @@ class SourcesChecks:
             if names.count(name.lower()) > 1:
                 what = f"the header {name!r} is set twice"
                 yield finding(("sources", "headers", name), what, "Remove one.")
+            if name.lower() in SENT_HEADERS:
+                what = f"the header {name!r} is set by the request itself"
+                yield finding(("sources", "headers", name), what, "Remove it.")
 
     def _limits(self) -> Iterator[Located]:
         """What does not fit the topics and the shops of the other files."""

@@ -74,11 +74,11 @@ class Rate(Model):
 class ResponseAction(Model):
     """What an answer means, by its status and, where given, by a text anywhere in its body.
 
-    ``retry``: the API cannot answer now. ``gone``: there is no such record. ``refuse``: the login is not
-    accepted, and nothing more is asked until it is another one.
+    That of 200 is the record. ``retry``: the API cannot answer now. ``gone``: there is no such record.
+    ``refuse``: the login is not accepted, and nothing more is asked until it is another one.
     """
 
-    status: tuple[Annotated[int, Field(ge=200, le=599)], ...] = Field(min_length=1)
+    status: tuple[Annotated[int, Field(ge=201, le=599)], ...] = Field(min_length=1)
     # Any of these, in upper or lower case. Empty: whatever the body says.
     body: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     action: Reaction

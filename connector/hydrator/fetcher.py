@@ -14,7 +14,8 @@ from connector.events.snapshot import snapshot
 from connector.hydrator.lane import Lane, Lease
 from connector.hydrator.ports import ApiOutage, Due, OversizedAnswer, Publisher, Store, Transport, Trouble
 from connector.hydrator.record import Records
-from connector.hydrator.verdict import Judge, Reason, Verdict
+from connector.hydrator.resource_proof import PROBE_SECONDS
+from connector.hydrator.verdict import OK, Judge, Reason, Verdict
 from connector.logs import Reports
 from connector.retry import Outages
 
@@ -102,7 +103,7 @@ class Fetcher:
             ).hexdigest()[:32],
             stage=STAGE,
             reason=reason,
-            error=f"{text} {FIXES[reason]} The next hook of the record asks again.",
+            error=f"{text} {FIXES[reason]} The next hook of the record asks again, and a replay does.",
             action=f"{records.entity.entity}Snapshot",
             parked_at=events.iso(self._now()),
             context={"source": self._source, "family": due.family, "entity_key": due.key},
@@ -123,6 +124,8 @@ class Fetcher:
             return Verdict("refused", self._judge.hidden(str(error)), reason="answer-too-large")
         lane.pace.answered(answer.headers)
         verdict = self._judge.verdict(lease.records, lease.due.key, answer)
+        if answer.status == OK and verdict.kind in ("record", "missing"):
+            lane.proof.seen()
         if verdict.kind == "limited":
             # Not the key's fault, and it holds for all keys: the pause is the bucket's.
             lane.away(verdict.text, lane.pace.retry_after(answer.headers) or 0.0)
@@ -133,7 +136,7 @@ class Fetcher:
             case "record":
                 await self._publish(lease, at, verdict.record)
             case "missing":
-                await self._missing(lease, at)
+                await self._missing(lane, lease, at)
             case "limited":
                 await self.release(lease.due)
             case "away":
@@ -182,12 +185,18 @@ class Fetcher:
             raise LeaseOver
         await self._publisher.publish(event)
 
-    async def _missing(self, lease: Lease, at: int) -> None:
-        """Believe that there is no such record once it was missing for ``gone_after_seconds``."""
+    async def _missing(self, lane: Lane, lease: Lease, at: int) -> None:
+        """Believe that there is no such record once it was missing for ``gone_after_seconds``.
+
+        Its resource must be there, or else no record of it is.
+        """
         due, patient = lease.due, lease.records.entity.gone_after_seconds
         tries = due.tries if due.trouble == "missing" else 0
         # The pauses are 1, 2, 4 … seconds, so their sum is known from their number.
         passed = 2.0 ** min(tries, 64) - 1
+        if passed >= patient and not await lane.proof.found(lease.records.entity, self._transport, patient):
+            await self._note(lambda: self._store.back_off(due, PROBE_SECONDS, "missing", tries))
+            return
         if passed >= patient:
             await self._publish(lease, at, lease.records.gone(due.key), gone=True)
             return

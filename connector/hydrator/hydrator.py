@@ -78,7 +78,10 @@ class Hydrator:
 
     def away(self) -> str | None:
         """Why the API is waited for, or None; hooks are mirrored all the same."""
-        return next((lane.trouble for lane in self._lanes.values() if lane.trouble), None)
+        troubles = [
+            trouble for lane in self._lanes.values() for trouble in (lane.trouble, lane.proof.trouble)
+        ]
+        return next(filter(None, troubles), None)
 
     async def run(self) -> None:
         """Fetch until cancelled; then keys whose work was not done are due again at once."""

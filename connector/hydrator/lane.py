@@ -14,6 +14,7 @@ from connector import retry
 from connector.hydrator.pace import Pace
 from connector.hydrator.ports import Due, Slots
 from connector.hydrator.record import Records
+from connector.hydrator.resource_proof import ResourceProof
 from connector.logs import Reports
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,7 @@ class Lane:
         chance: random.Random,
     ) -> None:
         self.pace = pace
+        self.proof = ResourceProof(pace, steady=steady)
         self._longest_settle = 0.0
         self._timeout = timeout_seconds
         self._steady = steady

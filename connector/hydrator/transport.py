@@ -11,6 +11,7 @@ from connector.config.source_models import Sources
 from connector.hydrator.ports import Answer, ApiOutage, OversizedAnswer
 
 CHUNK_BYTES = 65_536
+OK = 200
 # An idle connection is closed before servers and what stands between do.
 KEEPALIVE_SECONDS = 15.0
 
@@ -44,6 +45,8 @@ class HttpTransport:
                 body += chunk
                 if len(body) > self._max_bytes:
                     response.close()
+                    if response.status != OK:  # what it means stands in the status, and at the body's start
+                        break
                     what = f"The answer is larger than {self._max_bytes} bytes"
                     raise OversizedAnswer(f"{what} (max_body_bytes in sources.yaml).")
             headers = {name.lower(): response.headers[name] for name in response.headers}

@@ -2,8 +2,9 @@
 
 A letter of the gateway is translated again from the raw notification (or the raw body) by the
 gateway's own code, as received then: same event id, same instants, so a late replay ends in the same
-rows as a timely arrival. A letter of the worker is the event itself, routed again. What is still bad
-stays parked and says why; the rest is published, acknowledged, and marked ``replayed``.
+rows as a timely arrival. A letter of the worker is the event itself, routed again. One of the hydrator
+names a record, which is asked for again as background work. What is still bad stays parked and says why;
+the rest is published, acknowledged, and marked ``replayed``.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +17,7 @@ from connector.events import DeadLetter, Event, Identity
 from connector.kafka.tool import Publish, publishing
 from connector.mirror import database, schema
 from connector.mirror.dry_run import DryRun, Effects
+from connector.mirror.hydration import DueKeys
 from connector.mirror.letters import PARKED, REPLAYED, REPLAYED_AT, Letters, Stored
 from connector.mirror.mapping import Mapping
 from connector.replay.origin import completed
@@ -84,7 +86,9 @@ class Replay:
         effects = sink.run([event for event in by_identity.values() if event.identity not in unmappable])
         effects.refused |= unmappable
         for plan in outcome.done[:]:
-            fault = None if is_body(plan.letter) else effects.refused.get(plan.events[0].identity)
+            fault = (
+                None if is_body(plan.letter) or plan.asks else effects.refused.get(plan.events[0].identity)
+            )
             if fault:
                 outcome.done.remove(plan)
                 outcome.sort([ReplayPlan(plan.letter, fault=fault)])
@@ -127,6 +131,9 @@ class Replay:
         page.sort(plans)
         good = [plan.letter.dead_letter_id for plan in page.done]
         at = max([self._clock(), *(events.from_iso(plan.letter.parked_at) for plan in page.done)])
+        # Before the mark: to ask twice costs a request. On SQLite the mark holds the lock of all writers.
+        shop = self._config.sources.shop if self._config.sources and self._config.shops is not None else None
+        DueKeys(self._engine, shop=shop or "", hydrator="").ask(plan.asks for plan in page.done if plan.asks)
         replayed_at = (REPLAYED_AT, events.iso(at).encode())
         with self._letters.change(good, REPLAYED, at) as marked:
             going = [plan for plan in page.done if plan.letter.dead_letter_id in marked]

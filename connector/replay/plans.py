@@ -13,6 +13,8 @@ from connector.events import DeadLetter, Delivery, Event
 from connector.gateway import records, signature
 from connector.gateway.records import Translator
 from connector.gateway.signature import Keys, VerifiedBody
+from connector.hydrator import fetcher
+from connector.hydrator.record import Records
 from connector.kafka.record import RECORD_OVERHEAD_BYTES, Record
 from connector.kafka.routes import Routes
 from connector.mirror.mapping import Mapping
@@ -20,11 +22,15 @@ from connector.mirror.mapping import Mapping
 
 @dataclass(frozen=True, slots=True)
 class ReplayPlan:
-    """What a replay of a letter does: the records it publishes, or the fault that keeps it parked."""
+    """What a replay of a letter does: the records it publishes, or the fault that keeps it parked.
+
+    ``asks``, family and entity key, is the record that is asked for again.
+    """
 
     letter: DeadLetter
     records: tuple[Record, ...] = ()
     events: tuple[Event, ...] = ()
+    asks: tuple[str, str] | None = None
     fault: Poison | None = None
 
     @property
@@ -35,7 +41,8 @@ class ReplayPlan:
     def light(self) -> "ReplayPlan":
         """The plan without what takes memory."""
         small = tuple(record._replace(value=b"", headers=[]) for record in self.records)
-        return ReplayPlan(msgspec.structs.replace(self.letter, payload=b""), small, fault=self.fault)
+        letter = msgspec.structs.replace(self.letter, payload=b"")
+        return ReplayPlan(letter, small, asks=self.asks, fault=self.fault)
 
 
 def is_body(letter: DeadLetter) -> bool:
@@ -48,6 +55,7 @@ class Planner:
 
     def __init__(self, config: Config, mapping: Mapping) -> None:
         self._hooks = config.hooks
+        self._sources = config.sources
         self._mapping = mapping
         self._routes = Routes(config)
         self._max_bytes = config.topics.max_message_bytes - RECORD_OVERHEAD_BYTES
@@ -56,6 +64,8 @@ class Planner:
     def plan(self, letter: DeadLetter) -> ReplayPlan:
         """Make a letter's records again; never raises for the letter's content."""
         try:
+            if letter.stage == fetcher.STAGE:
+                return ReplayPlan(letter, asks=self._asks(letter))
             made = tuple(self._records(letter))
             made_events = tuple(events.decode(record.value) for record in made if not record.parked)
             if not is_body(letter):
@@ -94,6 +104,22 @@ class Planner:
             self._translator.record(verified, delivery, index, received_at, occurred_at) for index in indexes
         ]
 
+    def _asks(self, letter: DeadLetter) -> tuple[str, str]:
+        """The record that a hydrator's letter is of, if a hydrator of today can ask for it."""
+        context = LetterContext(letter)
+        family, key = context.text("family"), context.text("entity_key")
+        if self._sources is None:
+            raise Poison(
+                "no-source", "There is no source of records. Set XTND_API_URL as the hydrator has it."
+            )
+        entity = self._sources.entities.get(family)
+        if entity is None:
+            raise Poison(
+                "no-source", f"sources.yaml has no entity {family!r}. Add it, or discard the letter."
+            )
+        Records(family, entity, ()).path(key)
+        return family, key
+
     def _event_record(self, letter: DeadLetter) -> Record:
         """The event of a worker's letter, with the route and entity key of today."""
         event = events.decode(letter.payload)
@@ -114,7 +140,7 @@ class Planner:
 
 
 class LetterContext:
-    """What a letter of the gateway says of its delivery; raises ``Poison`` for one that a stranger wrote."""
+    """What a letter says of its delivery or its record; raises ``Poison`` for one that a stranger wrote."""
 
     def __init__(self, letter: DeadLetter) -> None:
         self._letter = letter
@@ -138,6 +164,10 @@ class LetterContext:
             return events.from_iso(self._value("received_at", str))
         except ValueError:
             raise self._lacks("received_at that is an instant") from None
+
+    def text(self, name: str) -> str:
+        """What stands under a name."""
+        return str(self._value(name, str))
 
     def _value(self, name: str, kind: type) -> Any:
         value = self._letter.context.get(name)

@@ -8,6 +8,7 @@ import pytest
 from connector import config
 from connector.commands import api_checkup
 from connector.commands.checkup import CheckResult
+from connector.hydrator.resource_proof import first_page
 from connector.simulator.api import ApiOptions, SimulatedApi, serving
 from connector.simulator.records import ShopRecords
 from tests.conftest import MakeConfig
@@ -67,6 +68,6 @@ def test_nothing_is_asked_without_an_address_or_a_login(
 def test_a_request_of_the_check_asks_for_next_to_nothing(make_config: MakeConfig) -> None:
     settings: config.Config = make_config({"sources.base_url": "http://127.0.0.1:1"})
     assert settings.sources is not None
-    asked = {family: api_checkup.first_page(one) for family, one in settings.sources.entities.items()}
+    asked = {family: first_page(one) for family, one in settings.sources.entities.items()}
     assert asked["orders"].startswith("CustomerOrders?pageOffset=0&pageCount=1&modifiedDateFrom=20")
     assert asked["offers"] == "Offers?pageNumber=1"

@@ -25,18 +25,21 @@ from connector.commands import dead_letters
 from connector.config import Config
 from connector.config.scalars import Loader
 from connector.errors import KafkaOutage, StartupError
+from connector.events import DeadLetter
 from connector.gateway.records import Record
 from connector.kafka import tool, topics
 from connector.local.ports import free_port
 from connector.local.stopping import wait_until
 from connector.mirror import database, schema, verify
 from connector.mirror.chunks import Chunk, Letter
+from connector.mirror.hydration import DueKeys
 from connector.mirror.letters import DISCARDED, PARKED, REPLAYED, Filter, Letters, Stored
 from connector.mirror.mapping import Mapping
 from connector.mirror.sink import Sink
 from connector.stream import decode
 from tests.conftest import ROOT, MakeConfig
-from tests.unit.test_replay import RECEIVED_AT, WRONG_KEY, body, created, letter_of, receive
+from tests.sources import with_sources
+from tests.unit.test_replay import RECEIVED_AT, WRONG_KEY, body, created, given_up, letter_of, receive
 
 DEADLINE_SECONDS = 60.0
 MINUTE = 60_000_000
@@ -218,8 +221,8 @@ def park(shop: Shop, *raws: bytes, at: int = RECEIVED_AT, wrong: Config | None =
     return ids
 
 
-def write_letter(shop: Shop, record: Record, at: int) -> None:
-    letter = letter_of(record)
+def write_letter(shop: Shop, record: Record | DeadLetter, at: int) -> None:
+    letter = letter_of(record) if isinstance(record, Record) else record
     row = decode._row(letter, _Origin, at) | {"parked_at": events.iso(at), "state_at": events.iso(at)}
     sink = Sink(shop.engine, shop.mapping, schema.fingerprint(shop.mapping), clocks.now)
     ((_, position),) = sink.positions([("letters", 0)]).items() or ((("letters", 0), 0),)
@@ -584,6 +587,27 @@ def test_letters_stay_parked_when_kafka_does_not_take_them(
     with pytest.raises(KafkaOutage, match="not now"):
         replay.Replay(offline.config).run([letter_id])
     assert state_of(offline, letter_id)[0] == PARKED
+
+
+def test_a_replayed_letter_of_the_hydrator_asks_for_its_record(
+    offline: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = given_up("Å/1")
+    write_letter(offline, letter, RECEIVED_AT)
+    offline.config = with_sources(offline.config)
+    offline.mapping = Mapping(offline.config)
+    offline.make_tables()
+    monkeypatch.setattr(replay, "publishing", lambda _config: nullcontext(lambda _records: None))
+    (found,) = replay.Replay(offline.config, dry_run=True).preview([letter.dead_letter_id])[0].done
+    assert found.asks == ("orders", "Å/1")
+    assert state_of(offline, letter.dead_letter_id)[0] == PARKED
+    assert replay.Replay(offline.config).run([letter.dead_letter_id]).complete
+    assert state_of(offline, letter.dead_letter_id)[0] == REPLAYED
+    due = DueKeys(offline.engine, shop="", hydrator="h").lease({"orders": (5, 5)}, 60)[0]
+    assert [(one.family, one.key, one.background) for one in due] == [("orders", "Å/1", True)]
+    assert [
+        one["reason"] for one in offline.asked("list", "--state", "all", "--stage", "hydrator")["letters"]
+    ]
 
 
 # --- Looking and discarding ----------------------------------------------------------------------

@@ -85,6 +85,15 @@ def test_an_answer_is_read_up_to_the_largest_size_and_no_further() -> None:
     assert written < 50_000_000
 
 
+def test_an_error_with_a_huge_page_is_known_by_its_status() -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(status=503, body=b"x" * 5_000_000)
+
+    (first, _) = get(answer, "Products/1", max_body_bytes=1_000_000)
+    assert first.status == 503
+    assert len(first.body) < 1_100_000
+
+
 def test_a_small_answer_that_unpacks_to_a_large_one_is_too_large() -> None:
     packed = gzip.compress(b"0" * 50_000_000)
 

@@ -250,6 +250,51 @@ def test_a_record_that_is_made_again_just_when_it_is_believed_gone_is_found_by_t
     assert mirrored(world) == {"1": 2}
 
 
+LIST = {
+    "path": "CustomerOrders",
+    "key": {"orderNumber": "orderNumber"},
+    "paginator": {"type": "page_index", "page_param": "pageOffset"},
+    "full_scan_hours": 24,
+}
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(404, {}, b"<html>"), Answer(404, {}, b'{"message": "No route"}'), HTML]
+)
+def test_no_record_is_gone_while_the_list_of_all_is_not_there_either(answer: Answer) -> None:
+    troubles = []
+
+    async def story(world: World, process: Process) -> None:
+        world.script = lambda key: answer if "?" in key else Answer(404, {}, b"")
+        for key in range(3):
+            world.change(str(key))
+        await asyncio.sleep(600)
+        assert not world.events
+        troubles.append(process.hydrator.away())
+        world.script = lambda _: None
+        await asyncio.sleep(120)
+        troubles.append(process.hydrator.away())
+
+    world = play(story, order={"list": LIST})
+    assert mirrored(world) == {"0": 1, "1": 1, "2": 1}
+    assert "XTND_API_URL" in str(troubles[0])
+    assert troubles[1] is None
+    lists = [request for request in world.requests if "?" in request.key]
+    assert 2 <= len(lists) <= 11, "once a minute at most"
+    assert len(world.requests) < 100
+
+
+def test_a_record_that_stays_missing_is_gone_when_the_list_of_all_is_there() -> None:
+    world = play(
+        wait(120),
+        order={"list": LIST},
+        script=lambda key: Answer(200, {}, b"[]") if "?" in key else Answer(404, {}, b""),
+    )
+    assert [event.action for event in world.events] == ["OrderGone"]
+    assert len([request for request in world.requests if "?" in request.key]) == 1
+    assert 20 <= sent(world)[-1] - sent(world)[0] < 45
+
+
 def test_a_key_that_the_api_refuses_is_tried_five_times_and_then_a_dead_letter_with_the_fix() -> None:
     body = b'{"message": "Order is locked by shopuser pass#word c2hvcHVzZXI6cGFzcyN3b3Jk"}'
 

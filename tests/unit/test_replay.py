@@ -20,6 +20,7 @@ from connector.mirror.mapping import Mapping
 from connector.replay.plans import Planner, ReplayPlan, is_body
 from connector.stream import decode, parking
 from tests.conftest import MakeConfig
+from tests.sources import with_sources
 
 RECEIVED_AT = 1_763_900_000_123_456
 WRONG_KEY = {"topics.families.orders.actions.OrderCreated.key": "OrderNo"}
@@ -97,6 +98,42 @@ def test_a_notification_makes_the_very_record_of_a_timely_arrival(make_config: M
     event = plans[1].events[0]
     assert (event.event_id, event.received_at) == ("d1:1", RECEIVED_AT)
     assert event.occurred_at == RECEIVED_AT - MINUTE
+
+
+def given_up(key: str, family: str = "orders") -> DeadLetter:
+    """A letter as a hydrator parks it."""
+    return DeadLetter(
+        dead_letter_id="0" * 32,
+        stage="hydrator",
+        reason="request-refused",
+        error="The API answers 400.",
+        action="OrderSnapshot",
+        parked_at=events.iso(RECEIVED_AT),
+        context={"source": "xtnd", "family": family, "entity_key": key},
+    )
+
+
+def test_a_record_that_was_given_up_is_asked_for_again(make_config: MakeConfig) -> None:
+    plan = planned(with_sources(make_config()), given_up("Å/1"))
+    assert (plan.asks, plan.records, plan.fault) == (("orders", "Å/1"), (), None)
+
+
+@pytest.mark.parametrize(
+    ("key", "family", "fetches", "words"),
+    [
+        ("1", "orders", False, "Set XTND_API_URL"),
+        ("1", "offers", True, "sources.yaml has no entity 'offers'"),
+        ("..", "orders", True, "asks for something else"),
+    ],
+)
+def test_a_record_that_nobody_can_ask_for_stays_parked(
+    make_config: MakeConfig, key: str, family: str, words: str, *, fetches: bool
+) -> None:
+    config = with_sources(make_config()) if fetches else make_config()
+    plan = planned(config, given_up(key, family))
+    assert plan.asks is None
+    assert plan.fault is not None
+    assert words in plan.fault.error
 
 
 def test_what_is_still_bad_says_so_and_makes_no_records(make_config: MakeConfig) -> None:

@@ -340,7 +340,7 @@ def valid(draw: Callable[..., Any]) -> dict[str, Any]:
             st.lists(
                 st.fixed_dictionaries(
                     {
-                        "status": st.lists(st.integers(200, 599), min_size=1, max_size=3),
+                        "status": st.lists(st.integers(201, 599), min_size=1, max_size=3),
                         "action": few(["retry", "gone", "refuse"]),
                     },
                     optional={"body": st.lists(names, max_size=2)},
@@ -368,12 +368,15 @@ FAULTS: dict[str, tuple[str, list[Any]]] = {
     "no rate": ("rate.requests_per_minute", [0, -5, 1.5, "many"]),
     "no share": ("rate.background_share", [0, 1.01, "half"]),
     "a bucket without a limit": ("rate.buckets", [{"Products": 0}, [], 7]),
+    "a bucket of no record": ("rate.buckets", [{"CustomerOrder": 600}, {"Products/1": 5}]),
     "no header": ("rate.limit_header", ["x y", "", "å", 5]),
     "no header of a login": ("login.header", ["x: y", "", 5]),
     "no value of a header": ("headers.Accept", ["a\nb", "å", " a"]),
     "a header twice": ("headers.accept", ["text/json"]),
+    "a header of the request itself": ("headers.Content-Length", ["5"]),
+    "a header of what is sent": ("headers.accept-encoding", ["br"]),
     "the header of the login": ("headers.extendbasicauthorization", ["x"]),
-    "no status": ("response_actions.0.status", [[], [99], [600], ["404"], 404, "404"]),
+    "no status": ("response_actions.0.status", [[], [99], [200], [600], ["404"], 404, "404"]),
     "no action": ("response_actions.0.action", ["ignore", "", None, 5]),
     "no text of a body": ("response_actions.0.body", [[""], "timeout", [5]]),
     "no path to take out": ("exclude.0", ["", "a..b", "a b", 5, "."]),
