@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Self
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 SCHEME = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9]*)(?:\+[A-Za-z0-9_]+)?:")
 NAME = re.compile(r"[a-z][a-z_]*")
@@ -99,8 +99,16 @@ def _sqlite_faults(rest: str) -> Iterator[Fault]:
         yield "has a ? in it, and SQLite takes no parameters here", "Remove them; in a path write ? as %3F."
     elif path.startswith("~"):
         yield "starts its path with ~, which nothing expands here", "Write the path from the root on."
-    elif PERCENT.search(path):
+    elif _encodes_nothing(path):
         yield "has a per cent sign that encodes nothing", "Write % as %25."
+
+
+def _encodes_nothing(text: str) -> bool:
+    """Whether a per cent sign stands for no character: without two digits, for a NUL, or for no UTF-8."""
+    try:
+        return bool(PERCENT.search(text)) or "\x00" in unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        return True
 
 
 def _postgresql_faults(rest: str) -> Iterator[Fault]:
@@ -122,7 +130,7 @@ def _postgresql_faults(rest: str) -> Iterator[Fault]:
     torn = "@" in path or ("@" in query and not clean)
     if torn or "#" in rest or "@" in login or set(login) & set("[] ") or login.count(":") > 1:
         yield "holds a character in user or password that must be encoded", encode
-    elif PERCENT.search(rest) or "%00" in rest:
+    elif _encodes_nothing(rest):
         yield "has a per cent sign that encodes nothing", encode
     elif " " in rest:
         yield "holds a blank", encode

@@ -1,7 +1,7 @@
 """Columns and tables that are new, or whose rule changed, are filled from the ledger."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import structlog
@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from connector import clocks, events
 from connector.errors import Poison
-from connector.events import Event
+from connector.events import Event, Sort
 from connector.mirror import dialects, ledger
 from connector.mirror.fold import Folded, fold
 from connector.mirror.mapped import Contribution, MappedColumn
@@ -25,10 +25,19 @@ FILL_BATCH = 20_000
 FORMER = "__former"  # no table of tables.yaml has this name in the store
 
 
-def fill(connection: Connection, table: Projection, columns: Sequence[MappedColumn] | None) -> None:
-    """Fill columns (or all rows, when None) of a table from the ledger, in batches."""
+def fill(
+    connection: Connection,
+    table: Projection,
+    columns: Sequence[MappedColumn] | None,
+    counts: Mapping[Sort, int],
+) -> None:
+    """Fill columns (or all rows, when None) of a table from the ledger, in batches.
+
+    ``counts`` are the ledger's events: it is not read for a table that none of them fills, as the many tables
+    of records are where no record was ever fetched.
+    """
     with _stamped(connection, table):
-        _fill(connection, table, columns)
+        _fill(connection, table, columns, counts)
 
 
 @contextmanager
@@ -53,13 +62,18 @@ def _stamped(connection: Connection, table: Projection) -> Iterator[None]:
     connection.exec_driver_sql(f"DROP TABLE {FORMER}")
 
 
-def _fill(connection: Connection, table: Projection, columns: Sequence[MappedColumn] | None) -> None:
+def _fill(
+    connection: Connection,
+    table: Projection,
+    columns: Sequence[MappedColumn] | None,
+    counts: Mapping[Sort, int],
+) -> None:
     connection.exec_driver_sql(table.clear(columns))
     pairs: list[tuple[Event, list[Contribution]]] = []
     left_out: list[Poison] = []
     misfits, first = 0, ""
     read, events_read, report_at = reader(table), 0, time.monotonic() + REPORT_SECONDS
-    for event in ledger.of_sorts(connection, table.sorts):
+    for event in ledger.of_sorts(connection, table.sorts & counts.keys()):
         pairs.append((event, read(event, left_out)))
         if left_out:
             misfits, first = misfits + 1, first or f"{event.event_id}: {left_out[0].error}"
@@ -69,7 +83,6 @@ def _fill(connection: Connection, table: Projection, columns: Sequence[MappedCol
             events_read += len(pairs)
             pairs.clear()
             if time.monotonic() >= report_at:
-                counts = ledger.counts(connection)
                 total = sum(counts.get(sort, 0) for sort in table.sorts)
                 log.info("filling a table from the ledger", table=table.name, events=events_read, of=total)
                 report_at = time.monotonic() + REPORT_SECONDS

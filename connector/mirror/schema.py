@@ -8,7 +8,7 @@ ledger while no batch is written. After that a worker with the former mapping st
 from collections.abc import Callable, Collection, Iterator
 from collections.abc import Mapping as Readonly
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import structlog
@@ -25,6 +25,7 @@ from connector.mirror import (
     filling,
     frozen,
     indexes,
+    ledger,
     locks,
     mapping_change,
     obstacles,
@@ -238,12 +239,12 @@ def _fill(
             indexes.drop(connection, Tables(former), tables)
         for name, found in shape.of(connection, tables).items():
             shape.make_indexes(connection, tables.metadata.tables[name], found)
+        counts = cache(partial(ledger.counts, connection))
         for mapped in mapping.tables:
             changed = rules.changed_columns(mapped, recorded)
             if changed is None or changed:
-                indexes.making_way(
-                    connection, mapped.store, partial(filling.fill, connection, mapped, changed)
-                )
+                fill = partial(filling.fill, connection, mapped, changed, counts())
+                indexes.making_way(connection, mapped.store, fill)
                 filled[mapped.name] = None if changed is None else [column.name for column in changed]
         if filled or not rules.stands(connection, mapping):
             rules.record(connection, mapping)

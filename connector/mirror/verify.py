@@ -30,7 +30,8 @@ def differences(engine: Engine, mapping: Mapping) -> list[str]:
     """
     found: list[str] = []
     with transaction(engine) as connection:
-        for table in mapping.tables:
+        # What no event fills is not compared: which records hooks ask for is not known without a source.
+        for table in (one for one in mapping.tables if one.sorts):
             found += _compare(table, expected(table, ledger.of_sorts(connection, table.sorts)), connection)
         found += counters.differences(connection)
     return found

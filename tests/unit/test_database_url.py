@@ -112,6 +112,7 @@ def test_an_encoded_password_arrives_whole(password: str) -> None:
 @given(st.text("aZ9#?/[]@:% =&\n%", min_size=1, max_size=8))
 @example("?x=1&y")
 @example("1/2@3")
+@example("%99")
 @settings(max_examples=400)
 def test_an_unencoded_password_arrives_whole_or_is_refused_and_never_shown(raw: str) -> None:
     password = f"{SECRET}{raw}{SECRET}"
