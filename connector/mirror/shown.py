@@ -62,19 +62,15 @@ def _of_table(
     columns = [
         (column.name, column.type, column.comment) for column in table.columns if "hidden" not in column.info
     ]
-    columns += [(column["name"], column["type"], None) for column in removed]
+    columns += [(one["name"], one["type"], None) for one in removed if one["name"] != "last_version"]
     columns.sort(key=lambda column: column[0] == last)
-    shown = [column for column in columns if not _is_hidden(column[0])]
+    shown = [column for column in columns if not column[0].endswith("__version")]
     listed = ", ".join(_shown(column, type_, dialect) for column, type_, _ in shown)
     described = EVENT if EVENT.keys() <= {*table.columns.keys()} else {}
     comments = {column: text for column, _, comment in shown if (text := comment or described.get(column))}
     visible = f" WHERE {where}" if (where := table.info.get(VISIBLE)) else ""
     select = f"SELECT {listed} FROM {quoted(table.name)}{visible}"
     return ViewDefinition(name, select, table.comment or "", comments)
-
-
-def _is_hidden(column: str) -> bool:
-    return column == "last_version" or column.endswith("__version")
 
 
 def _shown(column: str, type_: TypeEngine[Any], dialect: dialects.Dialect) -> str:

@@ -59,7 +59,8 @@ def mapped_columns(table: MappedTable) -> list[Column[Any]]:
     ]
     for fact in table.facts:
         type_ = "exact" if fact.exact else fact.type
-        columns.append(_kept(fact.name, type_, fact.comment, info={FACT: True}, nullable=fact.nullable))
+        info = {FACT: True} if fact.shown else {FACT: True, "hidden": True}
+        columns.append(_kept(fact.name, type_, fact.comment, info=info, nullable=fact.nullable))
     columns += [_version(column) for column in table.columns if column.version]
     if table.stamped:
         columns.append(_kept("mirrored_at", "timestamp", "When the row last changed here (UTC)."))

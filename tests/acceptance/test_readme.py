@@ -45,7 +45,8 @@ def commands() -> list[Command]:
 ALL = {command.line: command for command in commands()}
 # Run by the test that says how; everything else runs beside "make up", in the README's order.
 ELSEWHERE = ("make up", "make test", "make check", "export ", "docker ", ".venv/bin/connector gateway")
-BESIDE = [line for line in ALL if not line.startswith((*ELSEWHERE, ".venv/bin/connector worker"))]
+BY_HAND = (".venv/bin/connector worker", ".venv/bin/connector hydrator")
+BESIDE = [line for line in ALL if not line.startswith((*ELSEWHERE, *BY_HAND))]
 
 
 def environment() -> dict[str, str]:
@@ -115,6 +116,13 @@ def run(line: str, folder: Path) -> "subprocess.CompletedProcess[str]":
         check=False,
         timeout=120,
     )
+
+
+def test_a_hydrator_without_an_api_says_which_setting_it_needs(clone: Path) -> None:
+    (line,) = [line for line in ALL if line.startswith(".venv/bin/connector hydrator")]
+    refused = run(line, clone)
+    assert refused.returncode == 1
+    assert "set XTND_API_URL" in refused.stderr
 
 
 # First, because these take the same ports as the stack of the tests below.

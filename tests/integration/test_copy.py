@@ -236,7 +236,7 @@ def test_a_worker_goes_on_from_a_copy_that_was_made_while_another_one_wrote(
 def test_a_copy_that_was_killed_is_no_mirror_and_the_next_one_is_whole(
     dialect: str, point: str, make_config: MakeConfig, new_url: Callable[[str], str]
 ) -> None:
-    config = filled(make_config({"database.url": new_url("sqlite")}))
+    config = filled(make_config({"database.url": new_url("sqlite")}, records=True))
     target = moved(config, new_url(dialect))
     urls = (one.database.url.get_secret_value() for one in (config, target))
     command = ["copy", *itertools.chain(*zip(("--database-url", "--to"), urls, strict=True))]
@@ -292,7 +292,7 @@ def test_an_error_of_the_target_names_the_option_and_not_the_mirrors_settings(
     what: str,
 ) -> None:
     source = new_url("sqlite")
-    filled(make_config({"database.url": source}))
+    filled(make_config({"database.url": source}, records=True))
     url = to.format(server=postgres.url.partition("@")[2].partition("/")[0], port=free_port())
     with pytest.raises(ConnectorError, match=what) as refused:
         cli.copy_command(to=url, config_dir=ROOT / "config", database_url=source, data_dir=tmp_path / "none")

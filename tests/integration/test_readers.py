@@ -68,7 +68,8 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def lite(make_config: MakeConfig, file: Path) -> Config:
     """A configuration whose mirror in SQLite holds one event."""
-    config = make_config({"database.url": f"sqlite:///{file}", "database.lock_timeout_seconds": 0.2})
+    settings = {"database.url": f"sqlite:///{file}", "database.lock_timeout_seconds": 0.2}
+    config = make_config(settings, records=True)
     with strategies.mirror(config) as mirror:
         pick(mirror, "first")
     return config

@@ -51,7 +51,7 @@ def test_topics_that_are_missing_are_reported_and_created_once_as_planned(
 ) -> None:
     config = on_kafka({"topics.families.offers.partitions": 3, "topics.retention_hours": 7})
     told = topics.deviations(config)
-    assert len(told) == 9
+    assert len(told) == 10
     assert {one.what for one in told} == {"does not exist"}
     assert topics.ensure(config) == []
     assert topics.deviations(config) == []
