@@ -4,7 +4,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -254,7 +254,14 @@ class PostgreSQL(Dialect):
             if not connection.exec_driver_sql(REBUILD, (REBUILD_LOCK,)).scalar_one():
                 holder = connection.exec_driver_sql(REBUILT_BY, (REBUILD_LOCK,)).scalar()
                 raise rebuilt_by(holder or "another process")
-        yield
+        driver: Any = connection.connection.driver_connection
+        try:
+            yield
+        finally:
+            # The server sees the session's end a moment later, and the next rebuild may come before.
+            with suppress(psycopg.Error):
+                driver.rollback()
+                driver.execute("SELECT pg_advisory_unlock(%s)", (REBUILD_LOCK,)).close()
 
     @override
     def escaped(self, statement: str) -> str:
