@@ -1,13 +1,15 @@
 """A mirror in PostgreSQL."""
 
 import math
+import operator
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
+import tenacity
 from sqlalchemy import (
     URL,
     BigInteger,
@@ -62,6 +64,8 @@ PORTABLE = {
 }
 # A connection that was idle for longer may have been cut; see whether it answers before it is used.
 ASKED_AFTER_SECONDS = 1.0
+# How long the server may take to see that a client has gone.
+SESSION_END_SECONDS = 5.0
 FETCHED_ROWS = 32  # at once; each may be as large as a delivery
 COPY_LINE = re.compile(r"line ([0-9]+)")
 
@@ -250,18 +254,18 @@ class PostgreSQL(Dialect):
     @override
     @contextmanager
     def rebuilding(self, connection: Connection) -> Iterator[None]:
+        # A session's end is seen a moment after its client has gone: a rebuild before this one may hold it.
+        trying = tenacity.Retrying(
+            stop=tenacity.stop_after_delay(SESSION_END_SECONDS),
+            wait=tenacity.wait_fixed(0.05),
+            retry=tenacity.retry_if_result(operator.not_),
+            retry_error_callback=lambda _: False,
+        )
         with connection.begin():
-            if not connection.exec_driver_sql(REBUILD, (REBUILD_LOCK,)).scalar_one():
+            if not trying(lambda: connection.exec_driver_sql(REBUILD, (REBUILD_LOCK,)).scalar_one()):
                 holder = connection.exec_driver_sql(REBUILT_BY, (REBUILD_LOCK,)).scalar()
                 raise rebuilt_by(holder or "another process")
-        driver: Any = connection.connection.driver_connection
-        try:
-            yield
-        finally:
-            # The server sees the session's end a moment later, and the next rebuild may come before.
-            with suppress(psycopg.Error):
-                driver.rollback()
-                driver.execute("SELECT pg_advisory_unlock(%s)", (REBUILD_LOCK,)).close()
+        yield
 
     @override
     def escaped(self, statement: str) -> str:
