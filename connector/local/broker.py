@@ -13,6 +13,7 @@ import socket
 import struct
 import subprocess
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ SERVER_PROPERTIES = Path(__file__).with_name("kafka-server.properties")
 
 
 @dataclass(eq=False)
-class Broker:
+class Broker(ABC):
     """A broker as a child process on ports of its own; ``start`` again after an end keeps the ports.
 
     ``name`` is for people and logs; ``until`` is how it waits (``up`` hands in one that a Ctrl-C ends).
@@ -122,9 +123,9 @@ class Broker:
         if self._child:
             self._child.kill()
 
+    @abstractmethod
     def _prepare(self) -> list[str]:
         """Write what the broker needs on disk and give the command that starts it."""
-        raise NotImplementedError
 
     def _chosen_ports(self) -> dict[str, int]:
         if not self._ports:
