@@ -1,5 +1,6 @@
 """The transaction: ledger, rows, history and offsets, together or not at all."""
 
+import select
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -485,6 +486,26 @@ def test_a_batch_waits_for_postgresql_five_times(on_postgresql: Mirror, tmp_path
         mirror.sink.write([chunk])
         traced[0].untrace()  # which writes what is in its buffer
     assert (tmp_path / "trace").read_text().count("ReadyForQuery") == 5
+
+
+def test_a_refusal_that_a_later_statement_of_the_batch_sees_leaves_nothing_in_the_log(
+    on_postgresql: Mirror, caplog: pytest.LogCaptureFixture
+) -> None:
+    mirror = on_postgresql
+    mirror.write(picked(mirror, "a"))
+    sent: list[str] = []
+
+    @event.listens_for(mirror.engine, "before_cursor_execute")
+    def _answered(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement.partition(" (")[0])
+        if sent[-2:] == ["INSERT INTO _notifications", 'INSERT INTO "_orders" AS stored'] and len(sent) < 9:
+            socket = connection.connection.driver_connection.pgconn.socket
+            assert select.select([socket], [], [], DEADLINE_SECONDS)[0]
+
+    written = mirror.sink.write([mirror.chunk([picked(mirror, "a"), picked(mirror, "b")], partition=1)])
+    assert (written.new, written.known) == ({"orders": 1}, {"orders": 1})
+    assert sent[6].startswith("SELECT pg_advisory"), sent  # the merge saw the refusal
+    assert caplog.records == []
 
 
 def test_a_session_that_ends_within_a_batch_is_an_outage_and_the_batch_can_come_again(

@@ -208,14 +208,23 @@ class PostgreSQL(Dialect):
     @contextmanager
     def sent_together(self, connection: Connection) -> Iterator[None]:
         driver: Any = connection.connection.driver_connection
+        failed: Exception | None = None
         try:
             with driver.pipeline():
-                yield
+                # An answer is read when it comes: a statement after a refused one may see the error, or the
+                # end. psycopg warns in the log of what the end has to say about an error that passes it.
+                try:
+                    yield
+                except Exception as error:
+                    failed = error
         except psycopg.Error as error:
-            # As for one that SQLAlchemy sees itself.
-            if driver.closed:
-                connection.invalidate()
-            raise DBAPIError(None, None, error) from error
+            if failed is None:
+                # As for one that SQLAlchemy sees itself.
+                if driver.closed:
+                    connection.invalidate()
+                raise DBAPIError(None, None, error) from error
+        if failed is not None:
+            raise failed
 
     @override
     def wait_briefly(self, connection: Connection, seconds: float) -> None:
