@@ -1,19 +1,18 @@
 """What the mirror asks of a database: everything in which one differs from another."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, Engine, Pool, Table
-from sqlalchemy import Dialect as SQLAlchemyDialect
-from sqlalchemy.types import TypeEngine
 
 from connector.config import Database
 from connector.errors import ConnectorError, StartupError
 from connector.mirror.dialects.fixes import Unknown
 from connector.mirror.dialects.parts import Daily, Encoded, LockHolder, as_text
+from connector.mirror.dialects.syntax import Syntax
 
 # Names and types.
 Columns = tuple[tuple[str, str], ...]
@@ -34,84 +33,12 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-class Dialect(ABC):
+class Dialect(Syntax, ABC):
     """One database. Types are those of ``tables.yaml``, and ``json``; instants are UTC.
 
     Methods raise SQLAlchemy's errors or the driver's, which ``translate`` explains. Those that do nothing
     here are for databases in which a transaction is alone from its start.
     """
-
-    name: ClassVar[str]  # in a URL of SQLAlchemy
-    driver_error: ClassVar[type[Exception]]
-    code_name: ClassVar[str]  # where an error of the driver's has its code
-    library: ClassVar[tuple[str, str]]  # name and version of what the driver is built on
-    compiler: ClassVar[SQLAlchemyDialect]  # writes SQL without a database
-    # SQLAlchemy's events between which a transaction may wait for a lock: the first, and what ends it. It may
-    # still wait when "commit" comes, where that was only sent (``sent_together``).
-    waits_between: ClassVar[tuple[str, ...]] = ("begin", "checkin", "rollback")
-    # The names of all functions.
-    functions: ClassVar[str]
-    # SQL for a parameter.
-    mark: ClassVar[str]
-    # What a column of each type is declared as; "exact" is text that is compared byte by byte.
-    types: ClassVar[Mapping[str, TypeEngine[Any]]]
-    # Behind a parameter that is given as text, by type.
-    casts: ClassVar[Mapping[str, str]] = {}
-    # Behind the columns in CREATE TABLE.
-    table_options: ClassVar[str] = ""
-    # The same as SQLAlchemy's options of a table.
-    table_arguments: ClassVar[Mapping[str, Any]] = {}
-    # Options of an index that finds a stretch of a column which grows with the rows, for next to no cost.
-    range_index: ClassVar[Mapping[str, Any]] = {}
-    # What DROP TABLE needs where a view depends on the table, the connector's own included.
-    cascade: ClassVar[str] = ""
-    # Whether ALTER changes columns and keys that are there, and renames views and indexes.
-    alters: ClassVar[bool] = True
-    # Whether one writer keeps all others from writing.
-    one_writer: ClassVar[bool] = False
-    # Whether names are kept as they are written; else those that differ in their case are one.
-    keeps_case: ClassVar[bool] = True
-    # Whether SQLAlchemy, which has no name for the type ANY, reads it as NUMERIC.
-    numeric_is_any: ClassVar[bool] = False
-    # The code of the error for a value that is too long for an index; None where none is.
-    index_limit: ClassVar[str | None] = None
-    # The code of the error for a lock that was not granted in time (``wait_briefly``).
-    lock_not_granted: ClassVar[str | None] = None
-    # The code of the error for a column that others built upon, where it names no more than that.
-    built_upon: ClassVar[str | None] = None
-    # By the code of an error: why ``trial`` is not possible for this role, now or here.
-    no_trial: ClassVar[Mapping[str, str]] = {}
-    # What follows occurred_at in event order (docs/contract.md, Events), and then the row object's place.
-    event_order: ClassVar[tuple[str, ...]]
-    # Behind a SELECT, and has its rows locked until the transaction ends.
-    lock_rows: ClassVar[str] = ""
-    # Behind a query: lock the rows of the table with this alias, and leave out those that others have locked.
-    skip_locked: Callable[[str], str] = "".format
-    # Join a table, with an alias, by a condition on its key: row by row, whatever a planner guesses.
-    look_up: Callable[[str, str, str], str] = "LEFT JOIN {0} AS {1} ON {2}".format
-    # Behind an operand: texts are compared byte by byte.
-    exact: ClassVar[str] = ""
-    # A statement that lets the transaction's commit return before the disk has it; empty where there is none.
-    unsynced: ClassVar[str] = ""
-    # Between two operands, of which each may be null.
-    differs: ClassVar[str] = "IS DISTINCT FROM"
-    # Seconds since the epoch on the database's clock; None where it has this host's.
-    clock: ClassVar[str | None] = None
-    # A look at the log beside such a file, to be repeated, given what observes its size in bytes.
-    log_watch: Callable[[Path, Callable[[int], Any]], Callable[[], str | None]] | None = None
-    # How many rows a tool changes in one transaction; None where it does not keep all others from writing.
-    most_rows: ClassVar[int | None] = None
-
-    # --- SQL of an operand, which is SQL too ---
-
-    # An instant as whole microseconds since the epoch.
-    microseconds: Callable[[str], str]
-    # From one instant to another, with microseconds.
-    seconds_between: Callable[[str, str], str]
-    json_text: Callable[[str], str] = "{0}".format
-    is_json_array: Callable[[str], str]
-    # A numeric of the store as a number that compares, sorts and adds.
-    number: Callable[[str], str] = "{0}".format
 
     # --- Errors of the driver ---
 
@@ -161,7 +88,7 @@ class Dialect(ABC):
     def ask(self, cursor: Any, sql: str) -> tuple[list[str], Sequence[Any]]:
         """Columns and rows of a person's query, which the driver gets unchanged; Ctrl-C ends it."""
 
-    def lock_schema(self, connection: Connection, *, shared: bool) -> None:  # noqa: B027 - see Dialect
+    def lock_schema(self, connection: Connection, *, shared: bool) -> None:
         """Hold the schema as it is (``shared``) or for a change, until the transaction ends."""
 
     def sent_together(self, connection: Connection) -> AbstractContextManager[None]:  # noqa: ARG002
@@ -171,10 +98,10 @@ class Dialect(ABC):
         """
         return nullcontext()
 
-    def lock_tables(self, connection: Connection, tables: Collection[str]) -> None:  # noqa: B027
+    def lock_tables(self, connection: Connection, tables: Collection[str]) -> None:
         """Lock these tables exclusively until the transaction ends."""
 
-    def wait_briefly(self, connection: Connection, seconds: float) -> None:  # noqa: B027
+    def wait_briefly(self, connection: Connection, seconds: float) -> None:
         """Limit how long this transaction waits for each of its locks."""
 
     def session(self, connection: Connection) -> int:  # noqa: ARG002

@@ -2,27 +2,14 @@
 
 import math
 import operator
-import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
 import tenacity
-from sqlalchemy import (
-    URL,
-    BigInteger,
-    Boolean,
-    Connection,
-    Engine,
-    Numeric,
-    Pool,
-    Table,
-    Text,
-    create_engine,
-    event,
-)
+from sqlalchemy import URL, BigInteger, Boolean, Connection, Engine, Numeric, Pool, Text, create_engine, event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -39,8 +26,9 @@ from connector.mirror.dialects import (
     postgresql_trial,
     postgresql_views,
 )
-from connector.mirror.dialects.dialect import UNLOCKED, Access, Columns, Dialect, quoted, rebuilt_by
+from connector.mirror.dialects.dialect import UNLOCKED, Access, Columns, quoted, rebuilt_by
 from connector.mirror.dialects.parts import Encoded, LockHolder
+from connector.mirror.dialects.postgresql_loading import Loading
 
 # Every batch takes it shared, a change of the schema exclusively.
 SCHEMA_LOCK = 0x58544E44
@@ -54,25 +42,14 @@ REBUILT_BY = """
       AND objid::bigint = hashtext(current_setting('xtnd.store'))::bigint & 4294967295
 """
 
-PORTABLE = {
-    "numeric": "{0}::text",
-    "json": "{0}::text",
-    # Beyond that, to_char drops what is infinite, and the era.
-    "timestamp": """CASE WHEN {0} BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00'
-        THEN to_char({0}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') ELSE {0}::text END""",
-    "boolean": "{0}::int",
-}
 # A connection that was idle for longer may have been cut; see whether it answers before it is used.
 ASKED_AFTER_SECONDS = 1.0
 # How long the server may take to see that a client has gone.
 SESSION_END_SECONDS = 5.0
-FETCHED_ROWS = 32  # at once; each may be as large as a delivery
-COPY_LINE = re.compile(r"line ([0-9]+)")
-
 ON_A_STANDBY = "0A000"  # feature not supported
 
 
-class PostgreSQL(Dialect):
+class PostgreSQL(Loading):
     """PostgreSQL, asked through psycopg."""
 
     name = "postgresql"
@@ -208,14 +185,14 @@ class PostgreSQL(Dialect):
     @contextmanager
     def sent_together(self, connection: Connection) -> Iterator[None]:
         driver: Any = connection.connection.driver_connection
-        failed: Exception | None = None
+        failed: DBAPIError | None = None
         try:
             with driver.pipeline():
                 # An answer is read when it comes: a statement after a refused one may see the error, or the
                 # end. psycopg warns in the log of what the end has to say about an error that passes it.
                 try:
                     yield
-                except Exception as error:
+                except DBAPIError as error:
                     failed = error
         except psycopg.Error as error:
             if failed is None:
@@ -291,52 +268,6 @@ class PostgreSQL(Dialect):
     ) -> None:
         (one, parameters), (other, others) = self.written(*first), self.written(*second)
         connection.exec_driver_sql(f"WITH one AS ({one}) {other}", (*parameters, *others))
-
-    @override
-    def for_loading(self, engine: Engine) -> None:
-        @event.listens_for(engine, "begin")
-        def _on_begin(connection: Connection) -> None:
-            # What is written may be long in coming.
-            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
-
-    @override
-    def load_order(self, table: Table) -> list[str]:
-        # A BRIN index says which values lie together, and is of use only where alike ones do.
-        together = (one for one in table.indexes if one.dialect_options["postgresql"]["using"] == "brin")
-        first = [column.name for index in together for column in index.columns]
-        return [*first, *super().load_order(table)]
-
-    @override
-    def hold(self, connection: Connection, tables: Collection[str]) -> None:
-        # Batches go on beside that; a change of columns would have a snapshot see rewritten tables as empty.
-        listed = ", ".join(f'"{table}"' for table in tables)
-        connection.exec_driver_sql(f"LOCK TABLE {listed} IN ACCESS SHARE MODE")
-
-    @override
-    def portable(self, column: str, type_: str) -> str:
-        return PORTABLE.get(type_, "{0}").format(column)
-
-    @override
-    def stream(self, connection: Connection, query: str) -> Iterator[tuple[Any, ...]]:
-        driver: Any = connection.connection.driver_connection
-        size = FETCHED_ROWS if psycopg.capabilities.has_stream_chunked() else 1
-        rows: Iterator[tuple[Any, ...]] = driver.cursor().stream(query, size=size)
-        return rows
-
-    @override
-    def load(
-        self, connection: Connection, table: str, columns: Columns, rows: Iterable[Sequence[Any]]
-    ) -> None:
-        names = ", ".join(f'"{name}"' for name, _ in columns)
-        driver: Any = connection.connection.driver_connection
-        with driver.cursor().copy(f'COPY "{table}" ({names}) FROM STDIN') as copy:
-            for row in rows:
-                copy.write_row(row)
-
-    @override
-    def refused_row(self, error: psycopg.Error) -> int | None:
-        line = COPY_LINE.search(error.diag.context or "")
-        return int(line[1]) if line else None
 
     @override
     def others_views(self, connection: Connection, ours: Collection[str]) -> list[str]:
