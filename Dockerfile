@@ -11,6 +11,7 @@ WORKDIR /src
 COPY requirements/runtime.lock requirements/runtime.lock
 RUN pip install --require-hashes --requirement requirements/runtime.lock
 COPY pyproject.toml README.md ./
+COPY config config
 COPY connector connector
 RUN pip install --no-deps --no-build-isolation .
 

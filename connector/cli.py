@@ -3,7 +3,6 @@
 Errors that reach a person are sentences with a fix; a traceback comes with ``--debug`` alone.
 """
 
-import contextlib
 import itertools
 import os
 import sys
@@ -17,6 +16,8 @@ from rich.text import Text
 from connector import __version__, errors, failpoints, logs, safe_text
 from connector.commands import backfill, dead_letters, failures, rebuild, schema
 from connector.commands.options import (
+    CALLBACK,
+    CALLBACK_VARIABLE,
     CONFIG_DIR,
     DATA_DIR,
     AcceptMapping,
@@ -27,6 +28,8 @@ from connector.commands.options import (
     Format,
     Kafka,
     behind_options,
+    callback,
+    config_folder,
     load,
     load_beside,
     load_process,
@@ -34,7 +37,7 @@ from connector.commands.options import (
 from connector.config import secret_text
 
 app = typer.Typer(
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Receive XTND's signed webhooks, store them on Kafka, mirror them into SQL tables.",
@@ -52,13 +55,20 @@ ReusePort = Annotated[
     bool | None,
     typer.Option("--reuse-port", help="Share the public port with other gateways of this machine."),
 ]
+CallbackUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        envvar=CALLBACK_VARIABLE,
+        help=f"Callback URL; else that of the stack in --data-dir, or {CALLBACK}.",
+    ),
+]
 SecretFile = Annotated[
     Path | None,
     typer.Option(
         "--secret-file", readable=False, help="File with the hook's secret; else XTND_WEBHOOK_SECRET."
     ),
 ]
-CALLBACK = "http://127.0.0.1:8080/webhooks/xtnd"
 
 
 def main() -> None:
@@ -85,6 +95,9 @@ def up(
     kafka: Kafka = None,
     database_url: DatabaseUrl = None,
     port: PortOption = 8080,
+    host: Annotated[
+        str, typer.Option("--host", help="Address of the public port; 0.0.0.0 is every one of this machine.")
+    ] = "127.0.0.1",
     admin_port: AdminPort = 8081,
     accept_mapping: AcceptMapping = False,
     demo: Annotated[
@@ -94,19 +107,21 @@ def up(
     """Run everything on this machine: broker, topics, gateway, worker and a SQLite mirror."""
     from connector import local  # noqa: PLC0415 - each command loads only its own package
 
-    hydrate = False
-    with contextlib.suppress(errors.ConfigError):  # which the processes report
-        hydrate = load(config_dir, unused=("kafka", "database")).sources is not None
+    folder = config_folder(config_dir)
+    settings = load(folder, unused=("kafka", "database"))
     options = local.UpOptions(
-        config_dir=config_dir,
+        config_dir=folder,
         data_dir=data_dir,
         kafka=kafka,
         database_url=database_url,
+        host=host,
         port=port or 8080,
         admin_port=admin_port or 8081,
         accept_mapping=accept_mapping,
         demo=demo,
-        hydrate=hydrate,
+        hydrate=settings.sources is not None,
+        hooks=tuple(settings.hooks),
+        command=sys.argv[0] if Path(sys.argv[0]).name == "connector" else "connector",
     )
     raise typer.Exit(local.run_up(options))
 
@@ -116,6 +131,9 @@ def gateway(
     config_dir: ConfigDir = CONFIG_DIR,
     kafka: Kafka = None,
     database_url: DatabaseUrl = None,
+    host: Annotated[
+        str | None, typer.Option("--host", help="The public port's address, instead of gateway.host.")
+    ] = None,
     port: PortOption = None,
     admin_port: AdminPort = None,
     reuse_port: ReusePort = None,
@@ -124,7 +142,7 @@ def gateway(
     logs.configure()
     from connector.gateway.server import run_gateway  # noqa: PLC0415
 
-    ports = {"port": port, "admin_port": admin_port, "reuse_port": reuse_port}
+    ports = {"host": host, "port": port, "admin_port": admin_port, "reuse_port": reuse_port}
     settings = load_process(
         config_dir, with_secrets=True, unused=("database",), kafka=kafka, database_url=database_url, **ports
     )
@@ -333,7 +351,7 @@ def copy_command(
 
 @app.command()
 def simulate(
-    url: Annotated[str, typer.Option(help="Callback URL.")] = CALLBACK,
+    url: CallbackUrl = None,
     deliveries: Annotated[int, typer.Option(min=1, help="How many deliveries.")] = 1000,
     rate: Annotated[float, typer.Option(min=0, help="Deliveries per second; 0 is as fast as it goes.")] = 0,
     burst: Annotated[int, typer.Option(min=0, help="How many leave at once before that.")] = 0,
@@ -373,7 +391,7 @@ def simulate(
     from connector import simulator  # noqa: PLC0415
 
     options = simulator.SimulateOptions(
-        url=url,
+        url=callback(url, data_dir),
         secret=_secret(secret_file, data_dir),
         seed=seed,
         deliveries=deliveries,
@@ -396,14 +414,14 @@ def simulate(
 @app.command()
 def send(
     files: Annotated[list[Path], typer.Argument(readable=False, help="Files that hold one body each.")],
-    url: Annotated[str, typer.Option(help="Callback URL.")] = CALLBACK,
+    url: CallbackUrl = None,
     secret_file: SecretFile = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Sign files and post them as they are."""
     from connector import simulator  # noqa: PLC0415
 
-    raise typer.Exit(simulator.send_files(url, _secret(secret_file, data_dir), files))
+    raise typer.Exit(simulator.send_files(callback(url, data_dir), _secret(secret_file, data_dir), files))
 
 
 @app.command()
@@ -441,10 +459,40 @@ def sign(
     raise typer.Exit(0 if diagnosis.matches else 1)
 
 
+@app.command("init")
+def init_command(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where a folder config is made.")] = Path(),
+) -> None:
+    """Write the shipped configuration into DIR/config, to be changed there; never over a file."""
+    from connector import shipped  # noqa: PLC0415
+
+    to = folder / CONFIG_DIR
+    for name, written in shipped.write(to).items():
+        out.print(f"{'wrote' if written else 'kept '} {to / name}{'' if written else ' (it was there)'}")
+    here = "" if folder == Path() else f"cd {folder} && "
+    out.print(f"next  {here}connector up")
+
+
 @app.command()
 def version() -> None:
     """Print the connector's version."""
     print(__version__)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Receive XTND's signed webhooks, store them on Kafka, mirror them into SQL tables."""
 
 
 def _bytes(file: Path) -> bytes:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 
-from connector import config
+from connector import config, shipped
 from connector.config import Config
 from connector.errors import StartupError
 
@@ -19,7 +19,10 @@ log = structlog.get_logger(__name__)
 ConfigDir = Annotated[
     Path,
     typer.Option(
-        "--config", envvar="XTND_CONFIG_DIR", readable=False, help="Folder with the three YAML files."
+        "--config",
+        envvar="XTND_CONFIG_DIR",
+        readable=False,
+        help="Folder with the YAML files (connector init writes them).",
     ),
 ]
 Kafka = Annotated[
@@ -60,6 +63,9 @@ class Format(StrEnum):
 OPTION = re.compile(r"--([\w-]+(=.*)?)?", re.DOTALL)
 CONFIG_DIR = Path("config")
 DATA_DIR = Path("data")
+# Where deliveries go when no stack that runs says otherwise.
+CALLBACK = "http://127.0.0.1:8080/webhooks/xtnd"
+CALLBACK_VARIABLE = "XTND_CALLBACK_URL"
 # What a data folder gives, by section, and the option and the variable that give it too.
 FOUND_BESIDE = (
     ("kafka", "kafka", "KAFKA_BOOTSTRAP_SERVERS"),
@@ -73,6 +79,12 @@ def behind_options(arguments: list[str]) -> list[str]:
     if not comments or "--" in arguments:
         return arguments
     return [*(one for one in arguments if one not in comments), "--", *comments]
+
+
+def config_folder(config_dir: Path) -> Path:
+    """The folder itself; that of the shipped files where nobody named one and the usual one is missing."""
+    unnamed = config_dir == CONFIG_DIR and "XTND_CONFIG_DIR" not in os.environ
+    return shipped.folder() if unnamed and not os.path.lexists(config_dir) else config_dir
 
 
 def load(
@@ -91,6 +103,7 @@ def load(
     names = {
         "kafka": "kafka.bootstrap_servers",
         "database_url": "database.url",
+        "host": "gateway.host",
         "port": "gateway.port",
         "admin_port": "gateway.admin_port",
         "reuse_port": "gateway.reuse_port",
@@ -134,4 +147,11 @@ def load_beside(config_dir: Path, data_dir: Path, *, unused: Collection[str] = (
         )
     for variable, value in endpoints(data_dir, named=named).items():
         os.environ.setdefault(variable, value)
-    return load(config_dir, unused=unused, **options)
+    return load(config_folder(config_dir), unused=unused, **options)
+
+
+def callback(url: str | None, data_dir: Path) -> str:
+    """Where deliveries go: to a URL, else to the stack that runs, or ran last, in a data folder."""
+    from connector.local import endpoints  # noqa: PLC0415
+
+    return url or endpoints(data_dir).get(CALLBACK_VARIABLE) or CALLBACK

@@ -30,6 +30,7 @@ from connector.config.topic_models import ActionRoute, Family, Topics
 from connector.errors import ConfigError, Finding
 
 __all__ = [
+    "FILES",
     "SHOP_COLUMN",
     "SOURCES_FILE",
     "ActionRoute",
@@ -84,10 +85,10 @@ def load(
                 if not variables.get(URL_VARIABLE):
                     continue
                 what = f"{URL_VARIABLE} is set, and there is no such file"
-                cure = f"Copy it from the shipped config, or unset {URL_VARIABLE}."
+                cure = f"Write it as shipped with connector init, or unset {URL_VARIABLE}."
                 raise ConfigError([Finding(str(directory / name), what, cure)]) from None
             what = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-            cure = "Name the folder that holds connector.yaml, topics.yaml and tables.yaml with --config."
+            cure = "Name the folder that holds the YAML files with --config; connector init writes a new one."
             raise ConfigError([Finding(str(directory / name), what, cure)]) from None
     return parse(texts, variables, overrides, with_secrets=with_secrets, with_login=with_login, unused=unused)
 

@@ -13,7 +13,9 @@ from connector.local import demo
 from connector.local.data_dir import DataFolder
 from connector.local.ports import port_trouble
 
-CALLBACK_PATH = "/webhooks/xtnd"
+CALLBACK_PATH = "/webhooks"
+LOOPBACK = "127.0.0.1"
+ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared, not served
 SECRET_VARIABLES = ("XTND_WEBHOOK_SECRET", "XTND_WEBHOOK_SECRET_FILE")
 
 
@@ -24,6 +26,8 @@ class UpOptions:
     ``kafka`` and ``database_url`` are ``None`` for a broker and a SQLite file of its own, unless the
     environment (``KAFKA_BOOTSTRAP_SERVERS``, ``DATABASE_URL``) names others. The worker's admin port
     is the one after ``admin_port``, the hydrator's the next; that of a demo's API the tenth after ``port``.
+    ``host`` is the address of the public port, ``hooks`` are the names of what posts there,
+    and ``command`` is what a person types for ``connector``.
     ``hydrate`` where ``sources.yaml`` names an API by itself; else ``XTND_API_URL`` decides.
     """
 
@@ -31,12 +35,15 @@ class UpOptions:
     data_dir: Path = Path("data")
     kafka: str | None = None
     database_url: str | None = None
+    host: str = "127.0.0.1"
     port: int = 8080
     admin_port: int = 8081
     ready_timeout_seconds: float = 120.0
     accept_mapping: bool = False
     demo: bool = False
     hydrate: bool = False
+    hooks: tuple[str, ...] = ("xtnd",)
+    command: str = "connector"
 
 
 class LaunchPlan:
@@ -61,10 +68,16 @@ class LaunchPlan:
         self._places = places | {name: environ.get(name) for name in demo.OTHER_PLACES}
         self.demo: demo.Demo | None = None
         if options.demo:
-            callback = f"http://127.0.0.1:{options.port}{CALLBACK_PATH}"
-            self.demo = demo.Demo(self.data, options.port + 10, callback)
+            self.demo = demo.Demo(self.data, options.port + 10, self.callbacks[0])
         # Commands beside it need the address too: which tables there are depends on it.
         self._api = {name: environ[name] for name in ("XTND_API_URL",) if environ.get(name)}
+
+    @property
+    def callbacks(self) -> list[str]:
+        """The URL of each hook, as this machine reaches it."""
+        host = LOOPBACK if self.options.host in ANY_HOST else self.options.host
+        host = f"[{host}]" if ":" in host else host
+        return [f"http://{host}:{self.options.port}{CALLBACK_PATH}/{hook}" for hook in self.options.hooks]
 
     @property
     def worker_admin_port(self) -> int:
@@ -90,7 +103,10 @@ class LaunchPlan:
             return [*self._connector, *self.demo.arguments()]
         options: list[str] = {
             "topics": [],
-            "gateway": ["--port", str(self.options.port), "--admin-port", str(self.options.admin_port)],
+            "gateway": [
+                *("--host", self.options.host, "--port", str(self.options.port)),
+                *("--admin-port", str(self.options.admin_port)),
+            ],
             "worker": ["--admin-port", str(self.worker_admin_port)],
             "hydrator": ["--admin-port", str(self.hydrator_admin_port)],
         }[name]
@@ -103,6 +119,7 @@ class LaunchPlan:
         environment = {
             "DATABASE_URL": self.database_url,
             "KAFKA_BOOTSTRAP_SERVERS": kafka,
+            "XTND_CALLBACK_URL": self.callbacks[0],
             "XTND_DATA_DIR": str(self.data.path),
             "PYTHONUNBUFFERED": "1",
         }
@@ -117,7 +134,7 @@ class LaunchPlan:
     def check_ports(self) -> None:
         """Refuse ports that are taken, by name of the option that moves them."""
         ports = [
-            (self.options.port, "0.0.0.0", "--port"),  # noqa: S104 (tested, not served)
+            (self.options.port, self.options.host, "--port"),
             (self.options.admin_port, "127.0.0.1", "--admin-port"),
             (self.worker_admin_port, "127.0.0.1", "--admin-port (the worker takes the one after it)"),
         ]
@@ -138,10 +155,15 @@ class LaunchPlan:
                 raise StartupError(f"Port {port} {why} ({trouble.strerror})", cure)
             seen.add(port)
 
-    def ready_line(self) -> str:
-        """Give the line with all addresses."""
-        base = "http://127.0.0.1"
-        return (
-            f"ready  callback {base}:{self.options.port}{CALLBACK_PATH}  secret {self.secret_place}"
-            f"  mirror {without_password(self.database_url)}  admin {base}:{self.options.admin_port}"
-        )
+    def ready_lines(self) -> list[str]:
+        """Give all addresses, and what to do next."""
+        admin, mirror = f"http://{LOOPBACK}:{self.options.admin_port}", without_password(self.database_url)
+        places = [*(f"callback {url}" for url in self.callbacks), f"secret {self.secret_place}"]
+        after = ['query "SELECT * FROM mirror_status"']
+        if self.own_secret and not self.demo:
+            after.insert(0, "simulate --deliveries 300")
+        folder = "" if self.options.data_dir == Path("data") else f" --data-dir {self.options.data_dir}"
+        return [
+            "  ".join(["ready", *places, f"mirror {mirror}", f"admin {admin}"]),
+            *(f"next   {self.options.command} {one}{folder}" for one in after),
+        ]

@@ -69,7 +69,8 @@ class Stack:
             self._deadline = time.monotonic() + options.ready_timeout_seconds
             try:
                 self._start()
-                self._screen.say(self._plan.ready_line())
+                for line in self._plan.ready_lines():
+                    self._screen.say(line)
                 supervisor = Supervisor(self._screen.warn)
                 for child in (*([self._broker.child] if self._broker else ()), *self._parts):
                     supervisor.watch(child)

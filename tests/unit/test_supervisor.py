@@ -251,8 +251,8 @@ def test_passwords_reach_the_children_by_environment_never_by_command_line(tmp_p
     environment = made.environment("127.0.0.1:9092")
     assert environment["DATABASE_URL"] == url
     assert "XTND_WEBHOOK_SECRET_FILE" not in environment
-    assert "geheim" not in made.ready_line()
-    assert "s3cret" not in made.ready_line()
+    assert "geheim" not in "".join(made.ready_lines())
+    assert "s3cret" not in "".join(made.ready_lines())
 
 
 def test_up_hands_the_acceptance_of_a_mapping_to_the_worker_alone(tmp_path: Path) -> None:
@@ -287,16 +287,30 @@ def test_a_hydrator_runs_where_an_api_is_named_and_commands_beside_it_know_the_a
 
 
 def test_the_ready_line_tells_where_everything_is(tmp_path: Path) -> None:
-    line = plan(tmp_path, port=18080, admin_port=18081).ready_line()
+    line, *next_lines = plan(tmp_path, port=18080, admin_port=18081, hooks=("xtnd", "nordic")).ready_lines()
     assert line.startswith("ready ")
     assert "\n" not in line
+    assert [one.split("  ")[0] for one in next_lines] == ["next"] * 2
+    assert all(one.endswith(f" --data-dir {tmp_path}/d") for one in next_lines)
     for part in (
         "http://127.0.0.1:18080/webhooks/xtnd",
+        "http://127.0.0.1:18080/webhooks/nordic",
         f"{tmp_path}/d/webhook-secret",
         f"{tmp_path}/d/mirror.db",
         "http://127.0.0.1:18081",
     ):
         assert part in line
+
+
+@pytest.mark.parametrize(
+    ("host", "url"), [("0.0.0.0", "http://127.0.0.1:8080"), ("::1", "http://[::1]:8080")]
+)
+def test_the_public_port_listens_where_host_says_and_its_url_can_be_opened(
+    tmp_path: Path, host: str, url: str
+) -> None:
+    made = plan(tmp_path, host=host)
+    assert made.command("gateway")[-6:-4] == ["--host", host]
+    assert made.environment("k:1")["XTND_CALLBACK_URL"] == f"{url}/webhooks/xtnd"
 
 
 @pytest.mark.parametrize(

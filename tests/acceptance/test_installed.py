@@ -1,0 +1,99 @@
+"""The wheel, outside of any checkout: an empty folder, one command, rows."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from connector import __version__
+from connector.config import FILES
+from connector.local.ports import free_port, port_is_free
+from connector.local.stopping import wait_until
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+class Installed:
+    """The wheel unpacked into a folder of its own, and a folder where somebody works with it."""
+
+    def __init__(self, folder: Path) -> None:
+        build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+        subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+        [wheel] = folder.glob("*.whl")
+        self.site = folder / "site"
+        with zipfile.ZipFile(wheel) as packed:
+            packed.extractall(self.site)
+        self.work = folder / "an empty folder"
+        self.work.mkdir()
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("XTND_")}
+        kept |= {name: os.environ[name] for name in ("XTND_CACHE_DIR",) if name in os.environ}
+        self.environ = kept | {"PYTHONPATH": str(self.site)}
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-P", "-m", "connector", *arguments]
+
+    def run(self, *arguments: str, folder: Path | None = None) -> str:
+        run = subprocess.run(
+            self.command(*arguments),
+            cwd=folder or self.work,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return Installed(tmp_path_factory.mktemp("installed"))
+
+
+def test_the_wheel_is_what_runs_and_says_which_version_it_is(installed: Installed) -> None:
+    assert installed.run("--version") == f"{__version__}\n"
+    where = subprocess.run(
+        [sys.executable, "-P", "-c", "import connector; print(connector.__file__)"],
+        env=installed.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(where.stdout.strip()).is_relative_to(installed.site)
+    assert (installed.site / "connector" / "py.typed").exists()
+    assert "Usage" in installed.run("-h")
+
+
+def test_init_writes_a_configuration_that_loads(installed: Installed, tmp_path: Path) -> None:
+    printed = installed.run("init", "shop", folder=tmp_path)
+    assert printed.splitlines()[-1] == "next  cd shop && connector up"
+    assert sorted(path.name for path in (tmp_path / "shop" / "config").iterdir()) == sorted(FILES)
+    installed.run("schema", "--dialect", "sqlite", folder=tmp_path / "shop")
+
+
+def test_in_an_empty_folder_it_becomes_ready_and_mirrors(installed: Installed) -> None:
+    port = next(one for one in iter(free_port, None) if all(port_is_free(one + n) for n in (1, 2, 3)))
+    ports = ("--port", str(port), "--admin-port", str(port + 1))
+    log = installed.work.parent / "up.log"
+    with log.open("w") as output:
+        up = subprocess.Popen(
+            installed.command("up", *ports),
+            cwd=installed.work,
+            env=installed.environ,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        assert wait_until(lambda: "\nnext " in log.read_text(), timeout_seconds=200), log.read_text()
+        installed.run("simulate", "--deliveries", "20", "--seed", "7")
+        count = "SELECT COUNT(*) AS events FROM notifications"
+        wait_until(lambda: installed.run("query", count) != "events\n0\n", timeout_seconds=60)
+        assert int(installed.run("query", count).split()[1]) > 0
+    finally:
+        up.terminate()
+        assert up.wait(60) == 0
+    assert {path.name for path in installed.work.iterdir()} == {"data"}
