@@ -1,6 +1,7 @@
-"""The alerts ask only for what a running gateway and a running worker export."""
+"""The alerts ask only for what a running gateway, worker and hydrator export."""
 
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from connector.local.ports import free_port
 from tests import alerts, workers
+from tests.conftest import ROOT
 from tests.workers import World, until
 
 
@@ -45,6 +47,13 @@ def test_every_metric_and_label_of_an_alert_is_in_a_scrape(kafka_bootstrap: str,
         workers.world(tmp_path, kafka_bootstrap, url, sections={"gateway": spool}) as world,
         gateway(world) as admin,
     ):
+        shutil.copy(ROOT / "config" / "sources.yaml", world.config_dir)
+        world.environ |= {
+            "XTND_API_URL": f"http://127.0.0.1:{free_port()}/v1",
+            "XTND_API_USER": "reader",
+            "XTND_API_PASSWORD": "hunter2",
+        }
+        hydrator = world.part("hydrator")
         worker = world.worker().wait_ready()
         measured = ("xtnd_worker_lag_records{", "xtnd_mirror_dead_letters{")
         until(lambda: page(admin) != "", what="the gateway's metrics")
@@ -53,7 +62,10 @@ def test_every_metric_and_label_of_an_alert_is_in_a_scrape(kafka_bootstrap: str,
             15,
             what="the worker has measured",
         )
-        scrape = alerts.samples(page(admin)) + alerts.samples(worker.page("metrics").decode())
+        hydrator.wait_ready()
+        until(lambda: b'xtnd_up{part="login"}' in hydrator.page("metrics"), what="the hydrator's metrics")
+        pages = [page(admin), *(one.page("metrics").decode() for one in (worker, hydrator))]
+        scrape = [sample for text in pages for sample in alerts.samples(text)]
         for rule in alerts.rules():
             wanted = alerts.selectors(rule["expr"])
             assert wanted or "up{" in rule["expr"], rule["alert"]
