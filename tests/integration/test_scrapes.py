@@ -41,7 +41,9 @@ def page(port: int) -> str:
         return ""
 
 
-def test_every_metric_and_label_of_an_alert_is_in_a_scrape(kafka_bootstrap: str, tmp_path: Path) -> None:
+def test_every_metric_and_label_of_an_alert_and_of_the_dashboard_is_in_a_scrape(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
     url, spool = f"sqlite:///{tmp_path}/mirror.db", {"spool_path": f"{tmp_path}/spool/spool.db"}
     with (
         workers.world(tmp_path, kafka_bootstrap, url, sections={"gateway": spool}) as world,
@@ -66,12 +68,14 @@ def test_every_metric_and_label_of_an_alert_is_in_a_scrape(kafka_bootstrap: str,
         until(lambda: b'xtnd_up{part="login"}' in hydrator.page("metrics"), what="the hydrator's metrics")
         pages = [page(admin), *(one.page("metrics").decode() for one in (worker, hydrator))]
         scrape = [sample for text in pages for sample in alerts.samples(text)]
-        for rule in alerts.rules():
-            wanted = alerts.selectors(rule["expr"])
-            assert wanted or "up{" in rule["expr"], rule["alert"]
+        asked = [(rule["alert"], rule["expr"]) for rule in alerts.rules()]
+        asked += [(title, one) for title, some in alerts.panels().items() for one in some]
+        for asker, expression in asked:
+            wanted = alerts.selectors(expression)
+            assert wanted or "up{" in expression, asker
             shown = set(alerts.ADDED)
             for selector in wanted:
                 fitting = [labels for name, labels in scrape if selector.fits(name, labels)]
-                assert fitting, (rule["alert"], selector)
+                assert fitting, (asker, selector)
                 shown |= fitting[0].keys()
-            assert alerts.grouped_by(rule["expr"]) <= shown, rule["alert"]
+            assert alerts.grouped_by(expression) <= shown, asker
