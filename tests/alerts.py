@@ -1,5 +1,6 @@
 """The alerts of ops/alerts.yml, and what their expressions ask of a scrape."""
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,12 @@ def rules() -> list[dict[str, Any]]:
     """The rules of the file, in its order."""
     groups = yaml.safe_load(FILE.read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
+
+
+def panels() -> dict[str, list[str]]:
+    """The expressions of the dashboard, by the title of the panel."""
+    found = json.loads((ROOT / "ops" / "grafana.json").read_text())["panels"]
+    return {panel["title"]: [one["expr"] for one in panel.get("targets", ())] for panel in found}
 
 
 def selectors(expression: str) -> list[Selector]:

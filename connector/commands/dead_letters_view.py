@@ -191,7 +191,11 @@ class LettersConsole:
         if effects:
             self._out.print("Nothing was changed (--dry-run).")
         elif done.done:
-            self._out.print("A worker mirrors them now. One that fails again is parked again.")
+            # A hydrator's letter publishes nothing: its record is asked for again.
+            worker = "A worker mirrors them now." * any(not plan.asks for plan in done.done)
+            hydrator = "A hydrator asks for these records now." * any(plan.asks for plan in done.done)
+            text = " ".join(filter(None, (worker, hydrator, "One that fails again is parked again.")))
+            self._out.print(text, soft_wrap=True)
 
     def discarded(self, count: int, refused: Mapping[str, str]) -> None:
         """What a discard did."""

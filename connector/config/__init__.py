@@ -126,5 +126,5 @@ def parse(
         shop = config.shop_of_source
         config = config.model_copy(update={"sources": None}).with_shop_of_source(shop)
     warnings = [*odd, *document.warnings, *cautions.shared_tables(config, document)]
-    warnings += cautions.open_login(config, document)
+    warnings += [*cautions.unknown_entities(config, document), *cautions.open_login(config, document)]
     return config.with_warnings(warnings, partial(nearest_mark, document.marks))

@@ -1,9 +1,11 @@
 """What works and is probably not meant: settings without effect, hooks that share tables, open logins."""
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from connector.config import table_kinds
+from connector.config.findings import nearest
 from connector.config.models import Config
 from connector.config.source import Document
 from connector.errors import Finding
@@ -55,6 +57,24 @@ def shared_tables(config: Config, document: Document) -> Iterator[Finding]:
             "mirror: {key_by_shop: true}; where they are of one, write mirror: {key_by_shop: false}."
         )
         yield Finding(document.where(("hooks", hooks[1])), what, cure)
+
+
+def unknown_entities(config: Config, document: Document) -> Iterator[Finding]:
+    """Entities that hooks and tables call otherwise: the name stands in each event, so a slip of it stays."""
+    if config.sources is None:
+        return
+    actions = [action for _, action, _ in config.actions()]
+    for family, entity in config.sources.entities.items():
+        name = entity.entity
+        tables = {table.partition("_")[0] for table, one in config.tables.items() if one.of == family}
+        if any(action.startswith(name) for action in actions) or name.lower() in tables:
+            continue
+        # The words that the family's hooks start with, and those of its tables.
+        of_family = config.topics.families[family].actions if family in config.topics.families else ()
+        words = {found[0] for action in of_family if (found := re.match(r"[A-Z][a-z0-9]*", action))}
+        what = f"no action of topics.yaml, and no table of its records, starts with the entity {name!r}"
+        cure = nearest(name, words | {table.capitalize() for table in tables} or {family.capitalize()})
+        yield Finding(document.where(("sources", "entities", family, "entity")), what, cure)
 
 
 def open_login(config: Config, document: Document) -> Iterator[Finding]:

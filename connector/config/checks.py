@@ -142,7 +142,7 @@ class Checks:
                 yield finding((*at, "actions"), what, nearest(action, known_actions))
         if not table.actions:
             yield finding(at, "the table takes no action", "List at least one with actions.")
-        for setting in ("of", "parent"):
+        for setting in ("of", "parent", "time_zone"):
             if getattr(table, setting):
                 what = f"a {table.kind} table has no {setting}"
                 yield finding((*at, setting), what, "Remove it, or write kind: snapshot.")

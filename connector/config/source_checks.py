@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from connector.config import paths
 from connector.config.findings import Located, finding, nearest
@@ -79,6 +79,8 @@ class SourcesChecks:
             yield finding(at, "sources.base_url (XTND_API_URL) is no address of http or https", cure)
         elif "@" in parts.netloc:
             yield finding(at, "sources.base_url (XTND_API_URL) holds a login", LOGIN_CURE)
+        elif not {".", ".."}.isdisjoint(unquote(parts.path).split("/")):
+            yield finding(at, "sources.base_url (XTND_API_URL) leads elsewhere with . or ..", cure)
         elif parts.query or parts.fragment or url.endswith(("?", "#")):
             yield finding(at, "sources.base_url (XTND_API_URL) ends in a query or a fragment", cure)
 
@@ -203,6 +205,11 @@ class EntityChecks:
 
 
 def _resource(at: Location, path: str) -> Iterator[Located]:
+    cure = "Write it as in CustomerOrders/{orderNumber}, without / in front."
     if not RESOURCE.fullmatch(PLACEHOLDER.sub("x", path)):
-        what = f"{path!r} is no path below base_url"
-        yield finding(at, what, "Write it as in CustomerOrders/{orderNumber}, without / in front.")
+        yield finding(at, f"{path!r} is no path below base_url", cure)
+    elif not {"", ".", ".."}.isdisjoint(path.partition("?")[0].removesuffix("/").split("/")):
+        yield finding(at, f"{path!r} holds a part that is empty, . or .., and leads elsewhere", cure)
+    elif PLACEHOLDER.search(resource(path)):
+        what = f"{path!r} starts with a part of the key, so each record would have a limit of its own"
+        yield finding(at, what, cure)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import AliasChoices, Field
 
 from connector.config.table_kinds import KINDS
-from connector.config.yaml_types import Model, Name, Path
+from connector.config.yaml_types import Model, Name, Path, TimeZone
 
 # The column that tells shops apart (``Mirror.key_by_shop``).
 SHOP_COLUMN = "shop"
@@ -71,6 +71,8 @@ class Table(Model):
     actions: tuple[str, ...] = ()
     of: Name | None = None
     parent: Name | None = None
+    # Whose local time an instant of a record is that has no offset.
+    time_zone: TimeZone | None = None
     # One row per object found here; the path may name an object or an array of objects.
     each: Path | None = None
     key: dict[Name, KeyColumn] = Field(default_factory=dict)
@@ -80,6 +82,11 @@ class Table(Model):
     indexes: tuple[tuple[Name, ...], ...] = ()
     # Its name before: a table of the database that has it is renamed with its view, and keeps its rows.
     was: Name | None = None
+
+    @property
+    def zone(self) -> str:
+        """The time zone of records, which is XTND's own where none is given."""
+        return self.time_zone or "Europe/Stockholm"
 
     @property
     def valued(self) -> dict[str, Source]:

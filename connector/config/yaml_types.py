@@ -1,6 +1,7 @@
 """Names, numbers and the base model of the configuration, and what to write where a name does not fit."""
 
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -48,6 +49,17 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
 # In milliseconds it is at least one, and Kafka and PostgreSQL count them in 32 bits.
 Seconds = Annotated[float, Field(ge=0.001, le=2_000_000)]
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, ZoneInfoNotFoundError):
+        raise ValueError(f"{name!r} is no time zone; write one such as Europe/Stockholm") from None
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
 
 
 class Model(BaseModel):

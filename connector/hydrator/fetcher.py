@@ -22,6 +22,7 @@ from connector.retry import Outages
 log = structlog.get_logger(__name__)
 
 STAGE = "hydrator"
+SHOWN_ID = 12  # letters of an id, which commands take for the whole
 # Answers that an API gives that works.
 WELL = ("record", "missing", "refused")
 # Refusals of one key until it is given up, and the pauses between them.
@@ -97,13 +98,14 @@ class Fetcher:
 
     async def give_up(self, due: Due, records: Records, reason: Reason, text: str) -> None:
         """Park a dead letter for a key; the next hook asks for it again."""
+        name = f"{self._source}/{due.family}/{due.key}@{due.wanted_at}"
+        letter_id = hashlib.sha256(name.encode()).hexdigest()[:32]
+        again = f"connector dead-letters replay {letter_id[:SHOWN_ID]}"
         letter = DeadLetter(
-            dead_letter_id=hashlib.sha256(
-                f"{self._source}/{due.family}/{due.key}@{due.wanted_at}".encode()
-            ).hexdigest()[:32],
+            dead_letter_id=letter_id,
             stage=STAGE,
             reason=reason,
-            error=f"{text} {FIXES[reason]} The next hook of the record asks again, and a replay does.",
+            error=f"{text} {FIXES[reason]} Then its next hook asks again, and so does: {again}",
             action=f"{records.entity.entity}Snapshot",
             parked_at=events.iso(self._now()),
             context={"source": self._source, "family": due.family, "entity_key": due.key},

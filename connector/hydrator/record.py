@@ -88,8 +88,8 @@ class Records:
 def objects(body: bytes, path: Path | None) -> list[bytes]:
     """The objects of an answer: those of the array at a path in it, or the answer itself without a path.
 
-    The path ``()`` is for an answer that is the array. None where there is no array at it; raises
-    ``Unreadable`` for what is no such answer.
+    The path ``()`` is for an answer that is the array. None where null stands at it; raises ``Unreadable``
+    for what is no such answer: one without the path may be of another API, or of another version.
     """
     body = body.removeprefix(BYTE_ORDER_MARK)
     if not body.strip():
@@ -102,7 +102,10 @@ def objects(body: bytes, path: Path | None) -> list[bytes]:
             _level.decode(body)
             return [body]
         for name in path:
-            body = bytes(_level.decode(body).get(name, b"null"))
+            level = _level.decode(body)
+            if name not in level:
+                raise Unreadable(f"it has no {'.'.join(path)} (data_selector)")
+            body = bytes(level[name])
         return [] if body == b"null" else [bytes(row) for row in _items.decode(body)]
     except events.JSON_ERRORS as error:
         if body.lstrip()[:1] == b"<":

@@ -39,7 +39,7 @@ class Compiler:
         """A table, with a column for the shop where shops are kept apart."""
         kind = (CHILDREN if table.parent else KINDS)[table.kind]
         sorts = [Sort(action) for action in table.actions] or [Sort(str(table.of), of_source=True)]
-        columns = tuple([_mapped_column(column, settings) for column, settings in table.columns.items()])
+        columns = tuple([_mapped_column(column, one, table) for column, one in table.columns.items()])
         key = [
             MappedColumn(column, "text", "plain", source.description) for column, source in table.key.items()
         ]
@@ -76,17 +76,22 @@ class Compiler:
             raise ValueError(f"a key has no value for {action}")  # refused by config.checks
         indexed = {column for index in table.indexes for column in index}
         cells = [
-            self._cell(to, column, action, indexed=to.name in indexed)
+            self._cell(table, to, column, action, indexed=to.name in indexed)
             for to, column in zip(columns, table.columns.values(), strict=True)
         ]
         return RowSpec(tuple(key), tuple(cells))
 
-    def _cell(self, to: MappedColumn, column: Column, action: str, *, indexed: bool) -> mapped.CellSource:
+    def _cell(
+        self, table: Table, to: MappedColumn, column: Column, action: str, *, indexed: bool
+    ) -> mapped.CellSource:
         """Where one action's value of a column comes from."""
         if column.on is not None and action not in column.on:
             return NOTHING
         if column.rule == "count":
             return Constant(1)
+        if table.of and to.type == "timestamp":
+            of_record = values.timestamp_of_record(table.zone)
+            return _source(column, action, of_record, of_record)
         reader = values.READERS[to.type]
         stored = values.former_timestamp if to.type == "timestamp" else reader
         accepted = self._indexed_text if indexed and to.type == "text" else reader
@@ -140,7 +145,7 @@ def _paths(source: Source, action: str) -> tuple[tuple[str, ...], ...]:
     return tuple([paths.keys(path) for path in ((choice,) if isinstance(choice, str) else choice or ())])
 
 
-def _mapped_column(name: str, column: Column) -> MappedColumn:
+def _mapped_column(name: str, column: Column, table: Table) -> MappedColumn:
     column_type = _type(column)
     merge: Merge = "plain"
     if column.rule == "count":
@@ -158,7 +163,8 @@ def _mapped_column(name: str, column: Column) -> MappedColumn:
         merge=merge,
         description=column.description,
         ranked=column_type == "numeric" and column.rule in ("min", "max"),
-        written=column.model_dump_json(exclude={"description", "was"}, exclude_none=True),
+        written=column.model_dump_json(exclude={"description", "was"}, exclude_none=True)
+        + (f" {table.zone}" if table.of and column_type == "timestamp" else ""),
     )
 
 

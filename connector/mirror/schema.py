@@ -7,6 +7,7 @@ ledger while no batch is written. After that a worker with the former mapping st
 
 from collections.abc import Callable, Collection, Iterator
 from collections.abc import Mapping as Readonly
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ from connector.mirror import (
     filling,
     frozen,
     indexes,
+    late_wants,
     ledger,
     locks,
     mapping_change,
@@ -42,6 +44,7 @@ from connector.mirror.database import transaction
 from connector.mirror.mapped import logical, stored
 from connector.mirror.mapping import Mapping, former_mapping
 from connector.mirror.models import OWN, MirrorRoute
+from connector.mirror.projections import hydration
 from connector.mirror.rules import fingerprint
 from connector.mirror.tables import FACT, Tables
 
@@ -244,7 +247,9 @@ def _fill(
             changed = rules.changed_columns(mapped, recorded)
             if changed is None or changed:
                 fill = partial(filling.fill, connection, mapped, changed, counts())
-                indexes.making_way(connection, mapped.store, fill)
+                aside = late_wants.in_background if mapped.name == hydration.NAME else nullcontext
+                with aside(connection):
+                    indexes.making_way(connection, mapped.store, fill)
                 filled[mapped.name] = None if changed is None else [column.name for column in changed]
         if filled or not rules.stands(connection, mapping):
             rules.record(connection, mapping)

@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Context, Decimal
 from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from connector import events
 from connector.errors import Poison
@@ -32,6 +33,10 @@ PRINTED = re.compile(
     r"(?P<whole>[0-9]{1,3}(?:[ \u00a0\u202f\u2009][0-9]{3})+|[0-9]+)"
     r"(?:[.,](?P<part>[0-9]+))?\Z"
 )
+# An instant without an offset, as .NET writes a DateTime whose kind is not known; and its least one, which
+# stands where no date was ever set.
+LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)?")
+NO_DATE = re.compile(r"0001-01-01(?:[Tt ]00:00:00(?:\.0+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})?)?")
 
 
 def text(value: Any) -> str | None:
@@ -114,6 +119,27 @@ def timestamp(value: Any) -> int | None:
             "not-a-timestamp",
             f"{_shown(value)} is no instant like 2026-11-26T10:00:00.5+01:00 (RFC 3339).",
         ) from None
+
+
+@cache  # so that equal sources are equal
+def timestamp_of_record(time_zone: str) -> Reader:
+    """A reader of a record's instants: one without an offset is a local time, the year 1 no date.
+
+    A day alone is its first moment. Of an hour that a change of the clocks repeats it is the first.
+    """
+    zone = ZoneInfo(time_zone)
+
+    def read(value: Any) -> int | None:
+        if isinstance(value, str) and NO_DATE.fullmatch(value):
+            return None
+        if isinstance(value, str) and LOCAL.fullmatch(value):
+            with suppress(ValueError):
+                instant = events.microseconds(datetime.fromisoformat(value.upper()).replace(tzinfo=zone))
+                if events.EARLIEST <= instant <= events.LATEST:
+                    return instant
+        return timestamp(value)
+
+    return read
 
 
 def former_timestamp(value: Any) -> int | None:

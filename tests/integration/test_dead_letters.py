@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from connector import clocks, events, logs, replay
 from connector import config as configuration
 from connector.commands import dead_letters
+from connector.commands.dead_letters_view import LettersConsole
 from connector.config import Config
 from connector.config.scalars import Loader
 from connector.errors import KafkaOutage, StartupError
@@ -590,7 +591,7 @@ def test_letters_stay_parked_when_kafka_does_not_take_them(
 
 
 def test_a_replayed_letter_of_the_hydrator_asks_for_its_record(
-    offline: Shop, monkeypatch: pytest.MonkeyPatch
+    offline: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     letter = given_up("Å/1")
     write_letter(offline, letter, RECEIVED_AT)
@@ -601,7 +602,12 @@ def test_a_replayed_letter_of_the_hydrator_asks_for_its_record(
     (found,) = replay.Replay(offline.config, dry_run=True).preview([letter.dead_letter_id])[0].done
     assert found.asks == ("orders", "Å/1")
     assert state_of(offline, letter.dead_letter_id)[0] == PARKED
-    assert replay.Replay(offline.config).run([letter.dead_letter_id]).complete
+    outcome = replay.Replay(offline.config).run([letter.dead_letter_id])
+    assert outcome.complete
+    LettersConsole().outcome(outcome, None)
+    printed = capsys.readouterr().out
+    assert "A hydrator asks for these records now. One that fails again is parked again." in printed
+    assert "worker" not in printed
     assert state_of(offline, letter.dead_letter_id)[0] == REPLAYED
     due = DueKeys(offline.engine, shop="", hydrator="h").lease({"orders": (5, 5)}, 60)[0]
     assert [(one.family, one.key, one.background) for one in due] == [("orders", "Å/1", True)]

@@ -11,6 +11,7 @@ from connector import events
 from connector.config import Config
 from connector.events import Event
 from connector.mirror import database, schema, verify
+from connector.mirror.hydration import Backlog, DueKeys
 from connector.mirror.mapping import Mapping
 from tests import sources, strategies
 from tests.conftest import MakeConfig
@@ -116,6 +117,26 @@ def test_another_wanted_on_is_filled_from_the_ledger(mirror: Mirror) -> None:
     assert stored(mirror) == {}
     schema.ensure(mirror.engine, mirror.config, mirror.mapping)
     assert stored(mirror) == {("", "orders", "1"): (NOON, NOON), ("", "orders", "2"): (NOON + 1, None)}
+
+
+def test_what_hooks_asked_for_before_somebody_fetches_it_is_background_work(mirror: Mirror) -> None:
+    off = Mirror(mirror.engine, mirror.config.model_copy(update={"sources": None}))
+    off.write(order(off, "1", NOON), order(off, "2", NOON + 1), snapshot("2", NOON + 2))
+    keys = DueKeys(mirror.engine, shop="", hydrator="one")
+    on = Mirror(mirror.engine, mirror.config)
+    assert keys.backlog() == {}
+    on.write(order(on, "3", NOON + 3))
+    # Another change of what is asked for leaves what is live as it is.
+    only_picked = {"orders": sources.ORDERS | {"wanted_on": ("OrderPicked",)}}
+    changed = Mirror(mirror.engine, with_sources(mirror.config, entities=only_picked))
+    assert keys.backlog() == {"orders": Backlog(1, NOON + 3)}
+    due, _ = keys.lease({"orders": (9, 9)}, 60)
+    assert [(one.key, one.background) for one in due] == [("3", False), ("1", True)]
+    # A hook that comes now is live, whatever was asked for before.
+    keys.release(due)
+    changed.write(order(changed, "1", NOON + MINUTE))
+    due, _ = keys.lease({"orders": (9, 9)}, 60)
+    assert [(one.key, one.background) for one in due] == [("3", False), ("1", False)]
 
 
 def test_a_rebuild_makes_the_table_again_and_verify_names_what_differs(mirror: Mirror) -> None:

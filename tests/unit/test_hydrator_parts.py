@@ -189,8 +189,11 @@ def test_the_row_of_a_list_with_the_key_is_the_record_and_an_empty_list_has_none
     other = b'{"productNumber": "P2", "warehouse": "W"}'
     body = b'{"productAvailabilityList": [' + other + b", " + row + b'], "paginationInfo": {}}'
     assert BALANCES.record("P1|W", body) == row
-    for none in (b'{"productAvailabilityList": []}', b'{"productAvailabilityList": null}', b"{}"):
+    for none in (b'{"productAvailabilityList": []}', b'{"productAvailabilityList": null}'):
         assert BALANCES.record("P1|W", none) is None
+    for other_answer in (b"{}", b'{"productavailabilitylist": []}', b'{"paginationInfo": {"totalPages": 1}}'):
+        with pytest.raises(Unreadable, match=r"it has no productAvailabilityList \(data_selector\)"):
+            BALANCES.record("P1|W", other_answer)
     with pytest.raises(Unreadable, match=r"another record's: P2\|W"):
         BALANCES.record("P1|W", b'{"productAvailabilityList": [' + other + b"]}")
     assert BALANCES.gone("P1|W") == b'{"productNumber":"P1","warehouse":"W"}'

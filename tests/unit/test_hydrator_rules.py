@@ -312,6 +312,7 @@ def test_a_key_that_the_api_refuses_is_tried_five_times_and_then_a_dead_letter_w
     assert letter.context == {"source": "xtnd", "family": "orders", "entity_key": "1"}
     assert "Order is locked by [login] [login] [login]" in letter.error
     assert "sources.yaml" in letter.error
+    assert letter.error.endswith(f" so does: connector dead-letters replay {letter.dead_letter_id[:12]}")
     assert not any(secret in str(letter) for secret in ("pass#word", "shopuser", "c2hvcHVzZXI6"))
 
 

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from connector import events
+from connector.mirror import mapped
 from connector.mirror.mapping import Mapping
 from tests.unit.test_config import CUSTOMERS, parsed, refused
 
@@ -37,7 +39,28 @@ def test_a_table_stands_before_those_that_hang_on_it_wherever_it_is_written() ->
     assert names.index("order_heads") < names.index("order_lines")
 
 
+def test_dates_of_records_without_an_offset_are_of_the_tables_time_zone_else_stockholms() -> None:
+    dated = HEADER.replace("total, type: numeric", "madeAt, type: timestamp")
+    for zone, hour in (("", 8), ("Asia/Tokyo", 1)):
+        written = f"    time_zone: {zone}\n    of:" if zone else "    of:"
+        mapping = Mapping(parsed(table(dated.replace("    of:", written))))
+        one = next(found for found in mapping.tables if found.name == "order_heads")
+        source = next(iter(one.row_specs.values())).cells[0]
+        assert isinstance(source, mapped.Path)
+        assert source.reader("2024-05-01T10:00:00") == events.from_iso(f"2024-05-01T0{hour}:00:00Z")
+        # Another reading has the column filled again.
+        assert (zone or "Europe/Stockholm") in one.columns[0].written
+
+
 REFUSED = {
+    "a time zone that is none": (
+        HEADER.replace("    of:", "    time_zone: Europe/Stokholm\n    of:"),
+        "'Europe/Stokholm' is no time zone; write one such as Europe/Stockholm",
+    ),
+    "a time zone for another kind": (
+        HEADER.replace("kind: snapshot", "kind: history\n    actions: [OrderCreated]\n    time_zone: UTC"),
+        "a history table has no time_zone. Remove it, or write kind: snapshot.",
+    ),
     "no family": (
         HEADER.replace("    of: orders\n", ""),
         "no family is named. Name it with of, as in of: orders.",

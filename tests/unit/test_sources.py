@@ -179,6 +179,7 @@ def test_a_login_that_is_sent_unencrypted_over_a_network_is_a_warning(url: str, 
             "https://h/v1?",
             "https://å/v1",
         ),
+        *("https://h/../hunter2", "https://h/RESTAPI/./v1", "https://h/%2E%2e/v1"),
     ],
 )
 def test_an_address_that_is_none_is_refused_without_its_text(url: str) -> None:
@@ -188,6 +189,31 @@ def test_an_address_that_is_none_is_refused_without_its_text(url: str) -> None:
 
 
 # --- The file --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("get", "what"),
+    [
+        ("{orderNumber}", "starts with a part of the key, so each record would have a limit of its own"),
+        ("Orders{orderNumber}", "starts with a part of the key"),
+        ("../CustomerOrders/{orderNumber}", "holds a part that is empty, . or .., and leads elsewhere"),
+        ("CustomerOrders//{orderNumber}", "holds a part that is empty"),
+    ],
+)
+def test_a_request_names_a_resource_below_the_address(get: str, what: str) -> None:
+    message = refused(("get: CustomerOrders/{orderNumber}", f'get: "{get}"'))
+    assert what in message
+    assert "Write it as in CustomerOrders/{orderNumber}, without / in front." in message
+
+
+@pytest.mark.parametrize(("name", "written"), [("Order", "Ordr"), ("Stock", "Stok"), ("Offer", "Offert")])
+def test_an_entity_that_hooks_and_tables_call_otherwise_is_a_warning(name: str, written: str) -> None:
+    assert parsed().warnings == ()
+    (warning,) = parsed((f"entity: {name}\n", f"entity: {written}\n")).warnings
+    assert re.match(
+        r"sources\.yaml:\d+: no action of topics\.yaml, and no table of its records", str(warning)
+    )
+    assert f"starts with the entity {written!r}. Did you mean {name!r}?" in str(warning)
 
 
 def test_a_folder_without_the_file_has_no_source_and_an_address_for_it_is_refused(tmp_path: Path) -> None:

@@ -210,6 +210,34 @@ def test_a_form_of_iso_8601_that_0_1_took_is_read_from_the_ledger_only() -> None
         assert reason(values.former_timestamp, value) == "not-a-timestamp"
 
 
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2024-05-01T10:00:00", "2024-05-01T08:00:00.000000Z"),
+        ("2024-01-01 10:00:00.1234567", "2024-01-01T09:00:00.123456Z"),
+        ("2024-05-01", "2024-04-30T22:00:00.000000Z"),
+        ("2024-10-27T02:30:00", "2024-10-27T00:30:00.000000Z"),
+        ("9999-12-31T23:59:59.9999999", "9999-12-31T22:59:59.999999Z"),
+        ("2024-05-01T10:00:00+05:00", "2024-05-01T05:00:00.000000Z"),
+    ],
+)
+def test_a_date_of_a_record_without_an_offset_is_local_time(text: str, instant: str) -> None:
+    assert values.timestamp_of_record("Europe/Stockholm")(text) == events.from_iso(instant)
+
+
+@pytest.mark.parametrize("offset", ["", ".0000000", "Z", "+01:00", "-02:00"])
+def test_the_year_1_in_a_record_is_no_date(offset: str) -> None:
+    assert values.timestamp_of_record("Europe/Stockholm")(f"0001-01-01T00:00:00{offset}") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0001-01-01T00:00:01", "2024-02-30T10:00:00", "2024-05-01T24:01:00", "2024-05-01T10:00", "soon", 7],
+)
+def test_a_date_of_a_record_that_is_none_is_poison(text: Any) -> None:
+    assert reason(values.timestamp_of_record("Europe/Stockholm"), text) == "not-a-timestamp"
+
+
 def test_an_instant_is_microseconds_since_the_epoch() -> None:
     assert values.timestamp("1970-01-01T01:00:00.000001+01:00") == 1
     assert events.iso(values.timestamp("0001-01-01T00:00:00Z") or 0) == "0001-01-01T00:00:00.000000Z"
