@@ -289,6 +289,18 @@ hydrator_headers_ignored = Counter(
     ["bucket"],
     registry=HYDRATOR,
 )
+hydrator_lost_hooks = Gauge(
+    "xtnd_hydrator_lost_hooks",
+    "Changes of records that sweeps found and no hook reported, by family. Alert on any increase.",
+    ["family"],
+    registry=HYDRATOR,
+)
+hydrator_last_sweep = Gauge(
+    "xtnd_hydrator_last_sweep_timestamp_seconds",
+    "When the last sweep of the family began that read its list to the end.",
+    ["family"],
+    registry=HYDRATOR,
+)
 
 
 def start_gateway(*, hooks: Iterable[str], families: Iterable[str]) -> None:
@@ -327,6 +339,7 @@ def start_hydrator(*, families: Iterable[str], buckets: Iterable[str]) -> None:
             hydrator_requests.labels(family, result)
         hydrator_due.labels(family)
         hydrator_due_seconds.labels(family)
+        hydrator_lost_hooks.labels(family)
     for bucket in buckets:
         hydrator_headers_ignored.labels(bucket)
     for reason in HYDRATOR_REASONS:

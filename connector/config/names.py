@@ -24,6 +24,7 @@ OWN_TABLES = (
     "mirror_routes",
     "mirror_counters",
     "mirror_status",
+    "sweeps",
     "hydration",
     "hydration_work",
     "backfills",

@@ -131,6 +131,8 @@ class Listing(Model):
     key: dict[PartName, Path] = Field(min_length=1)
     paginator: Paginator
     incremental: Incremental | None = None
+    # How often it is asked for what changed since (the sweep), where it has a change filter.
+    sweep_minutes: Annotated[float, Field(gt=0, le=1440)] | None = 15
     # How often it is read whole besides, for what no change filter finds.
     full_scan_hours: Annotated[float, Field(gt=0, le=8784)] | None = None
     # Whether its rows are the records themselves, so that none is fetched alone.

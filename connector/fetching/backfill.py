@@ -137,28 +137,44 @@ class Backfill:
         return await self._stored(lambda: self._store.mark(self._family, former, place, keys, at))
 
     async def _publish_one(self, key: str, body: bytes, at: int) -> bool:
-        try:
-            event = snapshot(
-                source=self._source,
-                family=self._family,
-                entity=self._list.records.entity.entity,
-                key=key,
-                at=at,
-                received_at=max(clocks.now(), at),
-                body=self._list.records.kept(body),
-            )
-            await self._outages.retry_until_available("kafka", lambda: self._publisher.publish(event))
-        except (Poison, RecordRefused) as error:
-            self._found.left_out += 1
-            log.warning("a record of a list is left out", family=self._family, key=key, error=str(error))
-            return False
-        return True
+        event_of = (self._source, self._list, key, body, at)
+        done = await publish_record(*event_of, publisher=self._publisher, outages=self._outages)
+        self._found.left_out += not done
+        return done
 
     async def _ask(self, former: Place, place: Place, keys: list[str]) -> Place:
         return await self._stored(lambda: self._store.ask(self._family, former, place, keys))
 
     async def _stored(self, act: Callable[[], T]) -> T:
         return await self._outages.retry_until_available("database", lambda: asyncio.to_thread(act))
+
+
+async def publish_record(
+    source: str,
+    list_: RecordList,
+    key: str,
+    body: bytes,
+    at: int,
+    *,
+    publisher: ports.Publisher,
+    outages: Outages,
+) -> bool:
+    """Publish a row of a list that is a record as its snapshot of the instant ``at``; False: it cannot be."""
+    try:
+        event = snapshot(
+            source=source,
+            family=list_.family,
+            entity=list_.records.entity.entity,
+            key=key,
+            at=at,
+            received_at=max(clocks.now(), at),
+            body=list_.records.kept(body),
+        )
+        await outages.retry_until_available("kafka", lambda: publisher.publish(event))
+    except (Poison, RecordRefused) as error:
+        log.warning("a record of a list is left out", family=list_.family, key=key, error=str(error))
+        return False
+    return True
 
 
 async def dry_run(list_: RecordList, since: int, until: int | None, report: Report) -> Backfilled:
@@ -182,12 +198,7 @@ async def backfill(
 
     Raises ``StartupError`` where there is no source, no such family, no list of it, or no mirror.
     """
-    sources = config.sources
-    if sources is None:
-        raise StartupError("There is no source of records.", "set XTND_API_URL to the API's address")
-    if unknown := [family for family in families if family not in sources.entities]:
-        what = f"sources.yaml has no records of {', '.join(unknown)}."
-        raise StartupError(what, f"name some of: {', '.join(sources.entities)}")
+    sources = check_families(config, families)
     async with open_transport(sources) as transport:
         lists = [RecordList(sources, family, transport=transport) for family in dict.fromkeys(families)]
         if dry:
@@ -207,6 +218,17 @@ async def backfill(
                 yield await run.run(since, until)
         finally:
             await publisher.close(CLOSE_PRODUCER_SECONDS)
+
+
+def check_families(config: Config, families: Collection[str]) -> Sources:
+    """The sources of records; raises ``StartupError`` where there are none, or not of a family."""
+    sources = config.sources
+    if sources is None:
+        raise StartupError("There is no source of records.", "set XTND_API_URL to the API's address")
+    if unknown := [family for family in families if family not in sources.entities]:
+        what = f"sources.yaml has no records of {', '.join(unknown)}."
+        raise StartupError(what, f"name some of: {', '.join(sources.entities)}")
+    return sources
 
 
 def _total(page: Page, listed: int) -> int | None:

@@ -22,14 +22,18 @@ from connector.config import Config
 from connector.config.source_models import Sources, resource
 from connector.errors import ConnectorError, StartupError
 from connector.fetching.ports import KafkaTopics, MirrorStore
+from connector.fetching.sweep import FamilySweep, keep_sweeping
 from connector.health import Check, Health
 from connector.hydrator.hydrator import Hydrator
+from connector.hydrator.pages import RecordList
 from connector.hydrator.transport import open_transport
 from connector.kafka import topics
 from connector.kafka.publisher import Publisher
 from connector.kafka.routes import Routes
 from connector.mirror import database, steps
+from connector.mirror.backfills import Backfills
 from connector.mirror.hydration import DueKeys
+from connector.mirror.sweeps import Sweeps
 
 log = structlog.get_logger(__name__)
 
@@ -105,15 +109,25 @@ class HydratorProcess:
     async def _work(self) -> None:
         keys = await self._due_keys()
         async with open_transport(self._sources) as transport, asyncio.TaskGroup() as group:
+            kafka = KafkaTopics(self._publisher, self._routes)
             self._hydrator = Hydrator(
                 self._sources,
                 transport=transport,
                 store=MirrorStore(keys, self._executor),
-                publisher=KafkaTopics(self._publisher, self._routes),
+                publisher=kafka,
             )
             log.info("hydrator started", families=sorted(self._sources.entities))
             group.create_task(self._measure(keys))
             group.create_task(self._hydrator.run())
+            sweeps, backfills = Sweeps(keys.engine, shop=keys.shop), Backfills(keys.engine, shop=keys.shop)
+            for family, entity in self._sources.entities.items():
+                if entity.list is not None:
+                    list_ = RecordList(self._sources, family, transport=transport)
+                    sweep = FamilySweep(
+                        self._sources, list_, sweeps=sweeps, backfills=backfills, publisher=kafka
+                    )
+                    group.create_task(keep_sweeping(sweep, family))
+            group.create_task(self._measure_sweeps(sweeps))
 
     async def _due_keys(self) -> DueKeys:
         """Those of the mirror, when a worker has made its tables."""
@@ -147,6 +161,19 @@ class HydratorProcess:
                     metrics.hydrator_due.labels(family).set(backlog.keys if backlog else 0)
                     age = max(now - backlog.oldest, 0) / 1_000_000 if backlog else 0
                     metrics.hydrator_due_seconds.labels(family).set(age)
+            await asyncio.sleep(BACKLOG_SECONDS)
+
+    async def _measure_sweeps(self, sweeps: Sweeps) -> None:
+        """Show now and then what sweeps found."""
+        while True:
+            with suppress(ConnectorError):
+                in_thread = partial(asyncio.get_running_loop().run_in_executor, self._executor)
+                for family, lost in (await in_thread(sweeps.lost_hooks)).items():
+                    metrics.hydrator_lost_hooks.labels(family).set(lost)
+                for family in self._sources.entities:
+                    last = await in_thread(partial(sweeps.last, family, whole=False))
+                    if last is not None:
+                        metrics.hydrator_last_sweep.labels(family).set(last / 1_000_000)
             await asyncio.sleep(BACKLOG_SECONDS)
 
     # --- Health ---

@@ -49,10 +49,14 @@ class Window(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One row: the entity key of its record, and its JSON as received."""
+    """One row: the entity key of its record, its JSON as received, and when the record last changed.
+
+    ``changed`` is in microseconds since 1970, None where the row does not say.
+    """
 
     key: str
     body: bytes
+    changed: int | None = None
 
 
 class Page(NamedTuple):
@@ -151,7 +155,8 @@ class RecordList:
             what = f"none of its rows has the key {', '.join(self._key)}."
             return Verdict("unreadable", what)
         pairs = zip(keys, objects_, strict=True)
-        rows = [Row(key, body) for key, body in pairs if key and self._is_within(body, window)]
+        found = [Row(key, body, self._changed_at(body)) for key, body in pairs if key]
+        rows = [row for row in found if row.changed is None or row.changed <= (window.until or row.changed)]
         digest = hashlib.blake2b(b"\n".join(objects_)).digest() if objects_ else b""
         return Page(number, at, rows, keys.count(""), pages, digest)
 
@@ -217,15 +222,15 @@ class RecordList:
         known = all(part and part.strip() for part in parts) and "\0" not in key
         return key if known and len(key.encode()) <= MAX_KEY_BYTES else ""
 
-    def _is_within(self, row: bytes, window: Window) -> bool:
-        """Whether its record changed before the window's end, by what the row says."""
-        if self._changed is None or window.until is None:
-            return True
+    def _changed_at(self, row: bytes) -> int | None:
+        """When its record last changed, where the row says so with an offset."""
+        if self._changed is None:
+            return None
         try:
             changed = datetime.fromisoformat(events.value_at(events.exact_json.decode(row), self._changed))
         except (TypeError, ValueError, Poison):
-            return True
-        return changed.tzinfo is None or events.microseconds(changed) <= window.until
+            return None
+        return None if changed.tzinfo is None else events.microseconds(changed)
 
 
 def _filter(changes: Incremental, since: int, until: int | None) -> dict[str, str]:

@@ -75,9 +75,9 @@ class DueKeys:
 
     def __init__(self, engine: Engine, *, shop: str, hydrator: str) -> None:
         """``shop`` is whose records they are, empty without shops; ``hydrator`` names who leases."""
-        self._engine = engine
+        self.engine = engine
         self._dialect = dialects.of(engine)
-        self._shop = shop
+        self.shop = shop
         self._hydrator = hydrator
         self._missed_at: float | None = None  # on the monotonic clock
 
@@ -87,7 +87,7 @@ class DueKeys:
         ``slots`` is by family how many: of hooks and second looks, and of background work.
         """
         started = time.monotonic()
-        with transaction(self._engine) as connection:
+        with transaction(self.engine) as connection:
             now = self._now(connection)
             if looks_for_missed := started > (self._missed_at or -MISSED_SECONDS) + MISSED_SECONDS:
                 self._find_missed(connection, now)
@@ -96,7 +96,7 @@ class DueKeys:
             dues = _within([self._due(row) for row in found], slots)
             rows = [(due.family, due.key, due.after) for due in dues]
             late = [
-                *(("text", self._shop), ("text", self._hydrator), ("timestamp", now)),
+                *(("text", self.shop), ("text", self._hydrator), ("timestamp", now)),
                 *(("timestamp", now + round(seconds * MICROSECONDS)), ("text", ""), ("integer", 0)),
             ]
             taken = run(connection, LEASE, Batch(LEASED, sorted(rows)), ON_LEASE, late) if rows else ()
@@ -109,7 +109,7 @@ class DueKeys:
 
     def mark(self, due: DueKey, at: int, again_after_seconds: float | None) -> None:
         """Note that the snapshot of the instant ``at`` is on Kafka; the lease ends."""
-        with transaction(self._engine) as connection:
+        with transaction(self.engine) as connection:
             now = self._now(connection)
             again = f"CASE WHEN again_at > {_at(now)} THEN again_at END"
             if again_after_seconds is not None:
@@ -119,14 +119,14 @@ class DueKeys:
 
     def give_up(self, due: DueKey) -> None:
         """End the lease; only a newer want makes the key due."""
-        with transaction(self._engine) as connection:
+        with transaction(self.engine) as connection:
             after = _at(due.after)
             marked = f"CASE WHEN marked_at < {after} THEN {after} ELSE marked_at END"
             self._conclude(connection, due, f"marked_at = {marked}, again_at = NULL")
 
     def back_off(self, due: DueKey, seconds: float, trouble: str, tries: int) -> None:
         """End the lease; the key is not due for so long."""
-        with transaction(self._engine) as connection:
+        with transaction(self.engine) as connection:
             until = _at(self._now(connection) + round(seconds * MICROSECONDS))
             why = self._dialect.literal(trouble)
             sets = f"{NO_LEASE}, not_before = {until}, trouble = {why}, tries = {tries}"
@@ -134,7 +134,7 @@ class DueKeys:
 
     def release(self, dues: Iterable[DueKey]) -> None:
         """End leases; the keys are due as before."""
-        with transaction(self._engine) as connection:
+        with transaction(self.engine) as connection:
             for due in dues:
                 self._change(connection, due, NO_LEASE)
 
@@ -142,8 +142,8 @@ class DueKeys:
         """Have records fetched as background work, by family and entity key."""
         rows = sorted(set(keys))
         if rows:
-            with transaction(self._engine) as connection:
-                late = [("text", self._shop), ("timestamp", self._now(connection))]
+            with transaction(self.engine) as connection:
+                late = [("text", self.shop), ("timestamp", self._now(connection))]
                 late += [("text", ""), ("integer", 0)]
                 run(connection, ASK, Batch(LEASED[:2], rows), ON_ASK, late)
 
@@ -153,11 +153,11 @@ class DueKeys:
         query = (
             f"SELECT h.family, COUNT(*), {oldest} FROM _hydration AS h "
             f"LEFT JOIN _hydration_work AS w ON {SAME} "
-            f"WHERE h.shop = {literal(self._shop)} AND {ASKED} GROUP BY h.family"
+            f"WHERE h.shop = {literal(self.shop)} AND {ASKED} GROUP BY h.family"
         )
         try:
             # On the driver's connection, because on SQLite a transaction has the write lock from its start.
-            with closing(self._engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+            with closing(self.engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
                 cursor.execute(query)
                 return {family: Backlog(keys, oldest) for family, keys, oldest in cursor.fetchall()}
         except dialects.ERRORS as error:
@@ -199,7 +199,7 @@ class DueKeys:
                     f"SELECT * FROM (SELECT {kind}, {rows}.family, {rows}.entity_key, "
                     f"{self._dialect.microseconds(order)}, {read}, w.lease, w.trouble, w.tries "
                     f"FROM {table} AS {rows} {self._dialect.look_up(*second, SAME)} "
-                    f"WHERE {rows}.shop = {self._dialect.literal(self._shop)} "
+                    f"WHERE {rows}.shop = {self._dialect.literal(self.shop)} "
                     f"AND {rows}.family = {self._dialect.literal(family)} AND {condition} "
                     f"AND COALESCE(w.leased_until <= {_at(now)}, true) "
                     f"AND COALESCE(w.not_before <= {_at(now)}, true) "
@@ -227,7 +227,7 @@ class DueKeys:
 
     def _change(self, connection: Connection, due: DueKey, sets: str) -> None:
         """Change a key's row, unless it was leased again since."""
-        shop, family, key = map(self._dialect.literal, (self._shop, due.family, due.key))
+        shop, family, key = map(self._dialect.literal, (self.shop, due.family, due.key))
         connection.exec_driver_sql(
             f"UPDATE _hydration_work SET {sets} WHERE shop = {shop} AND family = {family} "
             f"AND entity_key = {key} AND lease = {due.after}"

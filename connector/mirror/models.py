@@ -246,6 +246,7 @@ class HydrationWork(Own, table=True):
         Index("ix_hydration_work_again_at", "family", "again_at", **only("again_at IS NOT NULL")),
         Index("ix_hydration_work_asked_at", "family", "asked_at", **only("asked_at IS NOT NULL")),
         Index("ix_hydration_work_leased", "leased_until", "leased_by", **only("leased_until IS NOT NULL")),
+        Index("ix_hydration_work_swept_at", "family", "swept_at", **only("swept_at IS NOT NULL")),
     )
 
     shop: str = column("exact", "The shop that it is of; empty without shops.", key=True)
@@ -263,6 +264,9 @@ class HydrationWork(Own, table=True):
     not_before: str | None = column("timestamp", "When it is tried again at the earliest (UTC).")
     trouble: str = column("text", "Why it was not fetched: away, missing or refused; else empty.")
     tries: int = column("small", "How often in a row it was not.")
+    swept_at: str | None = column("timestamp", "The start of the newest sweep that asked for it (UTC).")
+    changed_at: str | None = column("timestamp", "When the record changed, as that sweep's list says (UTC).")
+    row_digest: str | None = column("text", "Digest of what a sweep's list had of it last.")
 
 
 class BackfillWork(Own, table=True):
@@ -281,6 +285,23 @@ class BackfillWork(Own, table=True):
     page: int | None = column("small", "The last page that was read; null before the first.")
     listed: int = column("integer", "Rows that were listed.")
     asked: int = column("integer", "Records that were asked for, or published from the list itself.")
+
+
+class Sweep(Own, table=True):
+    """What the sweeps of a family's list found (connector's own)."""
+
+    __tablename__ = "_sweeps"
+
+    shop: str = column("exact", "The shop that it is of; empty without shops.", key=True)
+    family: str = column("exact", "Family of topics.yaml.", key=True)
+    started_at: str = column("timestamp", "When it began (UTC).", key=True)
+    alive_until: str = column("timestamp", "Until when it is taken to run while it is not finished (UTC).")
+    finished_at: str | None = column("timestamp", "When the list was read to its end (UTC).")
+    whole: int = column("small", "1 where the whole list was read, 0 where what changed was.")
+    listed: int = column("integer", "Records that were listed.")
+    enqueued: int = column("integer", "Records that were asked for, or published from the list itself.")
+    repaired: int = column("integer", "Those of them that were fetched since.")
+    lost_hooks: int = column("integer", "Those of them whose change no hook reported.")
 
 
 # Names of the tables; only a step changes the columns and keys of one that is there.

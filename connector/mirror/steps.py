@@ -128,6 +128,21 @@ def _make_backfills(connection: Connection, _mapped: Collection[str]) -> None:
     )
 
 
+def _make_sweeps(connection: Connection, _mapped: Collection[str]) -> None:
+    """Make ``_sweeps``, and room for what a sweep knows of a record."""
+    dialect = dialects.of(connection)
+    text, count, instant = map(dialect.declared, ("exact", "integer", "timestamp"))
+    for name, type_ in (("swept_at", instant), ("changed_at", instant), ("row_digest", "TEXT")):
+        connection.exec_driver_sql(f"ALTER TABLE _hydration_work ADD COLUMN {name} {type_}")
+    counts = ("listed", "enqueued", "repaired", "lost_hooks")
+    connection.exec_driver_sql(
+        f"CREATE TABLE IF NOT EXISTS _sweeps (shop {text} NOT NULL, family {text} NOT NULL, "
+        f"started_at {instant} NOT NULL, alive_until {instant} NOT NULL, finished_at {instant}, "
+        f"whole INTEGER NOT NULL, {', '.join(f'{name} {count} NOT NULL' for name in counts)}, "
+        f"PRIMARY KEY (shop, family, started_at)){dialect.table_options}"
+    )
+
+
 STEPS: tuple[Step, ...] = (
     Step(2, "an event is identified by its source and its id", source_step.act),
     Step(3, "the actions of the families are rows", _make_routes),
@@ -137,6 +152,7 @@ STEPS: tuple[Step, ...] = (
     Step(7, "how far the gateways' clocks are from Kafka's stands beside the offsets", _add_clock_distance),
     Step(8, "how far the hydrator is with each record is a row", _make_hydration_work),
     Step(9, "how far backfills are is a row for each family", _make_backfills),
+    Step(10, "what sweeps find is a row for each", _make_sweeps),
 )
 NEWEST = STEPS[-1].version
 

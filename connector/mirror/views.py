@@ -20,7 +20,19 @@ STATUS_COLUMNS = {
     "parked_dead_letters": "Dead letters that wait for a replay or for being discarded.",
     "records_lost": "Records that Kafka deleted before they were read.",
     "clock_distance_seconds": "How far the gateway's clock was ahead of Kafka's at the last events.",
+    "lost_hooks": "Changes of records that sweeps found and no hook reported.",
 }
+SWEEPS = "sweeps"
+SWEEPS_COLUMNS = {
+    "started_at": "When the sweep began (UTC).",
+    "family": "Family whose list was read.",
+    "finished_at": "When the list was read to its end; null while it is, or where the sweep was ended (UTC).",
+    "listed": "Records that were listed.",
+    "enqueued": "Records that were asked for, or published from the list itself.",
+    "repaired": "Those of them that the mirror had not as the list has them, and that were fetched since.",
+    "lost_hooks": "Those of them whose change no hook reported.",
+}
+SWEEPS_COMMENT = "What was looked for that hooks never told, and what was found (docs/records.md)."
 STATUS_COMMENT = "How fresh the mirror is, per family; records_lost must be 0."
 
 
@@ -41,6 +53,9 @@ def statements(config: Config, mapping: Mapping, dialect: Dialect) -> Iterator[V
         select = view_kinds.select(view, settings, table, dialect)
         yield ViewDefinition(name, select, view.description, view_kinds.comments(view, table) | view.columns)
     yield ViewDefinition(STATUS, _status(), STATUS_COMMENT, STATUS_COLUMNS)
+    shop = {SHOP_COLUMN: SHOP_DESCRIPTION} if config.shops is not None else {}
+    columns = SWEEPS_COLUMNS | shop
+    yield ViewDefinition(SWEEPS, f"SELECT {', '.join(columns)} FROM _sweeps", SWEEPS_COMMENT, columns)
 
 
 def routes(config: Config) -> list[tuple[str, str, str]]:
@@ -75,6 +90,7 @@ parked AS (
   LEFT JOIN families ON families.topic = _dead_letters.kafka_topic
   WHERE state = 'parked' GROUP BY 1
 ),
+swept AS (SELECT family, {total.format("lost_hooks")} AS lost_hooks FROM _sweeps GROUP BY family),
 offsets AS (
   SELECT topic, {lost} AS records_lost, MAX(clock_distance_ms) AS ahead, MIN(clock_distance_ms) AS behind
   FROM _consumer_offsets GROUP BY topic
@@ -82,13 +98,15 @@ offsets AS (
 SELECT families.family AS family, COALESCE(seen.events, 0) AS events, first_received_at, last_received_at,
        last_mirrored_at, COALESCE(parked.dead_letters, 0) AS parked_dead_letters,
        COALESCE(offsets.records_lost, 0) AS records_lost,
-       ROUND(CASE WHEN ahead > -behind THEN ahead ELSE behind END / 1000.0, 3) AS clock_distance_seconds
+       ROUND(CASE WHEN ahead > -behind THEN ahead ELSE behind END / 1000.0, 3) AS clock_distance_seconds,
+       COALESCE(swept.lost_hooks, 0) AS lost_hooks
 FROM families
 LEFT JOIN seen ON seen.family = families.family
 LEFT JOIN parked ON parked.family = families.family
 LEFT JOIN offsets ON offsets.topic = families.topic
+LEFT JOIN swept ON swept.family = families.family
 UNION ALL
-SELECT '(unknown)', 0, NULL, NULL, NULL, dead_letters, records_lost, NULL
+SELECT '(unknown)', 0, NULL, NULL, NULL, dead_letters, records_lost, NULL, 0
 FROM (
   SELECT COALESCE((SELECT dead_letters FROM parked WHERE family = '(unknown)'), 0) AS dead_letters,
          {lost} AS records_lost

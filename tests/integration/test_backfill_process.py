@@ -46,13 +46,19 @@ SNAPSHOTS = "SELECT entity_key FROM notifications WHERE action = 'OrderSnapshot'
 
 
 @pytest.fixture
-def world(postgres: Any, kafka_bootstrap: str, tmp_path: Path) -> Iterator[World]:
+def world(
+    request: pytest.FixtureRequest, postgres: Any, kafka_bootstrap: str, tmp_path: Path
+) -> Iterator[World]:
     """Topics and a database, with tables of records and a source whose pages are small."""
     with workers.world(tmp_path, kafka_bootstrap, postgres.new_database()) as made:
         tables = made.config_dir / "tables.yaml"
         tables.write_text(tables.read_text().replace("\ntables:\n", f"\ntables:\n{TABLES}"))
         sources = yaml.safe_load((ROOT / "config" / "sources.yaml").read_text())
-        sources["sources"]["entities"]["orders"]["list"]["paginator"]["size"] = 3
+        entities = sources["sources"]["entities"]
+        sources["sources"]["entities"] = {name: entities[name] for name in ("orders", "balances")}
+        for entity in sources["sources"]["entities"].values():
+            entity["list"]["sweep_minutes"] = getattr(request, "param", None)
+        entities["orders"]["list"]["paginator"]["size"] = 3
         (made.config_dir / "sources.yaml").write_text(yaml.safe_dump(sources))
         made.environ |= {
             "XTND_API_URL": f"http://127.0.0.1:{free_port()}/RESTAPI/v1_0/demo",
@@ -138,6 +144,34 @@ def test_a_backfill_that_is_killed_goes_on_and_asks_for_each_record_once(world: 
         assert fetched(world) == orders
         assert count(world, "SELECT COUNT(*) FROM fetched_orders WHERE status IS NOT NULL") == len(orders)
         assert count(world, "SELECT COUNT(*) FROM fetched_stock") == len(stock)
+        assert verify.differences(world.engine, Mapping(world.config)) == []
+
+
+@pytest.mark.parametrize("world", [15], indirect=True)
+def test_a_hydrator_finds_by_itself_what_no_hook_reported(world: World) -> None:
+    world.worker().wait_ready()
+    with shop(world) as service:
+        orders, stock = (
+            sorted(key for one, key in service.truth() if one == family) for family in ("orders", "balances")
+        )
+        hydrator = world.part("hydrator").wait_ready()
+        ended = "SELECT COUNT(*) FROM sweeps WHERE finished_at IS NOT NULL"
+        until(lambda: count(world, ended) == 2, 120, what=f"two sweeps: {hydrator.log}")
+        until(lambda: set(fetched(world)) == set(orders), 120, what=f"all orders: {hydrator.log}")
+        until(lambda: count(world, WAITING) == 0, what=f"nothing waits: {hydrator.log}")
+        world.wait_caught_up()
+        assert count(world, "SELECT COUNT(*) FROM fetched_orders WHERE status IS NOT NULL") == len(orders)
+        assert count(world, "SELECT COUNT(*) FROM fetched_stock") == len(stock)
+        by_hand = [sys.executable, "-m", "connector", "sweep", "--json", "--config", str(world.config_dir)]
+        environ = {**os.environ, **world.environ}
+        run = subprocess.run(by_hand, env=environ, capture_output=True, text=True, timeout=300, check=False)
+        assert run.returncode == 0, run.stderr
+        found = {
+            one["family"]: (one["listed"], one["published"]) for one in json.loads(run.stdout)["families"]
+        }
+        assert found["balances"][1]
+        assert found["orders"][0] >= len(orders)
+        world.wait_caught_up()
         assert verify.differences(world.engine, Mapping(world.config)) == []
 
 

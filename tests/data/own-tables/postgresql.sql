@@ -93,11 +93,15 @@ CREATE TABLE _hydration_work (
 	not_before TIMESTAMP(6) WITH TIME ZONE, 
 	trouble TEXT NOT NULL, 
 	tries INTEGER NOT NULL, 
+	swept_at TIMESTAMP(6) WITH TIME ZONE, 
+	changed_at TIMESTAMP(6) WITH TIME ZONE, 
+	row_digest TEXT, 
 	PRIMARY KEY (shop, family, entity_key)
 );
 CREATE INDEX ix_hydration_work_again_at ON _hydration_work (family, again_at) WHERE again_at IS NOT NULL;
 CREATE INDEX ix_hydration_work_asked_at ON _hydration_work (family, asked_at) WHERE asked_at IS NOT NULL;
 CREATE INDEX ix_hydration_work_leased ON _hydration_work (leased_until, leased_by) WHERE leased_until IS NOT NULL;
+CREATE INDEX ix_hydration_work_swept_at ON _hydration_work (family, swept_at) WHERE swept_at IS NOT NULL;
 COMMENT ON TABLE _hydration_work IS 'How far the hydrator is with records that it is asked for (connector''s own).';
 COMMENT ON COLUMN _hydration_work.shop IS 'The shop that it is of; empty without shops.';
 COMMENT ON COLUMN _hydration_work.family IS 'Family of topics.yaml.';
@@ -113,6 +117,9 @@ COMMENT ON COLUMN _hydration_work.leased_until IS 'Until when no other hydrator 
 COMMENT ON COLUMN _hydration_work.not_before IS 'When it is tried again at the earliest (UTC).';
 COMMENT ON COLUMN _hydration_work.trouble IS 'Why it was not fetched: away, missing or refused; else empty.';
 COMMENT ON COLUMN _hydration_work.tries IS 'How often in a row it was not.';
+COMMENT ON COLUMN _hydration_work.swept_at IS 'The start of the newest sweep that asked for it (UTC).';
+COMMENT ON COLUMN _hydration_work.changed_at IS 'When the record changed, as that sweep''s list says (UTC).';
+COMMENT ON COLUMN _hydration_work.row_digest IS 'Digest of what a sweep''s list had of it last.';
 CREATE TABLE _mirror_counters (
 	topic TEXT COLLATE "C" NOT NULL, 
 	partition INTEGER NOT NULL, 
@@ -223,4 +230,28 @@ COMMENT ON COLUMN _notifications.kafka_topic IS 'Where the record stands on Kafk
 COMMENT ON COLUMN _notifications.kafka_partition IS 'Where the record stands on Kafka: partition.';
 COMMENT ON COLUMN _notifications.kafka_offset IS 'Where the record stands on Kafka: offset.';
 COMMENT ON COLUMN _notifications.mirrored_at IS 'When it was committed here (UTC).';
-COMMENT ON COLUMN _notifications.source IS 'Where the event came from; with event_id its identity.'
+COMMENT ON COLUMN _notifications.source IS 'Where the event came from; with event_id its identity.';
+CREATE TABLE _sweeps (
+	shop TEXT COLLATE "C" NOT NULL, 
+	family TEXT COLLATE "C" NOT NULL, 
+	started_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	alive_until TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	finished_at TIMESTAMP(6) WITH TIME ZONE, 
+	whole INTEGER NOT NULL, 
+	listed BIGINT NOT NULL, 
+	enqueued BIGINT NOT NULL, 
+	repaired BIGINT NOT NULL, 
+	lost_hooks BIGINT NOT NULL, 
+	PRIMARY KEY (shop, family, started_at)
+);
+COMMENT ON TABLE _sweeps IS 'What the sweeps of a family''s list found (connector''s own).';
+COMMENT ON COLUMN _sweeps.shop IS 'The shop that it is of; empty without shops.';
+COMMENT ON COLUMN _sweeps.family IS 'Family of topics.yaml.';
+COMMENT ON COLUMN _sweeps.started_at IS 'When it began (UTC).';
+COMMENT ON COLUMN _sweeps.alive_until IS 'Until when it is taken to run while it is not finished (UTC).';
+COMMENT ON COLUMN _sweeps.finished_at IS 'When the list was read to its end (UTC).';
+COMMENT ON COLUMN _sweeps.whole IS '1 where the whole list was read, 0 where what changed was.';
+COMMENT ON COLUMN _sweeps.listed IS 'Records that were listed.';
+COMMENT ON COLUMN _sweeps.enqueued IS 'Records that were asked for, or published from the list itself.';
+COMMENT ON COLUMN _sweeps.repaired IS 'Those of them that were fetched since.';
+COMMENT ON COLUMN _sweeps.lost_hooks IS 'Those of them whose change no hook reported.'

@@ -60,12 +60,16 @@ CREATE TABLE _hydration_work (
 	not_before TEXT, 
 	trouble TEXT NOT NULL, 
 	tries INTEGER NOT NULL, 
+	swept_at TEXT, 
+	changed_at TEXT, 
+	row_digest TEXT, 
 	PRIMARY KEY (shop, family, entity_key)
 )
  STRICT;
 CREATE INDEX ix_hydration_work_again_at ON _hydration_work (family, again_at) WHERE again_at IS NOT NULL;
 CREATE INDEX ix_hydration_work_asked_at ON _hydration_work (family, asked_at) WHERE asked_at IS NOT NULL;
 CREATE INDEX ix_hydration_work_leased ON _hydration_work (leased_until, leased_by) WHERE leased_until IS NOT NULL;
+CREATE INDEX ix_hydration_work_swept_at ON _hydration_work (family, swept_at) WHERE swept_at IS NOT NULL;
 CREATE TABLE _mirror_counters (
 	topic TEXT NOT NULL, 
 	partition INTEGER NOT NULL, 
@@ -134,4 +138,18 @@ CREATE TABLE _notifications (
  STRICT;
 CREATE INDEX ix_notifications_entity_key ON _notifications (entity_key);
 CREATE INDEX ix_notifications_received_at ON _notifications (received_at);
-CREATE INDEX ix_notifications_unkeyed ON _notifications (action, event_id, source) WHERE json_type(details) = 'array' OR entity_key IS NULL
+CREATE INDEX ix_notifications_unkeyed ON _notifications (action, event_id, source) WHERE json_type(details) = 'array' OR entity_key IS NULL;
+CREATE TABLE _sweeps (
+	shop TEXT NOT NULL, 
+	family TEXT NOT NULL, 
+	started_at TEXT NOT NULL, 
+	alive_until TEXT NOT NULL, 
+	finished_at TEXT, 
+	whole INTEGER NOT NULL, 
+	listed INTEGER NOT NULL, 
+	enqueued INTEGER NOT NULL, 
+	repaired INTEGER NOT NULL, 
+	lost_hooks INTEGER NOT NULL, 
+	PRIMARY KEY (shop, family, started_at)
+)
+ STRICT

@@ -1,0 +1,69 @@
+"""``connector sweep``: look now for what hooks never told."""
+
+import asyncio
+import json
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from connector import failpoints, logs, safe_text
+from connector.commands.options import (
+    CONFIG_DIR,
+    DATA_DIR,
+    ConfigDir,
+    DatabaseUrl,
+    DataDir,
+    Kafka,
+    load_beside,
+)
+from connector.commands.progress import progress
+from connector.config import Config
+
+if TYPE_CHECKING:
+    from connector.fetching.backfill import Report
+    from connector.fetching.sweep import Swept
+
+out = Console(highlight=False, markup=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+def sweep(
+    families: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FAMILY]…", help="Families of sources.yaml; by default all with a list."),
+    ] = None,
+    *,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Read whole lists, not only what changed since the last sweep.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    config_dir: ConfigDir = CONFIG_DIR,
+    kafka: Kafka = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """List what changed since the last sweep, and have the hydrator fetch what is newer than the mirror.
+
+    The hydrator does this by itself, every 15 minutes as shipped.
+    """
+    logs.configure()
+    failpoints.load(os.environ)
+    settings = load_beside(config_dir, data_dir, with_login=True, kafka=kafka, database_url=database_url)
+    with progress(err) as report:
+        found = asyncio.run(_run(settings, families or [], report, whole=whole))
+    if as_json:
+        print(json.dumps({"families": [asdict(one) for one in found]}))  # noqa: T201
+        return
+    for one in found:
+        done = "published from the list" if one.published else "asked for; the hydrator fetches them"
+        text = f"{one.family}: {one.listed:,} rows listed; {one.enqueued:,} records were {done}"
+        out.print(safe_text.plain(f"{text}{one.note and f' ({one.note})'}"))
+
+
+async def _run(settings: Config, families: list[str], report: "Report", *, whole: bool) -> list["Swept"]:
+    from connector.fetching.sweep import sweep as work  # noqa: PLC0415 - each command loads only what it needs
+
+    return [one async for one in work(settings, families, report, whole=whole)]

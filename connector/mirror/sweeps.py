@@ -1,0 +1,247 @@
+"""What sweeps list, ask for and find (``_sweeps``, ``_hydration_work``).
+
+A sweep lists what changed since the last one began, and asks for a record when its change is newer than what
+the mirror has of it. So that no repair is counted twice, nothing is added up: ``repaired`` and ``lost_hooks``
+are counted anew from the records' own rows, and stand once the family's next sweep has begun.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine
+
+from connector import clocks, events
+from connector.errors import StartupError
+from connector.mirror import dialects
+from connector.mirror.batches import Batch, run
+from connector.mirror.database import transaction
+from connector.mirror.hydration import MICROSECONDS, SAME
+
+# How long a sweep that reads no page is taken to run.
+ALIVE_SECONDS = 120.0
+# The API may give the former record for a while, and its clock is not ours.
+FORMER_SECONDS = 120.0
+# XTND tries a delivery three times in about five minutes: until then a hook is late, not lost.
+LATE_HOOK_SECONDS = 600.0
+LISTED = (("entity_key", "text"), ("changed_at", "timestamp"), ("row_digest", "text"))
+WORK = "INSERT INTO _hydration_work AS w (entity_key, changed_at, row_digest, shop, family, trouble, tries"
+
+ON_CONFLICT = "ON CONFLICT (shop, family, entity_key) DO UPDATE SET"
+
+
+class Found(NamedTuple):
+    """A listed record: its key, when it changed (µs since the epoch, None: unknown), a digest of its rows.
+
+    ``behind``: the mirror has not what the list speaks of, so that a fetch repairs it.
+    """
+
+    key: str
+    changed: int | None
+    digest: str
+    behind: bool = False
+
+
+class Begun(NamedTuple):
+    """A sweep that runs: when it began, and since when changes are listed (None: the whole list)."""
+
+    started_at: int
+    since: int | None
+
+
+class Sweeps:
+    """Those of one source's records; each method is a transaction, blocks, and raises as it does."""
+
+    def __init__(self, engine: Engine, *, shop: str) -> None:
+        """``shop`` is whose records they are, empty without shops."""
+        self._engine = engine
+        self._dialect = dialects.of(engine)
+        self._shop = shop
+
+    def last(self, family: str, *, whole: bool) -> int | None:
+        """When the last sweep began that was finished (µs); ``whole``: the last one of the whole list."""
+        with transaction(self._engine) as connection:
+            return self._last(connection, family, whole=whole)
+
+    def begin(self, family: str, *, whole: bool) -> Begun | None:
+        """Begin a sweep; None while another one of the family runs."""
+        with transaction(self._engine) as connection:
+            self._dialect.lock_tables(connection, ["_sweeps"])
+            now, of_family = self._now(connection), self._row(family)
+            runs = f"{of_family} AND finished_at IS NULL AND alive_until > {_at(now)}"
+            if connection.exec_driver_sql(f"SELECT 1 FROM _sweeps WHERE {runs}").first() is not None:
+                return None
+            # What a sweep found that did not end is found again.
+            connection.exec_driver_sql(f"DELETE FROM _sweeps WHERE {of_family} AND finished_at IS NULL")
+            self._count(connection, family, now)
+            since = self._last(connection, family, whole=False)
+            newest = connection.exec_driver_sql(
+                f"SELECT {self._dialect.microseconds('MAX(started_at)')} FROM _sweeps WHERE {of_family}"
+            ).scalar()
+            started = max(now, (newest or 0) + 1)
+            shop, name = map(self._dialect.literal, (self._shop, family))
+            alive = _at(now + round(ALIVE_SECONDS * MICROSECONDS))
+            connection.exec_driver_sql(
+                "INSERT INTO _sweeps (shop, family, started_at, alive_until, whole, "
+                f"listed, enqueued, repaired, lost_hooks) VALUES ({shop}, {name}, {_at(started)}, {alive}, "
+                f"{int(whole)}, 0, 0, 0, 0)"
+            )
+        return Begun(started, None if whole else (since or started))
+
+    def stale(self, family: str, begun: Begun, rows: Sequence[Found]) -> list[Found]:
+        """Those of the listed records that are newer than what the mirror has of them, or may be."""
+        if not rows:
+            return []
+        keys = ", ".join(self._dialect.literal(key) for key in sorted({row.key for row in rows}))
+        fetched = self._dialect.microseconds("h.fetched_at")
+        query = (
+            f"SELECT h.entity_key, {fetched}, w.row_digest FROM _hydration AS h "
+            f"LEFT JOIN _hydration_work AS w ON {SAME} WHERE {self._row(family, 'h.')} "
+            f"AND h.entity_key IN ({keys})"
+        )
+        with transaction(self._engine) as connection:
+            known = {key: (at, digest) for key, at, digest in connection.exec_driver_sql(query)}
+        judged = ((row, _judge(row, begun, *known.get(row.key, (None, None)))) for row in rows)
+        return [row._replace(behind=behind) for row, (stale, behind) in judged if stale]
+
+    def ask(self, family: str, begun: Begun, rows: Sequence[Found], stale: Sequence[Found]) -> None:
+        """Have the hydrator fetch the stale ones, and note what was listed of all."""
+        with transaction(self._engine) as connection:
+            asked = "asked_at = COALESCE(w.asked_at, excluded.asked_at)"
+            self._note(connection, family, begun, stale, asked, self._now(connection))
+            self._note_others(connection, family, begun, rows, stale)
+
+    def publish(
+        self, family: str, begun: Begun, rows: Sequence[Found], published: Sequence[Found], at: int
+    ) -> None:
+        """Note that these are on Kafka as snapshots of the instant ``at``, and what was listed of all."""
+        with transaction(self._engine) as connection:
+            marked = (
+                "marked_at = CASE WHEN w.marked_at > excluded.marked_at THEN w.marked_at "
+                "ELSE excluded.marked_at END"
+            )
+            self._note(connection, family, begun, published, marked, at)
+            self._note_others(connection, family, begun, rows, published)
+
+    def finish(self, family: str, begun: Begun) -> None:
+        """Note that the list was read to its end: the next sweep lists what changed since this one began."""
+        with transaction(self._engine) as connection:
+            self._advance(connection, family, begun, f"finished_at = {_at(self._now(connection))}")
+
+    def count(self, family: str) -> None:
+        """Count anew what came of the newest sweep of a family."""
+        with transaction(self._engine) as connection:
+            self._count(connection, family, self._now(connection))
+
+    def lost_hooks(self) -> dict[str, int]:
+        """How many hooks were found to be lost, by family, since there are sweeps."""
+        query = f"SELECT family, SUM(lost_hooks) FROM _sweeps WHERE {self._row(None)} GROUP BY family"
+        with transaction(self._engine) as connection:
+            return {family: int(lost) for family, lost in connection.exec_driver_sql(query)}
+
+    def _note(
+        self,
+        connection: Connection,
+        family: str,
+        begun: Begun,
+        rows: Sequence[Found],
+        sets: str,
+        instant: int,
+    ) -> None:
+        """Note which sweep asked for rows, and an instant in the column whose new value is ``sets``."""
+        name = sets.partition(" ")[0]
+        late = [("text", self._shop), ("text", family), ("text", ""), ("integer", 0), ("timestamp", instant)]
+        conflict = f"{ON_CONFLICT} {sets}, row_digest = excluded.row_digest"
+        swept = [("timestamp", begun.started_at)]
+        repairs = ", swept_at = excluded.swept_at, changed_at = excluded.changed_at"
+        for behind, before, after, more in (
+            (True, f"{WORK}, {name}, swept_at)", conflict + repairs, swept),
+            (False, f"{WORK}, {name})", conflict, []),
+        ):
+            chosen = sorted({row.key: row[:3] for row in rows if row.behind == behind}.values())
+            if chosen:
+                run(connection, before, Batch(LISTED, chosen), after, late + more)
+
+    def _note_others(
+        self,
+        connection: Connection,
+        family: str,
+        begun: Begun,
+        rows: Sequence[Found],
+        asked: Sequence[Found],
+    ) -> None:
+        """Note what was listed of records that are as the mirror has them; and how far the sweep is."""
+        keys = {row.key for row in asked}
+        others = sorted({row.key: row[:3] for row in rows if row.key not in keys}.values())
+        if others:
+            conflict = f"{ON_CONFLICT} row_digest = excluded.row_digest"
+            late = [("text", self._shop), ("text", family), ("text", ""), ("integer", 0)]
+            run(connection, f"{WORK})", Batch(LISTED, others), conflict, late)
+        alive = _at(self._now(connection) + round(ALIVE_SECONDS * MICROSECONDS))
+        counts = f"listed = listed + {len(others) + len(keys)}, enqueued = enqueued + {len(keys)}"
+        self._advance(connection, family, begun, f"{counts}, alive_until = {alive}")
+
+    def _advance(self, connection: Connection, family: str, begun: Begun, sets: str) -> None:
+        update = (
+            f"UPDATE _sweeps SET {sets} WHERE {self._row(family)} AND started_at = {_at(begun.started_at)} "
+            "AND finished_at IS NULL"
+        )
+        if connection.exec_driver_sql(update).rowcount != 1:
+            raise StartupError(
+                f"Another sweep of {family} has begun, because this one said nothing for so long.",
+                "let that one end",
+            )
+
+    def _count(self, connection: Connection, family: str, now: int) -> None:
+        """Count what the newest sweep repaired; a hook is lost when it is late beyond XTND's last attempt."""
+        of_family, late = self._row(family), _at(now - round(LATE_HOOK_SECONDS * MICROSECONDS))
+        newest = f"(SELECT MAX(started_at) FROM _sweeps WHERE {of_family})"
+        repaired = (
+            f"FROM _hydration_work AS w JOIN _hydration AS h ON {SAME} WHERE {self._row(family, 'w.')} "
+            "AND w.swept_at = _sweeps.started_at AND h.fetched_at > w.swept_at"
+        )
+        # Before the first sweep there was perhaps nobody to send hooks to.
+        first = f"(SELECT MIN(f.started_at) FROM _sweeps AS f WHERE {self._row(family, 'f.')})"
+        lost = (
+            f"{repaired} AND w.changed_at < {late} AND w.changed_at > {first} "
+            "AND (h.wanted_at IS NULL OR h.wanted_at < w.changed_at)"
+        )
+        connection.exec_driver_sql(
+            f"UPDATE _sweeps SET repaired = (SELECT COUNT(*) {repaired}), "
+            f"lost_hooks = (SELECT COUNT(*) {lost}) WHERE {of_family} AND started_at = {newest}"
+        )
+
+    def _last(self, connection: Connection, family: str, *, whole: bool) -> int | None:
+        started = self._dialect.microseconds("MAX(started_at)")
+        only = " AND whole = 1" if whole else ""
+        query = f"SELECT {started} FROM _sweeps WHERE {self._row(family)} AND finished_at IS NOT NULL{only}"
+        found: int | None = connection.exec_driver_sql(query).scalar()
+        return found
+
+    def _row(self, family: str | None, of: str = "") -> str:
+        shop = f"{of}shop = {self._dialect.literal(self._shop)}"
+        return shop if family is None else f"{shop} AND {of}family = {self._dialect.literal(family)}"
+
+    def _now(self, connection: Connection) -> int:
+        """The database's clock in microseconds since the epoch."""
+        if self._dialect.clock is None:
+            return clocks.now()
+        seconds: float = connection.exec_driver_sql(f"SELECT {self._dialect.clock}").scalar_one()
+        return round(seconds * MICROSECONDS)
+
+
+def _judge(row: Found, begun: Begun, fetched: int | None, digest: str | None) -> tuple[bool, bool]:
+    """Whether a record may be newer than its last fetch (µs; None: never), and whether it surely is."""
+    if fetched is None:
+        return True, True
+    if row.changed is not None:
+        former = round(FORMER_SECONDS * MICROSECONDS)
+        return fetched < row.changed + former, fetched < row.changed
+    if digest is None:
+        # The whole list does not say when a record changed; that of changes has what did.
+        return begun.since is not None, False
+    differs = digest != row.digest
+    return differs, differs and begun.since is not None and fetched < begun.since
+
+
+def _at(instant: int) -> str:
+    return f"'{events.iso(instant)}'"

@@ -1,0 +1,269 @@
+"""Sweeps: what a list has that is newer than the mirror is asked for, and lost hooks are counted."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from connector import clocks, config, events
+from connector.errors import StartupError
+from connector.events import DeadLetter, Event
+from connector.fetching.sweep import FamilySweep, Swept
+from connector.hydrator.pages import RecordList
+from connector.hydrator.ports import Answer
+from connector.mirror.backfills import Backfills
+from connector.mirror.hydration import DueKeys
+from connector.mirror.sweeps import ALIVE_SECONDS, Begun, Found, Sweeps
+from tests import strategies
+from tests.conftest import DATABASES, ROOT, SECRET, new_database
+from tests.sources import ORDERS, STOCK, snapshot, with_sources
+from tests.strategies import MINUTE, Mirror
+
+HOUR = 60 * MINUTE
+LONG = 600.0
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
+    url = new_database(request.param, request, tmp_path_factory.mktemp("sweeps") / "mirror.db")
+    variables = {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": url}
+    with strategies.mirror(with_sources(config.load(ROOT / "config", variables))) as found:
+        yield found
+
+
+@pytest.fixture
+def mirror(opened: Mirror) -> Mirror:
+    opened.empty()
+    with opened.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM _sweeps")
+    return opened
+
+
+@pytest.fixture
+def sweeps(mirror: Mirror) -> Sweeps:
+    return Sweeps(mirror.engine, shop="")
+
+
+def picked(mirror: Mirror, number: str, at: int) -> None:
+    mirror.write(mirror.event("OrderPicked", {"OrderNumber": number}, at=at, delivery=f"{number}@{at}"))
+
+
+def asked(mirror: Mirror) -> list[str]:
+    """The keys that are due as background work."""
+    keys = DueKeys(mirror.engine, shop="", hydrator="one")
+    dues = keys.lease({"orders": (0, 100)}, LONG)[0]
+    keys.release(dues)
+    return sorted(due.key for due in dues)
+
+
+def begin(sweeps: Sweeps, *, whole: bool = False) -> Begun:
+    begun = sweeps.begin("orders", whole=whole)
+    assert begun is not None
+    return begun
+
+
+def swept(sweeps: Sweeps, rows: list[Found], *, whole: bool = False) -> Begun:
+    """A sweep of one page, begun and finished."""
+    begun = begin(sweeps, whole=whole)
+    sweeps.ask("orders", begun, rows, sweeps.stale("orders", begun, rows))
+    sweeps.finish("orders", begun)
+    return begun
+
+
+def move_back(mirror: Mirror, begun: Begun, by: int) -> Begun:
+    """Have a sweep, and what it asked for, begun earlier."""
+    earlier = begun._replace(started_at=begun.started_at - by)
+    with mirror.engine.begin() as connection:
+        for table, column in (("_sweeps", "started_at"), ("_hydration_work", "swept_at")):
+            connection.exec_driver_sql(
+                f"UPDATE {table} SET {column} = '{events.iso(earlier.started_at)}' "
+                f"WHERE {column} = '{events.iso(begun.started_at)}'"
+            )
+    return earlier
+
+
+def counts(mirror: Mirror) -> list[tuple[int, ...]]:
+    names = ("listed", "enqueued", "repaired", "lost_hooks")
+    rows = sorted(mirror.rows("sweeps"), key=lambda row: str(row["started_at"]))
+    return [tuple(row[name] for name in names) for row in rows]
+
+
+# --- What is asked for ---
+
+
+def test_only_what_is_newer_than_the_mirror_is_asked_for(mirror: Mirror, sweeps: Sweeps) -> None:
+    now = clocks.now()
+    for number in ("same", "newer", "just-now"):
+        mirror.write(snapshot(number, now - HOUR))
+    rows = [
+        Found("same", now - 2 * HOUR, "1"),
+        Found("newer", now - HOUR // 2, "1"),
+        Found("just-now", now - HOUR - MINUTE, "1"),  # the API may have given the former record
+        Found("unknown", now - 5 * HOUR, "1"),
+    ]
+    swept(sweeps, rows)
+    assert asked(mirror) == ["just-now", "newer", "unknown"]
+    assert counts(mirror) == [(4, 3, 0, 0)]
+
+
+def test_a_row_without_a_date_is_asked_for_when_the_list_has_another_one(
+    mirror: Mirror, sweeps: Sweeps
+) -> None:
+    mirror.write(snapshot("1", clocks.now() - HOUR), snapshot("2", clocks.now() - HOUR))
+    swept(sweeps, [Found("1", None, "a"), Found("2", None, "a")], whole=True)
+    assert asked(mirror) == []  # the whole list says nothing of when
+    swept(sweeps, [Found("1", None, "a"), Found("2", None, "b")], whole=True)
+    assert asked(mirror) == ["2"]
+
+
+def test_a_row_without_a_date_that_a_list_of_changes_has_for_the_first_time_is_asked_for(
+    mirror: Mirror, sweeps: Sweeps
+) -> None:
+    mirror.write(snapshot("1", clocks.now() - HOUR))
+    swept(sweeps, [Found("1", None, "a")])
+    assert asked(mirror) == ["1"]
+
+
+# --- One at a time, from where the last one was ---
+
+
+def test_a_sweep_lists_what_changed_since_the_last_one_that_ended_began(sweeps: Sweeps) -> None:
+    first = swept(sweeps, [])
+    assert first.since == first.started_at
+    second = begin(sweeps)
+    assert second.since == first.started_at
+    assert sweeps.begin("orders", whole=False) is None
+    sweeps.finish("orders", second)
+    assert begin(sweeps, whole=True).since is None
+    assert (sweeps.last("orders", whole=False), sweeps.last("orders", whole=True)) == (
+        second.started_at,
+        None,
+    )
+
+
+def test_a_sweep_that_was_ended_is_done_again_and_the_one_that_was_only_late_gives_up(
+    mirror: Mirror, sweeps: Sweeps
+) -> None:
+    first = swept(sweeps, [])
+    late = begin(sweeps)
+    with mirror.engine.begin() as connection:
+        past = events.iso(clocks.now() - round(ALIVE_SECONDS * 1e6))
+        connection.exec_driver_sql(f"UPDATE _sweeps SET alive_until = '{past}'")
+    again = begin(sweeps)
+    assert again.since == first.started_at
+    with pytest.raises(StartupError, match="Another sweep of orders has begun"):
+        sweeps.ask("orders", late, [Found("1", None, "a")], [Found("1", None, "a")])
+    assert asked(mirror) == []
+    assert len(counts(mirror)) == 2
+
+
+# --- Repaired, and lost ---
+
+
+def test_a_change_that_no_hook_reported_is_a_lost_hook_once_its_record_is_fetched(
+    mirror: Mirror, sweeps: Sweeps
+) -> None:
+    move_back(mirror, swept(sweeps, []), 3 * HOUR)
+    now = clocks.now()
+    for number in ("lost", "late", "told"):
+        mirror.write(snapshot(number, now - 2 * HOUR))
+    changed = {"lost": now - HOUR, "late": now - MINUTE, "told": now - HOUR, "new": now - HOUR}
+    begun = swept(sweeps, [Found(key, at, "a") for key, at in changed.items()])
+    picked(mirror, "told", now - HOUR + MINUTE)  # which came after the sweep listed it
+    sweeps.count("orders")
+    assert counts(mirror)[1] == (4, 4, 0, 0)
+    for number in changed:
+        mirror.write(snapshot(number, begun.started_at + MINUTE))
+    for _ in range(2):  # nothing is added up
+        sweeps.count("orders")
+        assert counts(mirror)[1] == (4, 4, 4, 2)
+    assert sweeps.lost_hooks() == {"orders": 2}
+    (status,) = [row for row in mirror.rows("mirror_status") if row["family"] == "orders"]
+    assert status["lost_hooks"] == 2
+
+
+def test_what_changed_before_the_first_sweep_is_no_lost_hook(mirror: Mirror, sweeps: Sweeps) -> None:
+    begun = swept(sweeps, [Found("1", clocks.now() - HOUR, "a")])
+    mirror.write(snapshot("1", begun.started_at + MINUTE))
+    sweeps.count("orders")
+    assert counts(mirror) == [(1, 1, 1, 0)]
+
+
+def test_what_was_fetched_again_for_safety_is_no_repair(mirror: Mirror, sweeps: Sweeps) -> None:
+    now = clocks.now()
+    mirror.write(snapshot("1", now - HOUR))
+    begun = swept(sweeps, [Found("1", now - HOUR - MINUTE, "a")])
+    mirror.write(snapshot("1", begun.started_at + MINUTE))
+    sweeps.count("orders")
+    assert counts(mirror) == [(1, 1, 0, 0)]
+
+
+# --- A whole sweep of a list ---
+
+
+class Lists:
+    """Pages of two rows of a list; Kafka's place as well."""
+
+    def __init__(self, mirror: Mirror, family: str, rows: list[Any]) -> None:
+        pages = {"type": "page_index", "page_param": "page"}
+        name = {"orders": {"orderNumber": "orderNumber"}, "balances": STOCK["key"]}[family]
+        changes = {"start_param": "since", "changed_path": "changeDate"}
+        listing = {"path": "List", "key": name, "paginator": pages, "incremental": changes}
+        listing["rows_are_records"] = family == "balances"
+        entities = {family: {"orders": ORDERS, "balances": STOCK}[family] | {"list": listing}}
+        rate = {"requests_per_minute": 10_000_000}
+        found = with_sources(mirror.config, entities=entities, rate=rate).sources
+        assert found is not None
+        self.rows, self.paths = rows, list[str]()
+        self.events: list[Event] = []
+        self.sweep = FamilySweep(
+            found,
+            RecordList(found, family, transport=self),
+            sweeps=Sweeps(mirror.engine, shop=""),
+            backfills=Backfills(mirror.engine, shop=""),
+            publisher=self,
+        )
+
+    def run(self) -> Swept:
+        return asyncio.run(self.sweep.run(whole=False))
+
+    async def get(self, path: str) -> Answer:
+        self.paths.append(path)
+        page = int(re.findall(r"page=(\d+)", path)[0])
+        return Answer(200, {}, json.dumps(self.rows[2 * page : 2 * page + 2]).encode())
+
+    async def publish(self, event: Event) -> None:
+        self.events.append(event)
+
+    async def park(self, letter: DeadLetter) -> None:
+        raise AssertionError(letter)
+
+
+def test_a_sweep_reads_its_list_to_the_end_and_asks_for_each_record_once(mirror: Mirror) -> None:
+    lists = Lists(mirror, "orders", [{"orderNumber": str(number)} for number in (1, 2, 3, 3, 2)])
+    found = lists.run()
+    assert asked(mirror) == ["1", "2", "3"]
+    assert (found.listed, found.enqueued, counts(mirror)) == (5, 3, [(3, 3, 0, 0)])
+    assert asyncio.run(lists.sweep.due()) == (pytest.approx(15 * 60, abs=60), False)
+    assert len(lists.paths) == 4
+    assert all("since=" in path for path in lists.paths)
+
+
+def test_rows_that_are_the_records_are_published_where_they_are_newer(mirror: Mirror) -> None:
+    def row(number: int, minutes: int) -> dict[str, Any]:
+        changed = events.iso(clocks.now() - minutes * MINUTE)
+        return {"productNumber": str(number), "warehouse": "A", "changeDate": changed}
+
+    lists = Lists(mirror, "balances", [row(1, 10), row(2, 20), row(3, 30)])
+    assert lists.run().enqueued == 3
+    mirror.write(*lists.events)
+    lists.events.clear()
+    lists.rows[0] = row(1, 0)
+    assert lists.run().enqueued == 1
+    assert [event.entity_key for event in lists.events] == ["1|A"]
+    mirror.write(*lists.events)
+    keys = DueKeys(mirror.engine, shop="", hydrator="one")
+    assert keys.lease({"balances": (10, 10)}, LONG)[0] == []
