@@ -339,7 +339,6 @@ def start_hydrator(*, families: Iterable[str], buckets: Iterable[str]) -> None:
             hydrator_requests.labels(family, result)
         hydrator_due.labels(family)
         hydrator_due_seconds.labels(family)
-        hydrator_lost_hooks.labels(family)
     for bucket in buckets:
         hydrator_headers_ignored.labels(bucket)
     for reason in HYDRATOR_REASONS:

@@ -168,9 +168,10 @@ class HydratorProcess:
         while True:
             with suppress(ConnectorError):
                 in_thread = partial(asyncio.get_running_loop().run_in_executor, self._executor)
-                for family, lost in (await in_thread(sweeps.lost_hooks)).items():
-                    metrics.hydrator_lost_hooks.labels(family).set(lost)
+                lost = await in_thread(sweeps.lost_hooks)
                 for family in self._sources.entities:
+                    # Shown once it is known: a total that starts at 0 looks like one that grows.
+                    metrics.hydrator_lost_hooks.labels(family).set(lost.get(family, 0))
                     last = await in_thread(partial(sweeps.last, family, whole=False))
                     if last is not None:
                         metrics.hydrator_last_sweep.labels(family).set(last / 1_000_000)
