@@ -57,7 +57,7 @@ class Slots(NamedTuple):
 
 
 class Leased(NamedTuple):
-    """Leased keys, and how many hydrators have a lease of any: they share the API's limit evenly."""
+    """Leased keys, and how many hydrators live and have a lease of any: they share the API's limit evenly."""
 
     dues: Sequence[Due]
     hydrators: int = 1
@@ -80,7 +80,10 @@ class Store(Protocol):
     """
 
     async def lease(self, slots: Mapping[str, Slots], seconds: float) -> Leased:
-        """Take due keys by family for so long: live before background, the oldest want first."""
+        """Take due keys by family for so long: live before background, the oldest want first.
+
+        A hydrator asks every few seconds, also where it takes none; one that does not lives no more.
+        """
 
     async def mark(self, due: Due, at: int, again_after_seconds: float | None) -> None:
         """Note that the snapshot of the instant ``at`` is on Kafka, and end the lease and all trouble.
