@@ -19,7 +19,7 @@ from connector.config.source_models import Sources
 from connector.errors import DatabaseOutage, KafkaOutage
 from connector.events import DeadLetter, Event
 from connector.hydrator.hydrator import Hydrator
-from connector.hydrator.ports import Answer, ApiOutage, Due, Leased, Slots, Trouble
+from connector.hydrator.ports import Answer, ApiOutage, Due, Leased, Slots
 
 FAMILY, BUCKET = "orders", "CustomerOrders"
 START = 1_790_000_000  # seconds since the epoch at the loop's 0
@@ -78,7 +78,7 @@ class Work:
     not_before: float = -1.0
     look_at: float | None = None
     background: bool = False
-    trouble: Trouble = ""
+    trouble: str = ""
     tries: int = 0
 
     @property
@@ -211,7 +211,7 @@ class Handle:
         work.holder, work.leased_until, work.look_at, work.background = None, -1.0, None, False
         work.trouble, work.tries = "", 0
 
-    async def back_off(self, due: Due, seconds: float, trouble: Trouble, tries: int) -> None:
+    async def back_off(self, due: Due, seconds: float, trouble: str, tries: int) -> None:
         await self._reach()
         if (work := self._own(due)) is not None:
             work.holder, work.leased_until, work.not_before = None, -1.0, _now() + seconds

@@ -24,6 +24,7 @@ from connector.mirror import (
 from connector.mirror import verify as mirror_verify
 from connector.mirror.mapping import Mapping
 from connector.mirror.mapping_change import Fit
+from connector.mirror.mirrored_sources import as_mirrored
 from connector.simulator import verify as journal_verify
 from connector.stream import topic_state
 from connector.stream.topic_state import TopicState
@@ -100,9 +101,10 @@ class Checkup:
         """Look at the database: whether it answers, its schema, and what a start would change."""
         config = self._config
         where = f"database {database.shown(config.database)}"
-        mapping = Mapping(config)
         try:
             engine = database.connect(config.database, access="read")
+            config = as_mirrored(engine, config)
+            mapping = Mapping(config)
             state = schema.state(engine, mapping)
             kept = frozen.standing(engine, config)
             ahead = database.clock_distance(engine)
@@ -114,6 +116,10 @@ class Checkup:
             return
         yield CheckResult(where)
         yield CheckResult("schema", state, MAKE) if state else CheckResult("schema: as tables.yaml says")
+        if config is not self._config:
+            yield CheckResult(
+                "API: no XTND_API_URL here; the mirror is compared with what its worker asks for"
+            )
         for one in kept:
             yield CheckResult(f"{one.name} in the database", str(one), frozen.FIX, warns=True)
         examine = partial(mapping_change.examine, engine, config, mapping)
@@ -214,9 +220,9 @@ def _gaps(config: Config, found: TopicState) -> Iterator[CheckResult]:
 
 def verify(config: Config, journal: Path | None) -> tuple[list[str], int]:
     """What differs from the fold of the ledger, and how many events the ledger holds."""
-    mapping = Mapping(config)
     engine = database.connect(config.database, access="read")
     steps.require(engine)
+    mapping = Mapping(as_mirrored(engine, config))
     found = mirror_verify.differences(engine, mapping)
     with suppress(KafkaOutage):
         # What is known to be lost no worker can bring back; what is not read it can.

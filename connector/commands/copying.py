@@ -11,6 +11,7 @@ from connector.errors import KafkaOutage
 from connector.mirror import copying, database, offsets, verify
 from connector.mirror.copying import Copied, naming_target
 from connector.mirror.mapping import Mapping
+from connector.mirror.mirrored_sources import as_mirrored
 from connector.stream import topic_state
 
 SHOWN = 20
@@ -23,9 +24,10 @@ def run(source: Config, target: Config) -> int:
 
     Raises as ``copying.copy`` does.
     """
-    mapping = Mapping(target)
     private_files.keep_new_files_private()
     reading = database.connect(source.database, access="read")
+    target = as_mirrored(reading, target)
+    mapping = Mapping(target)
     with naming_target():
         writing = database.connect(target.database)
     try:

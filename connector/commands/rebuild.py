@@ -58,28 +58,32 @@ def rebuild(
             "--from kafka makes the ledger again, and with it every table.",
             "name no table, or take --from ledger",
         )
-    _run(settings, tables or list(settings.tables), source, accept_smaller_ledger=accept_smaller_ledger)
+    _run(settings, tables, source, accept_smaller_ledger=accept_smaller_ledger)
 
 
 def repair(settings: Config, *, accept_smaller_ledger: bool = False) -> None:
     """Put right what differs from the fold of the ledger, and say what it was."""
-    _run(settings, list(settings.tables), accept_smaller_ledger=accept_smaller_ledger)
+    _run(settings, None, accept_smaller_ledger=accept_smaller_ledger)
 
 
 def _run(
-    settings: Config, names: list[str], source: RebuildFrom = "ledger", *, accept_smaller_ledger: bool
+    settings: Config, names: list[str] | None, source: RebuildFrom = "ledger", *, accept_smaller_ledger: bool
 ) -> None:
-    if unknown := [name for name in names if name not in settings.tables]:
-        raise StartupError(
-            f"tables.yaml has no table {', '.join(unknown)}.", f"name some of: {', '.join(settings.tables)}"
-        )
     logs.configure()
     failpoints.load(os.environ)
     from connector.mirror import database, rebuilder  # noqa: PLC0415 - each command loads only what it needs
     from connector.mirror.mapping import Mapping  # noqa: PLC0415
+    from connector.mirror.mirrored_sources import as_mirrored  # noqa: PLC0415
 
     private_files.keep_new_files_private()
-    mapping, engine = Mapping(settings), database.connect(settings.database, access="write")
+    engine = database.connect(settings.database, access="write")
+    settings = as_mirrored(engine, settings)
+    mapping = Mapping(settings)
+    known = [table.name for table in mapping.tables if table.sorts]
+    if unknown := [name for name in names or () if name not in known]:
+        raise StartupError(
+            f"tables.yaml has no table {', '.join(unknown)}.", f"name some of: {', '.join(known)}"
+        )
     try:
         with rebuilder.rebuilding(engine, mapping) as session, progress(err) as report:
             if source == "kafka":
@@ -88,7 +92,7 @@ def _run(
                 _print_union(ledger.restore(settings, session, report))
             if not accept_smaller_ledger:
                 session.require_whole_ledger(kafka_was_read=source == "kafka")
-            _print(session.tables(dict.fromkeys(names), report))
+            _print(session.tables(dict.fromkeys(names or known), report))
             if session.count_again():
                 out.print("mirror_status: its counters were counted again")
     except KeyboardInterrupt:

@@ -91,12 +91,15 @@ def apply(
     from connector.mirror import prune as pruning  # noqa: PLC0415
     from connector.mirror import schema as tables  # noqa: PLC0415
     from connector.mirror.mapping import Mapping  # noqa: PLC0415
+    from connector.mirror.mirrored_sources import as_mirrored  # noqa: PLC0415
 
     settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
     private_files.keep_new_files_private()
     if file := database.file_of(settings.database):
         private_files.own_database(file, setting="database.url")
-    mapping, engine = Mapping(settings), database.connect(settings.database)
+    engine = database.connect(settings.database)
+    settings = as_mirrored(engine, settings)
+    mapping = Mapping(settings)
     filled = tables.ensure(engine, settings, mapping, accept_mapping=accept_mapping)
     for table, columns in filled.columns.items():
         typer.echo(f"filled {table}: {', '.join(columns) if columns else 'every row'}")

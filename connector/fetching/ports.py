@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from connector import events
 from connector.events import DeadLetter, Event
-from connector.hydrator.ports import Due, Leased, Slots, Trouble
+from connector.hydrator.ports import Due, Leased, Slots
 from connector.kafka.publisher import Publisher
 from connector.kafka.record import Record
 from connector.kafka.routes import Routes
@@ -33,7 +33,7 @@ class MirrorStore:
         """See ``Store.mark``."""
         await self._in_thread(partial(self._keys.mark, DueKey(*due), at, again_after_seconds))
 
-    async def back_off(self, due: Due, seconds: float, trouble: Trouble, tries: int) -> None:
+    async def back_off(self, due: Due, seconds: float, trouble: str, tries: int) -> None:
         """See ``Store.back_off``."""
         await self._in_thread(partial(self._keys.back_off, DueKey(*due), seconds, trouble, tries))
 

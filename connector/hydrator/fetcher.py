@@ -193,21 +193,22 @@ class Fetcher:
         Its resource must be there, or else no record of it is.
         """
         due, patient = lease.due, lease.records.entity.gone_after_seconds
-        tries = due.tries if due.trouble == "missing" else 0
+        tries = due.so_often().get("missing", 0)
         # The pauses are 1, 2, 4 … seconds, so their sum is known from their number.
         passed = 2.0 ** min(tries, 64) - 1
         if passed >= patient and not await lane.proof.found(lease.records.entity, self._transport, patient):
-            await self._note(lambda: self._store.back_off(due, PROBE_SECONDS, "missing", tries))
+            trouble, _ = due.once_more("missing")
+            await self._note(lambda: self._store.back_off(due, PROBE_SECONDS, trouble, tries))
             return
         if passed >= patient:
             await self._publish(lease, at, lease.records.gone(due.key), gone=True)
             return
         pause = min(passed + 1, patient - passed)
-        await self._note(lambda: self._store.back_off(due, pause, "missing", tries + 1))
+        await self._note(lambda: self._store.back_off(due, pause, *due.once_more("missing")))
 
     async def _refused(self, lease: Lease, verdict: Verdict) -> None:
         due = lease.due
-        if due.trouble == "refused" and due.tries >= TRIES - 1:
+        if due.so_often().get("refused", 0) >= TRIES - 1:
             await self.give_up(due, lease.records, verdict.reason, verdict.text)
             return
         suppressed = self._reports.due(verdict.reason)
@@ -221,8 +222,8 @@ class Fetcher:
             )
         await self._back_off(due, "refused", REFUSED_SECONDS)
 
-    async def _back_off(self, due: Due, trouble: Trouble, pauses: tuple[float, float]) -> None:
-        tries = 1 + (due.tries if due.trouble == trouble else 0)
+    async def _back_off(self, due: Due, kind: Trouble, pauses: tuple[float, float]) -> None:
+        trouble, tries = due.once_more(kind)
         seconds = retry.growing(*pauses)(tries) * self._chance.uniform(0.5, 1)
         await self._note(lambda: self._store.back_off(due, seconds, trouble, tries))
 

@@ -19,6 +19,7 @@ from connector.retry import Outages
 
 # How often the store is asked for due keys.
 POLL_SECONDS = 0.25
+SIGN_SECONDS = 5.0
 # Pauses while the store or Kafka is away, from the first to the longest.
 OUTAGE_SECONDS = (0.2, 10.0)
 GOODBYE_SECONDS = 3.0
@@ -103,10 +104,12 @@ class Hydrator:
             lane.stop(text)
 
     async def _lease(self) -> None:
+        asked_at = self._steady()
         while True:
             slots = {family: self._lanes[one.bucket].slots for family, one in self._families.items()}
-            slots = {family: free for family, free in slots.items() if any(free)}
-            if slots:
+            # Without any the store is asked too, now and then: it is how the others know that this one lives.
+            if any(map(any, slots.values())) or self._steady() >= asked_at + SIGN_SECONDS:
+                asked_at = self._steady()
                 await self.outages.retry_until_available("database", partial(self._take, slots))
             await asyncio.sleep(POLL_SECONDS)
 

@@ -4,14 +4,15 @@ Durations are seconds, instants microseconds since 1970-01-01 UTC. A duration th
 store's own clock, so hydrators whose clocks differ can share one store.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from connector.errors import Outage
 from connector.events import DeadLetter, Event
 
-Trouble = Literal["", "away", "missing", "refused"]
-"""Why a key was not fetched the last time: the API was away, it knows no such record, it refused the key."""
+Trouble = Literal["away", "missing", "refused"]
+"""Why a key was not fetched: the API was away, it knows no such record, it refused the key."""
 
 
 class Due(NamedTuple):
@@ -21,7 +22,8 @@ class Due(NamedTuple):
     snapshot's time must lie: the greatest of ``wanted_at``, the key's newest snapshot (mirrored or marked)
     and what earlier leases of the key were given, plus 1 µs for each lease, so that no two fetches share a
     time even where the clocks of two hydrators lag. ``look`` says that it is a second look and nothing else.
-    ``tries`` failures of kind ``trouble`` came in a row.
+    ``trouble`` is empty, or the ``Trouble`` of the last try, which was so ``tries`` times; other kinds that
+    came since the last success stand behind it with their number, as in ``away after missing 3``.
     """
 
     family: str
@@ -30,8 +32,21 @@ class Due(NamedTuple):
     after: int
     background: bool = False
     look: bool = False
-    trouble: Trouble = ""
+    trouble: str = ""
     tries: int = 0
+
+    def so_often(self) -> dict[str, int]:
+        """How often each kind of trouble came since the last success."""
+        kind, _, before = self.trouble.partition(" after ")
+        counts = {name: int(count) for name, count in re.findall("([a-z]+) ([0-9]+)", before)}
+        return counts | ({kind: self.tries} if kind else {})
+
+    def once_more(self, kind: Trouble) -> tuple[str, int]:
+        """``trouble`` and ``tries`` after one more of a kind: what came in between ends no count."""
+        counts = self.so_often()
+        tries = counts.pop(kind, 0) + 1
+        before = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+        return f"{kind} after {before}" if before else kind, tries
 
 
 class Slots(NamedTuple):
@@ -42,7 +57,7 @@ class Slots(NamedTuple):
 
 
 class Leased(NamedTuple):
-    """Leased keys, and how many hydrators have a lease of any: they share the API's limit evenly."""
+    """Leased keys, and how many hydrators live and have a lease of any: they share the API's limit evenly."""
 
     dues: Sequence[Due]
     hydrators: int = 1
@@ -65,7 +80,10 @@ class Store(Protocol):
     """
 
     async def lease(self, slots: Mapping[str, Slots], seconds: float) -> Leased:
-        """Take due keys by family for so long: live before background, the oldest want first."""
+        """Take due keys by family for so long: live before background, the oldest want first.
+
+        A hydrator asks every few seconds, also where it takes none; one that does not lives no more.
+        """
 
     async def mark(self, due: Due, at: int, again_after_seconds: float | None) -> None:
         """Note that the snapshot of the instant ``at`` is on Kafka, and end the lease and all trouble.
@@ -74,7 +92,7 @@ class Store(Protocol):
         asks for a second look, as a live key.
         """
 
-    async def back_off(self, due: Due, seconds: float, trouble: Trouble, tries: int) -> None:
+    async def back_off(self, due: Due, seconds: float, trouble: str, tries: int) -> None:
         """End the lease; the key is not due for so long, and its next lease brings trouble and tries."""
 
     async def give_up(self, due: Due) -> None:

@@ -11,13 +11,14 @@ those that ask at one time skip each other's keys; on SQLite there is one writer
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from math import inf
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine
 
 from connector import clocks, events
 from connector.events.instants import MAX_INSTANT
-from connector.mirror import dialects
+from connector.mirror import dialects, signs_of_life
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction, translate
 from connector.mirror.dialects.dialect import literal
@@ -79,10 +80,12 @@ class DueKeys:
         self._dialect = dialects.of(engine)
         self.shop = shop
         self._hydrator = hydrator
-        self._missed_at: float | None = None  # on the monotonic clock
+        # On the monotonic clock.
+        self._missed_at: float | None = None
+        self._sign_at = -inf
 
     def lease(self, slots: Mapping[str, Sequence[int]], seconds: float) -> tuple[list[DueKey], int]:
-        """Take due keys for so long, and count the hydrators that have any.
+        """Take due keys for so long, and count the hydrators that live and have any.
 
         ``slots`` is by family how many: of hooks and second looks, and of background work.
         """
@@ -101,10 +104,13 @@ class DueKeys:
             ]
             taken = run(connection, LEASE, Batch(LEASED, sorted(rows)), ON_LEASE, late) if rows else ()
             mine = {(family, key) for family, key in taken}
-            others = f"SELECT COUNT(DISTINCT leased_by) FROM _hydration_work WHERE leased_until > {_at(now)}"
-            hydrators: int = connection.exec_driver_sql(others).scalar_one()
+            if gives_sign := started >= self._sign_at + signs_of_life.SIGN_SECONDS:
+                signs_of_life.give(connection, self._shop, self._hydrator, now)
+            hydrators = signs_of_life.count(connection, now)
         if looks_for_missed:
             self._missed_at = started
+        if gives_sign:
+            self._sign_at = started
         return [due for due in dues if (due.family, due.key) in mine], hydrators
 
     def mark(self, due: DueKey, at: int, again_after_seconds: float | None) -> None:

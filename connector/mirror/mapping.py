@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from connector import events
-from connector.config import Config, Family, Hook, Mirror, Table
+from connector.config import Config, Entity, Family, Hook, Mirror, Sources, Table
 from connector.errors import Poison
 from connector.events import Event, Sort
 from connector.mirror import storable
@@ -33,6 +33,8 @@ class Written(BaseModel):
     tables: dict[str, Table]
     shops: dict[str, str] | None = None
     shop_of_source: tuple[str, str] | None = None
+    # What is asked for which records; nothing of where and by whom.
+    sources: Sources | None = None
 
 
 class Mapping:
@@ -54,6 +56,7 @@ class Mapping:
             tables=config.tables,
             shops=config.shops,
             shop_of_source=config.shop_of_source,
+            sources=None if config.sources is None else _asked(config.sources),
         ).model_dump_json(exclude_defaults=True, exclude=NO_FORMER_NAMES)
         self.routed = frozenset([action for _, action, _ in config.actions()])
         self._by_name = {table.name: table for table in self.tables}
@@ -105,7 +108,9 @@ def former_config(config: Config, written: str) -> Config | None:
         "hooks": {hook: Hook(shop=shop) for hook, shop in (former.shops or {}).items()},
         "mirror": Mirror(key_by_shop=former.shops is not None),
     }
-    if config.sources is not None:
+    if former.sources is not None:
+        parts["sources"] = former.sources
+    elif config.sources is not None:
         name, shop = former.shop_of_source or (config.sources.name, None)
         parts["sources"] = config.sources.model_copy(update={"name": name, "shop": shop})
     return config.model_copy(update=parts).with_shop_of_source(former.shop_of_source)
@@ -118,6 +123,23 @@ def former_mapping(config: Config, written: str) -> Mapping | None:
         return None if former is None else Mapping(former)
     except (ValueError, LookupError):
         return None
+
+
+def sources_of(written: str) -> Sources | None:
+    """The sources of a mapping's ``written``, without their address; None where it has none."""
+    try:
+        return Written.model_validate_json(written, strict=True).sources
+    except ValueError:
+        return None
+
+
+def _asked(sources: Sources) -> Sources:
+    names = ("entity", "wanted_on", "get", "key")
+    entities = {
+        family: Entity.model_construct(**{name: getattr(entity, name) for name in names})
+        for family, entity in sources.entities.items()
+    }
+    return Sources.model_construct(name=sources.name, shop=sources.shop, entities=entities)
 
 
 class Read(Protocol):

@@ -16,6 +16,7 @@ from connector.mirror import (
     frozen,
     ledger,
     mapping_change,
+    mirrored_sources,
     relations,
     renames,
     rules,
@@ -78,6 +79,8 @@ def of(config: Config, mapping: Mapping, *, accept_mapping: bool = False) -> Pla
     else:
         engine = connect(config.database, access="read")
     try:
+        if (mirrored := mirrored_sources.as_mirrored(engine, config)) is not config:
+            config, mapping = mirrored, Mapping(mirrored)
         with transaction(engine) as connection:
             version = steps.refuse_newer(connection)
             if version is not None and version < steps.NEWEST:

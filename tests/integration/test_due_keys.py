@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from connector import config
-from connector.mirror import database
+from connector.mirror import database, signs_of_life
 from connector.mirror.hydration import Backlog, DueKey, DueKeys
 from tests import strategies
 from tests.conftest import DATABASES, ROOT, SECRET, new_database
 from tests.sources import snapshot, with_sources
 from tests.strategies import MINUTE, NOON, Mirror
+from tests.workers import until
 
 LONG = 600.0
 ALL = {"orders": (100, 100), "balances": (100, 100)}
@@ -199,6 +200,22 @@ def test_hydrators_that_ask_at_once_never_get_the_same_key(mirror: Mirror) -> No
     while rest := lease(DueKeys(mirror.engine, shop="", hydrator="rest")):
         found.extend(due.key for due in rest)
     assert sorted(found) == sorted(numbers)
+
+
+def test_a_hydrator_that_died_is_left_no_share_of_the_limit_though_its_leases_last(
+    mirror: Mirror, keys: DueKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in ("1", "2"):
+        hook(mirror, number, NOON)
+    other = DueKeys(mirror.engine, shop="", hydrator="other")
+    slots = {"orders": (1, 0)}
+    assert keys.lease(slots, LONG)[1] == 1
+    monkeypatch.setattr(signs_of_life, "ALIVE_SECONDS", 0.2)
+    assert other.lease(slots, LONG)[1] == 2
+    until(lambda: keys.lease({"orders": (0, 0)}, LONG)[1] == 1, what="the other one is dead")
+    assert lease(keys) == [], "its lease lasts"
+    # One that lives and has nothing to do needs no share.
+    assert DueKeys(mirror.engine, shop="", hydrator="idle").lease(ALL, LONG) == ([], 1)
 
 
 def test_a_key_whose_row_a_batch_has_locked_is_left_for_the_next_time(mirror: Mirror, keys: DueKeys) -> None:

@@ -1,18 +1,25 @@
 """What is wanted is a fold: ``hydration`` holds maxima over the distinct events, in any order."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from connector import events
+from connector.commands import checkup, copying
+from connector.commands.rebuild import repair
 from connector.config import Config
+from connector.errors import KafkaOutage
 from connector.events import Event
-from connector.mirror import database, schema, verify
+from connector.mirror import database, plan, schema, verify
 from connector.mirror.hydration import Backlog, DueKeys
 from connector.mirror.mapping import Mapping
+from connector.mirror.mirrored_sources import as_mirrored
+from connector.stream import topic_state
 from tests import sources, strategies
 from tests.conftest import MakeConfig
 from tests.integration.test_mirror_law import SEEDS, looks, mirrored, said_by
@@ -151,6 +158,33 @@ def test_a_rebuild_makes_the_table_again_and_verify_names_what_differs(mirror: M
     (done,) = rebuild(mirror)
     assert (done.table, done.added, done.changed, done.removed) == ("hydration", 2, 1, 1)
     assert stored(mirror) == due
+
+
+def test_a_command_without_the_apis_address_takes_what_the_worker_asked_for(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> Any:
+        raise KafkaOutage("not asked here")
+
+    monkeypatch.setattr(topic_state, "compare", away)
+    mirror.write(order(mirror, "1", NOON), snapshot("2", NOON))
+    off = mirror.config.model_copy(update={"sources": None})
+    due = stored(mirror)
+    assert plan.of(off, Mapping(off)).is_empty
+    faults = [one for one in checkup.Checkup(off).database(accept_mapping=False) if one.fault]
+    assert faults == []
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("UPDATE _hydration SET wanted_at = NULL WHERE entity_key = '1'")
+    (found,) = [one for one in checkup.verify(off, None)[0] if one.startswith("hydration")]
+    assert "wanted_at is None and should be" in found
+    repair(off)
+    assert stored(mirror) == due
+    url = f"sqlite:///{tmp_path}/copied.db"
+    copied = off.model_copy(update={"database": off.database.model_copy(update={"url": SecretStr(url)})})
+    assert copying.run(off, copied) == 0
+    written = database.connect(copied.database, access="read")
+    assert as_mirrored(written, copied) == as_mirrored(mirror.engine, copied)
+    assert verify.differences(written, mirror.mapping) == []
 
 
 def test_only_hooks_of_the_sources_shop_want_its_records(make_config: MakeConfig, database_url: str) -> None:

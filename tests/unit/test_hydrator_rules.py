@@ -236,6 +236,49 @@ def test_a_record_that_stays_missing_is_gone_after_its_time_and_not_before(answe
     assert not world.letters
 
 
+def in_turn(*answers: Answer) -> Callable[[str], Answer]:
+    """One answer after the other, and again from the first."""
+    turns = itertools.cycle(answers)
+    return lambda _: next(turns)
+
+
+MISSING, OUTAGE, REFUSAL = Answer(404, {}, b""), Answer(500, {}, b"oops"), Answer(400, {}, b"no")
+
+
+def test_outages_in_between_do_not_end_the_belief_that_a_record_is_gone() -> None:
+    world = play(wait(600), script=in_turn(MISSING, OUTAGE))
+    assert [event.action for event in world.events] == ["OrderGone"]
+    assert sent(world)[-1] - sent(world)[0] > 20
+    assert len(sent(world)) < 16
+    assert not world.letters
+
+
+@pytest.mark.parametrize("others", [(OUTAGE,), (OUTAGE, HTML), (HTML,)])
+def test_five_refusals_are_a_dead_letter_whatever_their_kind_and_what_comes_between(
+    others: tuple[Answer, ...],
+) -> None:
+    async def story(world: World, _process: Process) -> None:
+        answers = in_turn(REFUSAL, *others)
+        world.script = lambda key: answers(key) if key == "1" else None
+        world.change("2")  # the API works, so that HTML is of one record alone
+        world.change("1")
+        for _ in range(60):
+            await asyncio.sleep(20)
+            world.change("2")
+
+    world = play(story)
+    (letter,) = world.letters
+    assert letter.context["entity_key"] == "1"
+    assert letter.reason in ("request-refused", "record-unreadable")
+    assert 5 <= len(sent(world)) <= 16
+
+
+def test_a_record_that_is_missing_and_refused_in_turn_is_asked_for_without_end_by_nobody() -> None:
+    world = play(wait(900), script=in_turn(MISSING, REFUSAL))
+    assert len(world.events) + len(world.letters) == 1
+    assert len(sent(world)) < 12
+
+
 def test_a_record_that_is_made_again_just_when_it_is_believed_gone_is_found_by_the_second_look() -> None:
     async def story(world: World, _process: Process) -> None:
         world.script = lambda _: Answer(404, {}, b"") if _seconds() < 40 else None
