@@ -105,7 +105,7 @@ class DueKeys:
             taken = run(connection, LEASE, Batch(LEASED, sorted(rows)), ON_LEASE, late) if rows else ()
             mine = {(family, key) for family, key in taken}
             if gives_sign := started >= self._sign_at + signs_of_life.SIGN_SECONDS:
-                signs_of_life.give(connection, self._shop, self._hydrator, now)
+                signs_of_life.give(connection, self.shop, self._hydrator, now)
             hydrators = signs_of_life.count(connection, now)
         if looks_for_missed:
             self._missed_at = started
