@@ -1,8 +1,10 @@
-"""Every metric of the connector, in one list: a registry for each kind of process, and what both have.
+"""The metrics of gateway and worker, and what all processes have: a registry for each kind of process.
+
+Those of the hydrator are in ``connector/hydrator/metrics.py``.
 
 A counter that appears with its first increase is one whose first increase no alert sees: Prometheus'
 ``increase()`` needs the 0 before it. So each process starts by showing its counters at 0, for every
-label that can be known (``start_gateway``, ``start_worker``).
+label that can be known (``start_gateway``, ``start_worker``, ``start`` of the hydrator's).
 """
 
 import platform
@@ -24,8 +26,6 @@ from connector.instruments import BatchHistogram, LoopCounter, LoopHistogram
 from connector.metric_labels import (
     ANSWER_STATUSES,
     GATEWAY_REASONS,
-    HYDRATOR_REASONS,
-    HYDRATOR_RESULTS,
     NO_HOOK,
     OTHER,
     PARTS,
@@ -240,68 +240,6 @@ mirror_losses = Gauge(
     registry=WORKER,
 )
 
-# Hydrator.
-hydrator_requests = Counter(
-    "xtnd_hydrator_requests_total",
-    "Requests to the API, by family and by what became of them.",
-    ["family", "result"],
-    registry=HYDRATOR,
-)
-hydrator_seconds = Histogram(
-    "xtnd_hydrator_request_seconds",
-    "From a request to the end of its answer.",
-    registry=HYDRATOR,
-    buckets=(*SECONDS, 30, 60, 120),
-)
-hydrator_latency = Histogram(
-    "xtnd_hydrator_latency_seconds",
-    "From a hook that asks for a record to the record on Kafka.",
-    registry=HYDRATOR,
-    buckets=LATENCY_SECONDS,
-)
-hydrator_due = Gauge(
-    "xtnd_hydrator_due_records",
-    "Records that hooks ask for and that are not fetched yet, by family; the same for every hydrator.",
-    ["family"],
-    registry=HYDRATOR,
-)
-hydrator_due_seconds = Gauge(
-    "xtnd_hydrator_oldest_due_seconds",
-    "How long ago the oldest hook of these occurred, by family; 0 when there is none.",
-    ["family"],
-    registry=HYDRATOR,
-)
-hydrator_limit = Gauge(
-    "xtnd_hydrator_limit_per_minute",
-    "Requests that a bucket of the API allows.",
-    ["bucket"],
-    registry=HYDRATOR,
-)
-hydrator_remaining = Gauge(
-    "xtnd_hydrator_remaining_requests",
-    "Requests that a bucket still allowed by its newest answer.",
-    ["bucket"],
-    registry=HYDRATOR,
-)
-hydrator_headers_ignored = Counter(
-    "xtnd_hydrator_headers_ignored_total",
-    "Headers about the limit that could not be true, by bucket.",
-    ["bucket"],
-    registry=HYDRATOR,
-)
-hydrator_lost_hooks = Gauge(
-    "xtnd_hydrator_lost_hooks",
-    "Changes of records that sweeps found and no hook reported, by family. Alert on any increase.",
-    ["family"],
-    registry=HYDRATOR,
-)
-hydrator_last_sweep = Gauge(
-    "xtnd_hydrator_last_sweep_timestamp_seconds",
-    "When the last sweep of the family began that read its list to the end.",
-    ["family"],
-    registry=HYDRATOR,
-)
-
 
 def start_gateway(*, hooks: Iterable[str], families: Iterable[str]) -> None:
     """Show a gateway's counters at 0, for every label that is known; once, before it listens."""
@@ -328,21 +266,6 @@ def start_worker(*, topics: Iterable[str], families: Iterable[str]) -> None:
         latency.show(family)
     for reason in WORKER_REASONS:
         dead_letters.labels("worker", reason)
-    for part in PARTS:
-        outage_pauses.labels(part)
-
-
-def start_hydrator(*, families: Iterable[str], buckets: Iterable[str]) -> None:
-    """Show a hydrator's counters at 0, for every label that is known; once, before it starts."""
-    for family in families:
-        for result in HYDRATOR_RESULTS:
-            hydrator_requests.labels(family, result)
-        hydrator_due.labels(family)
-        hydrator_due_seconds.labels(family)
-    for bucket in buckets:
-        hydrator_headers_ignored.labels(bucket)
-    for reason in HYDRATOR_REASONS:
-        dead_letters.labels("hydrator", reason)
     for part in PARTS:
         outage_pauses.labels(part)
 

@@ -24,6 +24,7 @@ from connector.errors import ConnectorError, StartupError
 from connector.fetching.ports import KafkaTopics, MirrorStore
 from connector.fetching.sweep import FamilySweep, keep_sweeping
 from connector.health import Check, Health
+from connector.hydrator import metrics as fetches
 from connector.hydrator.hydrator import Hydrator
 from connector.hydrator.pages import RecordList
 from connector.hydrator.transport import open_transport
@@ -80,7 +81,7 @@ class HydratorProcess:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         buckets = {resource(entity.get) for entity in self._sources.entities.values()}
-        metrics.start_hydrator(families=self._sources.entities, buckets=buckets)
+        fetches.start(families=self._sources.entities, buckets=buckets)
         metrics.show_build()
         settings = self._config.hydrator
         admin_server = admin.serve(
@@ -158,9 +159,9 @@ class HydratorProcess:
                 now = clocks.now()
                 for family in families:
                     backlog = found.get(family)
-                    metrics.hydrator_due.labels(family).set(backlog.keys if backlog else 0)
+                    fetches.due.labels(family).set(backlog.keys if backlog else 0)
                     age = max(now - backlog.oldest, 0) / 1_000_000 if backlog else 0
-                    metrics.hydrator_due_seconds.labels(family).set(age)
+                    fetches.due_seconds.labels(family).set(age)
             await asyncio.sleep(BACKLOG_SECONDS)
 
     async def _measure_sweeps(self, sweeps: Sweeps) -> None:
@@ -171,10 +172,10 @@ class HydratorProcess:
                 lost = await in_thread(sweeps.lost_hooks)
                 for family in self._sources.entities:
                     # Shown once it is known: a total that starts at 0 looks like one that grows.
-                    metrics.hydrator_lost_hooks.labels(family).set(lost.get(family, 0))
+                    fetches.lost_hooks.labels(family).set(lost.get(family, 0))
                     last = await in_thread(partial(sweeps.last, family, whole=False))
                     if last is not None:
-                        metrics.hydrator_last_sweep.labels(family).set(last / 1_000_000)
+                        fetches.last_sweep.labels(family).set(last / 1_000_000)
             await asyncio.sleep(BACKLOG_SECONDS)
 
     # --- Health ---

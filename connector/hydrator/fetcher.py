@@ -6,17 +6,19 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from connector import events, metrics, retry
+from connector import events, retry
 from connector.config.source_models import Sources
 from connector.errors import ConnectorError, RecordRefused
 from connector.events import DeadLetter, Event
 from connector.events.snapshot import snapshot
+from connector.hydrator import metrics
 from connector.hydrator.lane import Lane, Lease
 from connector.hydrator.ports import ApiOutage, Due, OversizedAnswer, Publisher, Store, Transport, Trouble
 from connector.hydrator.record import Records
 from connector.hydrator.resource_proof import PROBE_SECONDS
 from connector.hydrator.verdict import OK, Judge, Reason, Verdict
 from connector.logs import Reports
+from connector.metrics import dead_letters
 from connector.retry import Outages
 
 log = structlog.get_logger(__name__)
@@ -81,8 +83,8 @@ class Fetcher:
         try:
             verdict = await self._ask(lane, lease)
         finally:
-            metrics.hydrator_seconds.observe(self._steady() - started)
-        metrics.hydrator_requests.labels(lease.due.family, verdict.kind).inc()
+            metrics.seconds.observe(self._steady() - started)
+        metrics.requests.labels(lease.due.family, verdict.kind).inc()
         if verdict.kind in WELL:
             lane.work(started)
         try:
@@ -112,7 +114,7 @@ class Fetcher:
         )
         await self._outages.retry_until_available("kafka", lambda: self._publisher.park(letter))
         await self._note(lambda: self._store.give_up(due))
-        metrics.dead_letters.labels(STAGE, reason).inc()
+        dead_letters.labels(STAGE, reason).inc()
         log.error("a record cannot be fetched", family=due.family, key=due.key, reason=reason, error=text)
 
     async def _ask(self, lane: Lane, lease: Lease) -> Verdict:
@@ -180,7 +182,7 @@ class Fetcher:
             return
         look = None if due.background or due.look else records.entity.again_after_seconds
         await self._note(lambda: self._store.mark(due, at, look))
-        metrics.hydrator_latency.observe(max(self._now() - due.wanted_at, 0) / 1_000_000)
+        metrics.latency.observe(max(self._now() - due.wanted_at, 0) / 1_000_000)
 
     async def _to_kafka(self, lease: Lease, event: Event) -> None:
         if self._steady() > lease.until:

@@ -11,8 +11,8 @@ from email.utils import parsedate_to_datetime
 
 import structlog
 
-from connector import metrics
 from connector.config.source_models import Rate
+from connector.hydrator import metrics
 from connector.logs import Reports
 
 log = structlog.get_logger(__name__)
@@ -53,7 +53,7 @@ class Pace:
         self._left: float | None = None
         self._window_ends = -math.inf
         self._others = False
-        metrics.hydrator_limit.labels(bucket).set(self.limit)
+        metrics.limit.labels(bucket).set(self.limit)
 
     @property
     def per_second(self) -> float:
@@ -102,7 +102,7 @@ class Pace:
             log.info("the API gives another limit", bucket=self.bucket, per_minute=limit, was=self.limit)
             self._earn(self._steady())
             self.limit = limit
-            metrics.hydrator_limit.labels(self.bucket).set(limit)
+            metrics.limit.labels(self.bucket).set(limit)
         seconds = self._seconds_to_reset(headers)
         remaining = self._number(headers, names.remaining_header, 0, self.limit)
         if remaining is not None:
@@ -148,7 +148,7 @@ class Pace:
 
     def _note_remaining(self, remaining: int, seconds: float | None) -> None:
         now = self._steady()
-        metrics.hydrator_remaining.labels(self.bucket).set(remaining)
+        metrics.remaining.labels(self.bucket).set(remaining)
         left = remaining - self.in_flight
         ends = now + (MINUTE if seconds is None else seconds + ROUNDING_SECONDS)
         same = now < self._window_ends and (
@@ -187,7 +187,7 @@ class Pace:
         return None
 
     def _disbelieve(self, name: str, text: str) -> None:
-        metrics.hydrator_headers_ignored.labels(self.bucket).inc()
+        metrics.headers_ignored.labels(self.bucket).inc()
         suppressed = self._reports.due(name)
         if suppressed is not None:
             log.warning(

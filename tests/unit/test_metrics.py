@@ -32,12 +32,13 @@ METRIC_PREFIXES = ("xtnd_gateway_", "xtnd_worker_", "xtnd_up", "xtnd_degraded", 
 SHOW = """
 import sys
 from connector import metrics
+from connector.hydrator import metrics as hydrator_metrics
 if sys.argv[1] == "gateway":
     metrics.start_gateway(hooks=["xtnd"], families=["orders", "unrouted"])
     metrics.show_build(sqlite="3.50.0")
     page = metrics.render(metrics.GATEWAY)
 elif sys.argv[1] == "hydrator":
-    metrics.start_hydrator(families=["orders"], buckets=["CustomerOrders"])
+    hydrator_metrics.start(families=["orders"], buckets=["CustomerOrders"])
     page = metrics.render(metrics.HYDRATOR)
 else:
     metrics.start_worker(topics=["xtnd.orders"], families=["orders"])
