@@ -13,7 +13,7 @@ from connector import clocks, events
 from connector.mirror.hydration import ASKED, SAME
 from connector.mirror.projections import hydration
 
-BEFORE = "__wanted_before"  # no table of tables.yaml has this name in the store
+BEFORE = "__due_before"  # no table of tables.yaml has this name in the store
 KEY = "shop, family, entity_key"
 
 
