@@ -222,7 +222,8 @@ def test_a_folder_without_the_file_has_no_source_and_an_address_for_it_is_refuse
     (tmp_path / "sources.yaml").unlink()
     assert config.load(tmp_path, SECRET).sources is None
     with pytest.raises(
-        ConfigError, match=r"sources\.yaml: XTND_API_URL is set, and there is no such file\. Copy"
+        ConfigError,
+        match=r"sources\.yaml: XTND_API_URL is set, and there is no such file\. Write it as shipped",
     ):
         config.load(tmp_path, ON)
 
