@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,6 @@ from tests.workers import until
 pytestmark = pytest.mark.timeout(TIMEOUT_SECONDS)
 
 DELIVERIES, PER_SECOND = round(20_000 * SCALE), 100
-SINCE = "2020-01-01"
 QUIRKS = ("practical", "former-records", "late-answers")
 # How long the API may give the former record, and a little more.
 AGAIN_SECONDS = 3.0
@@ -121,8 +121,9 @@ def quiet(stack: Stack) -> None:
 def repair(stack: Stack, known: Truth) -> None:
     """Ask for what the lists have, and for every record that the mirror has and the lists have not."""
     backfill = [sys.executable, "-m", "connector", "backfill", *sorted({family for family, _ in known})]
+    yesterday = datetime.now(UTC) - timedelta(days=1)  # before the shop opened
     done = subprocess.run(
-        [*backfill, "--since", SINCE, "--config", str(stack.config_dir)],
+        [*backfill, "--since", f"{yesterday:%Y-%m-%d}", "--config", str(stack.config_dir)],
         env=os.environ | stack.environ,
         capture_output=True,
         text=True,
