@@ -39,7 +39,11 @@ FETCH_SECONDS = 120 + 600 * SCALE
 EVENTS = "SELECT COUNT(*) FROM notifications WHERE delivery_id IS NOT NULL"
 # What hooks, second looks and backfills still ask for, and what is being fetched.
 HOOKED = "SELECT COUNT(*) FROM hydration WHERE fetched_at IS NULL OR fetched_at < wanted_at"
-WORK = "SELECT COUNT(*) FROM _hydration_work WHERE COALESCE(asked_at, again_at, leased_until) IS NOT NULL"
+# Rows without a family are the hydrators' own.
+WORK = (
+    "SELECT COUNT(*) FROM _hydration_work "
+    "WHERE family <> '' AND COALESCE(asked_at, again_at, leased_until) IS NOT NULL"
+)
 Truth = dict[tuple[str, str], Any]
 
 
@@ -105,7 +109,7 @@ def end_leases(stack: Stack) -> None:
     if SCALE < 1:
         with database.transaction(stack.engine) as connection:
             connection.exec_driver_sql(
-                "UPDATE _hydration_work SET leased_until = leased_at WHERE leased_until IS NOT NULL"
+                "UPDATE _hydration_work SET leased_until = leased_at WHERE family <> ''"
             )
 
 
