@@ -3,6 +3,7 @@
 import hashlib
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
@@ -15,7 +16,6 @@ from connector.hydrator import metrics
 from connector.hydrator.lane import Lane, Lease
 from connector.hydrator.ports import ApiOutage, Due, OversizedAnswer, Publisher, Store, Transport, Trouble
 from connector.hydrator.record import Records
-from connector.hydrator.resource_proof import PROBE_SECONDS
 from connector.hydrator.verdict import OK, Judge, Reason, Verdict
 from connector.logs import Reports
 from connector.metrics import dead_letters
@@ -198,9 +198,11 @@ class Fetcher:
         tries = due.so_often().get("missing", 0)
         # The pauses are 1, 2, 4 … seconds, so their sum is known from their number.
         passed = 2.0 ** min(tries, 64) - 1
-        if passed >= patient and not await lane.proof.found(lease.records.entity, self._transport, patient):
+        entity, passes = lease.records.entity, partial(self._judge.passes, lease.records)
+        if passed >= patient and not await lane.proof.found(entity, self._transport, patient, passes):
             trouble, _ = due.once_more("missing")
-            await self._note(lambda: self._store.back_off(due, PROBE_SECONDS, trouble, tries))
+            wait = max(lane.proof.wait_seconds, 1.0)
+            await self._note(lambda: self._store.back_off(due, wait, trouble, tries))
             return
         if passed >= patient:
             await self._publish(lease, at, lease.records.gone(due.key), gone=True)

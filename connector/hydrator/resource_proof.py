@@ -14,14 +14,15 @@ import structlog
 
 from connector.config.source_models import Entity, resource
 from connector.hydrator.pace import Pace
-from connector.hydrator.ports import ApiOutage, OversizedAnswer, Transport
+from connector.hydrator.ports import Answer, ApiOutage, OversizedAnswer, Transport
 from connector.logs import Reports
 
 log = structlog.get_logger(__name__)
 
 OK = 200
-# How often a list is asked at most, and a key whose resource is not there waits.
-PROBE_SECONDS = 60.0
+# How often a list is asked at most, and a key whose resource is not there waits; and the same where the API
+# is away or busy, which says nothing of the list.
+PROBE_SECONDS, AWAY_SECONDS = 60.0, 5.0
 
 
 class ResourceProof:
@@ -31,7 +32,7 @@ class ResourceProof:
         self._pace = pace
         self._steady = steady
         self._reports = Reports(steady)
-        self._seen_at = self._asked_at = -math.inf
+        self._seen_at = self._next_at = -math.inf
         # Why nothing is believed to be gone.
         self.trouble: str | None = None
 
@@ -39,20 +40,30 @@ class ResourceProof:
         """Note that it gave a record, or a list without one."""
         self._seen_at, self.trouble = self._steady(), None
 
-    async def found(self, entity: Entity, transport: Transport, seconds: float) -> bool:
-        """Whether it was there within so many seconds, or is there now; True where it has no list to ask."""
+    @property
+    def wait_seconds(self) -> float:
+        """Until its list may be asked again."""
+        return max(self._next_at - self._steady(), 0.0)
+
+    async def found(
+        self, entity: Entity, transport: Transport, seconds: float, passes: Callable[[Answer], bool]
+    ) -> bool:
+        """Whether it was there within so many seconds, or is there now; True where it has no list to ask.
+
+        ``passes`` says of an answer whether the API is away or busy.
+        """
         now = self._steady()
         if entity.list is None or self._seen_at >= now - seconds:
             return True
-        if self._asked_at > now - PROBE_SECONDS:
+        if self._next_at > now:
             return False
-        self._asked_at = now
+        self._next_at = now + AWAY_SECONDS
         self._pace.sent(background=False)
         try:
             answer = await transport.get(first_page(entity))
         except ApiOutage:
             self._pace.failed()
-            what = "does not answer"
+            what = ""
         except OversizedAnswer:
             self._pace.failed()
             self.seen()
@@ -63,6 +74,14 @@ class ResourceProof:
                 self.seen()
                 return True
             what = f"answers {answer.status}" if answer.status != OK else "is no list"
+            if answer.status != OK and passes(answer):
+                what = ""
+        if what:
+            self._next_at = now + PROBE_SECONDS
+            self._complain(what)
+        return False
+
+    def _complain(self, what: str) -> None:
         name = self._pace.bucket
         self.trouble = (
             f"The API knows no record of {name}, and its list {what}: no record is marked as gone. "
@@ -71,7 +90,6 @@ class ResourceProof:
         suppressed = self._reports.due("gone")
         if suppressed is not None:
             log.warning("records may be gone", bucket=name, error=self.trouble, suppressed=suppressed or None)
-        return False
 
 
 def first_page(entity: Entity) -> str:

@@ -78,6 +78,10 @@ class Judge:
             return Verdict("refused", f"{what}.")
         return Verdict("unreadable", f"{what}, which is no record.", reason="record-unreadable")
 
+    def passes(self, records: Records, answer: Answer) -> bool:
+        """Whether an answer that is not 200 is that of an API that is away or busy."""
+        return self.failure(records, answer).kind in ("away", "limited")
+
     def hidden(self, text: str) -> str:
         """The text in one line, with the login hidden."""
         for secret in self._secrets:

@@ -13,7 +13,7 @@ from connector import clocks, events
 from connector.mirror.hydration import ASKED, SAME
 from connector.mirror.projections import hydration
 
-BEFORE = "__wanted_before"  # no table of tables.yaml has this name in the store
+BEFORE = "__due_before"  # no table of tables.yaml has this name in the store
 KEY = "shop, family, entity_key"
 
 
@@ -27,7 +27,9 @@ def in_background(connection: Connection) -> Iterator[None]:
         f"INSERT INTO _hydration_work AS work ({KEY}, asked_at, answered_at, trouble, tries) "
         f"SELECT {listed}, '{events.iso(clocks.now())}', h.wanted_at, '', 0 FROM _hydration AS h "
         f"LEFT JOIN _hydration_work AS w ON {SAME} "
-        f"WHERE {ASKED} AND ({listed}) NOT IN (SELECT {KEY} FROM {BEFORE}) "
+        # A join, for which either database makes a hash or an index, however many there are.
+        f"LEFT JOIN {BEFORE} AS b ON {SAME.replace('w.', 'b.')} "
+        f"WHERE {ASKED} AND b.family IS NULL "
         f"ON CONFLICT ({KEY}) DO UPDATE SET asked_at = excluded.asked_at, answered_at = excluded.answered_at"
     )
     connection.exec_driver_sql(f"DROP TABLE {BEFORE}")

@@ -338,6 +338,33 @@ def test_a_record_that_stays_missing_is_gone_when_the_list_of_all_is_there() -> 
     assert 20 <= sent(world)[-1] - sent(world)[0] < 45
 
 
+@pytest.mark.parametrize(
+    "answer", [Answer(400, {}, b"Timeout expired."), Answer(503, {}, b""), Answer(429, {}, b"")]
+)
+def test_an_outage_of_the_list_of_all_puts_off_the_belief_by_seconds_and_names_no_wrong_address(
+    answer: Answer,
+) -> None:
+    asked, troubles = [], []
+
+    def script(key: str) -> Answer:
+        if "?" not in key:
+            return Answer(404, {}, b"")
+        asked.append(key)
+        return answer if len(asked) == 1 else Answer(200, {}, b"[]")
+
+    async def story(world: World, process: Process) -> None:
+        world.change("1")
+        while not world.events:
+            await asyncio.sleep(1)
+            troubles.append(process.hydrator.away())
+
+    world = play(story, order={"list": LIST}, script=script)
+    assert [event.action for event in world.events] == ["OrderGone"]
+    assert len(asked) == 2
+    assert sent(world)[-1] - sent(world)[0] < 55
+    assert set(troubles) == {None}
+
+
 def test_a_key_that_the_api_refuses_is_tried_five_times_and_then_a_dead_letter_with_the_fix() -> None:
     body = b'{"message": "Order is locked by shopuser pass#word c2hvcHVzZXI6cGFzcyN3b3Jk"}'
 

@@ -222,7 +222,8 @@ def test_a_folder_without_the_file_has_no_source_and_an_address_for_it_is_refuse
     (tmp_path / "sources.yaml").unlink()
     assert config.load(tmp_path, SECRET).sources is None
     with pytest.raises(
-        ConfigError, match=r"sources\.yaml: XTND_API_URL is set, and there is no such file\. Copy"
+        ConfigError,
+        match=r"sources\.yaml: XTND_API_URL is set, and there is no such file\. Write it as shipped",
     ):
         config.load(tmp_path, ON)
 
@@ -249,7 +250,12 @@ def test_tables_that_tell_shops_apart_have_the_source_name_one() -> None:
     off = parsed(shop, overrides=by_shop, variables={"XTND_API_URL": ""})
     assert (off.sources, off.shop_of_source) == (None, ("xtnd", "south"))
     on, was = Mapping(parsed(shop, overrides=by_shop)), Mapping(off)
-    assert on.written == was.written
+    # Of the source that is on it says what is asked for which records, and nothing of where and by whom.
+    written = json.loads(on.written)
+    asked = written.pop("sources")
+    assert written == json.loads(was.written)
+    assert (set(asked), set(asked["entities"])) == ({"shop", "entities"}, set(WRITTEN["entities"]))
+    assert "api.example" not in on.written
     assert rules.of_rows(on.table("order_rows")) == rules.of_rows(was.table("order_rows"))
     assert "the source names none. Add shop: and one of north, south." in refused(overrides=by_shop)
     wrong = ("  # shop: nordic", "  shop: soth\n  #")
