@@ -1,4 +1,4 @@
-"""``connector sweep``: look now for what hooks never told."""
+"""``connector sweep``: look now for what hooks never reported."""
 
 import asyncio
 import json

@@ -1,8 +1,8 @@
-"""Sweeps: now and then a list is asked what changed, for what hooks never told.
+"""Sweeps: now and then a list is asked what changed, for what hooks never reported.
 
 XTND tries a delivery three times in about five minutes and then forgets it. A sweep lists what changed since
-the last one began, a day more, and has the hydrator fetch what is newer than the mirror; lists whose rows are
-the records are published from the list. What it asked for and was not told by a hook is a lost hook.
+the last one started, a day more, and has the hydrator fetch what is newer than the mirror; lists whose rows
+are the records are published from the list. What it asked for and no hook reported is a lost hook.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from connector.kafka.publisher import Publisher
 from connector.kafka.routes import Routes
 from connector.mirror import database, steps
 from connector.mirror.backfills import Backfills
-from connector.mirror.sweeps import Begun, Found, Sweeps
+from connector.mirror.sweeps import Found, Started, Sweeps
 from connector.retry import Outages
 
 log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ MICROSECONDS = 1_000_000
 
 @dataclasses.dataclass
 class Swept:
-    """What one sweep of a family came to; ``note`` says why it did not begin, or ended early."""
+    """What one sweep of a family came to; ``note`` says why it did not start, or ended early."""
 
     family: str
     whole: bool
@@ -96,11 +96,11 @@ class FamilySweep:
         """Sweep once; raises ``ListFault`` for a list that cannot be read."""
         whole = whole or self._list.listing.incremental is None
         found = Swept(self._family, whole, published=self._list.listing.rows_are_records)
-        begun = await self._stored(partial(self._sweeps.begin, self._family, whole=whole))
-        if begun is None:
+        started = await self._stored(partial(self._sweeps.start, self._family, whole=whole))
+        if started is None:
             found.note = "another sweep of it runs"
             return found
-        reading = Reading(self._list, Window(begun.since))
+        reading = Reading(self._list, Window(started.since))
         listed: dict[str, Found] = {}
         while True:
             newest = 0
@@ -112,16 +112,16 @@ class FamilySweep:
             found.listed += len(page.rows)
             self._report(self._family, found.listed, None)
             if found.published:
-                found.enqueued += await self._publish(begun, page, max(page.at, newest + 1))
+                found.enqueued += await self._publish(started, page, max(page.at, newest + 1))
             else:
                 # A record may have several rows, also on several pages.
                 for row in page.rows:
                     listed[row.key] = _together(listed.get(row.key), row)
                 if len(listed) >= MOST_KEPT:
-                    found.enqueued += await self._ask(begun, listed)
+                    found.enqueued += await self._ask(started, listed)
             failpoints.reach("sweep-page")
-        found.enqueued += await self._ask(begun, listed)
-        await self._stored(partial(self._sweeps.finish, self._family, begun))
+        found.enqueued += await self._ask(started, listed)
+        await self._stored(partial(self._sweeps.finish, self._family, started))
         found.note = f"the list ended early: {reading.note}" if reading.note else ""
         return found
 
@@ -129,29 +129,29 @@ class FamilySweep:
         """Count what came of the newest sweep so far."""
         await self._stored(partial(self._sweeps.count, self._family))
 
-    async def _ask(self, begun: Begun, listed: dict[str, Found]) -> int:
+    async def _ask(self, started: Started, listed: dict[str, Found]) -> int:
         """Ask for what is newer than the mirror, and forget what was listed; how many records that are."""
         rest, asked = iter(list(listed.values())), 0
         listed.clear()
         while rows := list(islice(rest, CHUNK)):
-            stale = await self._stored(partial(self._sweeps.stale, self._family, begun, rows))
-            await self._stored(partial(self._sweeps.ask, self._family, begun, rows, stale))
+            stale = await self._stored(partial(self._sweeps.stale, self._family, started, rows))
+            await self._stored(partial(self._sweeps.ask, self._family, started, rows, stale))
             asked += len(stale)
             failpoints.reach("sweep-asked")
         return asked
 
-    async def _publish(self, begun: Begun, page: Page, at: int) -> int:
+    async def _publish(self, started: Started, page: Page, at: int) -> int:
         """Publish what is newer than the mirror on a page whose rows are the records."""
         rows = {row.key: _together(None, row) for row in page.rows}
         bodies = {row.key: row.body for row in page.rows}
         listed = list(rows.values())
-        stale = await self._stored(partial(self._sweeps.stale, self._family, begun, listed))
+        stale = await self._stored(partial(self._sweeps.stale, self._family, started, listed))
         published = []
         for row in stale:
             event_of = (self._source, self._list, row.key, bodies[row.key], at)
             if await publish_record(*event_of, publisher=self._publisher, outages=self._outages):
                 published.append(row)
-        await self._stored(partial(self._sweeps.publish, self._family, begun, listed, published, at))
+        await self._stored(partial(self._sweeps.publish, self._family, started, listed, published, at))
         return len(published)
 
     async def _stored(self, act: Callable[[], T]) -> T:

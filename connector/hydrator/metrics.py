@@ -63,7 +63,7 @@ lost_hooks = Gauge(
 )
 last_sweep = Gauge(
     "xtnd_hydrator_last_sweep_timestamp_seconds",
-    "When the last sweep of the family began that read its list to the end.",
+    "When the last sweep of the family started that read its list to the end.",
     ["family"],
     registry=metrics.HYDRATOR,
 )

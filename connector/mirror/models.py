@@ -294,7 +294,7 @@ class Sweep(Own, table=True):
 
     shop: str = column("exact", "The shop that it is of; empty without shops.", key=True)
     family: str = column("exact", "Family of topics.yaml.", key=True)
-    started_at: str = column("timestamp", "When it began (UTC).", key=True)
+    started_at: str = column("timestamp", "When it started (UTC).", key=True)
     alive_until: str = column("timestamp", "Until when it is taken to run while it is not finished (UTC).")
     finished_at: str | None = column("timestamp", "When the list was read to its end (UTC).")
     whole: int = column("small", "1 where the whole list was read, 0 where what changed was.")

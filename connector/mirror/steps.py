@@ -129,7 +129,7 @@ def _make_backfills(connection: Connection, _mapped: Collection[str]) -> None:
 
 
 def _make_sweeps(connection: Connection, _mapped: Collection[str]) -> None:
-    """Make ``_sweeps``, and room for what a sweep knows of a record."""
+    """Make ``_sweeps``, and columns for what a sweep knows of a record."""
     dialect = dialects.of(connection)
     text, count, instant = map(dialect.declared, ("exact", "integer", "timestamp"))
     for name, type_ in (("swept_at", instant), ("changed_at", instant), ("row_digest", "TEXT")):

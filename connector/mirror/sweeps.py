@@ -1,8 +1,8 @@
 """What sweeps list, ask for and find (``_sweeps``, ``_hydration_work``).
 
-A sweep lists what changed since the last one began, and asks for a record when its change is newer than what
-the mirror has of it. So that no repair is counted twice, nothing is added up: ``repaired`` and ``lost_hooks``
-are counted anew from the records' own rows, and stand once the family's next sweep has begun.
+A sweep lists what changed since the last one started, and asks for a record when its change is newer than
+what the mirror has of it. So that no repair is counted twice, nothing is added up: ``repaired`` and ``lost_hooks``
+are counted again from the records' own rows, and stand once the family's next sweep has started.
 """
 
 from collections.abc import Sequence
@@ -41,8 +41,8 @@ class Found(NamedTuple):
     behind: bool = False
 
 
-class Begun(NamedTuple):
-    """A sweep that runs: when it began, and since when changes are listed (None: the whole list)."""
+class Started(NamedTuple):
+    """A sweep that runs: when it started, and since when changes are listed (None: the whole list)."""
 
     started_at: int
     since: int | None
@@ -58,12 +58,12 @@ class Sweeps:
         self._shop = shop
 
     def last(self, family: str, *, whole: bool) -> int | None:
-        """When the last sweep began that was finished (µs); ``whole``: the last one of the whole list."""
+        """When the last sweep started that was finished (µs); ``whole``: the last one of the whole list."""
         with transaction(self._engine) as connection:
             return self._last(connection, family, whole=whole)
 
-    def begin(self, family: str, *, whole: bool) -> Begun | None:
-        """Begin a sweep; None while another one of the family runs."""
+    def start(self, family: str, *, whole: bool) -> Started | None:
+        """Start a sweep; None while another one of the family runs."""
         with transaction(self._engine) as connection:
             self._dialect.lock_tables(connection, ["_sweeps"])
             now, of_family = self._now(connection), self._row(family)
@@ -85,9 +85,9 @@ class Sweeps:
                 f"listed, enqueued, repaired, lost_hooks) VALUES ({shop}, {name}, {_at(started)}, {alive}, "
                 f"{int(whole)}, 0, 0, 0, 0)"
             )
-        return Begun(started, None if whole else (since or started))
+        return Started(started, None if whole else (since or started))
 
-    def stale(self, family: str, begun: Begun, rows: Sequence[Found]) -> list[Found]:
+    def stale(self, family: str, started: Started, rows: Sequence[Found]) -> list[Found]:
         """Those of the listed records that are newer than what the mirror has of them, or may be."""
         if not rows:
             return []
@@ -100,18 +100,18 @@ class Sweeps:
         )
         with transaction(self._engine) as connection:
             known = {key: (at, digest) for key, at, digest in connection.exec_driver_sql(query)}
-        judged = ((row, _judge(row, begun, *known.get(row.key, (None, None)))) for row in rows)
+        judged = ((row, _judge(row, started, *known.get(row.key, (None, None)))) for row in rows)
         return [row._replace(behind=behind) for row, (stale, behind) in judged if stale]
 
-    def ask(self, family: str, begun: Begun, rows: Sequence[Found], stale: Sequence[Found]) -> None:
+    def ask(self, family: str, started: Started, rows: Sequence[Found], stale: Sequence[Found]) -> None:
         """Have the hydrator fetch the stale ones, and note what was listed of all."""
         with transaction(self._engine) as connection:
             asked = "asked_at = COALESCE(w.asked_at, excluded.asked_at)"
-            self._note(connection, family, begun, stale, asked, self._now(connection))
-            self._note_others(connection, family, begun, rows, stale)
+            self._note(connection, family, started, stale, asked, self._now(connection))
+            self._note_others(connection, family, started, rows, stale)
 
     def publish(
-        self, family: str, begun: Begun, rows: Sequence[Found], published: Sequence[Found], at: int
+        self, family: str, started: Started, rows: Sequence[Found], published: Sequence[Found], at: int
     ) -> None:
         """Note that these are on Kafka as snapshots of the instant ``at``, and what was listed of all."""
         with transaction(self._engine) as connection:
@@ -119,16 +119,16 @@ class Sweeps:
                 "marked_at = CASE WHEN w.marked_at > excluded.marked_at THEN w.marked_at "
                 "ELSE excluded.marked_at END"
             )
-            self._note(connection, family, begun, published, marked, at)
-            self._note_others(connection, family, begun, rows, published)
+            self._note(connection, family, started, published, marked, at)
+            self._note_others(connection, family, started, rows, published)
 
-    def finish(self, family: str, begun: Begun) -> None:
-        """Note that the list was read to its end: the next sweep lists what changed since this one began."""
+    def finish(self, family: str, started: Started) -> None:
+        """Note that the list was read to its end: the next one lists what changed since its start."""
         with transaction(self._engine) as connection:
-            self._advance(connection, family, begun, f"finished_at = {_at(self._now(connection))}")
+            self._advance(connection, family, started, f"finished_at = {_at(self._now(connection))}")
 
     def count(self, family: str) -> None:
-        """Count anew what came of the newest sweep of a family."""
+        """Count again what came of the newest sweep of a family."""
         with transaction(self._engine) as connection:
             self._count(connection, family, self._now(connection))
 
@@ -142,7 +142,7 @@ class Sweeps:
         self,
         connection: Connection,
         family: str,
-        begun: Begun,
+        started: Started,
         rows: Sequence[Found],
         sets: str,
         instant: int,
@@ -151,7 +151,7 @@ class Sweeps:
         name = sets.partition(" ")[0]
         late = [("text", self._shop), ("text", family), ("text", ""), ("integer", 0), ("timestamp", instant)]
         conflict = f"{ON_CONFLICT} {sets}, row_digest = excluded.row_digest"
-        swept = [("timestamp", begun.started_at)]
+        swept = [("timestamp", started.started_at)]
         repairs = ", swept_at = excluded.swept_at, changed_at = excluded.changed_at"
         for behind, before, after, more in (
             (True, f"{WORK}, {name}, swept_at)", conflict + repairs, swept),
@@ -165,7 +165,7 @@ class Sweeps:
         self,
         connection: Connection,
         family: str,
-        begun: Begun,
+        started: Started,
         rows: Sequence[Found],
         asked: Sequence[Found],
     ) -> None:
@@ -178,16 +178,16 @@ class Sweeps:
             run(connection, f"{WORK})", Batch(LISTED, others), conflict, late)
         alive = _at(self._now(connection) + round(ALIVE_SECONDS * MICROSECONDS))
         counts = f"listed = listed + {len(others) + len(keys)}, enqueued = enqueued + {len(keys)}"
-        self._advance(connection, family, begun, f"{counts}, alive_until = {alive}")
+        self._advance(connection, family, started, f"{counts}, alive_until = {alive}")
 
-    def _advance(self, connection: Connection, family: str, begun: Begun, sets: str) -> None:
+    def _advance(self, connection: Connection, family: str, started: Started, sets: str) -> None:
         update = (
-            f"UPDATE _sweeps SET {sets} WHERE {self._row(family)} AND started_at = {_at(begun.started_at)} "
+            f"UPDATE _sweeps SET {sets} WHERE {self._row(family)} AND started_at = {_at(started.started_at)} "
             "AND finished_at IS NULL"
         )
         if connection.exec_driver_sql(update).rowcount != 1:
             raise StartupError(
-                f"Another sweep of {family} has begun, because this one said nothing for so long.",
+                f"Another sweep of {family} has started, because this one read no page for two minutes.",
                 "let that one end",
             )
 
@@ -229,7 +229,7 @@ class Sweeps:
         return round(seconds * MICROSECONDS)
 
 
-def _judge(row: Found, begun: Begun, fetched: int | None, digest: str | None) -> tuple[bool, bool]:
+def _judge(row: Found, started: Started, fetched: int | None, digest: str | None) -> tuple[bool, bool]:
     """Whether a record may be newer than its last fetch (µs; None: never), and whether it surely is."""
     if fetched is None:
         return True, True
@@ -238,9 +238,9 @@ def _judge(row: Found, begun: Begun, fetched: int | None, digest: str | None) ->
         return fetched < row.changed + former, fetched < row.changed
     if digest is None:
         # The whole list does not say when a record changed; that of changes has what did.
-        return begun.since is not None, False
+        return started.since is not None, False
     differs = digest != row.digest
-    return differs, differs and begun.since is not None and fetched < begun.since
+    return differs, differs and started.since is not None and fetched < started.since
 
 
 def _at(instant: int) -> str:

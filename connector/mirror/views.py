@@ -24,7 +24,7 @@ STATUS_COLUMNS = {
 }
 SWEEPS = "sweeps"
 SWEEPS_COLUMNS = {
-    "started_at": "When the sweep began (UTC).",
+    "started_at": "When the sweep started (UTC).",
     "family": "Family whose list was read.",
     "finished_at": "When the list was read to its end; null while it is, or where the sweep was ended (UTC).",
     "listed": "Records that were listed.",
@@ -32,7 +32,7 @@ SWEEPS_COLUMNS = {
     "repaired": "Those of them that the mirror had not as the list has them, and that were fetched since.",
     "lost_hooks": "Those of them whose change no hook reported.",
 }
-SWEEPS_COMMENT = "What was looked for that hooks never told, and what was found (docs/records.md)."
+SWEEPS_COMMENT = "What was looked for that hooks never reported, and what was found (docs/records.md)."
 STATUS_COMMENT = "How fresh the mirror is, per family; records_lost must be 0."
 
 

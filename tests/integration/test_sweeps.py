@@ -16,7 +16,7 @@ from connector.hydrator.pages import RecordList
 from connector.hydrator.ports import Answer
 from connector.mirror.backfills import Backfills
 from connector.mirror.hydration import DueKeys
-from connector.mirror.sweeps import ALIVE_SECONDS, Begun, Found, Sweeps
+from connector.mirror.sweeps import ALIVE_SECONDS, Found, Started, Sweeps
 from tests import strategies
 from tests.conftest import DATABASES, ROOT, SECRET, new_database
 from tests.sources import ORDERS, STOCK, snapshot, with_sources
@@ -59,28 +59,28 @@ def asked(mirror: Mirror) -> list[str]:
     return sorted(due.key for due in dues)
 
 
-def begin(sweeps: Sweeps, *, whole: bool = False) -> Begun:
-    begun = sweeps.begin("orders", whole=whole)
-    assert begun is not None
-    return begun
+def start(sweeps: Sweeps, *, whole: bool = False) -> Started:
+    started = sweeps.start("orders", whole=whole)
+    assert started is not None
+    return started
 
 
-def swept(sweeps: Sweeps, rows: list[Found], *, whole: bool = False) -> Begun:
-    """A sweep of one page, begun and finished."""
-    begun = begin(sweeps, whole=whole)
-    sweeps.ask("orders", begun, rows, sweeps.stale("orders", begun, rows))
-    sweeps.finish("orders", begun)
-    return begun
+def swept(sweeps: Sweeps, rows: list[Found], *, whole: bool = False) -> Started:
+    """A sweep of one page, started and finished."""
+    started = start(sweeps, whole=whole)
+    sweeps.ask("orders", started, rows, sweeps.stale("orders", started, rows))
+    sweeps.finish("orders", started)
+    return started
 
 
-def move_back(mirror: Mirror, begun: Begun, by: int) -> Begun:
-    """Have a sweep, and what it asked for, begun earlier."""
-    earlier = begun._replace(started_at=begun.started_at - by)
+def move_back(mirror: Mirror, started: Started, by: int) -> Started:
+    """Have a sweep, and what it asked for, started earlier."""
+    earlier = started._replace(started_at=started.started_at - by)
     with mirror.engine.begin() as connection:
         for table, column in (("_sweeps", "started_at"), ("_hydration_work", "swept_at")):
             connection.exec_driver_sql(
                 f"UPDATE {table} SET {column} = '{events.iso(earlier.started_at)}' "
-                f"WHERE {column} = '{events.iso(begun.started_at)}'"
+                f"WHERE {column} = '{events.iso(started.started_at)}'"
             )
     return earlier
 
@@ -133,11 +133,11 @@ def test_a_row_without_a_date_that_a_list_of_changes_has_for_the_first_time_is_a
 def test_a_sweep_lists_what_changed_since_the_last_one_that_ended_began(sweeps: Sweeps) -> None:
     first = swept(sweeps, [])
     assert first.since == first.started_at
-    second = begin(sweeps)
+    second = start(sweeps)
     assert second.since == first.started_at
-    assert sweeps.begin("orders", whole=False) is None
+    assert sweeps.start("orders", whole=False) is None
     sweeps.finish("orders", second)
-    assert begin(sweeps, whole=True).since is None
+    assert start(sweeps, whole=True).since is None
     assert (sweeps.last("orders", whole=False), sweeps.last("orders", whole=True)) == (
         second.started_at,
         None,
@@ -148,13 +148,13 @@ def test_a_sweep_that_was_ended_is_done_again_and_the_one_that_was_only_late_giv
     mirror: Mirror, sweeps: Sweeps
 ) -> None:
     first = swept(sweeps, [])
-    late = begin(sweeps)
+    late = start(sweeps)
     with mirror.engine.begin() as connection:
         past = events.iso(clocks.now() - round(ALIVE_SECONDS * 1e6))
         connection.exec_driver_sql(f"UPDATE _sweeps SET alive_until = '{past}'")
-    again = begin(sweeps)
+    again = start(sweeps)
     assert again.since == first.started_at
-    with pytest.raises(StartupError, match="Another sweep of orders has begun"):
+    with pytest.raises(StartupError, match="Another sweep of orders has started"):
         sweeps.ask("orders", late, [Found("1", None, "a")], [Found("1", None, "a")])
     assert asked(mirror) == []
     assert len(counts(mirror)) == 2
@@ -171,12 +171,12 @@ def test_a_change_that_no_hook_reported_is_a_lost_hook_once_its_record_is_fetche
     for number in ("lost", "late", "told"):
         mirror.write(snapshot(number, now - 2 * HOUR))
     changed = {"lost": now - HOUR, "late": now - MINUTE, "told": now - HOUR, "new": now - HOUR}
-    begun = swept(sweeps, [Found(key, at, "a") for key, at in changed.items()])
+    started = swept(sweeps, [Found(key, at, "a") for key, at in changed.items()])
     picked(mirror, "told", now - HOUR + MINUTE)  # which came after the sweep listed it
     sweeps.count("orders")
     assert counts(mirror)[1] == (4, 4, 0, 0)
     for number in changed:
-        mirror.write(snapshot(number, begun.started_at + MINUTE))
+        mirror.write(snapshot(number, started.started_at + MINUTE))
     for _ in range(2):  # nothing is added up
         sweeps.count("orders")
         assert counts(mirror)[1] == (4, 4, 4, 2)
@@ -186,8 +186,8 @@ def test_a_change_that_no_hook_reported_is_a_lost_hook_once_its_record_is_fetche
 
 
 def test_what_changed_before_the_first_sweep_is_no_lost_hook(mirror: Mirror, sweeps: Sweeps) -> None:
-    begun = swept(sweeps, [Found("1", clocks.now() - HOUR, "a")])
-    mirror.write(snapshot("1", begun.started_at + MINUTE))
+    started = swept(sweeps, [Found("1", clocks.now() - HOUR, "a")])
+    mirror.write(snapshot("1", started.started_at + MINUTE))
     sweeps.count("orders")
     assert counts(mirror) == [(1, 1, 1, 0)]
 
@@ -195,8 +195,8 @@ def test_what_changed_before_the_first_sweep_is_no_lost_hook(mirror: Mirror, swe
 def test_what_was_fetched_again_for_safety_is_no_repair(mirror: Mirror, sweeps: Sweeps) -> None:
     now = clocks.now()
     mirror.write(snapshot("1", now - HOUR))
-    begun = swept(sweeps, [Found("1", now - HOUR - MINUTE, "a")])
-    mirror.write(snapshot("1", begun.started_at + MINUTE))
+    started = swept(sweeps, [Found("1", now - HOUR - MINUTE, "a")])
+    mirror.write(snapshot("1", started.started_at + MINUTE))
     sweeps.count("orders")
     assert counts(mirror) == [(1, 1, 0, 0)]
 
