@@ -37,7 +37,7 @@ def sweep(
     ] = None,
     *,
     whole: Annotated[
-        bool, typer.Option("--whole", help="Read whole lists, not only what changed since the last sweep.")
+        bool, typer.Option("--whole", help="Read lists with full_scan_hours whole, not only what changed.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     config_dir: ConfigDir = CONFIG_DIR,

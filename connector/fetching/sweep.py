@@ -93,9 +93,13 @@ class FamilySweep:
         return min(found, key=lambda one: (one[0], not one[1])) if found else None
 
     async def run(self, *, whole: bool) -> Swept:
-        """Sweep once; raises ``ListFault`` for a list that cannot be read."""
-        whole = whole or self._list.listing.incremental is None
-        found = Swept(self._family, whole, published=self._list.listing.rows_are_records)
+        """Sweep once; raises ``ListFault`` for a list that cannot be read.
+
+        ``whole``: read the whole list, where that is ever done (``full_scan_hours``).
+        """
+        listing = self._list.listing
+        whole = listing.incremental is None or (whole and listing.full_scan_hours is not None)
+        found = Swept(self._family, whole, published=listing.rows_are_records)
         started = await self._stored(partial(self._sweeps.start, self._family, whole=whole))
         if started is None:
             found.note = "another sweep of it runs"

@@ -1,8 +1,8 @@
 """What sweeps list, ask for and find (``_sweeps``, ``_hydration_work``).
 
 A sweep lists what changed since the last one started, and asks for a record when its change is newer than
-what the mirror has of it. So that no repair is counted twice, nothing is added up: ``repaired`` and ``lost_hooks``
-are counted again from the records' own rows, and stand once the family's next sweep has started.
+what the mirror has of it. So that no repair is counted twice, nothing is added up: ``repaired`` and
+``lost_hooks`` are counted again from the records' own rows, and stand once the next sweep has started.
 """
 
 from collections.abc import Sequence
