@@ -247,7 +247,7 @@ CREATE TABLE _sweeps (
 COMMENT ON TABLE _sweeps IS 'What the sweeps of a family''s list found (connector''s own).';
 COMMENT ON COLUMN _sweeps.shop IS 'The shop that it is of; empty without shops.';
 COMMENT ON COLUMN _sweeps.family IS 'Family of topics.yaml.';
-COMMENT ON COLUMN _sweeps.started_at IS 'When it began (UTC).';
+COMMENT ON COLUMN _sweeps.started_at IS 'When it started (UTC).';
 COMMENT ON COLUMN _sweeps.alive_until IS 'Until when it is taken to run while it is not finished (UTC).';
 COMMENT ON COLUMN _sweeps.finished_at IS 'When the list was read to its end (UTC).';
 COMMENT ON COLUMN _sweeps.whole IS '1 where the whole list was read, 0 where what changed was.';
