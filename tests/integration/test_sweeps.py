@@ -168,6 +168,7 @@ def test_a_change_that_no_hook_reported_is_a_lost_hook_once_its_record_is_fetche
 ) -> None:
     move_back(mirror, swept(sweeps, []), 3 * HOUR)
     now = clocks.now()
+    picked(mirror, "lost", now - 3 * HOUR)  # which explains no later change
     for number in ("lost", "late", "told"):
         mirror.write(snapshot(number, now - 2 * HOUR))
     changed = {"lost": now - HOUR, "late": now - MINUTE, "told": now - HOUR, "new": now - HOUR}
