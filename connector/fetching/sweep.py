@@ -18,7 +18,7 @@ import structlog
 from connector import clocks, failpoints, retry
 from connector.config import Config
 from connector.config.source_models import Sources
-from connector.errors import StartupError
+from connector.errors import ConnectorError
 from connector.fetching.backfill import Report, check_families, publish_record
 from connector.fetching.ports import KafkaTopics
 from connector.hydrator import ports
@@ -163,22 +163,26 @@ class FamilySweep:
 
 
 async def keep_sweeping(sweep: FamilySweep, family: str) -> None:
-    """Sweep whenever it is due; a list that cannot be read is tried again with the next sweep."""
+    """Sweep whenever it is due; what fails is tried again a minute later, and ends no other work."""
     pause = 60.0
-    while (due := await sweep.due()) is not None:
-        wait, whole = due
-        if wait > 0:
-            # Another process may sweep meanwhile; and what came of the last sweep is counted.
-            await asyncio.sleep(min(wait, pause))
-            await sweep.count()
-            continue
+    while True:
         try:
+            due = await sweep.due()
+            if due is None:
+                return
+            wait, whole = due
+            if wait > 0:
+                # Another process may sweep meanwhile; and what came of the last sweep is counted.
+                await asyncio.sleep(min(wait, pause))
+                await sweep.count()
+                continue
             found = await sweep.run(whole=whole)
         except ListFault as error:
             log.error("a sweep cannot read its list", family=family, error=str(error), fix=error.cure)
             await asyncio.sleep(pause)
-        except StartupError as error:
-            log.warning("a sweep was given up", family=family, error=str(error))
+        except ConnectorError as error:
+            log.error("a sweep was given up", family=family, error=str(error))
+            await asyncio.sleep(pause)
         else:
             if found.note:
                 log.info("sweep", family=family, note=found.note)

@@ -155,7 +155,7 @@ class RecordList:
             what = f"none of its rows has the key {', '.join(self._key)}."
             return Verdict("unreadable", what)
         pairs = zip(keys, objects_, strict=True)
-        found = [Row(key, body, self._changed_at(body)) for key, body in pairs if key]
+        found = [Row(key, body, self._changed_at(body, at)) for key, body in pairs if key]
         rows = [row for row in found if row.changed is None or row.changed <= (window.until or row.changed)]
         digest = hashlib.blake2b(b"\n".join(objects_)).digest() if objects_ else b""
         return Page(number, at, rows, keys.count(""), pages, digest)
@@ -222,15 +222,19 @@ class RecordList:
         known = all(part and part.strip() for part in parts) and "\0" not in key
         return key if known and len(key.encode()) <= MAX_KEY_BYTES else ""
 
-    def _changed_at(self, row: bytes) -> int | None:
-        """When its record last changed, where the row says so with an offset."""
+    def _changed_at(self, row: bytes, at: int) -> int | None:
+        """When its record last changed, where the row says so with an offset.
+
+        None for what cannot be, such as the year 1, or more than a day after the request (``at``).
+        """
         if self._changed is None:
             return None
         try:
             changed = datetime.fromisoformat(events.value_at(events.exact_json.decode(row), self._changed))
         except (TypeError, ValueError, Poison):
             return None
-        return None if changed.tzinfo is None else events.microseconds(changed)
+        instant = -1 if changed.tzinfo is None else events.microseconds(changed)
+        return instant if 0 <= instant <= at + DAY else None
 
 
 def _filter(changes: Incremental, since: int, until: int | None) -> dict[str, str]:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from connector import clocks, config, events
-from connector.errors import StartupError
+from connector.errors import Defect, StartupError
 from connector.events import DeadLetter, Event
-from connector.fetching.sweep import FamilySweep, Swept
+from connector.fetching.sweep import FamilySweep, Swept, keep_sweeping
 from connector.hydrator.pages import RecordList
 from connector.hydrator.ports import Answer
 from connector.mirror.backfills import Backfills
@@ -251,6 +251,36 @@ def test_a_sweep_reads_its_list_to_the_end_and_asks_for_each_record_once(mirror:
     assert asyncio.run(lists.sweep.due()) == (pytest.approx(15 * 60, abs=60), False)
     assert len(lists.paths) == 4
     assert all("since=" in path for path in lists.paths)
+
+
+def test_a_change_date_that_cannot_be_is_none(mirror: Mirror) -> None:
+    """XTND has the year 1 for "never"; a date far ahead would have its record asked for by every sweep."""
+    dates = ("0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00", "2999-01-01T00:00:00Z")
+    rows = [{"orderNumber": str(number), "changeDate": date} for number, date in enumerate(dates)]
+    lists = Lists(mirror, "orders", rows)
+    assert lists.run().enqueued == 3
+    mirror.write(*[snapshot(str(number), clocks.now()) for number in range(3)])
+    assert lists.run().enqueued == 0
+
+
+def test_a_sweep_that_fails_ends_no_other_work_and_is_tried_again(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists, tried = Lists(mirror, "orders", []), list[str]()
+
+    async def fail(*, whole: bool) -> Swept:
+        tried.append(f"whole {whole}")
+        raise Defect("the database refuses a value")
+
+    async def enough(_: float) -> None:
+        if len(tried) == 2:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(lists.sweep, "run", fail)
+    monkeypatch.setattr("connector.fetching.sweep.asyncio.sleep", enough)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(keep_sweeping(lists.sweep, "orders"))
+    assert tried == ["whole False"] * 2
 
 
 def test_rows_that_are_the_records_are_published_where_they_are_newer(mirror: Mirror) -> None:
