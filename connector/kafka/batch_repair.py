@@ -5,7 +5,7 @@ every client without an error, a wrong length all that follows. The neighbouring
 right: offsets have no gap, for our topics are not compacted, and a checksum fits one length alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -73,34 +73,38 @@ class Fetch:
         return end is not None and fetched[start + FORMAT_AT] <= FORMAT and not damaged(fetched[start:end])
 
 
-def offsets(batch: bytes, expected: int, following: bytes, *, exact: bool) -> tuple[int, int]:
+def offsets(batch: bytes, expected: int, ends: Sequence[int], *, exact: bool) -> tuple[int, int]:
     """The offset of a batch's first record, and the one behind its last.
 
     ``expected`` is the next one to read; the first batch of a fetch may start before it, any other
-    starts there (``exact``). ``following`` are the bytes behind the batch.
+    starts there (``exact``). ``ends`` are the offsets behind the batch's last record, as the batches
+    that follow have it, the nearest first: one wrong offset is outvoted by two others.
     """
     own, last, _ = header(batch)
     if not has_first_offset(batch):
         return own, last + 1
     count = last - own + 1
-    after = int(START.unpack_from(following)[0]) if len(following) >= START.size else None
     if damaged(batch):
         # The records that a damaged batch names are as many as stand there twice.
-        is_near = after is not None and expected < after < expected + MOST_RECORDS
-        return expected, after if after is not None and is_near else expected + count
-    before = own if after is None else after - count
+        is_near = bool(ends) and expected < ends[0] < expected + MOST_RECORDS
+        return expected, ends[0] if is_near else expected + count
+    firsts = [own, *(end - count for end in ends)]
     fitting = [
-        first
-        for first in (own, before)
-        if (first == expected if exact else first <= expected < first + count)
+        first for first in firsts if (first == expected if exact else first <= expected < first + count)
     ]
     if fitting:
-        first = max(fitting)  # what is read twice is dropped, what is passed over is lost
-    elif after is not None and (before == own or 0 <= before < expected):
-        first = before
+        # Of equal votes the highest: what is read twice is dropped, what is passed over is lost.
+        first = max(fitting, key=lambda first: (fitting.count(first), first))
+    elif ends and (firsts[1] == own or 0 <= firsts[1] < expected):
+        first = firsts[1]
     else:
         first = expected
     return first, first + count
+
+
+def offset_at(fetched: bytes, start: int) -> list[int]:
+    """The offset that a batch has which starts there; none where the fetch ends."""
+    return [] if len(fetched) < start + START.size else [START.unpack_from(fetched, start)[0]]
 
 
 def has_first_offset(batch: bytes) -> bool:

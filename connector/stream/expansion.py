@@ -106,9 +106,8 @@ class FetchedBatches:
             raise EOFError("no whole batch follows")
         batch, end = self._found
         expected = record_batch.header(batch).first_offset if self._expected is None else self._expected
-        following = self._fetched[end : end + record_batch.START.size]
-        first, behind = batch_repair.offsets(batch, expected, following, exact=not is_first)
         self._found = self._fetch.batch_at(end)
+        first, behind = batch_repair.offsets(batch, expected, self._ends(end), exact=not is_first)
         self._expected, self._turn = behind, expansion.turn
         batch = first.to_bytes(8) + batch[8:] if batch_repair.has_first_offset(batch) else batch
         # The mirror itself notices that Kafka lacks the offsets before the first batch.
@@ -120,6 +119,14 @@ class FetchedBatches:
             return FetchedBatch(batch, start, behind, poison=poison)
         expansion.left -= len(raw)
         return FetchedBatch(batch, start, behind, records=MemoryRecords(raw).next_batch())
+
+    def _ends(self, end: int) -> list[int]:
+        """The offset there as the batch there has it, and as the one behind that has it."""
+        ends = batch_repair.offset_at(self._fetched, end)
+        if ends and self._found and batch_repair.has_first_offset(self._found.batch):
+            own, last, _ = record_batch.header(self._found.batch)
+            ends += [at - (last - own + 1) for at in batch_repair.offset_at(self._fetched, self._found.end)]
+        return ends
 
 
 class FetchedBatch:

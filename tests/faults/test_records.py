@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,12 @@ REQUEST_SECONDS = 6.0
 FETCH_SECONDS = 120 + 600 * SCALE
 EVENTS = "SELECT COUNT(*) FROM notifications WHERE delivery_id IS NOT NULL"
 # What hooks, second looks and backfills still ask for, and what is being fetched.
-HOOKED = "SELECT COUNT(*) FROM hydration WHERE fetched_at IS NULL OR fetched_at < wanted_at"
-# Rows without a family are the hydrators' own.
+HOOKED = "SELECT * FROM hydration WHERE fetched_at IS NULL OR fetched_at < wanted_at"
+# Rows without a family are the hydrators' own. A lease that ended asks for nothing: who was killed after
+# its work was published leaves one.
 WORK = (
-    "SELECT COUNT(*) FROM _hydration_work "
-    "WHERE family <> '' AND COALESCE(asked_at, again_at, leased_until) IS NOT NULL"
+    "SELECT * FROM _hydration_work "
+    "WHERE family <> '' AND (COALESCE(asked_at, again_at) IS NOT NULL OR leased_until > '{now}')"
 )
 Truth = dict[tuple[str, str], Any]
 
@@ -117,10 +119,15 @@ def end_leases(stack: Stack) -> None:
 def quiet(stack: Stack) -> None:
     """Wait until nothing is asked for any more and all that was published is mirrored."""
 
-    def still() -> bool:
-        return all(stack.rows(query)[0][0] == 0 for query in (HOOKED, WORK)) and stack.caught_up()
+    def left() -> list[Any]:
+        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        return [row for query in (HOOKED, WORK.format(now=now)) for row in stack.rows(query)]
 
-    until(still, FETCH_SECONDS, what=f"nothing is asked for: {stack.folder}")
+    try:
+        until(lambda: not left() and stack.caught_up(), FETCH_SECONDS, what="nothing is asked for")
+    except AssertionError as error:
+        error.add_note(f"{stack.folder}: {left()}")
+        raise
 
 
 def sweep(stack: Stack) -> None:
