@@ -32,7 +32,8 @@ SAME = "h.shop = w.shop AND h.family = w.family AND h.entity_key = w.entity_key"
 ASKED = f"{hydration.DUE} AND COALESCE(h.wanted_at > w.answered_at, true)"
 # The same for what no index finds: a hook whose clock was behind the newest snapshot's time, and a snapshot
 # that was never noted, because its hydrator ended or was late, and may hide a newer one.
-MISSED = "(h.wanted_at > w.answered_at OR h.fetched_at > w.marked_at)"
+UNNOTED = "COALESCE(h.fetched_at > w.marked_at, h.fetched_at IS NOT NULL AND w.leased_at IS NOT NULL)"
+MISSED = f"(h.wanted_at > w.answered_at OR {UNNOTED})"
 # How often it is looked for, and since when a row must have changed after the first time.
 MISSED_SECONDS, CHANGED_SECONDS = 30.0, 3600.0
 NO_LEASE = "leased_by = NULL, leased_at = NULL, leased_until = NULL"
@@ -215,7 +216,7 @@ class DueKeys:
     @staticmethod
     def _due(row: Sequence[Any]) -> DueKey:
         kind, family, key, since, hooked, fetched, answered, marked, lease, trouble, tries = row
-        missed = (hooked or 0) > (answered or MAX_INSTANT) or (fetched or 0) > (marked or MAX_INSTANT)
+        missed = (hooked or 0) > (answered or MAX_INSTANT) or marked is None or (fetched or 0) > marked
         look = kind == AGAIN and not missed
         wanted_at = since if kind == BACKGROUND or hooked is None else hooked
         after = max(instant or 0 for instant in (hooked, fetched, marked, lease)) + 1

@@ -170,6 +170,17 @@ def test_what_no_hook_explains_is_fetched_again(mirror: Mirror, keys: DueKeys) -
     assert lease(DueKeys(mirror.engine, shop="", hydrator="one")) == []
 
 
+def test_a_first_snapshot_whose_hydrator_ended_before_it_was_noted_is_looked_at_again(
+    mirror: Mirror, keys: DueKeys
+) -> None:
+    hook(mirror, "1", NOON)
+    assert only(keys, 0.0).key == "1"
+    mirror.write(snapshot("1", NOON + MINUTE))
+    assert lease(keys) == []
+    found = only(DueKeys(mirror.engine, shop="", hydrator="one"))  # which looks for it at once
+    assert (found.key, found.after, found.look) == ("1", NOON + MINUTE + 1, False)
+
+
 def test_background_work_that_is_asked_for_meanwhile_stays(mirror: Mirror, keys: DueKeys) -> None:
     keys.ask([("orders", "1")])
     due = only(keys)

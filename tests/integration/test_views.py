@@ -10,10 +10,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from connector.events import iso
 from connector.mirror import database
 from connector.mirror.chunks import Chunk, Letter
 from tests import strategies
 from tests.conftest import MakeConfig
+from tests.sources import snapshot, with_sources
 from tests.strategies import MINUTE, NOON, Mirror
 
 
@@ -148,6 +150,26 @@ def test_the_status_tells_events_and_freshness_of_every_family(mirror: Mirror) -
     ]
     assert (orders["events"], families["unrouted"]["events"], families["offers"]["events"]) == (2, 1, 0)
     assert families["offers"]["last_mirrored_at"] is None
+
+
+def test_the_status_tells_records_from_hooks_and_which_of_them_are_stale(mirror: Mirror) -> None:
+    with strategies.mirror(with_sources(mirror.config)) as fetching:
+        for number, at in (("1", NOON), ("2", NOON + 5 * MINUTE), ("3", NOON + 2 * MINUTE)):
+            picked = fetching.event(
+                "OrderPicked", {"OrderNumber": number}, at=at, delivery=number, received=at
+            )
+            fetching.write(picked)
+        event = snapshot("1", NOON + MINUTE)
+        topic = fetching.config.topics.snapshot_topic
+        fetching.sink.write([fetching.chunk([event], topic=topic)])
+        row = fetching.row("mirror_status", family="orders")
+        assert (row["events"], row["records_stale"]) == (4, 2)
+        shown = ("first_received_at", "last_received_at", "records_fetched_at", "records_stale_since")
+        assert [strategies.plain(name, row[name]) for name in shown] == [
+            iso(NOON), iso(NOON + 5 * MINUTE), iso(event.received_at), iso(NOON + 2 * MINUTE)
+        ]  # fmt: skip
+        other = fetching.row("mirror_status", family="offers")
+        assert (other["records_fetched_at"], other["records_stale"]) == (None, 0)
 
 
 def test_the_status_counts_parked_dead_letters_and_lost_records_where_they_belong(mirror: Mirror) -> None:
