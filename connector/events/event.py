@@ -105,8 +105,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def copy_rank(self) -> tuple[int, int]:
-        """Which of several copies of one event counts: the lowest (attempt, received_at)."""
-        return (self.attempt, self.received_at)
+        """Which of several copies of one event counts: the lowest (attempt, received_at).
+
+        The attempt is below 0 where something was removed from the event (``connector forget``).
+        """
+        return (abs(self.attempt), self.received_at)
 
 
 @lru_cache(maxsize=1024)  # hooks are few, and every event asks

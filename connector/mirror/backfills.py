@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from connector import clocks, events
 from connector.errors import StartupError
-from connector.mirror import dialects
+from connector.mirror import dialects, forgotten
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
 from connector.mirror.hydration import ASK, LEASED, MICROSECONDS
@@ -88,8 +88,8 @@ class Backfills:
             f"WHERE w.asked_at IS NULL AND (w.marked_at IS NULL OR w.marked_at < {started}) "
             "RETURNING entity_key"
         )
-        rows = sorted({(family, key) for key in keys})
         with transaction(self._engine) as connection:
+            rows = forgotten.remaining(connection, self._shop, [(family, key) for key in keys])
             late = [("text", self._shop), ("timestamp", self._now(connection))]
             late += [("text", ""), ("integer", 0)]
             taken = run(connection, ASK, Batch(LEASED[:2], rows), conflict, late) if rows else ()

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine
 
 from connector import clocks, events
 from connector.events.instants import MAX_INSTANT
-from connector.mirror import dialects, signs_of_life
+from connector.mirror import dialects, forgotten, signs_of_life
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction, translate
 from connector.mirror.dialects.dialect import literal
@@ -147,12 +147,12 @@ class DueKeys:
 
     def ask(self, keys: Iterable[tuple[str, str]]) -> None:
         """Have records fetched as background work, by family and entity key."""
-        rows = sorted(set(keys))
-        if rows:
+        if rows := set(keys):
             with transaction(self.engine) as connection:
                 late = [("text", self.shop), ("timestamp", self._now(connection))]
                 late += [("text", ""), ("integer", 0)]
-                run(connection, ASK, Batch(LEASED[:2], rows), ON_ASK, late)
+                if left := forgotten.remaining(connection, self.shop, rows):
+                    run(connection, ASK, Batch(LEASED[:2], left), ON_ASK, late)
 
     def backlog(self) -> dict[str, Backlog]:
         """What hooks ask for and nobody has published, by family."""

@@ -13,8 +13,10 @@ from sqlalchemy import Connection, func, select
 from connector import clocks, events
 from connector.errors import Poison
 from connector.events import Event, Identity
-from connector.mirror import counters, dialects, ledger, rules
+from connector.mirror import counters, dialects, ledger, offsets, rules
 from connector.mirror.batches import Batch, run
+from connector.mirror.entities import NOTHING
+from connector.mirror.forgotten import Forgetting
 from connector.mirror.ledger import LedgerEvent
 from connector.mirror.models import LedgerRow
 from connector.mirror.rebuilder import Rebuilder
@@ -31,6 +33,7 @@ class LedgerUnion:
 
     def __init__(self, session: Rebuilder) -> None:
         self._session = session
+        self._forgetting = Forgetting(session.mapping)
         self._ledger_before = 0
         self.only_on_kafka = 0
         self.replaced = 0
@@ -53,11 +56,28 @@ class LedgerUnion:
         if not best:
             return
         key = ", ".join(name for name, _ in ledger.IDENTITY)
+        best = self._without_forgotten(best)
         with self._session.snapshot() as connection:
             insert = f"INSERT INTO {SEEN} ({key})"
             run(connection, insert, Batch(ledger.IDENTITY, sorted(best)), "ON CONFLICT DO NOTHING")
             current = ledger.stored(connection, best)
         self._write([one for identity, one in best.items() if _counts(one.event, current.get(identity))])
+
+    def _without_forgotten(self, copies: dict[Identity, LedgerEvent]) -> dict[Identity, LedgerEvent]:
+        """Copies without what was removed by ``connector forget``."""
+
+        def left(connection: Connection) -> list[Event]:
+            given = [one.event for one in copies.values()]
+            return self._forgetting.events(connection, version, given, clocks.now())
+
+        with self._session.snapshot() as connection:
+            version = connection.exec_driver_sql(offsets.forgotten_version(connection)).scalar() or 0
+        if not version:
+            return copies
+        return {
+            identity: msgspec.structs.replace(copies[identity], event=event)
+            for identity, event in zip(copies, self._session.change(left), strict=True)
+        }
 
     def only_in_ledger(self) -> int:
         """How many of the ledger's events at the start had no copy among those that were given."""
@@ -94,7 +114,8 @@ class LedgerUnion:
             one for one in copies if (there := current.get(one.event.identity)) and _counts(one.event, there)
         ]
         for one in new:
-            self._session.mapping.contributions(one.event)
+            if one.event.details != NOTHING:
+                self._session.mapping.contributions(one.event)
         for table in self._session.mapping.tables:
             rules.forget(connection, table.name, None)
         if new:

@@ -16,6 +16,7 @@ from connector.errors import Poison
 from connector.events import Event, Sort
 from connector.mirror import storable
 from connector.mirror.compiler import Compiler
+from connector.mirror.entities import Entities
 from connector.mirror.mapped import Contribution
 from connector.mirror.projections import HydrationTable, Projection
 from connector.mirror.reading import Reading
@@ -41,8 +42,9 @@ class Mapping:
     """Every table, compiled; the same for the worker, the schema and the verifier.
 
     ``written`` is what it was compiled from, as JSON; ``by_shop`` says whether its tables keep shops apart;
-    ``routed`` are the actions that a family claims, ``sorts`` those of the events that a table takes. A table
-    stands before those that hang on it, so that the lock of its row is theirs too.
+    ``entities`` reads the entities of events; ``routed`` are the actions that a family claims, ``sorts``
+    those of the events that a table takes. A table stands before those that hang on it, so that the lock of
+    its row is theirs too.
     """
 
     def __init__(self, config: Config) -> None:
@@ -58,6 +60,7 @@ class Mapping:
             shop_of_source=config.shop_of_source,
             sources=None if config.sources is None else _asked(config.sources),
         ).model_dump_json(exclude_defaults=True, exclude=NO_FORMER_NAMES)
+        self.entities = Entities(config)
         self.routed = frozenset([action for _, action, _ in config.actions()])
         self._by_name = {table.name: table for table in self.tables}
         self.sorts = frozenset([sort for table in self.tables for sort in table.sorts])
@@ -159,8 +162,8 @@ def reader(table: Projection) -> Read:
 
     def read(event: Event, left_out: list[Poison] | None = None) -> list[Contribution]:
         readings = by_sort.get(event.sort)
-        if readings is None:
-            return []
+        if readings is None or (event.entity_key is None and event.source_name is not None):
+            return []  # a record without a key is a forgotten one
         try:
             rows = events.row_objects(events.exact_json.decode(event.details))
         except events.JSON_ERRORS:

@@ -115,7 +115,9 @@ class LedgerRow(Own, table=True):
         "small", "Place in the delivery's Notifications, from 0.", of="index"
     )
     hook: str | None = column("text", "Hook that it came in by.")
-    attempt: int | None = column("small", "Which of XTND's attempts is kept here, from 1.")
+    attempt: int | None = column(
+        "small", "Which of XTND's attempts is kept here, from 1; below 0: forgotten."
+    )
     family: str = column("text", "Family of the action; unrouted when no family claims it.")
     action: str = column("text", "XTND's Action.")
     entity_key: str | None = column("exact", "What the event speaks of; null for unrouted.")
@@ -302,6 +304,19 @@ class Sweep(Own, table=True):
     enqueued: int = column("integer", "Records that were asked for, or published from the list itself.")
     repaired: int = column("integer", "Those of them that were fetched since.")
     lost_hooks: int = column("integer", "Those of them whose change no hook reported.")
+
+
+class ForgottenEntity(Own, table=True):
+    """Entities that somebody had removed (connector's own)."""
+
+    __tablename__ = "_forgotten"
+
+    shop: str = column("exact", "The shop that it is of; empty without shops.", key=True)
+    family: str = column("exact", "Family of topics.yaml.", key=True)
+    entity_key: str = column("exact", "Which entity of it, as in notifications.", key=True)
+    forgotten_at: str = column("timestamp", "When it was removed (UTC).")
+    ended_at: str | None = column("timestamp", "When the first hook of it after that occurred (UTC).")
+    changed_at: str = column("timestamp", "When this row was changed (UTC).")
 
 
 # Names of the tables; only a step changes the columns and keys of one that is there.

@@ -53,17 +53,30 @@ def select(connection: Connection, partitions: Iterable[Partition]) -> dict[Part
     return {(row[0], row[1]): Offset(row[2], row[3]) for row in _rows(connection, partitions)}
 
 
-def lock(
-    connection: Connection, partitions: Iterable[Partition]
-) -> tuple[dict[Partition, Offset], str | None]:
-    """``select``, and the rows stay locked until the transaction ends; also gives the schema's fingerprint.
+def forgotten_version(connection: Connection) -> str:
+    """SQL for a number that changes with each row of ``_forgotten``; null while there is none."""
+    return f"SELECT {dialects.of(connection).microseconds('MAX(changed_at)')} FROM _forgotten"
 
-    Without rows there is no fingerprint.
+
+class Locked(NamedTuple):
+    """Locked offsets, the schema's fingerprint, and the version of what was forgotten (0: nothing).
+
+    Without offsets there is neither.
     """
+
+    offsets: dict[Partition, Offset]
+    fingerprint: str | None = None
+    forgotten: int = 0
+
+
+def lock(connection: Connection, partitions: Iterable[Partition]) -> Locked:
+    """``select``, and the rows stay locked until the transaction ends."""
     # In one order, so that two workers do not wait for each other.
     after = f"ORDER BY topic, partition {dialects.of(connection).lock_rows}"
-    rows = _rows(connection, partitions, f", ({rules.FINGERPRINT})", after)
-    return {(row[0], row[1]): Offset(row[2], row[3]) for row in rows}, rows[0][4] if rows else None
+    also = f", ({rules.FINGERPRINT}), ({forgotten_version(connection)})"
+    rows = _rows(connection, partitions, also, after)
+    found = {(row[0], row[1]): Offset(row[2], row[3]) for row in rows}
+    return Locked(found, rows[0][4], rows[0][5] or 0) if rows else Locked(found)
 
 
 def _rows(

@@ -91,8 +91,10 @@ class Reading:
         events are stored, such go into ``left_out``, a value or a row at a time.
         """
         refused = None if not self._stored else [] if left_out is None else left_out
-        found = []
+        found, some_forgotten = [], self._stored and event.attempt < 0
         for index, objects in enumerate(self._objects(rows, refused)):
+            if some_forgotten and not objects[0]:
+                continue
             pool, sound = self._pool(event, objects)
             for table, required, key_of, required_key, cells_of in self._picks:
                 cells = cells_of(pool) if sound else _sound(cells_of(pool), refused)

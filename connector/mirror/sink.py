@@ -14,14 +14,15 @@ from functools import partial
 from sqlalchemy import Connection, Engine
 
 from connector.errors import AlreadyThere, EventsKnown, SchemaMoved
-from connector.events import Identity
+from connector.events import Event, Identity
 from connector.mirror import counters, dialects, indexes, ledger, letters, losses, obstacles, offsets
 from connector.mirror.batches import run_both
 from connector.mirror.chunks import Chunk, CommitResult
 from connector.mirror.database import lock_schema, transaction
+from connector.mirror.forgotten import Forgetting
 from connector.mirror.losses import Loss
 from connector.mirror.mapping import Mapping
-from connector.mirror.offsets import Offset, Partition
+from connector.mirror.offsets import Locked, Offset, Partition
 from connector.mirror.rows import Item, Rows, refold, rows_of, touched_by
 
 # Known events come in runs: after some, batches are looked up in the ledger first, until this many have none.
@@ -51,6 +52,7 @@ class Sink:
         self._fingerprint = fingerprint
         self._clock = clock
         self._unsynced = "" if synced else dialects.of(engine).unsynced
+        self._forgetting = Forgetting(mapping)
         # How many more batches are looked up in the ledger first; threads may race for it without harm.
         self._careful = 0
 
@@ -107,11 +109,14 @@ class Sink:
             if self._unsynced:
                 connection.exec_driver_sql(self._unsynced)
             locked = self._lock_offsets(connection, chunks)
-            accepted = [
-                chunk.above(locked[chunk.tp].next)
+            accepted: Sequence[Chunk] = [
+                chunk.above(locked.offsets[chunk.tp].next)
                 for chunk in chunks
-                if self._follows(connection, chunk, locked[chunk.tp], result)
+                if self._follows(connection, chunk, locked.offsets[chunk.tp], result)
             ]
+            if locked.forgotten:
+                left = self._forgetting.chunks(connection, locked.forgotten, accepted, self._clock())
+                accepted, prepared = left, prepared if left is accepted else None
             with nullcontext() if look else self._dialect.sent_together(connection):
                 now, items = self._clock(), [item for chunk in accepted for item in chunk.items]
                 received: counters.Received = {}
@@ -153,22 +158,25 @@ class Sink:
 
     # --- Steps of write, in order ---
 
-    def _lock_offsets(self, connection: Connection, chunks: Sequence[Chunk]) -> dict[Partition, Offset]:
+    def _lock_offsets(self, connection: Connection, chunks: Sequence[Chunk]) -> Locked:
         """Lock the partitions' offsets; a partition that is new here starts where it was asked from.
 
-        The same statement reads the schema's fingerprint. The schema's lock must be a statement of its own
-        before it: PostgreSQL shows a statement that waits the database as it was before the wait.
+        The same statement reads the schema's fingerprint and whether something was forgotten. The schema's
+        lock must be a statement of its own before it: PostgreSQL shows a statement that waits the database
+        as it was before the wait.
         """
         partitions = [chunk.tp for chunk in chunks]
-        stored, fingerprint = offsets.lock(connection, partitions)
+        locked = offsets.lock(connection, partitions)
         unknown = {
-            chunk.tp: Offset(chunk.asked, chunk.topic_id) for chunk in chunks if chunk.tp not in stored
+            chunk.tp: Offset(chunk.asked, chunk.topic_id)
+            for chunk in chunks
+            if chunk.tp not in locked.offsets
         }
         if unknown:
             offsets.upsert(connection, unknown, self._clock(), conflict="DO NOTHING")
-            stored, fingerprint = offsets.lock(connection, partitions)
-        self._refuse_other(fingerprint)
-        return stored
+            locked = offsets.lock(connection, partitions)
+        self._refuse_other(locked.fingerprint)
+        return locked
 
     def _refuse_other(self, fingerprint: str | None) -> None:
         """Refuse to write with another mapping than the schema was last made for."""
@@ -249,7 +257,7 @@ class Sink:
         folded again from the ledger.
         """
         stored = ledger.stored(connection, [item.identity for item in known])
-        better = [one for one in known if one.ledger_event.event.copy_rank < stored[one.identity].copy_rank]
+        better = [one for one in known if _is_better(one.ledger_event.event, stored[one.identity])]
         if not better:
             return
         former = [stored[item.identity] for item in better]
@@ -277,3 +285,9 @@ class Sink:
             offsets.upsert(connection, moved, now)
         losses.add(connection, result.lost, now)
         result.positions |= {tp: offset.next for tp, offset in moved.items()}
+
+
+def _is_better(copy: Event, current: Event) -> bool:
+    """Whether a copy replaces the ledger's; what was removed from that one does not come back."""
+    brings_back = current.attempt < 0 <= copy.attempt
+    return copy.copy_rank < current.copy_rank and not brings_back

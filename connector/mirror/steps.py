@@ -143,6 +143,17 @@ def _make_sweeps(connection: Connection, _mapped: Collection[str]) -> None:
     )
 
 
+def _make_forgotten(connection: Connection, _mapped: Collection[str]) -> None:
+    """Make ``_forgotten``."""
+    dialect = dialects.of(connection)
+    text, instant = map(dialect.declared, ("exact", "timestamp"))
+    connection.exec_driver_sql(
+        f"CREATE TABLE IF NOT EXISTS _forgotten (shop {text} NOT NULL, family {text} NOT NULL, "
+        f"entity_key {text} NOT NULL, forgotten_at {instant} NOT NULL, ended_at {instant}, "
+        f"changed_at {instant} NOT NULL, PRIMARY KEY (shop, family, entity_key)){dialect.table_options}"
+    )
+
+
 STEPS: tuple[Step, ...] = (
     Step(2, "an event is identified by its source and its id", source_step.act),
     Step(3, "the actions of the families are rows", _make_routes),
@@ -153,6 +164,7 @@ STEPS: tuple[Step, ...] = (
     Step(8, "how far the hydrator is with each record is a row", _make_hydration_work),
     Step(9, "how far backfills are is a row for each family", _make_backfills),
     Step(10, "what sweeps find is a row for each", _make_sweeps),
+    Step(12, "entities that were removed are rows", _make_forgotten),
 )
 NEWEST = STEPS[-1].version
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from connector import clocks, events
 from connector.errors import StartupError
-from connector.mirror import dialects
+from connector.mirror import dialects, forgotten
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
 from connector.mirror.hydration import MICROSECONDS, SAME
@@ -100,7 +100,11 @@ class Sweeps:
         )
         with transaction(self._engine) as connection:
             known = {key: (at, digest) for key, at, digest in connection.exec_driver_sql(query)}
-        judged = ((row, _judge(row, started, *known.get(row.key, (None, None)))) for row in rows)
+            asked = forgotten.remaining(connection, self._shop, [(family, row.key) for row in rows])
+        left = {key for _, key in asked}
+        judged = (
+            (row, _judge(row, started, *known.get(row.key, (None, None)))) for row in rows if row.key in left
+        )
         return [row._replace(behind=behind) for row, (stale, behind) in judged if stale]
 
     def ask(self, family: str, started: Started, rows: Sequence[Found], stale: Sequence[Found]) -> None:

@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Index
 from typing_extensions import override
 
-from connector import events
 from connector.config import SHOP_COLUMN, Config, paths
 from connector.errors import Poison
 from connector.events import Event, Sort
-from connector.mirror import values
 from connector.mirror.dialects import Dialect
+from connector.mirror.entities import entity_key
 from connector.mirror.mapped import (
     SHOP_DESCRIPTION,
     Cells,
@@ -176,20 +175,10 @@ class _Reading:
 def _entity_keys(event: Event, rows: Sequence[Row], key_paths: Sequence[tuple[str, ...]]) -> Iterable[str]:
     """The entities that an event speaks of: its entity key is that of the first row object."""
     if event.entity_key is None:
-        return {key for row in rows if (key := _entity_key(row, key_paths))}
+        return {key for row in rows if (key := entity_key(row, key_paths))}
     if len(rows) <= 1:
         return (event.entity_key,)
-    return {event.entity_key, *(key for row in rows[1:] if (key := _entity_key(row, key_paths)))}
-
-
-def _entity_key(row: Row, key_paths: Sequence[tuple[str, ...]]) -> str:
-    """The entity key of a row object, as the gateway makes it; empty where there is none."""
-    try:
-        parts = [values.text(events.value_at(row, path)) or "" for path in key_paths]
-        key = values.indexed_text("|".join(parts))
-    except Poison:
-        return ""
-    return key if key and all(part.strip() for part in parts) else ""
+    return {event.entity_key, *(key for row in rows[1:] if (key := entity_key(row, key_paths)))}
 
 
 def _later(one: int | None, other: int | None) -> int | None:

@@ -78,6 +78,22 @@ COMMENT ON COLUMN _dead_letters.kafka_offset IS 'Where the record stood: offset.
 COMMENT ON COLUMN _dead_letters.parked_at IS 'When it was parked (UTC).';
 COMMENT ON COLUMN _dead_letters.state IS 'parked, replayed or discarded.';
 COMMENT ON COLUMN _dead_letters.state_at IS 'Since when it is in that state (UTC).';
+CREATE TABLE _forgotten (
+	shop TEXT COLLATE "C" NOT NULL, 
+	family TEXT COLLATE "C" NOT NULL, 
+	entity_key TEXT COLLATE "C" NOT NULL, 
+	forgotten_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	ended_at TIMESTAMP(6) WITH TIME ZONE, 
+	changed_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	PRIMARY KEY (shop, family, entity_key)
+);
+COMMENT ON TABLE _forgotten IS 'Entities that somebody had removed (connector''s own).';
+COMMENT ON COLUMN _forgotten.shop IS 'The shop that it is of; empty without shops.';
+COMMENT ON COLUMN _forgotten.family IS 'Family of topics.yaml.';
+COMMENT ON COLUMN _forgotten.entity_key IS 'Which entity of it, as in notifications.';
+COMMENT ON COLUMN _forgotten.forgotten_at IS 'When it was removed (UTC).';
+COMMENT ON COLUMN _forgotten.ended_at IS 'When the first hook of it after that occurred (UTC).';
+COMMENT ON COLUMN _forgotten.changed_at IS 'When this row was changed (UTC).';
 CREATE TABLE _hydration_work (
 	shop TEXT COLLATE "C" NOT NULL, 
 	family TEXT COLLATE "C" NOT NULL, 
@@ -218,7 +234,7 @@ COMMENT ON COLUMN _notifications.event_id IS '<delivery Id>:<index in Notificati
 COMMENT ON COLUMN _notifications.delivery_id IS 'XTND''s Id of the delivery, the same on every attempt.';
 COMMENT ON COLUMN _notifications.notification_index IS 'Place in the delivery''s Notifications, from 0.';
 COMMENT ON COLUMN _notifications.hook IS 'Hook that it came in by.';
-COMMENT ON COLUMN _notifications.attempt IS 'Which of XTND''s attempts is kept here, from 1.';
+COMMENT ON COLUMN _notifications.attempt IS 'Which of XTND''s attempts is kept here, from 1; below 0: forgotten.';
 COMMENT ON COLUMN _notifications.family IS 'Family of the action; unrouted when no family claims it.';
 COMMENT ON COLUMN _notifications.action IS 'XTND''s Action.';
 COMMENT ON COLUMN _notifications.entity_key IS 'What the event speaks of; null for unrouted.';

@@ -45,6 +45,16 @@ CREATE TABLE _dead_letters (
  STRICT;
 CREATE INDEX ix_dead_letters_reason ON _dead_letters (reason);
 CREATE INDEX ix_dead_letters_state_parked_at ON _dead_letters (state, parked_at);
+CREATE TABLE _forgotten (
+	shop TEXT NOT NULL, 
+	family TEXT NOT NULL, 
+	entity_key TEXT NOT NULL, 
+	forgotten_at TEXT NOT NULL, 
+	ended_at TEXT, 
+	changed_at TEXT NOT NULL, 
+	PRIMARY KEY (shop, family, entity_key)
+)
+ STRICT;
 CREATE TABLE _hydration_work (
 	shop TEXT NOT NULL, 
 	family TEXT NOT NULL, 

@@ -1,0 +1,165 @@
+"""What was forgotten is gone, and does not come back (``connector forget``)."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector import clocks, events
+from connector.errors import StartupError
+from connector.events import Event
+from connector.mirror import database, erasure, ledger, verify
+from connector.mirror.chunks import Chunk, Letter
+from connector.mirror.entities import Entity
+from connector.mirror.hydration import DueKeys
+from tests import strategies
+from tests.conftest import MakeConfig
+from tests.integration.test_mirror_law import SEEDS, looks, said_by
+from tests.sources import snapshot, with_sources
+from tests.strategies import MINUTE, NOON, Mirror
+
+ONE = Entity("", "orders", "1")
+
+
+@pytest.fixture
+def mirror(make_config: MakeConfig, database_url: str) -> Iterator[Mirror]:
+    settings = make_config({"database.url": database_url} | strategies.RECORD_TABLES)
+    with strategies.mirror(with_sources(settings)) as found:
+        yield found
+
+
+def forget(mirror: Mirror, entity: Entity = ONE, *, dry_run: bool = False) -> erasure.Erased:
+    return erasure.erase(mirror.engine, mirror.mapping, entity, dry_run=dry_run)
+
+
+def stored(mirror: Mirror) -> dict[events.Identity, Event]:
+    with database.transaction(mirror.engine) as connection:
+        rows = connection.exec_driver_sql("SELECT event_id, source FROM _notifications").fetchall()
+        return ledger.stored(connection, [(row[0], row[1]) for row in rows])
+
+
+def content(event: Event) -> tuple[Any, ...]:
+    return (
+        event.copy_rank,
+        event.occurred_at,
+        event.entity_key,
+        events.exact_json.decode(event.details),
+        events.exact_json.decode(event.properties),
+    )
+
+
+@looks(40)
+@given(data=st.data(), sent=strategies.sent_sets(max_size=8), first=SEEDS, second=SEEDS)
+def test_what_is_forgotten_stays_out_whatever_comes_after_and_comes_again(
+    mirror: Mirror, data: st.DataObject, sent: list[Any], first: int, second: int
+) -> None:
+    said = [*said_by(mirror, sent), *data.draw(strategies.snapshots(mirror, max_size=5))]
+    named = sorted({(one.family, one.entity_key) for one in said if one.entity_key})
+    entity = Entity("", *data.draw(st.sampled_from([*named, ("orders", "1")])))
+    batches = strategies.arrival(mirror, said, first)
+    middle = data.draw(st.integers(0, len(batches)))
+    mirror.empty()
+    for batch in batches[:middle]:
+        mirror.sink.write(batch)
+    forget(mirror, entity)
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+    for batch in batches[middle:]:
+        mirror.sink.write(batch)
+    for partition in range(4):
+        mirror.sink.reset_position(("t", partition), 0)
+    for batch in strategies.arrival(mirror, said, second):
+        mirror.sink.write(batch)
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+    left = {
+        event.identity: content(mirror.mapping.entities.without(event, lambda one: one == entity))
+        for event in strategies.distinct(said)
+    }
+    assert {identity: content(event) for identity, event in stored(mirror).items()} == left
+
+
+def test_the_command_says_what_goes_and_a_dry_run_changes_nothing(mirror: Mirror) -> None:
+    mirror.write(
+        mirror.event("OrderPicked", {"OrderNumber": "1", "Shop": "Anna"}, delivery="a"),
+        mirror.event("OrderPicked", [{"OrderNumber": "2"}, {"OrderNumber": "1"}], delivery="b"),
+        mirror.event("OrderPicked", {"OrderNumber": "2"}, delivery="c", at=NOON + MINUTE),
+        mirror.snapshot(
+            "1",
+            {"orderHeader": {"orderNumber": "1", "customerName": "Anna"}, "orderRows": [{"rowNumber": 1}]},
+        ),
+    )
+    before = mirror.content()
+    planned = forget(mirror, dry_run=True)
+    assert (planned.events, mirror.content()) == (3, before)
+    assert forget(mirror).rows == {"orders": 1, "order_details": 1, "order_rows": 1, "hydration": 1}
+    assert [row["order_number"] for row in mirror.rows("orders")] == ["2"]
+    assert mirror.rows("order_details") == mirror.rows("order_rows") == []
+    assert "Anna" not in str(mirror.rows("_notifications"))
+    (both,) = [event for event in stored(mirror).values() if event.delivery_id == "b"]
+    assert json.loads(both.details) == [{"OrderNumber": "2"}, {}]
+    again = forget(mirror)
+    assert (again.events, again.rows, again.forgotten_before) == (0, {}, True)
+
+
+def test_a_hook_that_is_received_later_makes_the_entity_known_again(mirror: Mirror) -> None:
+    mirror.write(
+        mirror.event("OrderPicked", {"OrderNumber": "1"}, delivery="a"), snapshot("1", NOON + MINUTE)
+    )
+    forget(mirror)
+    later = clocks.now() + MINUTE
+    # A sweep, or a fetch that was under way, brings the record; nobody reported anything of it since.
+    mirror.write(snapshot("1", later))
+    keys = DueKeys(mirror.engine, shop="", hydrator="one")
+    keys.ask([("orders", "1"), ("orders", "2")])
+    assert [due.key for due in keys.lease({"orders": (5, 5)}, 60)[0]] == ["2"]
+    assert mirror.rows("order_details") == mirror.rows("orders") == []
+    mirror.write(mirror.event("OrderPicked", {"OrderNumber": "1"}, delivery="b", at=later + 2))
+    (due,) = keys.lease({"orders": (5, 5)}, 60)[0]
+    assert due.key == "1"
+    mirror.write(snapshot("1", later + MINUTE))
+    assert len(mirror.rows("order_details")) == len(mirror.rows("orders")) == 1
+    assert mirror.row("orders", order_number="1")["event_count"] == 1
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+
+
+def test_another_worker_that_runs_on_hears_of_it(mirror: Mirror) -> None:
+    mirror.write(mirror.event("OrderPicked", {"OrderNumber": "2"}, delivery="a"))
+    forget(mirror)
+    mirror.write(mirror.event("OrderPicked", {"OrderNumber": "1"}, delivery="b"))
+    forget(mirror, Entity("", "orders", "2"))
+    mirror.write(mirror.event("OrderPicked", {"OrderNumber": "2"}, delivery="c"))
+    assert mirror.rows("orders") == []
+
+
+def test_dead_letters_of_the_entity_are_emptied_and_others_that_may_speak_of_it_are_named(
+    mirror: Mirror,
+) -> None:
+    event = mirror.event("OrderPicked", {"OrderNumber": "1", "Name": "Anna"}, delivery="a")
+    letters = {
+        "w" * 64: ("worker", events.encode(event), "{}"),
+        "h" * 64: ("hydrator", b"Anna", json.dumps({"family": "orders", "entity_key": "1"})),
+        "g" * 64: ("gateway", b'{"Notifications": [{"OrderNumber": "1"}]}', "{}"),
+        "o" * 64: ("hydrator", b"Bo", json.dumps({"family": "orders", "entity_key": "2"})),
+    }
+    rows = [
+        {"dead_letter_id": name, "stage": stage, "reason": "r", "error": "e.", "payload": payload,
+         "context": context, "parked_at": "2024-01-01T00:00:00Z", "state": "parked",
+         "state_at": "2024-01-01T00:00:00Z"}
+        for name, (stage, payload, context) in letters.items()
+    ]  # fmt: skip
+    mirror.sink.write([Chunk("dead", 0, 0, 0, 4, letters=[Letter(at, row) for at, row in enumerate(rows)])])
+    found = forget(mirror)
+    assert (found.letters, found.mentions) == (2, ["g" * 64])
+    assert {row["dead_letter_id"][0]: row["state"] for row in mirror.rows("_dead_letters")} == {
+        "w": "discarded", "h": "discarded", "g": "parked", "o": "parked"
+    }  # fmt: skip
+    assert "Anna" not in str([bytes(row["payload"]) for row in mirror.rows("_dead_letters")])
+
+
+def test_a_worker_of_another_mapping_keeps_it_from_starting(mirror: Mirror) -> None:
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("UPDATE _mirror_rules SET rule = 'other' WHERE table_name = ''")
+    with pytest.raises(StartupError, match="made by another"):
+        forget(mirror)
