@@ -1,8 +1,10 @@
 """Every command of the README runs, and prints what the README says that it prints."""
 
+import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -21,6 +23,13 @@ from tests.pauses import awake
 ROOT = Path(__file__).parent.parent.parent
 DEADLINE_SECONDS = 120.0
 STOP_SECONDS = 15.0
+# Of the demo's orders the quickest, because the machine of the tests does much else.
+HOOK_TO_ROWS = """
+    SELECT 86400 * MIN(shown - hooked) AS seconds FROM (
+        SELECT MIN(CASE WHEN action = 'OrderSnapshot' THEN julianday(mirrored_at) END) AS shown,
+            MIN(CASE WHEN action <> 'OrderSnapshot' THEN julianday(received_at) END) AS hooked
+        FROM notifications WHERE family = 'orders' GROUP BY entity_key)
+"""
 
 
 @dataclass
@@ -46,7 +55,8 @@ ALL = {command.line: command for command in commands()}
 # Run by the test that says how; everything else runs beside "make up", in the README's order.
 ELSEWHERE = ("make up", "make test", "make check", "export ", "docker ", ".venv/bin/connector gateway")
 BY_HAND = (".venv/bin/connector worker", ".venv/bin/connector hydrator")
-BESIDE = [line for line in ALL if not line.startswith((*ELSEWHERE, *BY_HAND))]
+OF_DEMO = [line for line in ALL if "--data-dir demo" in line]
+BESIDE = [line for line in ALL if not line.startswith((*ELSEWHERE, *BY_HAND)) and line not in OF_DEMO]
 
 
 def environment() -> dict[str, str]:
@@ -71,15 +81,15 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def stack(clone: Path) -> Iterator[str]:
-    """``make up``, as the README writes it; gives its ready line."""
+@contextlib.contextmanager
+def running(line: str, clone: Path) -> Iterator[str]:
+    """A ``make up`` of the README while the block runs; gives its ready line."""
     for port in (8080, 8081, 8082):
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} is taken: stop what runs there"
     with (clone / "up.log").open("w") as log:
         process = subprocess.Popen(
-            ["make", "up"],
+            shlex.split(line),
             cwd=clone,
             env=environment(),
             stdout=log,
@@ -94,6 +104,13 @@ def stack(clone: Path) -> Iterator[str]:
             os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=DEADLINE_SECONDS)
         assert awake() - started < STOP_SECONDS
+
+
+@pytest.fixture(scope="module")
+def stack(clone: Path) -> Iterator[str]:
+    """``make up``, as the README writes it; gives its ready line."""
+    with running("make up", clone) as ready:
+        yield ready
 
 
 def wait_for_ready(process: "subprocess.Popen[bytes]", log: Path) -> str:
@@ -148,6 +165,18 @@ def test_the_parts_run_by_hand(
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=DEADLINE_SECONDS) == 0
+
+
+def test_a_demo_shows_an_order_with_names_and_prices(clone: Path) -> None:
+    up, query = OF_DEMO
+    with running(up, clone):
+        deadline, shown = time.monotonic() + DEADLINE_SECONDS, [""]
+        while shown != ALL[query].prints and time.monotonic() < deadline:
+            time.sleep(0.2)
+            shown = run(f"{query} --format table", clone).stdout.rstrip().splitlines()
+        assert shown == ALL[query].prints
+        timed = run(f'.venv/bin/connector query --data-dir demo --json "{HOOK_TO_ROWS}"', clone)
+        assert 0 < json.loads(timed.stdout)["seconds"] < 5
 
 
 def test_make_up_says_where_everything_is(stack: str, clone: Path) -> None:
