@@ -34,6 +34,7 @@ from connector.mirror import database, schema
 from connector.mirror.mapping import Mapping
 from connector.simulator import wire
 from connector.simulator.shop import Shop
+from tests.benchmarks import orders
 from tests.benchmarks.processes import Carried, Processes
 from tests.conftest import ROOT, SECRET
 from tests.servers import PostgresServer
@@ -42,6 +43,7 @@ from tests.workers import START, WorkerProcess, balance, until
 PARTITIONS = 12
 EVENTS = 200_000
 KEYS = 5_000
+SNAPSHOTS = "snapshots"  # as a family, for the topic of all
 POLL_SECONDS = 0.05
 LONGEST_SECONDS = 1_200.0
 
@@ -82,11 +84,17 @@ class Record:
 class Backlog:
     """Records on topics of their own."""
 
-    def __init__(self, name: str, folder: Path, bootstrap: str, **worker: Any) -> None:
-        """``worker`` are settings of the workers that will carry it."""
+    def __init__(
+        self, name: str, folder: Path, bootstrap: str, *, orders_at: str | None = None, **worker: Any
+    ) -> None:
+        """``worker`` are settings of the workers that will carry it.
+
+        ``orders_at`` is the URL of an API that orders are fetched from; nobody asks it.
+        """
         self.name = name
         self.folder = folder
         self.bootstrap = bootstrap
+        self._orders_at = orders_at
         self.prefix = f"b{next(_numbers)}-{time.time_ns()}."
         self._worker = worker
         self.ends: dict[TopicPartition, int] = {}
@@ -109,13 +117,16 @@ class Backlog:
             else:
                 data["worker"] |= {"group": f"{self.prefix}{group}", **self._worker}
             (folder / f"{name}.yaml").write_text(yaml.safe_dump(data))
+        if self._orders_at:
+            orders.only_source(folder)
         return folder
 
     def config(self, url: str = "sqlite:///unused.db", group: str = "none") -> Config:
         return config.load(self.config_dir(group), self.environ(url), {})
 
     def environ(self, url: str) -> dict[str, str]:
-        return {
+        login = orders.login_at(self._orders_at) if self._orders_at else {}
+        return login | {
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "DATABASE_URL": url,
             "XTND_WEBHOOK_SECRET": SECRET,
@@ -126,8 +137,9 @@ class Backlog:
         producer = KafkaProducer(
             bootstrap_servers=self.bootstrap, acks="all", linger_ms=20, compression_type="lz4"
         )
+        topics_of = self.routes.event_topics() | {SNAPSHOTS: self.routes.snapshot_topic}
         for record in records:
-            producer.send(self.routes.event_topics()[record.family], key=record.key, value=record.value)
+            producer.send(topics_of[record.family], key=record.key, value=record.value)
         producer.flush(timeout=300)
         producer.close(timeout=30)
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
@@ -231,6 +243,13 @@ def balances(count: int, *, keys: int = KEYS, seed: int = 1) -> Iterator[Record]
             properties='{"NotificationId":"6f1c9a52-6f0e-4b7f-8f55-0c6c0f0f3b8e"}',
         )
         yield Record(event.family, event.kafka_key, events.encode(event))
+
+
+def snapshots(count: int, keys: int, rows: int, config: Config, *, seed: int = 0) -> Iterator[Record]:
+    """Fetches of so many orders in turns, none changed; those of a greater ``seed`` are later."""
+    since = START + seed * 10**10
+    for event in orders.snapshots(count, keys=keys, rows=rows, since=since, config=config):
+        yield Record(SNAPSHOTS, event.kafka_key, events.encode(event))
 
 
 def mix(count: int, config: Config) -> Iterator[Record]:

@@ -17,6 +17,7 @@ from connector.kafka import topics
 from connector.local.ports import free_port, port_is_free
 from connector.local.processes import Child
 from connector.local.stopping import wait_until
+from tests.benchmarks import orders
 from tests.conftest import ROOT, SECRET
 
 MEGABYTE = 2**20
@@ -76,9 +77,18 @@ class Stage:
     """One deployment: a folder, a configuration, and the processes that were started on it."""
 
     def __init__(
-        self, folder: Path, bootstrap: str, database_url: str | None = None, *, topics_by: str | None = None
+        self,
+        folder: Path,
+        bootstrap: str,
+        database_url: str | None = None,
+        *,
+        topics_by: str | None = None,
+        orders_at: str | None = None,
     ) -> None:
-        """``topics_by`` is another way to the broker, by which the topics are made."""
+        """``topics_by`` is another way to the broker, by which the topics are made.
+
+        ``orders_at`` is the URL of an API that orders are fetched from, and nothing else.
+        """
         self.folder = folder
         self.environ = {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
@@ -90,6 +100,9 @@ class Stage:
         prefix = f"b{uuid.uuid4().hex[:8]}."
         self._replace("topics.yaml", "prefix: xtnd.", f"prefix: {prefix}")
         self._replace("connector.yaml", "group: xtnd-connector", f"group: {prefix}group")
+        if orders_at:
+            orders.only_source(self.config_dir)
+            self.environ |= orders.login_at(orders_at)
         self.config: Config = config.load(self.config_dir, self.environ)
         self.parts: list[Part] = []
         kafka = self.config.kafka.model_copy(update={"bootstrap_servers": topics_by or bootstrap})
@@ -103,6 +116,10 @@ class Stage:
     def worker(self) -> Part:
         """Start a worker and wait until it has its partitions."""
         return self._connector("worker", 0)
+
+    def hydrator(self) -> Part:
+        """Start a hydrator and wait until it has the mirror, which a worker makes."""
+        return self._connector("hydrator", 0)
 
     def floor(self) -> Part:
         """Start the gateway that answers after the signature check (``floor.py``)."""
