@@ -41,8 +41,9 @@ _stored_json: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=_STORE
 
 # A run of backslashes is tried from its start only, so this is linear.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-# A run of digits is tried from its start only, so this is linear; text can look like it too.
-_LONG_NUMBER = re.compile(rb"(?<![0-9])[0-9]{%d}" % (MAX_EXPONENT + 2))
+# A run of digits, once each is a zero: a search for fixed bytes takes a fortieth of what an expression takes.
+_AS_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG_NUMBER = b"0" * (MAX_EXPONENT + 2)
 _LEAST_TOO_LARGE = 10 ** (MAX_EXPONENT + 1)
 # Half of a surrogate pair, written as an escape; escaped backslashes must be hidden before.
 _LONE_SURROGATE = re.compile(
@@ -85,7 +86,7 @@ def read_json(name: str, raw: bytes) -> Any:
         data = _stored_json.decode(raw)
     except JSON_ERRORS as error:
         raise _unreadable(name, raw, error) from None
-    if len(raw) > MAX_EXPONENT and _LONG_NUMBER.search(raw) and _holds_too_large(data):
+    if len(raw) > MAX_EXPONENT and _LONG_NUMBER in raw.translate(_AS_ZEROS) and _holds_too_large(data):
         raise _unreadable(name, raw)
     return data
 
@@ -177,14 +178,24 @@ def value_at(row: Any, path: Sequence[str]) -> Any:
 
     Raises ``Poison`` where anything but an object stands on the way.
     """
-    for passed, key in enumerate(path):
-        if row is None:
+    value = row
+    for key in path:
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif value is None:
             return None
-        if not isinstance(row, dict):
-            way = ".".join(path[:passed])
-            raise Poison("details-kind", f"{way} is {_KINDS.get(type(row), 'a number')}, not an object.")
-        row = row.get(key)
-    return row
+        else:
+            raise _no_object(row, path)
+    return value
+
+
+def _no_object(row: Any, path: Sequence[str]) -> Poison:
+    """Where a path leads through something else than an object."""
+    passed = 0
+    while isinstance(row, dict):
+        row, passed = row.get(path[passed]), passed + 1
+    way = ".".join(path[:passed])
+    return Poison("details-kind", f"{way} is {_KINDS.get(type(row), 'a number')}, not an object.")
 
 
 def key_text(value: Any) -> str | None:

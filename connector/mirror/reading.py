@@ -4,7 +4,7 @@ Pure: one event in, its contribution to each row that it touches out; the fold m
 several columns need is read once: a stock balance fills a state row and a history row with the same five.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
@@ -71,7 +71,7 @@ class Reading:
             (path.paths[0][0], read) for path, read in zip(found, readers, strict=True) if not _is_deep(path)
         ]
         self._deep = [
-            ([self._way(one) for one in path.paths], read)
+            _deep_reader([self._way(one) for one in path.paths], read)
             for path, read in zip(found, readers, strict=True)
             if _is_deep(path)
         ]
@@ -130,7 +130,7 @@ class Reading:
         sound, row = True, objects[0]
         try:
             pool = [get(row.get(name)) for name, get in self._names]
-            pool.extend([_first_found(ways, read, objects) for ways, read in self._deep])
+            pool.extend([read(objects) for read in self._deep])
         except Poison:
             pool, sound = [self._tried(path, column, objects) for path, column in self._columns], False
         pool.extend([field(event) for field in self._fields])
@@ -176,9 +176,18 @@ def _value_at(objects: Sequence[Row], way: Way) -> Any:
     return events.value_at(objects[level], keys)
 
 
-def _first_found(ways: Sequence[Way], read: values.Reader, objects: Sequence[Row]) -> Any:
-    found = (_value_at(objects, way) for way in ways)
-    return read(next((value for value in found if value is not None), None))
+def _deep_reader(ways: Sequence[Way], read: values.Reader) -> Callable[[Sequence[Row]], Any]:
+    """Reads what is found first of several ways; nearly always there is one, and every row asks."""
+    level, keys = ways[0]
+    if len(ways) > 1:
+        return lambda objects: read(_first_found(ways, objects))
+    if len(keys) == 1:
+        return lambda objects: read(objects[level].get(keys[0]))
+    return lambda objects: read(events.value_at(objects[level], keys))
+
+
+def _first_found(ways: Sequence[Way], objects: Sequence[Row]) -> Any:
+    return next((value for way in ways if (value := _value_at(objects, way)) is not None), None)
 
 
 def _pick(part: Part, places: dict[CellSource, int]) -> _Pick:
