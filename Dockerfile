@@ -1,4 +1,4 @@
-# One image for gateway, worker and topics; the command chooses. No shell wraps the process, so it gets
+# One image for gateway, worker, hydrator and topics; the command chooses. No shell wraps the process, so it gets
 # its signals itself and needs no init. Runs with a read-only root file system and any user id.
 FROM python:3.13.9-slim-bookworm AS build
 
@@ -22,7 +22,8 @@ RUN groupadd --gid 10001 connector \
     && useradd --uid 10001 --gid connector --no-create-home --shell /usr/sbin/nologin connector \
     && install -d -o connector -g connector /data
 COPY --from=build /opt/venv /opt/venv
-COPY config /etc/xtnd-connector
+# The configuration is mounted here; the image has none, so that a change of it needs no build.
+RUN install -d /etc/xtnd-connector
 
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -37,7 +38,7 @@ WORKDIR /tmp
 USER 10001:10001
 EXPOSE 8080
 
-# The worker's admin port is 8082: set XTND_HEALTH_URL there, as docker-compose.yml does.
+# The worker's admin port is 8082, the hydrator's 8083: set XTND_HEALTH_URL there, as docker-compose.yml does.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(os.environ['XTND_HEALTH_URL'], timeout=4)"]
 

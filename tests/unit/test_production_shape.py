@@ -12,6 +12,7 @@ from connector.local.kafka_jars import KAFKA_VERSION
 
 ROOT = Path(__file__).parents[2]
 OURS = ("topics", "gateway", "worker", "hydrator")
+MONITORING = ("prometheus", "grafana")
 
 
 @pytest.fixture(scope="module")
@@ -25,32 +26,95 @@ def dockerfile() -> list[str]:
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
-def test_only_the_gateways_public_port_is_published(compose: dict[str, Any]) -> None:
+def test_only_the_gateways_public_port_is_published_beyond_this_host(compose: dict[str, Any]) -> None:
     published = {name: service.get("ports", []) for name, service in compose["services"].items()}
-    assert {name: ports for name, ports in published.items() if ports} == {"gateway": ["8080:8080"]}
+    assert {name: ports for name, ports in published.items() if ports} == {
+        "gateway": ["8080:8080"],
+        "postgres": ["${MIRROR_ADDRESS:-127.0.0.1:5432}:5432"],
+        "prometheus": ["127.0.0.1:9090:9090"],
+        "grafana": ["127.0.0.1:3000:3000"],
+    }
 
 
 def test_workers_can_be_scaled(compose: dict[str, Any]) -> None:
     worker = compose["services"]["worker"]
-    assert not {"container_name", "ports", "volumes", "hostname"} & worker.keys()
+    assert not {"container_name", "ports", "hostname"} & worker.keys()
+    assert all(volume.endswith(":ro") for volume in worker["volumes"])
+
+
+def test_the_configuration_is_mounted_and_not_in_the_image(
+    compose: dict[str, Any], dockerfile: list[str]
+) -> None:
+    for name in OURS:
+        service = compose["services"][name]
+        assert "./config:/etc/xtnd-connector:ro" in service["volumes"]
+        assert service["command"][-2:] == ["--config", "/etc/xtnd-connector"]
+    assert [line for line in dockerfile if line.startswith("COPY config")] == ["COPY config config"]
+
+
+def test_every_variable_that_the_configuration_names_is_passed_through(compose: dict[str, Any]) -> None:
+    named = {
+        name
+        for file in (ROOT / "config").glob("*.yaml")
+        for name in re.findall(r"\$\{([A-Z][A-Z_]+)", file.read_text())
+        if name != "VAR"  # the example of the first line
+    }
+    passed: dict[str, set[str]] = {}
+    for service in OURS:
+        for name, value in compose["services"][service]["environment"].items():
+            passed.setdefault(name, set()).add(value)
+    assert named <= passed.keys()
+    decided = {"XTND_ADMIN_HOST", "XTND_DATA_DIR"}  # these say where things are within a container
+    for name in named - decided:
+        assert all(value.startswith(f"${{{name}") for value in passed[name]), name
+
+
+def test_logs_are_bounded(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+
+
+def test_every_file_that_is_mounted_is_there(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        for volume in service.get("volumes", ()):
+            if volume.startswith("./"):
+                assert (ROOT / volume.split(":")[0]).exists(), volume
+
+
+def test_prometheus_finds_the_services_at_their_admin_ports(compose: dict[str, Any]) -> None:
+    settings = config.load(ROOT / "config", {}, with_secrets=False)
+    prometheus = yaml.safe_load((ROOT / "ops" / "prometheus.yml").read_text())
+    jobs = {job["job_name"]: job["dns_sd_configs"][0] for job in prometheus["scrape_configs"]}
+    for name in ("gateway", "worker", "hydrator"):
+        found = jobs.pop(f"xtnd-{name}")
+        assert found["names"] == [name]
+        assert found["port"] == getattr(settings, name).admin_port
+    assert not jobs
+    assert prometheus["rule_files"] == ["alerts.yml"]
+    for name in MONITORING:
+        assert compose["services"][name]["profiles"] == ["monitoring"]
+    source = yaml.safe_load((ROOT / "ops" / "grafana" / "datasources.yml").read_text())["datasources"][0]
+    assert source["url"] == "http://prometheus:9090"
 
 
 def test_no_secret_is_written_down(compose: dict[str, Any]) -> None:
     for service in compose["services"].values():
         for name, value in service.get("environment", {}).items():
             if "SECRET" in name or "PASSWORD" in name:
-                assert re.fullmatch(r"\$\{[A-Z_]+:(\?.+|-)\}", value), name
+                assert re.fullmatch(r"\$\{[A-Z_]+(:?\?.+|:-)\}", value), name
             if name == "DATABASE_URL":
                 assert "${POSTGRES_PASSWORD:?" in value
 
 
 def test_our_processes_cannot_write_but_to_volumes_and_gain_no_rights(compose: dict[str, Any]) -> None:
-    for name in OURS:
+    for name in (*OURS, *MONITORING):
         service = compose["services"][name]
         assert service["read_only"] is True
-        assert service["tmpfs"] == ["/tmp"]
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
+    for name in OURS:
+        service = compose["services"][name]
+        assert service["tmpfs"] == ["/tmp"]
         assert "user" not in service
 
 
@@ -79,18 +143,31 @@ def test_what_must_outlive_a_container_lies_on_a_declared_volume(compose: dict[s
         for volume in service.get("volumes", [])
         if not volume.endswith(":ro")
     }
-    assert used == compose["volumes"].keys() == {"kafka-data", "postgres-data", "gateway-data"}
+    assert (
+        used
+        == compose["volumes"].keys()
+        == {
+            "kafka-data",
+            "postgres-data",
+            "gateway-data",
+            "prometheus-data",
+        }
+    )
 
 
-def test_kafka_and_postgres_are_on_the_inner_network_only(compose: dict[str, Any]) -> None:
+def test_only_gateway_and_hydrator_can_reach_out(compose: dict[str, Any]) -> None:
     assert compose["networks"]["inside"] == {"internal": True}
-    for name in ("kafka", "postgres", "worker", "topics"):
+    masquerade = "com.docker.network.bridge.enable_ip_masquerade"
+    assert compose["networks"]["local"] == {"driver_opts": {masquerade: "false"}}
+    for name in ("kafka", "worker", "topics"):
         assert compose["services"][name]["networks"] == ["inside"]
+    for name in ("postgres", *MONITORING):
+        assert compose["services"][name]["networks"] == ["inside", "local"]
 
 
 def test_images_are_pinned_and_kafka_is_the_version_that_the_tests_run(compose: dict[str, Any]) -> None:
     for service in compose["services"].values():
-        assert re.search(r":\d+\.\d+(\.\d+)?(-[a-z]+)?$", service["image"])
+        assert re.search(r":v?\d+\.\d+(\.\d+)?(-[a-z]+)?$", service["image"])
     assert compose["services"]["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
 
 
@@ -145,7 +222,7 @@ def _variables(service: dict[str, Any]) -> dict[str, str]:
     """What the process finds in its environment when all that must be set is set to ``x``."""
     given = service.get("environment", {})
     return {
-        name: re.sub(r"\$\{\w+:-(.*?)\}", r"\1", re.sub(r"\$\{\w+:\?.*?\}", "x", given[name]))
+        name: re.sub(r"\$\{\w+:-(.*?)\}", r"\1", re.sub(r"\$\{\w+:?\?.*?\}", "x", given[name]))
         for name in given
     }
 
@@ -188,7 +265,8 @@ def test_prometheus_reaches_the_admin_ports_inside_of_compose_alone(compose: dic
 def test_the_database_of_compose_makes_a_role_that_is_no_superuser(compose: dict[str, Any]) -> None:
     postgres = compose["services"]["postgres"]
     assert "POSTGRES_USER" not in postgres["environment"]  # the image's superuser is not the connector
-    mounts = [volume for volume in postgres["volumes"] if "/docker-entrypoint-initdb.d/" in volume]
-    source = mounts[0].split(":")[0]
-    assert (ROOT / source).is_file()
+    scripts = [volume for volume in postgres["volumes"] if "/docker-entrypoint-initdb.d/" in volume]
+    assert scripts == sorted(scripts, key=lambda volume: volume.split(":")[1])
+    names = [Path(volume.split(":")[0]).name for volume in scripts]
+    assert names == ["connector-role.sql", "analyst-role.sql"]
     assert "//connector:" in compose["services"]["worker"]["environment"]["DATABASE_URL"]
