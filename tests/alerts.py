@@ -46,7 +46,9 @@ def rules() -> list[dict[str, Any]]:
 def panels() -> dict[str, list[str]]:
     """The expressions of the dashboard, by the title of the panel."""
     found = json.loads((ROOT / "ops" / "grafana.json").read_text())["panels"]
-    return {panel["title"]: [one["expr"] for one in panel.get("targets", ())] for panel in found}
+    return {
+        panel["title"]: [one["expr"] for one in panel["targets"]] for panel in found if panel["type"] != "row"
+    }
 
 
 def selectors(expression: str) -> list[Selector]:

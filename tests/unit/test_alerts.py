@@ -8,8 +8,9 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from connector import cli
+from connector import cli, metrics
 from connector.config import Database, Gateway, Topics, Worker
+from connector.hydrator import metrics as hydrator_metrics
 from tests import alerts
 from tests.conftest import ROOT
 
@@ -59,3 +60,38 @@ def test_the_alerts_of_the_readme_are_those_of_the_file() -> None:
     section = (ROOT / "README.md").read_text().split("### Alerts")[1].split("\n## ")[0]
     listed = re.findall(r"^\| `(Xtnd\w+)` \| (.*?) \|$", section, re.MULTILINE)
     assert listed == [(rule["alert"], rule["annotations"]["summary"]) for rule in RULES]
+
+
+def test_each_metric_that_a_file_of_ops_names_is_one_that_a_process_exports() -> None:
+    suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "info": ("_info",)}
+    assert hydrator_metrics.lost_hooks  # its import has them registered
+    exported = {
+        family.name + suffix
+        for registry in (metrics.GATEWAY, metrics.WORKER, metrics.HYDRATOR)
+        for family in registry.collect()
+        for suffix in suffixes.get(family.type, ("",))
+    }
+    files = [file for file in (ROOT / "ops").rglob("*") if file.is_file()]
+    named = {
+        (file.name, name)
+        for file in files
+        for name in re.findall(r"\bxtnd_[a-z_]+[a-z]", file.read_text(encoding="utf-8"))
+    }
+    assert {file for file, _ in named} >= {"alerts.yml", "alerts_test.yml", "grafana.json"}
+    assert not {(file, name) for file, name in named if name not in exported}
+
+
+def test_the_dashboard_shows_what_an_operator_asks_first() -> None:
+    panels = alerts.panels()
+    assert all(panels.values())
+    shown = {one.name for some in panels.values() for text in some for one in alerts.selectors(text)}
+    assert shown >= {
+        "xtnd_worker_last_commit_timestamp_seconds",
+        "xtnd_worker_latency_seconds_bucket",
+        "xtnd_gateway_answers_total",
+        "xtnd_worker_lag_records",
+        "xtnd_gateway_spool_bytes",
+        "xtnd_mirror_dead_letters",
+        "xtnd_hydrator_lost_hooks",
+        "xtnd_clock_distance_seconds",
+    }
