@@ -270,3 +270,29 @@ def test_the_database_of_compose_makes_a_role_that_is_no_superuser(compose: dict
     names = [Path(volume.split(":")[0]).name for volume in scripts]
     assert names == ["connector-role.sql", "analyst-role.sql"]
     assert "//connector:" in compose["services"]["worker"]["environment"]["DATABASE_URL"]
+
+
+class Override(yaml.SafeLoader):
+    """YAML with Compose's own tags for what replaces a part instead of adding to it."""
+
+
+Override.add_constructor("!reset", lambda _loader, _node: None)
+Override.add_constructor("!override", lambda loader, node: loader.construct_mapping(node, deep=True))
+
+
+@pytest.mark.parametrize("away", ["kafka", "postgres"])
+def test_without_a_server_of_its_own_everything_that_uses_it_can_reach_out(
+    away: str, compose: dict[str, Any]
+) -> None:
+    text = (ROOT / "ops" / "compose" / f"remote-{away}.yml").read_text()
+    override = yaml.load(text, Override)
+    changed = override["services"]
+    assert changed.pop(away) is None
+    assert override["volumes"] == {f"{away}-data": None}
+    variable = {"kafka": "KAFKA_BOOTSTRAP_SERVERS", "postgres": "DATABASE_URL"}[away]
+    for name in OURS:
+        service, change = compose["services"][name], changed.get(name, {})
+        if variable in service["environment"]:
+            assert "outside" in change.get("networks", service["networks"]), name
+        if away in service["depends_on"]:
+            assert away not in (change["depends_on"] or {}), name
