@@ -47,6 +47,7 @@ app.add_typer(schema.app, name="schema")
 out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
+MOST_DAYS = 1000
 PortOption = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The public port.")]
 AdminPort = Annotated[
     int | None, typer.Option("--admin-port", min=1, max=65535, help="Health and metrics, on 127.0.0.1.")
@@ -103,6 +104,12 @@ def up(
     demo: Annotated[
         bool, typer.Option("--demo", help="Play a shop as well: hooks without XTND, for a first look.")
     ] = False,
+    days: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=MOST_DAYS, help="With --demo: days of history that its shop starts with. [90]"
+        ),
+    ] = None,
 ) -> None:
     """Run everything on this machine: broker, topics, gateway, worker and a SQLite mirror."""
     from connector import local  # noqa: PLC0415 - each command loads only its own package
@@ -119,6 +126,7 @@ def up(
         admin_port=admin_port or 8081,
         accept_mapping=accept_mapping,
         demo=demo,
+        days=local.HISTORY_DAYS if days is None else days,
         hydrate=settings.sources is not None,
         hooks=tuple(settings.hooks),
         command=sys.argv[0] if Path(sys.argv[0]).name == "connector" else "connector",
@@ -354,7 +362,17 @@ def copy_command(
 @app.command()
 def simulate(
     url: CallbackUrl = None,
-    deliveries: Annotated[int, typer.Option(min=1, help="How many deliveries.")] = 1000,
+    deliveries: Annotated[
+        int | None, typer.Option(min=0, help="How many deliveries. [1000, with --days 0]")
+    ] = None,
+    days: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=MOST_DAYS,
+            help="Play so many days first, dated back, straight to the Kafka of the demo in --data-dir.",
+        ),
+    ] = 0,
     rate: Annotated[float, typer.Option(min=0, help="Deliveries per second; 0 is as fast as it goes.")] = 0,
     burst: Annotated[int, typer.Option(min=0, help="How many leave at once before that.")] = 0,
     disorder: Annotated[float, typer.Option(min=0, max=1, help="Share sent late, behind newer ones.")] = 0,
@@ -386,12 +404,23 @@ def simulate(
     deleted: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the API's records that get deleted.")
     ] = 0,
+    config_dir: ConfigDir = CONFIG_DIR,
     secret_file: SecretFile = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Play an XTND shop against a callback URL, and with --api its REST API as well."""
-    from connector import simulator  # noqa: PLC0415
+    from connector import local, simulator  # noqa: PLC0415
 
+    past = None
+    if days:
+        kafka = local.demo_kafka(data_dir)
+        settings = load_beside(
+            config_dir, data_dir, unused=("kafka", "database"), kafka=kafka, with_secrets=True
+        )
+        past = simulator.PastOptions(days=days, config=settings, folder=data_dir)
+        resume = resume or local.DataFolder(data_dir).demo_file
+    if deliveries is None:
+        deliveries = 0 if days else 1000
     options = simulator.SimulateOptions(
         url=callback(url, data_dir),
         secret=_secret(secret_file, data_dir),
@@ -405,6 +434,7 @@ def simulate(
         time_scale=time_scale,
         journal=journal,
         resume=resume,
+        past=past,
         withheld=withheld,
         deleted=deleted,
         api_port=api,

@@ -9,8 +9,8 @@ from pathlib import Path
 from connector.config.database_url import without_password
 from connector.config.secret_text import without_accidents
 from connector.errors import StartupError
-from connector.local import demo
 from connector.local.data_dir import DataFolder
+from connector.local.demo import HISTORY_DAYS, OTHER_PLACES, Demo, check
 from connector.local.ports import port_trouble
 
 CALLBACK_PATH = "/webhooks"
@@ -28,6 +28,7 @@ class UpOptions:
     is the one after ``admin_port``, the hydrator's the next; that of a demo's API the tenth after ``port``.
     ``host`` is the address of the public port, ``hooks`` are the names of what posts there,
     and ``command`` is what a person types for ``connector``.
+    ``days`` is how much history the shop of a demo has.
     ``hydrate`` where ``sources.yaml`` names an API by itself; else ``XTND_API_URL`` decides.
     """
 
@@ -41,6 +42,7 @@ class UpOptions:
     ready_timeout_seconds: float = 120.0
     accept_mapping: bool = False
     demo: bool = False
+    days: int = HISTORY_DAYS
     hydrate: bool = False
     hooks: tuple[str, ...] = ("xtnd",)
     command: str = "connector"
@@ -65,10 +67,10 @@ class LaunchPlan:
         self.secret_place = given[0] if given else str(self.data.secret_file)
         self._connector = connector or (sys.executable, "-m", "connector")
         places = {"--kafka": options.kafka, "--database-url": options.database_url}
-        self._places = places | {name: environ.get(name) for name in demo.OTHER_PLACES}
-        self.demo: demo.Demo | None = None
+        self._places = places | {name: environ.get(name) for name in OTHER_PLACES}
+        self.demo: Demo | None = None
         if options.demo:
-            self.demo = demo.Demo(self.data, options.port + 10, self.callbacks[0])
+            self.demo = Demo(self.data, options.port + 10, self.callbacks[0], options.days)
         # Commands beside it need the address too: which tables there are depends on it.
         self._api = {name: environ[name] for name in ("XTND_API_URL",) if environ.get(name)}
 
@@ -100,7 +102,7 @@ class LaunchPlan:
         Addresses that may hold a password go by the environment: a command line is public.
         """
         if name == "shop" and self.demo:
-            return [*self._connector, *self.demo.arguments()]
+            return [*self._connector, *self.demo.arguments(self.options.config_dir)]
         options: list[str] = {
             "topics": [],
             "gateway": [
@@ -129,7 +131,7 @@ class LaunchPlan:
 
     def check_data(self) -> None:
         """Refuse to mix a demo and a shop; before anything is made in the folder."""
-        demo.check(self.data, self._places, demo=self.options.demo)
+        check(self.data, self._places, demo=self.options.demo)
 
     def check_ports(self) -> None:
         """Refuse ports that are taken, by name of the option that moves them."""

@@ -9,6 +9,7 @@ import urllib.request
 from connector import private_files
 from connector.errors import StartupError
 from connector.local.broker import FIRST_LOOK_WARNING, Broker, NoidaBroker, choose_broker
+from connector.local.demo import Demo
 from connector.local.plan import LaunchPlan, UpOptions
 from connector.local.processes import Child
 from connector.local.screen import Screen
@@ -93,14 +94,16 @@ class Stack:
         for part in self._parts:
             part.start()
         self._wait_for_part(gateway, self._plan.options.admin_port)
+        # It needs somebody who listens; its history is made while the others start.
+        shop = self._child("shop", environment) if self._plan.demo else None
+        if shop:
+            self._parts.append(shop)
+            shop.start()
         self._wait_for_part(worker, self._plan.worker_admin_port)
         if self._plan.hydrates:
             self._wait_for_part(hydrator, self._plan.hydrator_admin_port)
-        if self._plan.demo:
-            # It needs somebody who listens; that its API comes last is nothing new to the connector.
-            shop = self._child("shop", environment)
-            self._parts.append(shop)
-            shop.start()
+        if shop and self._plan.demo:
+            self._wait_for_history(shop, self._plan.demo)
             self._screen.say("demo  a simulated shop sends hooks and answers for its records")
 
     def _end(self) -> None:
@@ -143,6 +146,15 @@ class Stack:
                 raise _failed(part, f"ended with exit code {part.exit_code()} while starting")
             if not readiness.ready:
                 raise _failed(part, f"is not ready; {readiness.url} answers: {readiness.answer}")
+
+    def _wait_for_history(self, shop: Child, demo: Demo) -> None:
+        """Wait until what the shop starts with is on Kafka, so that the first query has something to show."""
+        if not demo.days or demo.is_open():
+            return
+        with self._screen.step(f"playing {demo.days} days of a shop into this demo's Kafka"):
+            self._stop.until(lambda: shop.pid is None or demo.is_open(), timeout_seconds=self._left())
+            if shop.pid is None:
+                raise _failed(shop, f"ended with exit code {shop.exit_code()} while starting")
 
     def _child(self, name: str, environment: dict[str, str]) -> Child:
         log = self._plan.data.logs / f"{name}.log"

@@ -2,11 +2,12 @@
 
 ``shop`` makes deliveries, ``traffic`` puts them out of order, ``sender`` posts them as XTND does,
 ``journal`` keeps every attempt, and ``verify`` computes from a journal what a mirror must contain.
-``records`` keeps what is true of each entity, and ``api`` serves it as XTND's REST API does.
+``past`` gives the shop a history. ``records`` keeps what is true of each entity, and ``api`` serves it as
+XTND's REST API does.
 """
 
 from connector.simulator.files import send_files
-from connector.simulator.options import SimulateOptions, api_options
+from connector.simulator.options import PastOptions, SimulateOptions, api_options
 from connector.simulator.run import run_simulation, simulate
 
-__all__ = ["SimulateOptions", "api_options", "run_simulation", "send_files", "simulate"]
+__all__ = ["PastOptions", "SimulateOptions", "api_options", "run_simulation", "send_files", "simulate"]

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from rich.console import Console
 
+from connector.config import Config
 from connector.errors import StartupError
 from connector.safe_text import plain
 from connector.simulator.api.quirks import ApiOptions, Quirk
@@ -16,6 +17,18 @@ from connector.simulator.api.quirks import ApiOptions, Quirk
 CONNECT_TIMEOUT_SECONDS = 5.0
 TO_SIGN = "Set XTND_WEBHOOK_SECRET, or give --secret-file FILE (make up keeps it in data/webhook-secret)."
 NOT_THERE = "Start the receiver first (make up, or connector gateway), or give another URL with --url."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastOptions:
+    """A history of so many ``days`` that goes to the Kafka of ``config``, in the name of its hook.
+
+    ``folder`` is the demo whose Kafka that is.
+    """
+
+    days: int
+    config: Config
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +41,9 @@ class SimulateOptions:
     ``timeout_seconds`` is the longest wait for an answer and is not scaled. ``journal`` is overwritten.
     ``withheld`` is the share of deliveries that are never sent, ``deleted`` that of the shop's records
     that are deleted at some time. ``resume`` is a file that keeps how many deliveries have left, so that
-    the next run goes on after them. With an ``api_port`` (0: any free one) the shop's API answers there,
-    as ``api`` says, until it is stopped.
+    the next run goes on after them. The shop starts with its ``past``, where one is given; ``deliveries``
+    follow it, and may be none. With an ``api_port`` (0: any free one) the shop's API answers there, as
+    ``api`` says, until it is stopped.
     """
 
     url: str
@@ -48,6 +62,7 @@ class SimulateOptions:
     withheld: float = 0.0
     deleted: float = 0.0
     resume: Path | None = None
+    past: PastOptions | None = None
     api_port: int | None = None
     api: ApiOptions = field(default_factory=ApiOptions)
 
@@ -60,9 +75,12 @@ def check(options: SimulateOptions) -> SplitResult:
             raise StartupError(
                 f"--{name} is {share}; it is a share.", f"Give --{name} from 0 to 1, such as 0.1."
             )
-    for name in ("deliveries", "parallel"):
-        if getattr(options, name) < 1:
-            raise StartupError(f"--{name} is {getattr(options, name)}.", f"Give --{name} 1 or more.")
+    for name, least in (("deliveries", 0 if options.past else 1), ("parallel", 1)):
+        if getattr(options, name) < least:
+            raise StartupError(f"--{name} is {getattr(options, name)}.", f"Give --{name} {least} or more.")
+    if options.past and options.journal:
+        what = "A journal says what was posted, and the days of --days are not."
+        raise StartupError(what, "Leave out --journal or --days.")
     for name in ("rate", "time_scale"):
         if getattr(options, name) < 0:
             flag = name.replace("_", "-")

@@ -65,7 +65,7 @@ class ShopRecords:
         self._kept = kept
         self._deleted = deleted
         self._families: dict[str, dict[str, ShopRecord]] = {family: {} for family in FAMILIES}
-        self._steps = 0
+        self.steps = 0
         self._doomed: list[tuple[int, str, str]] = []
 
     def family(self, name: str) -> Mapping[str, ShopRecord]:
@@ -92,7 +92,7 @@ class ShopRecords:
             self._families[family][key] = ShopRecord(family, key, RecordState(facts, now, 0))
             if family not in KEPT_FAMILIES and self._chance.hit(self._deleted, "deleted", family, key):
                 steps = self._chance.number(LATEST_DELETION - SOONEST_DELETION, "deletion", family, key)
-                heappush(self._doomed, (self._steps + SOONEST_DELETION + steps, family, key))
+                heappush(self._doomed, (self.steps + SOONEST_DELETION + steps, family, key))
         elif record.state is not None:
             changed_at = now if dated else record.state.changed_at
             self._put(record, RecordState(facts, changed_at, record.state.revision + revised), now)
@@ -104,8 +104,8 @@ class ShopRecords:
 
     def step(self) -> None:
         """Count one step of the shop, and delete what is due."""
-        self._steps += 1
-        while self._doomed and self._doomed[0][0] <= self._steps:
+        self.steps += 1
+        while self._doomed and self._doomed[0][0] <= self.steps:
             _, family, key = heappop(self._doomed)
             self.delete(family, key)
 
@@ -115,7 +115,13 @@ class ShopRecords:
 
 
 def stockholm(at: int) -> str:
-    """Write an instant (microseconds since 1970) as XTND does: Stockholm's time with its offset.
+    """Write an instant (microseconds since 1970) as XTND does: Stockholm's time with its offset."""
+    local, hours = stockholm_time(at)
+    return f"{local.isoformat(timespec='milliseconds' if local.microsecond else 'seconds')}+{hours:02}:00"
+
+
+def stockholm_time(at: int) -> tuple[datetime, int]:
+    """What Stockholm's clocks show at an instant, and how many hours they are ahead of UTC.
 
     The rule is the European Union's, written out because a slim container has no time zone database: summer
     time from 01:00 UTC on the last Sunday of March to 01:00 UTC on the last Sunday of October.
@@ -123,8 +129,7 @@ def stockholm(at: int) -> str:
     utc = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
     start, end = (_last_sunday(utc.year, month) for month in (3, 10))
     hours = 2 if start <= utc < end else 1
-    local = (utc + timedelta(hours=hours)).replace(tzinfo=None)
-    return f"{local.isoformat(timespec='milliseconds' if local.microsecond else 'seconds')}+{hours:02}:00"
+    return (utc + timedelta(hours=hours)).replace(tzinfo=None), hours
 
 
 def _last_sunday(year: int, month: int) -> datetime:

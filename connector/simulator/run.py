@@ -1,25 +1,21 @@
 """``connector simulate``: play a shop against a callback URL, with progress and a summary."""
 
 import asyncio
-import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from itertools import islice
-from pathlib import Path
 
 import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from connector.errors import StartupError
-from connector.simulator.api import Quirk, SimulatedApi, serving
+from connector.simulator.api import SimulatedApi, serving
 from connector.simulator.client import session
 from connector.simulator.journal import Journal
+from connector.simulator.opening import OpenShop, open_shop
 from connector.simulator.options import SimulateOptions, check, require_listener, say
-from connector.simulator.records import ShopRecords
 from connector.simulator.sender import Sender
-from connector.simulator.shop import Shop
 from connector.simulator.tally import Tally
 from connector.simulator.traffic import Sending, traffic
 from connector.simulator.wire import ShopDelivery
@@ -35,16 +31,18 @@ def run_simulation(options: SimulateOptions, console: Console | None = None) -> 
     Raises ``StartupError`` when an option is invalid or nothing listens at the URL.
     """
     parts = check(options)
+    console = console or Console()
+    opened = open_shop(options, console)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        if options.withheld < 1:
+        if options.withheld < 1 and options.deliveries:
             runner.run(require_listener(parts))
-        return runner.run(simulate(options, console or Console()))
+        return runner.run(simulate(options, console, opened))
 
 
-async def simulate(options: SimulateOptions, console: Console) -> int:
+async def simulate(options: SimulateOptions, console: Console, opened: OpenShop | None = None) -> int:
     """As ``run_simulation``, inside a running loop."""
     tally = Tally()
-    shop = _shop(options)
+    shop, deliveries = opened or open_shop(options, console)
     async with AsyncExitStack() as stack:
         url = None
         if options.api_port is not None:
@@ -56,9 +54,10 @@ async def simulate(options: SimulateOptions, console: Console) -> int:
         display = _Display(console, tally, options.deliveries)
         sender = Sender(client, options, log, tally, display.say)
         await stack.enter_async_context(_stopping(sender))
-        async with display.shown():
-            await sender.play(sendings(shop, options))
-        console.print(tally.table())
+        if options.deliveries:
+            async with display.shown():
+                await sender.play(sendings(deliveries, options))
+            console.print(tally.table())
         outcome = STOPPED if sender.stopped else int(tally.given_up > 0)
         if url is not None and not sender.stopped:
             log.flush()
@@ -67,16 +66,8 @@ async def simulate(options: SimulateOptions, console: Console) -> int:
     return outcome
 
 
-def _shop(options: SimulateOptions) -> Shop:
-    if options.api_port is None:
-        return Shop(options.seed)
-    records = ShopRecords(options.seed, deleted=options.deleted)
-    return Shop(options.seed, records, silent_prices=Quirk.SILENT_PRICES in options.api.quirks)
-
-
-def sendings(shop: Shop, options: SimulateOptions) -> Iterator[Sending]:
+def sendings(deliveries: Iterator[ShopDelivery], options: SimulateOptions) -> Iterator[Sending]:
     """Yield the run's deliveries in the order in which they leave."""
-    deliveries = shop.deliveries() if options.resume is None else _resumed(shop.deliveries(), options.resume)
     return traffic(
         islice(deliveries, options.deliveries),
         disorder=options.disorder,
@@ -84,29 +75,6 @@ def sendings(shop: Shop, options: SimulateOptions) -> Iterator[Sending]:
         withheld=options.withheld,
         seed=options.seed,
     )
-
-
-def _resumed(deliveries: Iterator[ShopDelivery], file: Path) -> Iterator[ShopDelivery]:
-    """Play what has left already, then yield the rest and keep count of it in the file."""
-    try:
-        left = int(file.read_text("ascii") or 0) if file.exists() else 0
-    except (OSError, ValueError) as error:
-        raise _unusable(file, error) from None
-    for _ in islice(deliveries, left):
-        pass
-    scratch = file.with_name(f"{file.name}.{os.getpid()}")
-    for number, delivery in enumerate(deliveries, start=left + 1):
-        try:
-            scratch.write_text(str(number), "ascii")
-            scratch.replace(file)
-        except OSError as error:
-            raise _unusable(file, error) from None
-        yield delivery
-
-
-def _unusable(file: Path, error: Exception) -> StartupError:
-    what = f"The file {file} cannot keep how many deliveries have left: {error}."
-    return StartupError(what, "Name another one with --resume, or remove it to start again.")
 
 
 class _Display:

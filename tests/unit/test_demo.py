@@ -1,14 +1,18 @@
 """A demo: what it runs, and that it never meets the data of a shop."""
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from connector.errors import StartupError
-from connector.local import UpOptions
+from connector.local import DataFolder, UpOptions, demo_kafka
 from connector.local.plan import LaunchPlan
 from connector.simulator import SimulateOptions
+from connector.simulator.opening import open_shop
+from connector.simulator.resume import Progress, ResumeFile
 from connector.simulator.run import sendings
 from connector.simulator.shop import Shop
 
@@ -65,13 +69,42 @@ def test_a_demo_and_a_shop_do_not_share_a_folder(tmp_path):
 def test_a_resumed_shop_goes_on_after_what_has_left(tmp_path):
     file = tmp_path / "left"
     options = SimulateOptions(url="http://a/", secret="s", deliveries=40, resume=file)
-    left = [
-        sending.delivery.delivery_id
-        for _ in range(3)
-        for sending in islice(sendings(Shop(options.seed), options), 30)
-    ]
+
+    def opened(**changes):
+        changed = replace(options, **changes)
+        return sendings(open_shop(changed, Console()).deliveries, changed)
+
+    left = [sending.delivery.delivery_id for _ in range(3) for sending in islice(opened(), 30)]
     assert left == [delivery.delivery_id for delivery in islice(Shop(1).deliveries(), 90)]
-    assert file.read_text() == "90"
+    assert ResumeFile(file).read() == Progress(left=90, seed=1)
+    with pytest.raises(StartupError, match="the shop of seed 1"):
+        opened(seed=2)
+    file.write_text("90")  # as an earlier version wrote it
+    assert next(opened()).delivery.delivery_id not in left
     file.write_text("many")
     with pytest.raises(StartupError, match="cannot keep how many"):
-        next(sendings(Shop(1), options))
+        opened()
+
+
+def test_a_demo_plays_ninety_days_first_or_as_many_as_one_likes(tmp_path):
+    def options(**given):
+        command = plan(tmp_path, **given).command("shop")
+        return dict(zip(command[2::2], command[3::2], strict=True))
+
+    assert (options()["--days"], options()["--burst"]) == ("90", "0")
+    assert (options(days=0)["--days"], options(days=0)["--burst"]) == ("0", "200")
+    assert options()["--config"] == str(tmp_path)
+
+
+def test_a_history_is_for_a_demo_alone_and_goes_to_its_own_kafka(tmp_path, monkeypatch):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "kafka.of.a.shop:9092")
+    data = DataFolder(tmp_path / "data")
+    data.path.mkdir()
+    data.write_endpoints({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1234"})
+    with pytest.raises(StartupError, match="into a demo alone"):
+        demo_kafka(data.path)
+    data.demo_file.touch()
+    assert demo_kafka(data.path) == "127.0.0.1:1234"
+    data.endpoints_file.unlink()
+    with pytest.raises(StartupError, match="into a demo alone"):
+        demo_kafka(data.path)
