@@ -50,6 +50,7 @@ class Broker(ABC):
     """A broker as a child process on ports of its own; ``start`` again after an end keeps the ports.
 
     ``name`` is for people and logs; ``until`` is how it waits (``up`` hands in one that a Ctrl-C ends).
+    ``report`` gets how far a download is.
     """
 
     name: ClassVar[str] = "broker"
@@ -58,6 +59,7 @@ class Broker(ABC):
     data_dir: Path
     _: KW_ONLY
     until: Until = wait_until
+    report: kafka_jars.Report = kafka_jars.quiet
     pass_fds: Sequence[int] = ()
 
     def __post_init__(self) -> None:
@@ -156,7 +158,7 @@ class KafkaBroker(Broker):
                 f"Apache Kafka needs Java {kafka_jars.OLDEST_JAVA} or later",
                 "install a Java runtime, or give a running broker with --kafka HOST:PORT",
             )
-        jars = kafka_jars.resolve_jars(self.until)
+        jars = kafka_jars.resolve_jars(self.until, self.report)
         properties = self._write_properties()
         heap = self.heap or os.environ.get("XTND_KAFKA_HEAP") or DEFAULT_HEAP
         jvm = [java, "-cp", f"{jars}/*", *SIMPLE_LOGGING]

@@ -1,8 +1,8 @@
 """Apache Kafka's jars from Maven Central, resolved once into a cache folder.
 
 Kafka's own POM pins every library that it needs to one version; ``kafka-jars.sha256`` beside this
-module pins the bytes. To move to another version: change ``KAFKA_VERSION``, delete the checksums'
-lines, run ``sha256sum *.jar`` in the new cache folder into that file.
+module pins the bytes. To move to another version: change ``KAFKA_VERSION`` and ``JARS_BYTES``, delete the
+checksums' lines, run ``sha256sum *.jar`` in the new cache folder into that file.
 """
 
 import contextlib
@@ -12,21 +12,27 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
 from connector.errors import StartupError
+from connector.local.download import Download
 from connector.local.processes import Child
 from connector.local.stopping import Until, try_lock, wait_until
 
 log = structlog.get_logger(__name__)
+
+Report = Callable[[str], None]
+"""Is called often while something takes long, with how far it is; empty where that is not known."""
 
 KAFKA_VERSION = "4.2.2"
 SCALA_VERSION = "2.13"
 SLF4J_VERSION = "1.7.36"
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 OLDEST_JAVA = 17
+JARS_BYTES = 45_104_202  # du -bc *.jar
 DOWNLOAD_TIMEOUT_SECONDS = 900
 CHECKSUMS = Path(__file__).with_name("kafka-jars.sha256")
 
@@ -47,6 +53,10 @@ POM = f"""<?xml version="1.0" encoding="UTF-8"?>
   </dependencies>
 </project>
 """
+
+
+def quiet(_: str) -> None:
+    """Report to nobody."""
 
 
 def cache_folder() -> Path:
@@ -79,8 +89,8 @@ def kafka_is_possible() -> bool:
     return find_java() is not None and (cache_folder().is_dir() or shutil.which("mvn") is not None)
 
 
-def resolve_jars(until: Until = wait_until) -> Path:
-    """Give the folder with Kafka's jars, fetching them at first use (about 45 MB).
+def resolve_jars(until: Until = wait_until, report: Report = quiet) -> Path:
+    """Give the folder with Kafka's jars, fetching them at first use (about 45 MB); ``report`` as above.
 
     What is there is checked against the pinned bytes each time (70 ms): a user who can write to the
     cache could otherwise run code here. What differs is fetched again.
@@ -99,7 +109,7 @@ def resolve_jars(until: Until = wait_until) -> Path:
         if folder.is_dir():
             _remove_foreign(folder)
         if not folder.is_dir():
-            _fetch_into(folder, until)
+            _fetch_into(folder, until, report)
     return folder
 
 
@@ -122,21 +132,33 @@ def _remove_foreign(folder: Path) -> None:
     log.warning("the cached jars were not the pinned ones; fetching them again", jars=foreign)
 
 
-def _fetch_into(folder: Path, until: Until) -> None:
+def _fetch_into(folder: Path, until: Until, report: Report) -> None:
     """Download beside the folder and rename, so that a broken download is never taken for Kafka."""
     with tempfile.TemporaryDirectory(prefix="kafka-", dir=folder.parent) as scratch:
         jars = Path(scratch, "jars")
         Path(scratch, "pom.xml").write_text(POM)
-        _run_maven(Path(scratch), jars, until)
+        _run_maven(Path(scratch), jars, until, report)
         verify(jars, CHECKSUMS.read_text())
         jars.rename(folder)
 
 
-def _run_maven(project: Path, jars: Path, until: Until) -> None:
-    command = ["mvn", "-B", "-ntp", "-q", "-C", "-f", str(project / "pom.xml"), DEPENDENCY_PLUGIN]
+def _run_maven(project: Path, jars: Path, until: Until, report: Report) -> None:
+    command = ["mvn", "-B", "-C", "-f", str(project / "pom.xml"), DEPENDENCY_PLUGIN]
     command += [f"-DoutputDirectory={jars}", "-DincludeScope=runtime"]
     maven = Child("mvn", command, project / "mvn.log")
-    code = maven.run(until, timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS)
+    names = frozenset(line.split()[1] for line in CHECKSUMS.read_text().splitlines())
+    download = Download(maven.log, names, JARS_BYTES)
+
+    def reporting(
+        condition: Callable[[], bool], *, timeout_seconds: float, pause_seconds: float = 0.1
+    ) -> bool:
+        def holds() -> bool:
+            report(download.text())
+            return condition()
+
+        return until(holds, timeout_seconds=timeout_seconds, pause_seconds=pause_seconds)
+
+    code = maven.run(reporting, timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS)
     if code != 0:
         raise _not_fetched(
             f"no end after {DOWNLOAD_TIMEOUT_SECONDS} s" if code is None else maven.last_lines(10)

@@ -122,7 +122,8 @@ class Stack:
         self._broker = choose_broker(self._plan.data.path, until=self._stop.until, pass_fds=[self._lock])
         if isinstance(self._broker, NoidaBroker):
             self._screen.warn(FIRST_LOOK_WARNING)
-        with self._screen.step(f"preparing {self._broker.name} (at first start this downloads it)"):
+        with self._screen.step(f"preparing {self._broker.name} (at first start this downloads it)") as report:
+            self._broker.report = report
             self._broker.prepare()
         # The download's time is not the start's.
         self._deadline = time.monotonic() + self._plan.options.ready_timeout_seconds

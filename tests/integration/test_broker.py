@@ -230,7 +230,7 @@ def test_cached_jars_that_are_not_the_pinned_ones_are_fetched_again(
     good = shutil.copytree(cached, tmp_path / "good")
     spoil(cached)
     monkeypatch.setattr(shutil, "which", lambda _name: "mvn")
-    monkeypatch.setattr(kafka_jars, "_run_maven", lambda _project, jars, _until: shutil.copytree(good, jars))
+    monkeypatch.setattr(kafka_jars, "_run_maven", lambda _project, jars, *_: shutil.copytree(good, jars))
     assert kafka_jars.resolve_jars() == cached
     assert kafka_jars.foreign_jars(cached) == []
 
