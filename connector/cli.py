@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from connector import __version__, errors, failpoints, logs, safe_text
-from connector.commands import backfill, dead_letters, failures, forget, rebuild, schema, sweep
+from connector.commands import backfill, dead_letters, failures, forget, rebuild, schema, status, sweep
 from connector.commands.options import (
     CALLBACK,
     CALLBACK_VARIABLE,
@@ -335,6 +335,7 @@ app.command()(rebuild.rebuild)
 app.command()(backfill.backfill)
 app.command()(sweep.sweep)
 app.command()(forget.forget)
+app.command()(status.status)
 
 
 @app.command("copy")

@@ -91,6 +91,15 @@ class DataFolder:
             f"stop it with Ctrl-C or kill {pid}, or start this with other --data-dir, --port, --admin-port",
         )
 
+    def admin_port(self) -> int | None:
+        """The gateway's admin port of the stack that runs here, or ran last; None where there was none."""
+        try:
+            with self.lock_file.open(encoding="utf-8") as lock:
+                port = _holder(lock).get("admin_port")
+        except OSError:
+            return None
+        return port if isinstance(port, int) else None
+
     def write_endpoints(self, environment: Mapping[str, str]) -> None:
         """Write the addresses of the stack's parts, for commands in another terminal; owner only."""
         scratch = self.endpoints_file.with_name(f"{self.endpoints_file.name}.{os.getpid()}")
