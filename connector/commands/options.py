@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 
-from connector import config, shipped
+from connector import config, logs, shipped
 from connector.config import Config
 from connector.errors import StartupError
 
@@ -117,8 +117,9 @@ def load(
 
 
 def load_process(config_dir: Path, **options: Any) -> Config:
-    """As ``load``, for a process that stays: the configuration's warnings are logged."""
+    """As ``load``, for a process that stays: it logs as configured, first the configuration's warnings."""
     settings = load(config_dir, **options)
+    logs.configure(level=settings.logging.level)
     for one in settings.warnings:
         log.warning("configuration warning", where=one.where, what=one.what, fix=one.cure)
     return settings

@@ -79,6 +79,10 @@ class Mirror(Model):
 
     # Whether a column ``shop`` is first in every key and last in every view; None: not decided.
     key_by_shop: bool | None = None
+    # After how many days the worker removes dead letters that were replayed or discarded, and sweeps (but the
+    # newest); None: never.
+    dead_letter_retention_days: int | None = Field(None, ge=1, le=36_500)
+    sweep_retention_days: int | None = Field(None, ge=1, le=36_500)
 
 
 class Gateway(Model):
@@ -135,6 +139,12 @@ class Hydrator(Model):
     admin_hosts: tuple[HostName, ...] = ()
 
 
+class Logging(Model):
+    """What gateway, worker and hydrator log of their own; libraries log their warnings and errors."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
 class Config(Model):
     """Everything that a process needs to know, checked as a whole."""
 
@@ -145,6 +155,7 @@ class Config(Model):
     gateway: Gateway = Gateway()
     worker: Worker = Worker()
     hydrator: Hydrator = Hydrator()
+    logging: Logging = Logging()
     topics: Topics
     tables: dict[Name, Table] = Field(min_length=1)
     views: dict[Name, View] = Field(default_factory=dict)

@@ -27,10 +27,11 @@ from connector.kafka.routes import Routes
 from connector.mirror import database, locks, offsets, schema
 from connector.mirror.mapping import Mapping
 from connector.mirror.offsets import Offset
+from connector.mirror.retention import Retention
 from connector.mirror.sink import Sink
 from connector.mirror.totals import Totals
 from connector.retry import Outages
-from connector.stream import decode, topic_state
+from connector.stream import decode, removal, topic_state
 from connector.stream.agents import EXIT_DEFECT, EXIT_STANDSTILL, Agents
 from connector.stream.alarm import Alarm
 from connector.stream.app import MirrorApp, build_app
@@ -131,11 +132,16 @@ class WorkerProcess:
                 settings.watchdog_seconds, self._health.lagging, partial(leave, EXIT_STANDSTILL)
             )
             watchdog.start()
-            clock = asyncio.create_task(self._database_clock.watch())
+            retention = Retention(self._engine, self._config.mirror)
+            beside = [
+                asyncio.create_task(self._database_clock.watch()),
+                asyncio.create_task(removal.watch(retention.remove_some)),
+            ]
             try:
                 return await self._run_app(app)
             finally:
-                clock.cancel()
+                for task in beside:
+                    task.cancel()
                 watchdog.stop()
 
     def _notes(self) -> dict[str, Check]:

@@ -1,13 +1,14 @@
 """The shipped configuration: written once, never over what is there, and used where there is none."""
 
+import logging
 from pathlib import Path
 
 import pytest
 
 from connector import shipped
-from connector.commands.options import CONFIG_DIR, callback, config_folder
+from connector.commands.options import CONFIG_DIR, callback, config_folder, load_process
 from connector.config import FILES
-from connector.errors import StartupError
+from connector.errors import ConfigError, StartupError
 from connector.local.data_dir import DataFolder
 
 
@@ -49,3 +50,22 @@ def test_deliveries_go_to_the_stack_of_the_data_folder(tmp_path: Path) -> None:
     data.write_endpoints({"XTND_DATA_DIR": str(tmp_path), "XTND_CALLBACK_URL": url})
     assert callback(None, tmp_path) == url
     assert callback("http://other/", tmp_path) == "http://other/"
+
+
+def test_a_process_logs_at_the_level_that_is_set(tmp_path: Path) -> None:
+    shipped.write(tmp_path)
+    file = tmp_path / "connector.yaml"
+    text = file.read_text()
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    try:
+        for name in ("WARNING", "DEBUG"):
+            file.write_text(text.replace("level: INFO", f"level: {name}"))
+            load_process(tmp_path)
+            assert logging.getLevelName(root.level) == name
+        file.write_text(text.replace("level: INFO", "level: LOUD"))
+        with pytest.raises(ConfigError, match=r"connector.yaml:\d+: 'logging.level'"):
+            load_process(tmp_path)
+    finally:
+        root.handlers = handlers
+        root.setLevel(level)
