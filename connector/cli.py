@@ -14,7 +14,17 @@ from rich.console import Console
 from rich.text import Text
 
 from connector import __version__, errors, failpoints, logs, safe_text
-from connector.commands import backfill, dead_letters, failures, forget, rebuild, schema, status, sweep
+from connector.commands import (
+    backfill,
+    backup,
+    dead_letters,
+    failures,
+    forget,
+    rebuild,
+    schema,
+    status,
+    sweep,
+)
 from connector.commands.options import (
     CALLBACK,
     CALLBACK_VARIABLE,
@@ -336,6 +346,8 @@ app.command()(backfill.backfill)
 app.command()(sweep.sweep)
 app.command()(forget.forget)
 app.command()(status.status)
+app.command()(backup.backup)
+app.command()(backup.restore)
 
 
 @app.command("copy")

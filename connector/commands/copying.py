@@ -52,7 +52,7 @@ def run(source: Config, target: Config) -> int:
     for difference in found[:SHOWN]:
         _err.print(safe_text.plain(difference))
     _tell(copied, url, len(found))
-    _tell_kafka(target, offsets.stored(looking))
+    report_kafka(target, offsets.stored(looking))
     looking.dispose()
     return 1 if found else 0
 
@@ -83,7 +83,7 @@ def _tell(copied: Copied, url: str, wrong: int) -> None:
     typer.echo("     They go on where the copy ends; what the old mirror got later is read from Kafka again.")
 
 
-def _tell_kafka(target: Config, stored: offsets.StoredOffsets) -> None:
+def report_kafka(target: Config, stored: offsets.StoredOffsets) -> None:
     """Say whether a worker on the copy finds all that follows."""
     where = f"Kafka at {target.kafka.bootstrap_servers}"
     try:

@@ -6,7 +6,7 @@ error code decides, in ``Dialect.translate`` alone.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,6 +77,17 @@ def clock_distance(engine: Engine) -> float | None:
         theirs: float = connection.exec_driver_sql(f"SELECT {clock}").scalar_one()
         after = time.time()
     return -outside(theirs, before, after)
+
+
+def save(engine: Engine, file: Path, observe: Callable[[int, int], None]) -> bool:
+    """Write a mirror that is a file into another file, in its state of now; False for one of a server.
+
+    The engine reads; ``observe`` gets how much is done, and all. Raises as ``transaction`` does.
+    """
+    try:
+        return dialects.of(engine).save(engine, file, observe)
+    except dialects.ERRORS as error:
+        raise translate(error, str(file)) from error
 
 
 def lock_schema(connection: Connection, *, shared: bool = False) -> None:

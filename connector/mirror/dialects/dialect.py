@@ -67,6 +67,13 @@ class Dialect(Syntax, ABC):
     def connect(self, database: Database, *, connections: int, access: Access) -> Engine:
         """An engine; see ``database.connect``."""
 
+    def save(self, engine: Engine, file: Path, observe: Callable[[int, int], None]) -> bool:  # noqa: ARG002
+        """Write the whole database as it is now into a new file; False where it is not one file.
+
+        ``observe`` gets how much is done, and all.
+        """
+        return False
+
     def spaces(self, database: Database) -> tuple[list[str], str]:  # noqa: ARG002
         """Statements that make the schemas of an empty database, and the prefix of a view's name there."""
         return [], ""

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from connector import events
 from connector.config import Database
-from connector.mirror.dialects import sqlite_errors, sqlite_file, sqlite_views
+from connector.mirror.dialects import sqlite_errors, sqlite_file, sqlite_saving, sqlite_views
 from connector.mirror.dialects.dialect import Access, Columns, Dialect
 from connector.mirror.dialects.parts import Encoded, LockHolder, as_text
 
@@ -103,6 +103,11 @@ class SQLite(Dialect):
     def connect(self, database: Database, *, connections: int, access: Access) -> Engine:
         file = self.file(self.url(database.url.get_secret_value()))
         return sqlite_file.engine(file, lock_timeout_seconds=database.lock_timeout_seconds, access=access)
+
+    @override
+    def save(self, engine: Engine, file: Path, observe: Callable[[int, int], None]) -> bool:
+        sqlite_saving.save(engine, file, observe)
+        return True
 
     @override
     @contextmanager
