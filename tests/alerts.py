@@ -70,3 +70,12 @@ def samples(page: str) -> list[tuple[str, dict[str, str]]]:
     return [
         (one.name, one.labels) for family in text_string_to_metric_families(page) for one in family.samples
     ]
+
+
+def sections() -> dict[str, dict[str, str]]:
+    """The sections of docs/runbook.md: text by heading, by the heading of its part."""
+    found = {}
+    for part in (ROOT / "docs" / "runbook.md").read_text().split("\n## ")[1:]:
+        title, *some = part.split("\n### ")
+        found[title.splitlines()[0]] = dict(one.split("\n", 1) for one in some)
+    return found

@@ -79,3 +79,5 @@ def test_every_metric_and_label_of_an_alert_and_of_the_dashboard_is_in_a_scrape(
                 assert fitting, (asker, selector)
                 shown |= fitting[0].keys()
             assert alerts.grouped_by(expression) <= shown, asker
+        parts = {labels["part"] for name, labels in scrape if name in ("xtnd_up", "xtnd_degraded")}
+        assert parts == alerts.sections()["Readiness"].keys(), "docs/runbook.md has a section for each"
