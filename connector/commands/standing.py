@@ -203,7 +203,8 @@ def _page(address: str, path: str) -> bytes:
     host, _, port = address.rpartition(":")
     connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=ANSWER_SECONDS)
     try:
-        connection.request("GET", path)
+        # The name of a container is in no list of hosts that the admin port answers to.
+        connection.request("GET", path, headers={"Host": "localhost"})
         return connection.getresponse().read()
     finally:
         connection.close()
