@@ -68,9 +68,15 @@ def test_a_backup_under_load_is_of_one_moment_and_a_worker_goes_on_from_it(
         assert second.stop() == 0
         assert verify.differences(engine, Mapping(again)) == []
 
+        # Kafka no longer has what follows the backup.
+        world.admin.delete_records({tp: end for tp, end in world.ends().items() if end})
+        environ["DATABASE_URL"] = f"sqlite:///{tmp_path / 'late.db'}"
+        printed = run("restore", backup, "--config", tmp_path / "again", "--data-dir", data, **environ)
+        assert "records expired before they were mirrored" in printed
+
 
 def test_a_mirror_in_postgresql_is_restored_into_sqlite(
-    request: pytest.FixtureRequest, tmp_path: Path, make_config: MakeConfig, kafka_bootstrap: str
+    request: pytest.FixtureRequest, tmp_path: Path, kafka_bootstrap: str
 ) -> None:
     folder = written_config(tmp_path)
     environ = {
@@ -108,7 +114,7 @@ def saved(make_config: MakeConfig, folder: Path, kafka: str = "127.0.0.1:1") -> 
         environ = {
             "DATABASE_URL": url,
             "XTND_DATA_DIR": str(folder),
-            "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+            "KAFKA_BOOTSTRAP_SERVERS": kafka,
         }
         # The spool is open in its gateway alone, as here.
         run("backup", folder / "b.tar.gz", "--config", own, "--data-dir", folder, **environ)
