@@ -1,9 +1,5 @@
-"""Pages of the list of a family's records: each is asked for at the pace of its bucket.
+"""Pages of the list of a family's records: each is asked for at the pace of its bucket (``asking.py``)."""
 
-What the API cannot answer now is waited for without end.
-"""
-
-import asyncio
 import hashlib
 import random
 import time
@@ -18,11 +14,10 @@ from connector import clocks, events
 from connector.config import paths
 from connector.config.source_models import Incremental, Listing, Sources, resource
 from connector.errors import Poison, StartupError
-from connector.hydrator.lane import TICK_SECONDS, Lane
-from connector.hydrator.pace import Pace
-from connector.hydrator.ports import Answer, ApiOutage, OversizedAnswer, Transport
+from connector.hydrator.asking import Asker
+from connector.hydrator.ports import Transport
 from connector.hydrator.record import BYTE_ORDER_MARK, Records, Unreadable, key_parts, objects
-from connector.hydrator.verdict import LOGIN_FIX, OK, Judge, Verdict
+from connector.hydrator.verdict import LOGIN_FIX, Verdict
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -30,8 +25,6 @@ DAY = 86_400 * SECOND
 WINDOW = 31 * DAY
 # Longer keys are in no index of the mirror (``mirror/values.py``).
 MAX_KEY_BYTES = 1024
-# The hydrator asks the same API meanwhile.
-PROCESSES = 2
 
 
 class ListFault(StartupError):
@@ -98,13 +91,16 @@ class RecordList:
         self.family = family
         self.records = Records(family, entity, sources.exclude)
         self.listing: Listing = entity.list
-        self._transport = transport
-        self._now = now
-        self._judge = Judge(sources)
-        pace = Pace(sources.rate, resource(self.listing.path), steady=steady, now=now)
-        pace.hydrators = PROCESSES
-        chance = chance or random.Random()  # noqa: S311 - no secret depends on it
-        self._lane = Lane(pace, sources.timeout_seconds, steady=steady, chance=chance)
+        self._asker = Asker(
+            sources,
+            self.records,
+            resource(self.listing.path),
+            transport=transport,
+            steady=steady,
+            now=now,
+            chance=chance,
+        )
+        self._judge, self._lane = self._asker.judge, self._asker.lane
         # Parts in the order of the entity key, not of the list's own.
         self._key = {part: paths.keys(self.listing.key[part]) for part in entity.key}
         self._rows = paths.keys(self.listing.data_selector) if self.listing.data_selector else ()
@@ -140,8 +136,10 @@ class RecordList:
 
         Raises ``ListFault`` where the login is refused.
         """
-        at, answer = await self._answer(self._path(window, number))
+        at, answer = await self._asker.answer(self._path(window, number))
         if isinstance(answer, Verdict):
+            if answer.kind in ("login", "forbidden"):
+                raise ListFault(answer.text.removesuffix(f" {LOGIN_FIX}"), LOGIN_FIX)
             return answer
         try:
             objects_ = objects(answer.body, self._rows)
@@ -159,40 +157,6 @@ class RecordList:
         rows = [row for row in found if row.changed is None or row.changed <= (window.until or row.changed)]
         digest = hashlib.blake2b(b"\n".join(objects_)).digest() if objects_ else b""
         return Page(number, at, rows, keys.count(""), pages, digest)
-
-    async def _answer(self, path: str) -> tuple[int, Answer | Verdict]:
-        """The answer and when it was asked for; what is away, or beyond its limit, is waited for."""
-        lane, pace = self._lane, self._lane.pace
-        while True:
-            await self._turn()
-            pace.sent(background=True)
-            at = self._now()
-            try:
-                answer = await self._transport.get(path)
-            except ApiOutage as outage:
-                pace.failed()
-                lane.away(self._judge.hidden(str(outage)))
-                continue
-            except OversizedAnswer as error:
-                pace.failed()
-                return at, Verdict("unreadable", self._judge.hidden(str(error)))
-            pace.answered(answer.headers)
-            if answer.status == OK:
-                return at, answer
-            verdict = self._judge.failure(self.records, answer)
-            if verdict.kind in ("login", "forbidden"):
-                raise ListFault(verdict.text.removesuffix(f" {LOGIN_FIX}"), LOGIN_FIX)
-            if verdict.kind not in ("limited", "away"):
-                return at, verdict
-            after = pace.retry_after(answer.headers) if verdict.kind == "limited" else None
-            lane.away(verdict.text, after or 0.0)
-
-    async def _turn(self) -> None:
-        # Another answer may change when it is.
-        wait = self._lane.pace.wait(background=True)
-        while wait > 0:
-            await asyncio.sleep(max(wait, TICK_SECONDS))
-            wait = self._lane.pace.wait(background=True)
 
     def _path(self, window: Window, number: int) -> str:
         pages, changes = self.listing.paginator, self.listing.incremental
