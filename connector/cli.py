@@ -15,6 +15,7 @@ from rich.text import Text
 
 from connector import __version__, errors, failpoints, logs, safe_text
 from connector.commands import (
+    audit,
     backfill,
     backup,
     dead_letters,
@@ -344,6 +345,7 @@ def verify(
 app.command()(rebuild.rebuild)
 app.command()(backfill.backfill)
 app.command()(sweep.sweep)
+app.command()(audit.audit)
 app.command()(forget.forget)
 app.command()(status.status)
 app.command()(backup.backup)

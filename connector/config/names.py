@@ -25,6 +25,8 @@ OWN_TABLES = (
     "mirror_counters",
     "mirror_status",
     "sweeps",
+    "audits",
+    "drift",
     "hydration",
     "hydration_work",
     "backfills",

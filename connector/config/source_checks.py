@@ -56,6 +56,7 @@ class SourcesChecks:
             yield from checks.errors(self._sources.exclude)
             if self._sources.base_url:
                 yield from checks.hooks()
+                yield from checks.reported()
         resources = {resource(entity.get) for entity in self._sources.entities.values()}
         for bucket in sorted(self._sources.rate.buckets.keys() - resources):
             what = f"no record comes from the resource {bucket!r}"
@@ -140,6 +141,7 @@ class EntityChecks:
     def __init__(self, config: Config, family: str, entity: Entity) -> None:
         self.at: Location = ("sources", "entities", family)
         self._families = config.topics.families
+        self._tables = {name: one for name, one in config.tables.items() if one.kind == "state"}
         self._family = family
         self._entity = entity
 
@@ -202,6 +204,14 @@ class EntityChecks:
                 what = f"the entity key of {action!r} has {parts} parts, and this one {len(self._entity.key)}"
                 cure = "Name the parts that topics.yaml has under key, in order."
                 yield finding((*self.at, "key"), what, cure)
+
+    def reported(self) -> Iterator[Located]:
+        """Yield columns of hooks that there are not."""
+        known = [f"{name}.{column}" for name, one in self._tables.items() for column in one.columns]
+        for name in self._entity.reported:
+            if name not in known:
+                what = f"no table of hooks (kind state) has a column {name!r}"
+                yield finding((*self.at, "reported", name), what, nearest(name, known))
 
 
 def _resource(at: Location, path: str) -> Iterator[Located]:

@@ -157,6 +157,8 @@ class Entity(Model):
     again_after_seconds: Seconds | None = None
     # How long an answer that there is no such record must last until it is believed.
     gone_after_seconds: Annotated[float, Field(ge=0, le=86_400)] = 60
+    # Column of a table of hooks, as table.column → where a record has the same; the audit compares them.
+    reported: dict[str, Path] = Field(default_factory=dict)
     list: Listing | None = None
 
 

@@ -306,6 +306,41 @@ class Sweep(Own, table=True):
     lost_hooks: int = column("integer", "Those of them whose change no hook reported.")
 
 
+class Audit(Own, table=True):
+    """How far the newest audit of a family's records is (connector's own)."""
+
+    __tablename__ = "_audits"
+
+    shop: str = column("exact", "The shop that it is of; empty without shops.", key=True)
+    family: str = column("exact", "Family of topics.yaml.", key=True)
+    started_at: str = column("timestamp", "When it was started (UTC).")
+    finished_at: str | None = column("timestamp", "When all records were read (UTC).")
+    entity_key: str = column("exact", "The last record that was read; empty before the first.")
+    compared: int = column("integer", "Records that were compared.")
+    moved: int = column("integer", "Records that were left to the hydrator, because they changed meanwhile.")
+    left_out: int = column("integer", "Records that the API did not give.")
+
+
+class Drift(Own, table=True):
+    """Where the mirror was not as the source (connector's own)."""
+
+    __tablename__ = "_drift"
+
+    shop: str = column("exact", "The shop that it is of; empty without shops.", key=True)
+    family: str = column("exact", "Family of topics.yaml.", key=True)
+    started_at: str = column("timestamp", "When the audit was started that found it (UTC).", key=True)
+    entity_key: str = column("exact", "Which record of the family, as in notifications.", key=True)
+    table_name: str = column("exact", "Table of the mirror.", key=True)
+    row_key: str = column("exact", "Which of the record's rows there; empty where it has one.", key=True)
+    column_name: str = column("exact", "Column; empty where only one of both has the row.", key=True)
+    found_at: str = column("timestamp", "When the record was asked for (UTC).")
+    hooked_at: str | None = column(
+        "timestamp", "When the newest hook for it occurred that was mirrored (UTC)."
+    )
+    mirrored: str | None = column("text", "What the mirror had; of a row its columns as JSON.")
+    source: str | None = column("text", "What the source had; of a row its columns as JSON.")
+
+
 class ForgottenEntity(Own, table=True):
     """Entities that somebody had removed (connector's own)."""
 

@@ -143,6 +143,26 @@ def _make_sweeps(connection: Connection, _mapped: Collection[str]) -> None:
     )
 
 
+def _make_audits(connection: Connection, _mapped: Collection[str]) -> None:
+    """Make ``_audits`` and ``_drift``."""
+    dialect = dialects.of(connection)
+    text, count, instant = map(dialect.declared, ("exact", "integer", "timestamp"))
+    counts = ("compared", "moved", "left_out")
+    connection.exec_driver_sql(
+        f"CREATE TABLE IF NOT EXISTS _audits (shop {text} NOT NULL, family {text} NOT NULL, "
+        f"started_at {instant} NOT NULL, finished_at {instant}, entity_key {text} NOT NULL, "
+        f"{', '.join(f'{name} {count} NOT NULL' for name in counts)}, "
+        f"PRIMARY KEY (shop, family)){dialect.table_options}"
+    )
+    names = ("entity_key", "table_name", "row_key", "column_name")
+    connection.exec_driver_sql(
+        f"CREATE TABLE IF NOT EXISTS _drift (shop {text} NOT NULL, family {text} NOT NULL, "
+        f"started_at {instant} NOT NULL, {', '.join(f'{name} {text} NOT NULL' for name in names)}, "
+        f"found_at {instant} NOT NULL, hooked_at {instant}, mirrored TEXT, source TEXT, "
+        f"PRIMARY KEY (shop, family, started_at, {', '.join(names)})){dialect.table_options}"
+    )
+
+
 def _make_forgotten(connection: Connection, _mapped: Collection[str]) -> None:
     """Make ``_forgotten``."""
     dialect = dialects.of(connection)
@@ -164,6 +184,7 @@ STEPS: tuple[Step, ...] = (
     Step(8, "how far the hydrator is with each record is a row", _make_hydration_work),
     Step(9, "how far backfills are is a row for each family", _make_backfills),
     Step(10, "what sweeps find is a row for each", _make_sweeps),
+    Step(11, "how far audits are, and where the mirror was not as the source, are rows", _make_audits),
     Step(12, "entities that were removed are rows", _make_forgotten),
 )
 NEWEST = STEPS[-1].version

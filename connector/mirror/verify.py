@@ -5,7 +5,7 @@ tests: the ledger is read back, folded at once in Python, and compared with the 
 made.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -16,9 +16,9 @@ from connector.mirror import counters, dialects, ledger
 from connector.mirror.database import transaction
 from connector.mirror.fold import fold
 from connector.mirror.mapped import Key
-from connector.mirror.mapping import Mapping, reader
+from connector.mirror.mapping import Mapping, Read, reader
 from connector.mirror.projections import Projection
-from connector.mirror.statements import quoted
+from connector.mirror.statements import on_keys, quoted
 
 Values = dict[str, Any]
 
@@ -56,9 +56,12 @@ def count(engine: Engine) -> int:
         return int(connection.exec_driver_sql("SELECT COUNT(*) FROM _notifications").scalar_one())
 
 
-def expected(table: Projection, of: Iterable[events.Event]) -> dict[Key, Values]:
-    """The rows that a table must have for these events, by key, as ``actual`` gives them."""
-    read = reader(table)
+def expected(table: Projection, of: Iterable[events.Event], read: Read | None = None) -> dict[Key, Values]:
+    """The rows that a table must have for these events, by key, as ``actual`` gives them.
+
+    ``read`` is the table's ``reader``, where there is one already.
+    """
+    read = read or reader(table)
     rows = fold((event, read(event)) for event in of).get(table.name)
     if not rows:
         return {}
@@ -71,8 +74,13 @@ def expected(table: Projection, of: Iterable[events.Event]) -> dict[Key, Values]
     return _by_key(table, zip(*columns, strict=True))
 
 
-def actual(table: Projection, connection: Connection) -> dict[Key, Values]:
-    """The rows that a table has, by key: instants and numbers as text, whatever somebody wrote there."""
+def actual(
+    table: Projection, connection: Connection, groups: Collection[Key] | None = None
+) -> dict[Key, Values]:
+    """The rows that a table has, by key: instants and numbers as text, whatever somebody wrote there.
+
+    Of these groups of rows alone (``group_columns``) where given.
+    """
     dialect, kept = dialects.of(connection), table.kept()
     # A binary float, which somebody wrote into SQLite, is no number of the mirror's.
     shown = [
@@ -90,8 +98,10 @@ def actual(table: Projection, connection: Connection) -> dict[Key, Values]:
                 values[place] = str(values[place])
         return values
 
-    rows = connection.exec_driver_sql(f"SELECT {', '.join(shown)} FROM {quoted(table.store)}")
-    return _by_key(table, map(plain, rows))
+    query = f"SELECT {', '.join(shown)} FROM {quoted(table.store)}"
+    if groups is not None:
+        return _by_key(table, map(plain, on_keys(connection, query, table.group_columns, groups)))
+    return _by_key(table, map(plain, connection.exec_driver_sql(query)))
 
 
 def _by_key(table: Projection, rows: Iterable[Sequence[Any]]) -> dict[Key, Values]:

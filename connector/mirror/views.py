@@ -37,6 +37,20 @@ SWEEPS_COLUMNS = {
     "lost_hooks": "Those of them whose change no hook reported.",
 }
 SWEEPS_COMMENT = "What was looked for that hooks never reported, and what was found (docs/records.md)."
+DRIFT = "drift"
+DRIFT_COLUMNS = {
+    "found_at": "When the record was asked for (UTC).",
+    "family": "Family of topics.yaml.",
+    "entity_key": "Which record of it, as in notifications.",
+    "table_name": "Table of the mirror.",
+    "row_key": "Which of the record's rows there; empty where it has one.",
+    "column_name": "Column of the row; empty where only one of both has the row.",
+    "mirrored": "What the mirror had; of a row its columns as JSON.",
+    "source": "What the source had; of a row its columns as JSON.",
+}
+DRIFT_COMMENT = (
+    "Where audits found the mirror not to be as the source; it is fetched again (docs/records.md)."
+)
 STATUS_COMMENT = "How fresh the mirror is, per family; records_lost must be 0."
 
 
@@ -58,8 +72,12 @@ def statements(config: Config, mapping: Mapping, dialect: Dialect) -> Iterator[V
         yield ViewDefinition(name, select, view.description, view_kinds.comments(view, table) | view.columns)
     yield ViewDefinition(STATUS, _status(), STATUS_COMMENT, STATUS_COLUMNS)
     shop = {SHOP_COLUMN: SHOP_DESCRIPTION} if config.shops is not None else {}
-    columns = SWEEPS_COLUMNS | shop
-    yield ViewDefinition(SWEEPS, f"SELECT {', '.join(columns)} FROM _sweeps", SWEEPS_COMMENT, columns)
+    for name, own, comment in (
+        (SWEEPS, SWEEPS_COLUMNS, SWEEPS_COMMENT),
+        (DRIFT, DRIFT_COLUMNS, DRIFT_COMMENT),
+    ):
+        columns = own | shop
+        yield ViewDefinition(name, f"SELECT {', '.join(columns)} FROM _{name}", comment, columns)
 
 
 def routes(config: Config) -> list[tuple[str, str, str]]:

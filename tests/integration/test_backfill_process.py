@@ -1,4 +1,4 @@
-"""``connector backfill`` as a process: killed midway it goes on, and all that is listed becomes records."""
+"""``connector backfill`` and ``audit`` as processes: killed midway they go on, and do each thing once."""
 
 import asyncio
 import contextlib
@@ -102,9 +102,12 @@ def shop(world: World) -> Iterator[SimulatedApi]:
 
 
 def backfill(world: World, *arguments: str, failpoints: str = "") -> subprocess.CompletedProcess[str]:
-    options = ["--since", SINCE, "--config", str(world.config_dir)]
+    return command(world, "backfill", *arguments, "--since", SINCE, failpoints=failpoints)
+
+
+def command(world: World, *arguments: str, failpoints: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "connector", "backfill", *arguments, *options],
+        [sys.executable, "-m", "connector", *arguments, "--config", str(world.config_dir)],
         env={**os.environ, **world.environ, "XTND_FAILPOINTS": failpoints},
         capture_output=True,
         text=True,
@@ -173,6 +176,30 @@ def test_a_hydrator_finds_by_itself_what_no_hook_reported(world: World) -> None:
         assert found["orders"][0] >= len(orders)
         world.wait_caught_up()
         assert verify.differences(world.engine, Mapping(world.config)) == []
+
+
+def test_an_audit_that_is_killed_finds_what_differs_once_and_the_worker_repairs_it(world: World) -> None:
+    world.worker().wait_ready()
+    with shop(world):
+        assert backfill(world, "balances").returncode == 0
+        world.wait_caught_up()
+        equal = command(world, "audit", "balances", "--json")
+        assert equal.returncode == 0, equal.stderr
+        (of_stock,) = json.loads(equal.stdout)["families"]
+        assert of_stock["compared"] == count(world, "SELECT COUNT(*) FROM fetched_stock") > 12
+        with world.engine.begin() as connection:
+            connection.exec_driver_sql(
+                "UPDATE _fetched_stock SET physical = 424242 WHERE (product_number, warehouse) = "
+                "(SELECT product_number, warehouse FROM _fetched_stock ORDER BY 1, 2 LIMIT 1)"
+            )
+        killed = command(world, "audit", "balances", failpoints="exit-audit-noted")
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        found = command(world, "audit", "balances")
+        assert found.returncode == 1, found.stderr
+        assert "1 drifted (cells or rows: 1)" in found.stdout
+        assert world.rows("SELECT column_name, mirrored FROM drift") == [("physical", "424242")]
+        repaired = "SELECT COUNT(*) FROM fetched_stock WHERE physical = 424242"
+        until(lambda: count(world, repaired) == 0, what="the cell is repaired")
 
 
 def fetched(world: World) -> list[str]:

@@ -427,6 +427,10 @@ FAULTS: dict[str, tuple[str, list[Any]]] = {
     "no key": ("entities.*.key", [{}, None, {"orderNumbers": "a"}, {"order number": "a"}, []]),
     "no time to settle": ("entities.*.settle_seconds", [-1, "2", 1e9]),
     "no second look": ("entities.*.again_after_seconds", [0, -1, "soon"]),
+    "no column of a table of hooks": (
+        "entities.balances.reported",
+        [{"stock_balances.balanc": "a"}, {"stock_levels.physical_balance": "a"}, {"balance": "a"}, []],
+    ),
     "no list": ("entities.*.list", [[], 5, {}]),
     "no path of a list": ("entities.*.list.path", ["/R", "R/{orderNumber}", "", 5, None]),
     "another key of a list": ("entities.*.list.key", [{"other": "a"}, {}, None]),

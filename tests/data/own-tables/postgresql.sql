@@ -1,3 +1,23 @@
+CREATE TABLE _audits (
+	shop TEXT COLLATE "C" NOT NULL, 
+	family TEXT COLLATE "C" NOT NULL, 
+	started_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	finished_at TIMESTAMP(6) WITH TIME ZONE, 
+	entity_key TEXT COLLATE "C" NOT NULL, 
+	compared BIGINT NOT NULL, 
+	moved BIGINT NOT NULL, 
+	left_out BIGINT NOT NULL, 
+	PRIMARY KEY (shop, family)
+);
+COMMENT ON TABLE _audits IS 'How far the newest audit of a family''s records is (connector''s own).';
+COMMENT ON COLUMN _audits.shop IS 'The shop that it is of; empty without shops.';
+COMMENT ON COLUMN _audits.family IS 'Family of topics.yaml.';
+COMMENT ON COLUMN _audits.started_at IS 'When it was started (UTC).';
+COMMENT ON COLUMN _audits.finished_at IS 'When all records were read (UTC).';
+COMMENT ON COLUMN _audits.entity_key IS 'The last record that was read; empty before the first.';
+COMMENT ON COLUMN _audits.compared IS 'Records that were compared.';
+COMMENT ON COLUMN _audits.moved IS 'Records that were left to the hydrator, because they changed meanwhile.';
+COMMENT ON COLUMN _audits.left_out IS 'Records that the API did not give.';
 CREATE TABLE _backfills (
 	shop TEXT COLLATE "C" NOT NULL, 
 	family TEXT COLLATE "C" NOT NULL, 
@@ -78,6 +98,32 @@ COMMENT ON COLUMN _dead_letters.kafka_offset IS 'Where the record stood: offset.
 COMMENT ON COLUMN _dead_letters.parked_at IS 'When it was parked (UTC).';
 COMMENT ON COLUMN _dead_letters.state IS 'parked, replayed or discarded.';
 COMMENT ON COLUMN _dead_letters.state_at IS 'Since when it is in that state (UTC).';
+CREATE TABLE _drift (
+	shop TEXT COLLATE "C" NOT NULL, 
+	family TEXT COLLATE "C" NOT NULL, 
+	started_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	entity_key TEXT COLLATE "C" NOT NULL, 
+	table_name TEXT COLLATE "C" NOT NULL, 
+	row_key TEXT COLLATE "C" NOT NULL, 
+	column_name TEXT COLLATE "C" NOT NULL, 
+	found_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	hooked_at TIMESTAMP(6) WITH TIME ZONE, 
+	mirrored TEXT, 
+	source TEXT, 
+	PRIMARY KEY (shop, family, started_at, entity_key, table_name, row_key, column_name)
+);
+COMMENT ON TABLE _drift IS 'Where the mirror was not as the source (connector''s own).';
+COMMENT ON COLUMN _drift.shop IS 'The shop that it is of; empty without shops.';
+COMMENT ON COLUMN _drift.family IS 'Family of topics.yaml.';
+COMMENT ON COLUMN _drift.started_at IS 'When the audit was started that found it (UTC).';
+COMMENT ON COLUMN _drift.entity_key IS 'Which record of the family, as in notifications.';
+COMMENT ON COLUMN _drift.table_name IS 'Table of the mirror.';
+COMMENT ON COLUMN _drift.row_key IS 'Which of the record''s rows there; empty where it has one.';
+COMMENT ON COLUMN _drift.column_name IS 'Column; empty where only one of both has the row.';
+COMMENT ON COLUMN _drift.found_at IS 'When the record was asked for (UTC).';
+COMMENT ON COLUMN _drift.hooked_at IS 'When the newest hook for it occurred that was mirrored (UTC).';
+COMMENT ON COLUMN _drift.mirrored IS 'What the mirror had; of a row its columns as JSON.';
+COMMENT ON COLUMN _drift.source IS 'What the source had; of a row its columns as JSON.';
 CREATE TABLE _forgotten (
 	shop TEXT COLLATE "C" NOT NULL, 
 	family TEXT COLLATE "C" NOT NULL, 

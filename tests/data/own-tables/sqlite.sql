@@ -1,3 +1,15 @@
+CREATE TABLE _audits (
+	shop TEXT NOT NULL, 
+	family TEXT NOT NULL, 
+	started_at TEXT NOT NULL, 
+	finished_at TEXT, 
+	entity_key TEXT NOT NULL, 
+	compared INTEGER NOT NULL, 
+	moved INTEGER NOT NULL, 
+	left_out INTEGER NOT NULL, 
+	PRIMARY KEY (shop, family)
+)
+ STRICT;
 CREATE TABLE _backfills (
 	shop TEXT NOT NULL, 
 	family TEXT NOT NULL, 
@@ -45,6 +57,21 @@ CREATE TABLE _dead_letters (
  STRICT;
 CREATE INDEX ix_dead_letters_reason ON _dead_letters (reason);
 CREATE INDEX ix_dead_letters_state_parked_at ON _dead_letters (state, parked_at);
+CREATE TABLE _drift (
+	shop TEXT NOT NULL, 
+	family TEXT NOT NULL, 
+	started_at TEXT NOT NULL, 
+	entity_key TEXT NOT NULL, 
+	table_name TEXT NOT NULL, 
+	row_key TEXT NOT NULL, 
+	column_name TEXT NOT NULL, 
+	found_at TEXT NOT NULL, 
+	hooked_at TEXT, 
+	mirrored TEXT, 
+	source TEXT, 
+	PRIMARY KEY (shop, family, started_at, entity_key, table_name, row_key, column_name)
+)
+ STRICT;
 CREATE TABLE _forgotten (
 	shop TEXT NOT NULL, 
 	family TEXT NOT NULL, 
