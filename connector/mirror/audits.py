@@ -14,7 +14,7 @@ from connector import clocks, events
 from connector.config import Config
 from connector.errors import StartupError
 from connector.events import Event
-from connector.mirror import dialects
+from connector.mirror import dialects, rules
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
 from connector.mirror.drift import Difference, RecordTables
@@ -86,10 +86,15 @@ class Audits:
         shop = config.sources.shop if config.sources and config.shops is not None else None
         self._shop, self._family = shop or "", family
         self._tables = RecordTables(config, mapping, family)
+        self._fingerprint = rules.fingerprint(mapping)
 
     def start(self, *, from_start: bool) -> Place:
-        """Where to go on, or to start; ``from_start`` leaves an audit of all records where it is."""
+        """Where to go on, or to start; ``from_start`` leaves an audit of all records where it is.
+
+        Raises ``StartupError`` where another mapping made the tables.
+        """
         with transaction(self._engine) as connection:
+            rules.require(connection, self._fingerprint)
             now = self._now(connection)
             if from_start:
                 return Place(now)

@@ -31,7 +31,6 @@ PAGE = 20_000  # events that are folded at once
 # How many rows may be folded again while batches wait, and how many rounds try to get down to that.
 FEW_ROWS = 200
 ROUNDS = 10
-APPLY = "run connector schema apply, or start a worker with this configuration: it makes and fills the tables"
 
 
 class Rebuilder:
@@ -75,7 +74,7 @@ class Rebuilder:
             for table, found in shape.of(connection, self._tables).items():
                 if found.missing or found.refilled or found.key:
                     fault = next(found.faults(logical(table)))
-                    raise StartupError(f"The mirror is not as tables.yaml says: {fault}.", APPLY)
+                    raise StartupError(f"The mirror is not as tables.yaml says: {fault}.", rules.APPLY)
 
     def require_whole_ledger(self, *, kafka_was_read: bool) -> None:
         """Raise ``StartupError`` where the ledger lacks events that were counted: their rows would go."""
@@ -180,8 +179,7 @@ class Rebuilder:
         return rebuilt
 
     def _require_mapping(self) -> None:
-        if rules.recorded(self.connection).get(("", "")) != self._fingerprint:
-            raise StartupError("The mirror's tables were made by another tables.yaml or sources.yaml.", APPLY)
+        rules.require(self.connection, self._fingerprint)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

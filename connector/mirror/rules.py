@@ -11,6 +11,7 @@ from collections.abc import Collection
 from sqlalchemy import Connection, delete, insert, inspect, select, update
 from sqlmodel import col
 
+from connector.errors import StartupError
 from connector.mirror import steps
 from connector.mirror.mapped import MappedColumn, MappedTable
 from connector.mirror.mapping import Mapping
@@ -23,6 +24,7 @@ MAPPING = ("mirror_rules", "")
 # The fingerprint of the mapping that was recorded last.
 FINGERPRINT = "SELECT rule FROM _mirror_rules WHERE table_name = '' AND column_name = ''"
 Rules = dict[tuple[str, str], str]
+APPLY = "run connector schema apply, or start a worker with this configuration: it makes and fills the tables"
 
 
 def fingerprint(mapping: Mapping) -> str:
@@ -78,6 +80,12 @@ def changed_columns(table: MappedTable, recorded: Rules) -> list[MappedColumn] |
     # A column that is required decides which rows there are.
     required = [table.columns[place] for place in table.requires]
     return None if any(column in required for column in changed) else changed
+
+
+def require(connection: Connection, of: str) -> None:
+    """Raise ``StartupError`` unless the mapping with this fingerprint made the tables."""
+    if recorded(connection).get(("", "")) != of:
+        raise StartupError("The mirror's tables were made by another tables.yaml or sources.yaml.", APPLY)
 
 
 def stands(connection: Connection, mapping: Mapping) -> bool:

@@ -17,6 +17,7 @@ from connector.hydrator.record_reader import RecordReader
 from connector.mirror.audits import Audits
 from connector.mirror.backfills import Backfills
 from connector.mirror.hydration import DueKeys
+from connector.mirror.mapping import Mapping
 from connector.simulator.api import ApiOptions, SimulatedApi
 from connector.simulator.records import ShopRecords
 from connector.simulator.shop import Shop
@@ -292,3 +293,11 @@ def test_an_api_that_gives_no_record_at_all_ends_the_audit_with_the_setting_to_l
     with pytest.raises(StartupError, match=what):
         shelf.audit()
     assert shelf.drift("family") == []
+
+
+def test_a_mirror_that_another_configuration_made_is_not_compared(shelf: Shelf) -> None:
+    tables = {name: one for name, one in shelf.mirror.config.tables.items() if name != "order_shipments"}
+    other = shelf.mirror.config.model_copy(update={"tables": tables, "views": {}})
+    audits = Audits(shelf.mirror.engine, other, Mapping(other), "orders")
+    with pytest.raises(StartupError, match="made by another tables"):
+        audits.start(from_start=True)
