@@ -184,13 +184,12 @@ class Audits:
                 run(connection, ASK, Batch(LEASED[:2], rows), ON_ASK, [*late, ("text", ""), ("integer", 0)])
             if former.entity_key != place.entity_key:
                 (last,) = self._texts(place.entity_key)
-                self._change(connection, former, f"entity_key = {last}, {_counts(place)}")
+                self._change(connection, former, place, f"entity_key = {last}")
 
     def finish(self, place: Place) -> None:
         """Note that all records were read: the next start is a new audit."""
         with transaction(self._engine) as connection:
-            sets = f"finished_at = {_at(self._now(connection))}, {_counts(place)}"
-            self._change(connection, place, sets)
+            self._change(connection, place, place, f"finished_at = {_at(self._now(connection))}")
 
     def drift(self, place: Place) -> tuple[int, int]:
         """How many records differ, and in how many cells and rows, without what hooks have explained since.
@@ -228,11 +227,11 @@ class Audits:
         found = run(connection, query, batch, ")") if batch.rows else ()
         return dict.fromkeys(keys, State()) | {key: State(*instants) for key, *instants in found}
 
-    def _change(self, connection: Connection, former: Place, sets: str) -> None:
-        """Change the row, if it stands where this audit left it."""
-        (last,) = self._texts(former.entity_key)
-        same = f"started_at = {_at(former.started_at)} AND finished_at IS NULL AND entity_key = {last}"
-        update = f"UPDATE _audits SET {sets} WHERE {self._row()} AND {same}"
+    def _change(self, connection: Connection, former: Place, place: Place, sets: str) -> None:
+        """Change the row, if it stands where this audit left it; or is there, where the answer was lost."""
+        either = ", ".join(self._texts(former.entity_key, place.entity_key))
+        same = f"started_at = {_at(former.started_at)} AND entity_key IN ({either})"
+        update = f"UPDATE _audits SET {sets}, {_counts(place)} WHERE {self._row()} AND {same}"
         if connection.exec_driver_sql(update).rowcount != 1:
             raise StartupError(
                 f"Another audit of {self._family} runs on this mirror.",

@@ -208,6 +208,17 @@ def test_an_audit_that_is_killed_goes_on_and_each_difference_is_one_row(
     assert not shelf.audit().resumed
 
 
+def test_a_second_audit_of_a_family_says_that_another_one_runs(shelf: Shelf) -> None:
+    audits = Audits(shelf.mirror.engine, shelf.mirror.config, shelf.mirror.mapping, "orders")
+    first = audits.start(from_start=False)
+    second = audits.start(from_start=False)
+    for _ in range(2):  # again where the database's answer was lost
+        audits.advance(first, first._replace(entity_key="2"), (), ())
+    audits.advance(first._replace(entity_key="2"), first._replace(entity_key="3"), (), ())
+    with pytest.raises(StartupError, match="Another audit of orders runs"):
+        audits.advance(second, second._replace(entity_key="2"), (), ())
+
+
 def test_what_a_hook_asks_for_or_what_was_fetched_meanwhile_is_left_to_the_hydrator(shelf: Shelf) -> None:
     shelf.fill("orders")
     hooked, fetched = shelf.keys("orders")[:2]
