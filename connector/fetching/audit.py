@@ -39,8 +39,9 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 OUTAGE_SECONDS = (0.2, 10.0)
 CLOSE_PRODUCER_SECONDS = 3.0
-# Records that are asked for at one time; one alone while the API was not seen to work.
-CHUNK = 16
+# Records that are compared together, and those of them that are asked for at one time; one alone while the
+# API was not seen to work.
+CHUNK, CONCURRENT = 64, 16
 
 
 @dataclasses.dataclass
@@ -88,7 +89,8 @@ class FamilyAudit:
         self._outages = Outages(retry.growing(*OUTAGE_SECONDS))
         self._found = Audited(family)
         self._drifted: set[str] = set()
-        self._cells = self._all = 0
+        self._cells = self._all = self._done = 0
+        self._slots = asyncio.Semaphore(CONCURRENT)
 
     async def run(self, sample: int | None = None) -> Audited:
         """Compare all records, or so many by chance; raises ``StartupError`` where none can be read."""
@@ -96,6 +98,7 @@ class FamilyAudit:
         is_whole = sample is None and self._publisher is not None
         place = await self._stored(lambda: audits.start(from_start=not is_whole))
         found.resumed = place.entity_key != ""
+        self._done = sum(place[2:])
         self._all = await self._stored(audits.count)
         if sample is not None:
             keys = await self._stored(lambda: audits.sample(sample))
@@ -126,7 +129,8 @@ class FamilyAudit:
             states = await self._stored(partial(self._audits.states, some))
             now = clocks.now()
             quiet = [key for key in some if not states[key].moves(max(now, states[key].after + 1))]
-            answered = await asyncio.gather(*[self._reader.read(key, states[key].after) for key in quiet])
+            self._done += len(some) - len(quiet)
+            answered = await asyncio.gather(*[self._read(key, states[key].after) for key in quiet])
             answers = [event for event in answered if event is not None]
             following = place._replace(
                 entity_key=some[-1] if moves else place.entity_key,
@@ -134,10 +138,15 @@ class FamilyAudit:
                 left_out=place.left_out + len(quiet) - len(answers),
             )
             place = await self._compare(answers, place, following)
-            done = sum(place[2:])
-            self._report(self._family, done, max(self._all, done))
             failpoints.reach("audit-compared")
         return place
+
+    async def _read(self, key: str, after: int) -> Event | None:
+        async with self._slots:
+            event = await self._reader.read(key, after)
+        self._done += 1
+        self._report(self._family, self._done, max(self._all, self._done))
+        return event
 
     async def _look_at_list(self, list_: RecordList, place: Place) -> Place:
         """Compare the rows of a list, then single records that the mirror has and the list has not."""
@@ -154,7 +163,8 @@ class FamilyAudit:
             answers = [event for event in events if event is not None]
             following = place._replace(left_out=place.left_out + len(events) - len(answers))
             place = await self._compare(answers, place, following)
-            self._report(self._family, len(listed), max(self._all, len(listed)))
+            self._done += len(rows)
+            self._report(self._family, self._done, max(self._all, self._done))
         last = ""
         while keys := await self._stored(partial(self._audits.keys, last, CHUNK)):
             last = keys[-1]

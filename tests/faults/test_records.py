@@ -18,7 +18,6 @@ import yaml
 from connector import config
 from connector.local.ports import free_port
 from connector.mirror import database, verify
-from connector.mirror.backfills import Backfills
 from connector.mirror.mapping import Mapping
 from tests import record_rows, strategies
 from tests.conftest import ROOT, SECRET
@@ -130,23 +129,26 @@ def quiet(stack: Stack) -> None:
         raise
 
 
-def sweep(stack: Stack) -> None:
-    """Have fetched what the lists have and no hook reported."""
-    command = [sys.executable, "-m", "connector", "sweep", "--whole", "--config", str(stack.config_dir)]
+def run(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command of the stack's operator."""
+    command = [sys.executable, "-m", "connector", *arguments, "--config", str(stack.config_dir)]
     environ = os.environ | stack.environ
-    done = subprocess.run(
+    return subprocess.run(
         command, env=environ, capture_output=True, text=True, timeout=FETCH_SECONDS, check=False
     )
+
+
+def sweep(stack: Stack) -> None:
+    """Have fetched what the lists have and no hook reported."""
+    done = run(stack, "sweep", "--whole")
     assert done.returncode == 0, done.stderr
 
 
-def ask_again(stack: Stack, keys: list[tuple[str, str]]) -> None:
-    """Ask for records that no list has any more."""
-    asked = Backfills(stack.engine, shop="")
-    for family in sorted({family for family, _ in keys}):
-        place, _ = asked.start(family, 0, None)
-        place = asked.ask(family, place, place, [key for one, key in keys if one == family])
-        asked.finish(family, place)
+def audit(stack: Stack) -> None:
+    """Have fetched what the shop has otherwise, or has no more."""
+    done = run(stack, "audit", "--json")
+    assert done.returncode in (0, 1), done.stderr
+    assert [one for one in json.loads(done.stdout)["families"] if one["left_out"] or one["moved"]] == []
 
 
 def differences(stack: Stack, known: Truth) -> list[str]:
@@ -216,7 +218,7 @@ def test_records_equal_the_shop_after_lost_hooks_deletions_and_kills(
         missing = [one for one in differences(stack, known) if "the mirror has no" in one]
         assert missing == [], "after the sweep"
         deleted = [key for key, body in known.items() if body is None]
-        ask_again(stack, deleted)
+        audit(stack)
         quiet(stack)
         line.acknowledged = stack.rows(EVENTS)[0][0]
         assert truth(stack) == known
