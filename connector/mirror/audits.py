@@ -14,7 +14,7 @@ from connector import clocks, events
 from connector.config import Config
 from connector.errors import StartupError
 from connector.events import Event
-from connector.mirror import dialects, rules
+from connector.mirror import dialects, forgotten, rules
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
 from connector.mirror.drift import Difference, RecordTables
@@ -151,20 +151,18 @@ class Audits:
         """Note differences from these snapshots, each once in an audit."""
         columns = Drift.columns("shop", "family", "started_at")
         asked = {event.entity_key or "": event.occurred_at for event in answers}
-        rows = [
-            (
-                *one[:4],
-                asked[one.entity_key],
-                found.states[one.entity_key].wanted_at,
-                one.mirrored,
-                one.source,
-            )
-            for one in sorted([*found.differences, *found.reported], key=lambda one: one[:4])
-        ]
-        if rows:
-            late = [("text", self._shop), ("text", self._family), ("timestamp", place.started_at)]
-            insert = f"INSERT INTO _drift ({names(columns)}, shop, family, started_at)"
-            with transaction(self._engine) as connection:
+        late = [("text", self._shop), ("text", self._family), ("timestamp", place.started_at)]
+        insert = f"INSERT INTO _drift ({names(columns)}, shop, family, started_at)"
+        differences = sorted([*found.differences, *found.reported], key=lambda one: one[:4])
+        with transaction(self._engine) as connection:
+            keys = [(self._family, one.entity_key) for one in differences]
+            noted = {key for _, key in forgotten.remaining(connection, self._shop, keys)}
+            rows = [
+                (*one[:4], asked[key], found.states[key].wanted_at, one.mirrored, one.source)
+                for one in differences
+                if (key := one.entity_key) in noted
+            ]
+            if rows:
                 run(connection, insert, Batch(columns, rows), "ON CONFLICT DO NOTHING", late)
 
     def advance(
@@ -178,8 +176,8 @@ class Audits:
                     f"UPDATE _hydration_work SET marked_at = {_at(at)} WHERE {self._row()} "
                     f"AND entity_key = {of_key} AND (marked_at IS NULL OR marked_at < {_at(at)})"
                 )
-            rows = [(self._family, key) for key in sorted(set(asked))]
-            if rows:
+            keys = [(self._family, key) for key in asked]
+            if keys and (rows := forgotten.remaining(connection, self._shop, keys)):
                 late = [("text", self._shop), ("timestamp", self._now(connection))]
                 run(connection, ASK, Batch(LEASED[:2], rows), ON_ASK, [*late, ("text", ""), ("integer", 0)])
             if former.entity_key != place.entity_key:

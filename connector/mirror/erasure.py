@@ -25,7 +25,7 @@ from connector.mirror.statements import on_keys, quoted
 GATEWAY = "gateway"
 ERROR = "What it was of was forgotten (connector forget)."
 # Tables beside those of tables.yaml whose rows are about one entity.
-ABOUT = ("_hydration_work",)
+ABOUT = ("_hydration_work", "_drift")
 
 
 @dataclass

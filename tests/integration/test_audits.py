@@ -16,6 +16,8 @@ from connector.hydrator.ports import Answer
 from connector.hydrator.record_reader import RecordReader
 from connector.mirror.audits import Audits
 from connector.mirror.backfills import Backfills
+from connector.mirror.entities import Entity
+from connector.mirror.erasure import erase
 from connector.mirror.hydration import DueKeys
 from connector.mirror.mapping import Mapping
 from connector.simulator.api import ApiOptions, SimulatedApi
@@ -78,14 +80,18 @@ class Shelf:
     def keys(self, family: str) -> list[str]:
         return sorted(self.records.family(family))
 
-    def fill(self, *families: str) -> None:
+    def read(self, family: str) -> list[Event]:
+        """The shop's records as snapshots."""
+
+        async def act() -> list[Event | None]:
+            reader = RecordReader(self.sources, family, transport=self)
+            return [await reader.read(key, 0) for key in self.keys(family)]
+
+        return [event for event in asyncio.run(act()) if event is not None]
+
+    def fill(self, family: str) -> None:
         """Have the mirror as the shop is."""
-
-        async def read() -> list[Event | None]:
-            readers = {family: RecordReader(self.sources, family, transport=self) for family in families}
-            return [await readers[family].read(key, 0) for family in families for key in self.keys(family)]
-
-        self.mirror.write(*filter(None, asyncio.run(read())))
+        self.mirror.write(*self.read(family))
         self.gets.clear()
 
     def audit(self, family: str = "orders", sample: int | None = None, *, dry: bool = False) -> Audited:
@@ -270,6 +276,22 @@ def test_the_numbers_of_hooks_are_compared_with_those_of_the_source(shelf: Shelf
     assert shelf.drift("entity_key", "table_name", "column_name", "mirrored") == [
         (wrong, "stock_balances", "balance", "12345")
     ]
+
+
+def test_what_is_forgotten_is_in_no_drift(shelf: Shelf) -> None:
+    shelf.fill("orders")
+    before, after, *others = shelf.keys("orders")
+    shelf.execute("UPDATE _order_details SET order_type = 'XXX'")
+    audits = Audits(shelf.mirror.engine, shelf.mirror.config, shelf.mirror.mapping, "orders")
+    place = audits.start(from_start=True)
+    answers = shelf.read("orders")
+    found = audits.compare(answers)
+    erase(shelf.mirror.engine, shelf.mirror.mapping, Entity("", "orders", before), dry_run=False)
+    audits.note(place, found, answers)
+    erase(shelf.mirror.engine, shelf.mirror.mapping, Entity("", "orders", after), dry_run=False)
+    audits.advance(place, place, (), [before, *others])
+    assert [key for (key,) in shelf.drift("entity_key")] == others
+    assert shelf.asked() == others
 
 
 def test_a_sample_and_a_dry_run_note_no_place(shelf: Shelf) -> None:
