@@ -174,7 +174,14 @@ def test_shops_that_share_their_rows_change_nothing(make_config: MakeConfig, dia
     plain = made(make_config({"topics.prefix": "t."}))
     assert made(make_config(by_shop(key_by_shop=False) | {"topics.prefix": "t."})) == plain
     # What hooks ask for and what was listed has a column for it, which is empty then.
-    kept = ("hydration", "_backfills", "sweeps", "_audits", "drift")  # which are of a shop in any case
+    kept = (
+        "hydration",
+        "_backfills",
+        "sweeps",
+        "_audits",
+        "drift",
+        "_forgotten",
+    )  # which are of a shop in any case
     others = [text for text in (*plain[0], plain[1]) if not any(name in text for name in kept)]
     assert not [text for text in others if "shop" in text]
 
