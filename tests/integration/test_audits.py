@@ -240,6 +240,16 @@ def test_what_a_hook_asks_for_or_what_was_fetched_meanwhile_is_left_to_the_hydra
     assert not {f"CustomerOrders/{key}" for key in (hooked, fetched)} & {*shelf.gets}
 
 
+def test_a_record_that_was_mirrored_after_the_answer_is_left_alone(shelf: Shelf) -> None:
+    shelf.fill("orders")
+    answers = shelf.read("orders")
+    shelf.mirror.write(*shelf.read("orders"))
+    shelf.execute("UPDATE _order_details SET order_type = 'XXX'")
+    audits = Audits(shelf.mirror.engine, shelf.mirror.config, shelf.mirror.mapping, "orders")
+    found = audits.compare(answers)
+    assert (sorted(found.moved), found.differences) == (shelf.keys("orders"), [])
+
+
 def test_a_hook_that_was_on_its_way_explains_what_the_mirror_had_not_yet(shelf: Shelf) -> None:
     shelf.fill("orders")
     one, other = shelf.keys("orders")[:2]
