@@ -122,7 +122,8 @@ class Stack:
         self._broker = choose_broker(self._plan.data.path, until=self._stop.until, pass_fds=[self._lock])
         if isinstance(self._broker, NoidaBroker):
             self._screen.warn(FIRST_LOOK_WARNING)
-        with self._screen.step(f"preparing {self._broker.name} (at first start this downloads it)") as report:
+        with self._screen.step(f"preparing {self._broker.name}") as report:
+            report("(at first start this downloads it)")
             self._broker.report = report
             self._broker.prepare()
         # The download's time is not the start's.

@@ -1,6 +1,9 @@
 """The progress of a first start: what Maven's log says, and what a terminal and a pipe show of it."""
 
 import io
+import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -10,6 +13,7 @@ from connector.local.download import Download
 from connector.local.screen import Screen
 from connector.local.stopping import wait_until
 
+FETCH = Path(__file__).parents[2] / "requirements" / "fetch"
 LINE = "[INFO] Downloaded from a-mirror: https://repo.example/maven2/a/b/1/{} ({} at 4.9 MB/s)\n"
 
 
@@ -45,3 +49,18 @@ def test_a_pipe_gets_a_line_now_and_then_and_a_terminal_one_that_moves(monkeypat
         report("2 of 3 MB")
         assert wait_until(lambda: "preparing 2 of 3 MB" in out.getvalue(), timeout_seconds=20)
     assert out.getvalue().count("\n") <= 2
+
+
+def test_the_install_counts_packages_and_ends_as_pip_does() -> None:
+    fetched = runpy.run_path(str(FETCH))["FETCHED"]
+    assert fetched.match("  Downloading a_b-1.0-py3-none-any.whl (1.2 MB)").groups() == (
+        "Downloading",
+        "1.2",
+        "M",
+    )
+    assert fetched.match("Using cached a-1.tar.gz").groups() == ("Using cached", None, None)
+    assert not fetched.match("  Downloading a-1.0-py3-none-any.whl.metadata (4.3 kB)")
+    arguments = [sys.executable, str(FETCH), "1", "install", "--no-index", "no-such-package"]
+    run = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert "no-such-package" in run.stderr
