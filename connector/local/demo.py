@@ -8,7 +8,7 @@ from connector.local.data_dir import DataFolder
 from connector.simulator.api import ApiOptions
 from connector.simulator.resume import ResumeFile
 
-HOOKS_PER_SECOND = 1
+HOOKS_PER_SECOND = 2
 # Without a history so many leave at once, so that there are orders to look at.
 OPENING = 200
 # How long the shop is there when the demo starts.
