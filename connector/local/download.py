@@ -14,15 +14,15 @@ UNITS = {b"": 1, b"k": 1e3, b"M": 1e6, b"G": 1e9}
 class Download:
     """Reads a log that Maven is writing.
 
-    ``wanted`` are the names of the files that it is asked for, ``total`` their bytes; what it fetches besides
+    ``names`` are those of the files that it is asked for, ``total`` their bytes; what it fetches besides
     is its own. ``clock`` gives seconds.
     """
 
     def __init__(
-        self, log: Path, wanted: frozenset[str], total: int, *, clock: Callable[[], float] = time.monotonic
+        self, log: Path, names: frozenset[str], total: int, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._log = log
-        self._wanted = wanted
+        self._names = names
         self._total = total
         self._clock = clock
         self._started = clock()
@@ -48,7 +48,7 @@ class Download:
             lines, end, _ = log.read().rpartition(b"\n")
         self._read += len(lines) + len(end)
         for name, size, unit in DOWNLOADED.findall(lines):
-            if name.decode(errors="replace") in self._wanted:
+            if name.decode(errors="replace") in self._names:
                 self._bytes += float(size) * UNITS[unit]
             else:
                 self._others += float(size) * UNITS[unit]
