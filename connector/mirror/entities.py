@@ -72,10 +72,16 @@ class Entities:
         if event.source_name is not None:
             return [event.details], [_entity(shop, event.family, event.entity_key)]
         family, key_paths = self._routes[event.action]
+        is_array = event.details.startswith(b"[")
+        if event.entity_key is not None and not is_array:  # as nearly always, and to decode costs much
+            return [event.details], [_entity(shop, family, event.entity_key)]
         objects: list[bytes] = [event.details]
-        if event.details.startswith(b"["):
-            objects = [bytes(one) for one in msgspec.json.decode(event.details, type=list[msgspec.Raw])]
-        keys = [entity_key(events.exact_json.decode(one), key_paths) for one in objects]
+        try:
+            if is_array:
+                objects = [bytes(one) for one in msgspec.json.decode(event.details, type=list[msgspec.Raw])]
+            keys = [entity_key(events.exact_json.decode(one), key_paths) for one in objects]
+        except events.JSON_ERRORS:  # no table takes such an event, and the worker parks it
+            objects, keys = [event.details], [""]
         if event.entity_key is not None and keys:
             keys[0] = event.entity_key
         return objects, [_entity(shop, family, key) for key in keys]

@@ -1,5 +1,6 @@
 """Takes what is known of one entity out of the mirror, and keeps it out (``connector forget``)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -78,7 +79,7 @@ class _Erasure:
 
     def run(self) -> Erased:
         """Take it out."""
-        now = max([clocks.now(), *(event.received_at for event, _ in self._events)])
+        now = max([clocks.now(), *self._before()])
         before = self._counts()
         self._find_letters()
         self._empty_events()
@@ -94,6 +95,15 @@ class _Erasure:
         after = self._counts()
         self._erased.rows = {name: gone for name, count in before.items() if (gone := count - after[name])}
         return self._erased
+
+    def _before(self) -> Iterator[int]:
+        """Instants of what was before this, by clocks that may be ahead of this one."""
+        for event, _ in self._events:
+            yield from (event.received_at, event.occurred_at)
+        marked = dialects.of(self._connection).microseconds("marked_at")
+        query = f"SELECT lease + 1, {marked} FROM _hydration_work"
+        for row in on_keys(self._connection, query, forgotten.KEY, [tuple(self._entity)]):
+            yield from (instant for instant in row if instant is not None)
 
     def _without(self, event: Event) -> Event:
         return self._mapping.entities.without(event, lambda entity: entity == self._entity)

@@ -7,16 +7,20 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from connector import clocks, events
 from connector.errors import StartupError
 from connector.events import Event
-from connector.mirror import database, erasure, ledger, verify
+from connector.mirror import database, erasure, ledger, rebuilder, verify
 from connector.mirror.chunks import Chunk, Letter
 from connector.mirror.entities import Entity
 from connector.mirror.hydration import DueKeys
+from connector.mirror.ledger import LedgerEvent
+from connector.mirror.ledger_union import LedgerUnion
 from tests import strategies
 from tests.conftest import MakeConfig
+from tests.integration.test_copy import LETTER
 from tests.integration.test_mirror_law import SEEDS, looks, said_by
 from tests.sources import snapshot, with_sources
 from tests.strategies import MINUTE, NOON, Mirror
@@ -122,6 +126,66 @@ def test_a_hook_that_is_received_later_makes_the_entity_known_again(mirror: Mirr
     assert len(mirror.rows("order_details")) == len(mirror.rows("orders")) == 1
     assert mirror.row("orders", order_number="1")["event_count"] == 1
     assert verify.differences(mirror.engine, mirror.mapping) == []
+
+
+def test_a_record_that_was_fetched_by_a_clock_ahead_does_not_come_back_after_a_new_hook(
+    mirror: Mirror,
+) -> None:
+    now = clocks.now()
+    ahead = [replace(snapshot("1", now + minutes * MINUTE), received_at=now) for minutes in (10, 20)]
+    mirror.write(mirror.event("OrderPicked", {"OrderNumber": "1"}, delivery="a", at=now), ahead[0])
+    keys = DueKeys(mirror.engine, shop="", hydrator="one")
+    keys.ask([("orders", "1")])
+    (due,) = keys.lease({"orders": (5, 5)}, 60)[0]
+    keys.mark(due, ahead[1].occurred_at, None)  # it is on Kafka, and not mirrored yet
+    forget(mirror)
+    # Its third attempt: it occurred, by the schedule, before the record was fetched.
+    received = now + 30 * MINUTE
+    third = {"delivery": "b", "at": now + MINUTE, "received": received}
+    mirror.write(mirror.event("OrderPicked", {"OrderNumber": "1"}, **third))
+    assert [row["event_count"] for row in mirror.rows("orders")] == [1]
+    mirror.write(ahead[1])
+    restore(mirror, ahead[0])
+    assert mirror.rows("order_details") == []
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+
+
+def restore(mirror: Mirror, *said: Event) -> LedgerUnion:
+    """What ``rebuild --from kafka`` does with what Kafka has."""
+    with rebuilder.rebuilding(mirror.engine, mirror.mapping) as session:
+        union = LedgerUnion(session)
+        with session.snapshot() as connection:
+            union.start(connection)
+        union.add([LedgerEvent(event, "t", 0, place) for place, event in enumerate(said)])
+        list(session.tables([table.name for table in mirror.mapping.tables if table.sorts], lambda *_: None))
+    return union
+
+
+UNREADABLE = (b'{"OrderNumber": 1e9999999999999999999999}', b"[" * 2000 + b"]" * 2000)
+
+
+def test_an_event_that_cannot_be_read_is_left_out_beside_forgotten_ones(mirror: Mirror) -> None:
+    forget(mirror)
+    sound = mirror.event("OrderPicked", {"OrderNumber": "1"}, delivery="a")
+    mirror.write(mirror.event("OrderPicked", {"OrderNumber": "2"}, delivery="b"))
+    bad = [
+        replace(sound, delivery_id=f"c{place}", entity_key=None, details=details)
+        for place, details in enumerate(UNREADABLE)
+    ]
+    union = restore(mirror, sound, *bad)
+    assert (union.only_on_kafka, union.left_out) == (1, 2)
+    assert [row["order_number"] for row in mirror.rows("orders")] == ["2"]
+
+
+def test_a_dead_letter_that_cannot_be_read_stops_nothing(mirror: Mirror) -> None:
+    sound = mirror.event("OrderPicked", {"OrderNumber": "1"}, delivery="a")
+    rows = [
+        LETTER | {"dead_letter_id": f"{place}", "payload": events.encode(replace(sound, details=details))}
+        for place, details in enumerate(UNREADABLE)
+    ]
+    mirror.sink.write([Chunk("dead", 0, 0, 0, 2, letters=[Letter(at, row) for at, row in enumerate(rows)])])
+    found = forget(mirror)
+    assert (found.letters, found.mentions) == (1, ["1"])
 
 
 def test_another_worker_that_runs_on_hears_of_it(mirror: Mirror) -> None:
