@@ -20,7 +20,6 @@ from connector.mirror.chunks import Chunk
 from connector.mirror.entities import Entity
 from connector.mirror.mapping import Mapping as TableMapping
 from connector.mirror.models import ForgottenEntity, names
-from connector.mirror.offsets import forgotten_version
 from connector.mirror.rows import Item
 from connector.mirror.statements import on_keys
 
@@ -52,12 +51,22 @@ def stored(connection: Connection) -> dict[Entity, Tombstone]:
     return {Entity(*row[:3]): Tombstone(*row[3:]) for row in connection.exec_driver_sql(query)}
 
 
-def put(connection: Connection, tombstones: Tombstones, now: int) -> None:
-    """Write tombstones over those of the same entities."""
-    newest = connection.exec_driver_sql(forgotten_version(connection)).scalar() or 0
+def put(
+    connection: Connection, tombstones: Tombstones, now: int, ended_at: str = "excluded.ended_at"
+) -> None:
+    """Write tombstones over those of the same entities; ``ended_at`` is SQL for what then stands there."""
+    last = f"SELECT {dialects.of(connection).microseconds('MAX(changed_at)')} FROM _forgotten"
+    newest = connection.exec_driver_sql(last).scalar() or 0
     rows = [(*entity, *stone, max(now, newest + 1)) for entity, stone in sorted(tombstones.items())]
-    sets = ", ".join(f"{name} = excluded.{name}" for name, _ in COLUMNS if name not in dict(KEY))
-    run(connection, INSERT, Batch(COLUMNS, rows), f"ON CONFLICT ({names(KEY)}) DO UPDATE SET {sets}")
+    sets = ", ".join(f"{name} = excluded.{name}" for name in ("forgotten_at", "changed_at"))
+    after = f"ON CONFLICT ({names(KEY)}) DO UPDATE SET {sets}, ended_at = {ended_at}"
+    run(connection, INSERT, Batch(COLUMNS, rows), after)
+
+
+def end(connection: Connection, tombstones: Tombstones, now: int) -> None:
+    """Write tombstones that end; of two workers that end one at once, the earlier hook counts."""
+    earlier = "CASE WHEN stored.ended_at < excluded.ended_at THEN stored.ended_at ELSE excluded.ended_at END"
+    put(connection, tombstones, now, earlier)
 
 
 def remaining(connection: Connection, shop: str, keys: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -108,7 +117,7 @@ class Forgetting:
 
         left = [self._mapping.entities.without(event, partial(hides, event)) for event in given]
         if ended:
-            put(connection, ended, now)
+            end(connection, ended, now)
             # What was fetched before this hook was read here is hidden: it is fetched again.
             on_keys(connection, "DELETE FROM _hydration_work", KEY, ended)
         return left

@@ -54,8 +54,13 @@ def select(connection: Connection, partitions: Iterable[Partition]) -> dict[Part
 
 
 def forgotten_version(connection: Connection) -> str:
-    """SQL for a number that changes with each row of ``_forgotten``; null while there is none."""
-    return f"SELECT {dialects.of(connection).microseconds('MAX(changed_at)')} FROM _forgotten"
+    """SQL for a number that changes with each row of ``_forgotten``; null while there is none.
+
+    Of two workers that end tombstones at once, the one that is committed last may have the earlier instant:
+    so those that ended are counted too.
+    """
+    newest = dialects.of(connection).microseconds("MAX(changed_at)")
+    return f"SELECT {newest} * 1000 + COUNT(ended_at) FROM _forgotten"
 
 
 class Locked(NamedTuple):

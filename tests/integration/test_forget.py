@@ -9,30 +9,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from connector import clocks, events
+from connector import clocks, config, events
 from connector.errors import StartupError
 from connector.events import Event
-from connector.mirror import database, erasure, ledger, rebuilder, verify
+from connector.mirror import database, erasure, forgotten, ledger, rebuilder, verify
 from connector.mirror.chunks import Chunk, Letter
 from connector.mirror.entities import Entity
+from connector.mirror.forgotten import Tombstone
 from connector.mirror.hydration import DueKeys
 from connector.mirror.ledger import LedgerEvent
 from connector.mirror.ledger_union import LedgerUnion
 from tests import strategies
-from tests.conftest import MakeConfig
+from tests.conftest import DATABASES, ROOT, SECRET, new_database, tables_of_hooks
 from tests.integration.test_copy import LETTER
 from tests.integration.test_mirror_law import SEEDS, looks, said_by
 from tests.sources import snapshot, with_sources
-from tests.strategies import MINUTE, NOON, Mirror
+from tests.strategies import MINUTE, NOON, Mirror, select
 
 ONE = Entity("", "orders", "1")
 
 
-@pytest.fixture
-def mirror(make_config: MakeConfig, database_url: str) -> Iterator[Mirror]:
-    settings = make_config({"database.url": database_url} | strategies.RECORD_TABLES)
+@pytest.fixture(scope="module", params=DATABASES)
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
+    url = new_database(request.param, request, tmp_path_factory.mktemp("forget") / "mirror.db")
+    texts = {name: (ROOT / "config" / name).read_text(encoding="utf-8") for name in config.FILES}
+    texts["tables.yaml"] = tables_of_hooks(texts["tables.yaml"])
+    variables = {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": url}
+    settings = config.parse(texts, variables, strategies.RECORD_TABLES)
     with strategies.mirror(with_sources(settings)) as found:
         yield found
+
+
+@pytest.fixture
+def mirror(whole: Mirror) -> Mirror:
+    whole.empty()
+    return whole
 
 
 def forget(mirror: Mirror, entity: Entity = ONE, *, dry_run: bool = False) -> erasure.Erased:
@@ -55,7 +66,7 @@ def content(event: Event) -> tuple[Any, ...]:
     )
 
 
-@looks(40)
+@looks(15)
 @given(data=st.data(), sent=strategies.sent_sets(max_size=8), first=SEEDS, second=SEEDS)
 def test_what_is_forgotten_stays_out_whatever_comes_after_and_comes_again(
     mirror: Mirror, data: st.DataObject, sent: list[Any], first: int, second: int
@@ -222,8 +233,32 @@ def test_dead_letters_of_the_entity_are_emptied_and_others_that_may_speak_of_it_
     assert "Anna" not in str([bytes(row["payload"]) for row in mirror.rows("_dead_letters")])
 
 
-def test_a_worker_of_another_mapping_keeps_it_from_starting(mirror: Mirror) -> None:
+def test_of_two_workers_that_end_tombstones_at_once_each_hears_of_the_other(mirror: Mirror) -> None:
+    forget(mirror)
+    forget(mirror, Entity("", "orders", "2"))
+    later = clocks.now() + MINUTE
+    mirror.write(mirror.event("OrderPicked", {"OrderNumber": "3"}))  # it has read both tombstones
+    # Another worker's, which started before the second one was written, and is committed after it.
     with database.transaction(mirror.engine) as connection:
-        connection.exec_driver_sql("UPDATE _mirror_rules SET rule = 'other' WHERE table_name = ''")
+        ended = f"UPDATE _forgotten SET ended_at = '{events.iso(later)}', changed_at = '{events.iso(NOON)}'"
+        connection.exec_driver_sql(f"{ended} WHERE entity_key = '1'")
+    mirror.write(snapshot("1", later + 1))
+    assert len(mirror.rows("order_details")) == 1
+    # This one's hook is later than the other's, which has it already.
+    with database.transaction(mirror.engine) as connection:
+        stones = {Entity("", "orders", "1"): Tombstone(NOON, later + MINUTE)}
+        forgotten.end(connection, stones, clocks.now())
+        assert forgotten.stored(connection)[ONE].ended_at == later
+
+
+def test_a_worker_of_another_mapping_keeps_it_from_starting(mirror: Mirror) -> None:
+    rule = select(mirror.engine, "SELECT rule FROM _mirror_rules WHERE table_name = ''")[0]["rule"]
+
+    def note(rule: str) -> None:
+        with database.transaction(mirror.engine) as connection:
+            connection.exec_driver_sql(f"UPDATE _mirror_rules SET rule = '{rule}' WHERE table_name = ''")
+
+    note("other")
     with pytest.raises(StartupError, match="made by another"):
         forget(mirror)
+    note(rule)
