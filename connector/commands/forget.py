@@ -27,7 +27,7 @@ def forget(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; does not ask.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; needs --yes or --dry-run.")] = False,
     config_dir: ConfigDir = CONFIG_DIR,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DATA_DIR,
@@ -37,10 +37,12 @@ def forget(
     The events stay without what they say, so that none comes back when it is sent or read again. A hook that
     is received later makes the entity known again.
     """
+    if as_json and not (dry_run or yes):
+        raise StartupError("With --json nobody is asked.", "look first with --dry-run, then add --yes")
     logs.configure()
     settings = load_beside(config_dir, data_dir, database_url=database_url)
     found = _erase(settings, family, key, shop, dry_run=True)
-    if not (dry_run or yes or as_json):
+    if not (dry_run or yes):
         _print(found, settings, done=False)
         typer.confirm(f"Forget {key} of {family}? Nothing brings it back.", abort=True)
     if not dry_run:

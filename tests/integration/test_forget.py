@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from typer.testing import CliRunner
 
-from connector import clocks, config, events
+from connector import cli, clocks, config, events
 from connector.errors import StartupError
 from connector.events import Event
 from connector.mirror import database, erasure, forgotten, ledger, rebuilder, verify
@@ -262,3 +264,27 @@ def test_a_worker_of_another_mapping_keeps_it_from_starting(mirror: Mirror) -> N
     with pytest.raises(StartupError, match="made by another"):
         forget(mirror)
     note(rule)
+
+
+def test_the_command_asks_first_and_json_needs_a_yes(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'mirror.db'}"
+    variables = {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": url, "XTND_DATA_DIR": str(tmp_path)}
+    variables["XTND_CONFIG_DIR"] = str(ROOT / "config")
+    with strategies.mirror(config.load(ROOT / "config", variables, {})) as mirror:
+        mirror.write(mirror.event("CustomerCreated", {"CustomerNumber": "1"}))
+
+        def run(*arguments: str, answer: str = "") -> Any:
+            return CliRunner().invoke(cli.app, ["forget", *arguments], input=answer, env=variables)
+
+        refused = run("people", "1", "--yes").exception, run("customers", "1", "--json").exception
+        assert [type(one) for one in refused] == [StartupError, StartupError]
+        declined = run("customers", "1", answer="n\n")
+        assert (declined.exit_code, "1 events" in declined.output) == (1, True)
+        assert len(mirror.rows("customers")) == 1
+        planned = json.loads(run("customers", "1", "--json", "--dry-run").stdout)
+        assert (planned["dry_run"], planned["events"], planned["rows"]["customers"]) == (True, 1, 1)
+        done = run("customers", "1", answer="y\n")
+        assert (done.exit_code, mirror.rows("customers")) == (0, [])
+        assert "Kafka keeps what was published" in done.output
+        again = json.loads(run("customers", "1", "--json", "--yes").stdout)
+        assert (again["events"], again["forgotten_before"]) == (0, True)
