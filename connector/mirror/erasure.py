@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, select
 
 from connector import clocks, events
-from connector.errors import Poison
+from connector.errors import Poison, StartupError
 from connector.events import Event
 from connector.mirror import dialects, forgotten, indexes, ledger
 from connector.mirror.database import transaction
@@ -47,13 +47,21 @@ class Erased:
 def erase(engine: Engine, mapping: TableMapping, entity: Entity, *, dry_run: bool) -> Erased:
     """Erase an entity in one transaction, beside which no batch runs; ``dry_run`` changes nothing.
 
-    Raises ``StartupError`` where the mirror is not as ``tables.yaml`` says, and ``DatabaseOutage``.
+    Raises ``StartupError`` where the mirror is not as ``tables.yaml`` says and where something of somebody's
+    keeps a row, and ``DatabaseOutage``.
     """
     if dry_run:
         with transaction(engine) as connection:
             return _Erasure(connection, mapping, entity).found()
     with rebuilding(engine, mapping) as session:
-        return session.change(lambda connection: _Erasure(connection, mapping, entity).run())
+        try:
+            return session.change(lambda connection: _Erasure(connection, mapping, entity).run())
+        except Poison as error:
+            raise StartupError(
+                f"Nothing was forgotten, because a row cannot be removed or changed: {error.error}",
+                "drop or disable what refuses it, a constraint, foreign key or trigger that somebody made, "
+                "and run this again",
+            ) from error
 
 
 class _Erasure:

@@ -253,6 +253,36 @@ def test_of_two_workers_that_end_tombstones_at_once_each_hears_of_the_other(mirr
         assert forgotten.stored(connection)[ONE].ended_at == later
 
 
+# What somebody makes so that a row stays, and what takes it away again.
+KEEPERS = {
+    "postgresql": (
+        "CREATE TABLE notes (number TEXT REFERENCES public_store._orders (order_number))",
+        "INSERT INTO notes VALUES ('1')",
+        "DROP TABLE notes",
+    ),
+    "sqlite": (
+        "CREATE TRIGGER stay BEFORE DELETE ON _orders BEGIN SELECT RAISE(ABORT, 'it stays'); END",
+        "SELECT 1",
+        "DROP TRIGGER stay",
+    ),
+}
+
+
+def test_a_row_that_somebody_keeps_stops_all_of_it_and_is_named(mirror: Mirror) -> None:
+    mirror.write(mirror.event("OrderPicked", {"OrderNumber": "1"}))
+    before = mirror.content()
+    *make, take_away = KEEPERS[mirror.engine.dialect.name]
+    with database.transaction(mirror.engine) as connection:
+        for statement in make:
+            connection.exec_driver_sql(statement)
+    with pytest.raises(StartupError, match=r"Nothing was forgotten.*(notes_number_fkey|it stays)"):
+        forget(mirror)
+    assert (mirror.content(), mirror.rows("_forgotten")) == (before, [])
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql(take_away)
+    assert forget(mirror).events == 1
+
+
 def test_a_worker_of_another_mapping_keeps_it_from_starting(mirror: Mirror) -> None:
     rule = select(mirror.engine, "SELECT rule FROM _mirror_rules WHERE table_name = ''")[0]["rule"]
 
