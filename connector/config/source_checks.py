@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
-from connector.config import paths
+from connector.config import paths, table_kinds
 from connector.config.findings import Located, finding, nearest
 from connector.config.models import Config
 from connector.config.source import Location
@@ -141,7 +141,7 @@ class EntityChecks:
     def __init__(self, config: Config, family: str, entity: Entity) -> None:
         self.at: Location = ("sources", "entities", family)
         self._families = config.topics.families
-        self._tables = {name: one for name, one in config.tables.items() if one.kind == "state"}
+        self._tables = {name: one for name, one in config.tables.items() if table_kinds.KINDS[one.kind].folds}
         self._family = family
         self._entity = entity
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from connector import events
 from connector.config import Config, paths
 from connector.errors import Poison
-from connector.events import Event
+from connector.events import Event, Sort
 from connector.mirror import values, verify
 from connector.mirror.mapped import Key
 from connector.mirror.mapping import Mapping as Tables
@@ -36,8 +36,9 @@ class RecordTables:
     """The tables of one family's records, and those of hooks that report what its records say too."""
 
     def __init__(self, config: Config, mapping: Tables, family: str) -> None:
-        names = [name for name, one in config.tables.items() if one.kind == "snapshot" and one.of == family]
-        self._tables = [(table, reader(table)) for table in map(mapping.table, names)]
+        of_family = Sort(family, of_source=True)
+        chosen = [mapping.table(name) for name in config.tables]
+        self._tables = [(table, reader(table)) for table in chosen if of_family in table.sorts]
         self._reported: dict[Projection, dict[str, tuple[str, ...]]] = {}
         sources = config.sources
         self._shop = ((sources.shop if sources else None) or "",) if mapping.by_shop else ()
