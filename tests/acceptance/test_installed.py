@@ -28,7 +28,8 @@ class Installed:
             packed.extractall(self.site)
         self.work = folder / "an empty folder"
         self.work.mkdir()
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("XTND_")}
+        ours = ("XTND_", "KAFKA_", "DATABASE_URL")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         kept |= {name: os.environ[name] for name in ("XTND_CACHE_DIR",) if name in os.environ}
         self.environ = kept | {"PYTHONPATH": str(self.site)}
 

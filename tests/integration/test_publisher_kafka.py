@@ -556,7 +556,10 @@ def test_too_few_replicas_in_sync_stop_their_topic_alone(
         assert gap < MOST_GAP_SECONDS
         assert max(load.took) < UNHURRIED_SECONDS + 1
         found = site.values("well")
-        assert load.acknowledged["well"] == found.keys()
+        # What the first broker held back too long is there, and was not acknowledged.
+        assert load.acknowledged["well"] <= found.keys()
+        late = {topic for at, topic, _ in load.failed if at >= starts}
+        assert load.acknowledged["well"] == found.keys() or "well" in late
         assert max(found.values()) == 1
         assert load.acknowledged["copied"] <= site.values("copied").keys()
 
