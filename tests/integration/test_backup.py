@@ -1,6 +1,7 @@
 """``connector backup`` and ``restore``: taken under load, made again elsewhere, and gone on from."""
 
 import json
+import os
 import re
 import sqlite3
 import tarfile
@@ -8,6 +9,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from typer.testing import CliRunner
@@ -26,7 +28,8 @@ from tests.workers import Load, balances
 
 def run(*arguments: Any, code: int = 0, **variables: str) -> str:
     """The command in this process; gives what it printed."""
-    done = CliRunner().invoke(cli.app, [str(one) for one in arguments], env=variables)
+    with mock.patch.dict(os.environ):  # which a command may complete
+        done = CliRunner().invoke(cli.app, [str(one) for one in arguments], env=variables)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     assert done.exit_code == code, done.output
