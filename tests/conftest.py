@@ -27,6 +27,8 @@ settings.register_profile(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
+# For --hypothesis-profile; CI looks a second time, on another Python, with it.
+settings.register_profile("few", settings.get_profile("default"), max_examples=20)
 settings.load_profile("default")
 
 _prefixes = itertools.count(1)
