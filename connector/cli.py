@@ -123,11 +123,14 @@ def up(
     ] = None,
 ) -> None:
     """Run everything on this machine: broker, topics, gateway, worker and a SQLite mirror."""
-    from connector import local  # noqa: PLC0415 - each command loads only its own package
+    # Each command loads only what it needs.
+    from connector.local.demo import HISTORY_DAYS  # noqa: PLC0415
+    from connector.local.plan import UpOptions  # noqa: PLC0415
+    from connector.local.stack import run_up  # noqa: PLC0415
 
     folder = config_folder(config_dir)
     settings = load(folder, unused=("kafka", "database"))
-    options = local.UpOptions(
+    options = UpOptions(
         config_dir=folder,
         data_dir=data_dir,
         kafka=kafka,
@@ -137,12 +140,12 @@ def up(
         admin_port=admin_port or 8081,
         accept_mapping=accept_mapping,
         demo=demo,
-        days=local.HISTORY_DAYS if days is None else days,
+        days=HISTORY_DAYS if days is None else days,
         hydrate=settings.sources is not None,
         hooks=tuple(settings.hooks),
         command=sys.argv[0] if Path(sys.argv[0]).name == "connector" else "connector",
     )
-    raise typer.Exit(local.run_up(options))
+    raise typer.Exit(run_up(options))
 
 
 @app.command()
@@ -425,10 +428,11 @@ def simulate(
 ) -> None:
     """Play an XTND shop against a callback URL, and with --api its REST API as well."""
     from connector import local, simulator  # noqa: PLC0415
+    from connector.local.demo import kafka_of  # noqa: PLC0415
 
     past = None
     if days:
-        kafka = local.demo_kafka(data_dir)
+        kafka = kafka_of(local.DataFolder(data_dir))
         settings = load_beside(
             config_dir, data_dir, unused=("kafka", "database"), kafka=kafka, with_secrets=True
         )

@@ -5,8 +5,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -33,6 +31,7 @@ from connector.mirror import database, verify
 from connector.mirror.mapping import Mapping
 from tests.conftest import ROOT, SECRET, tables_of_hooks
 from tests.pauses import awake
+from tests.processes import Connector
 
 # Deadlines of what a test waits for; on a busy machine all of it takes long.
 READY_SECONDS = 90.0
@@ -53,11 +52,8 @@ class WorkerProcess:
         self.port = free_port()
         self.log = world.folder / f"{name}.log"
         environ = {**os.environ, **world.environ, "XTND_FAILPOINTS": failpoints}
-        command = [sys.executable, "-m", "connector", *arguments, "--config", str(world.config_dir)]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--admin-port", str(self.port)], stderr=log, stdout=log, env=environ
-            )
+        command = [*arguments, "--config", str(world.config_dir), "--admin-port", str(self.port)]
+        self.process = Connector(command, stdout=self.log, env=environ)
 
     def failures(self) -> dict[str, str] | None:
         """What /readyz says is wrong; None while nobody answers."""

@@ -169,3 +169,12 @@ def _holder(lock: TextIO) -> dict[str, Any]:
     except ValueError:
         return {}
     return holder if isinstance(holder, dict) else {}
+
+
+def endpoints(data_dir: Path, *, named: bool = False) -> dict[str, str]:
+    """Environment variables that reach what ``connector up`` runs in ``data_dir``; may be empty.
+
+    A folder that somebody ``named`` answers with its own mirror even where nothing was ever started.
+    """
+    data = DataFolder(data_dir)
+    return data.endpoints() or ({"DATABASE_URL": data.database_url} if named else {})

@@ -159,6 +159,7 @@ def _change_renamed(connection: Connection, config: Config, mapping: Mapping, ta
     relations.refuse_shared_shops(connection, config, by_shop)
     new = [(table, column) for table, found in shapes.items() for column in found.columns]
     relations.refuse_other_types(connection, config, rules.of_mapping(mapping), new)
+    described = rules.stands(connection, mapping)
     for table in tables.metadata.sorted_tables:
         found = shapes.get(table.name)
         made = found is not None and found.missing
@@ -168,7 +169,7 @@ def _change_renamed(connection: Connection, config: Config, mapping: Mapping, ta
             changed = rules.changed_rules(logical(table.name), recorded, mapping)
             unfilled = shape.restore(connection, table, found, changed=changed, config=config)
             _forget(connection, table, unfilled)
-        if made or not rules.stands(connection, mapping):
+        if made or not described:
             _comment(connection, table)
     if (found := shapes.get(stored("mirror_counters"))) and found.missing:
         counters.fill(connection)

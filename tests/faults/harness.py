@@ -29,6 +29,7 @@ from connector.mirror.mapping import Mapping
 from tests.conftest import SECRET
 from tests.faults.report import Line
 from tests.pauses import awake
+from tests.processes import Connector
 from tests.workers import Sections, World, until
 
 DRAIN_SECONDS = 90.0
@@ -149,11 +150,16 @@ class GatewayProcess:
         self.admin_port = free_port()
         self.wrapped = bool(wrapper)
         self.log = stack.folder / "gateway.log"
-        command = [*wrapper, sys.executable, "-m", "connector", "gateway", "--config", str(stack.config_dir)]
-        ports = ["--port", str(stack.port), "--admin-port", str(self.admin_port)]
+        command = ["gateway", "--config", str(stack.config_dir)]
+        command += ["--port", str(stack.port), "--admin-port", str(self.admin_port)]
         whole = {**os.environ, **stack.environ, **environ}
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen([*command, *ports], stderr=log, stdout=log, env=whole)
+        self.process: Connector | subprocess.Popen[bytes]
+        if wrapper:
+            with self.log.open("ab") as log:
+                whole_command = [*wrapper, sys.executable, "-m", "connector", *command]
+                self.process = subprocess.Popen(whole_command, stderr=log, stdout=log, env=whole)
+        else:
+            self.process = Connector(command, stdout=self.log, env=whole)
 
     def page(self, name: str) -> str:
         """A page of the admin port; empty while nobody listens."""

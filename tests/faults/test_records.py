@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -19,11 +18,12 @@ from connector import config
 from connector.local.ports import free_port
 from connector.mirror import database, verify
 from connector.mirror.mapping import Mapping
-from tests import record_rows, strategies
+from tests import processes, record_rows, strategies
 from tests.conftest import ROOT, SECRET
 from tests.faults.conftest import BOTH, MakeStack
 from tests.faults.harness import Stack
 from tests.faults.report import SCALE, TIMEOUT_SECONDS, Line, times
+from tests.processes import Connector
 from tests.workers import until
 
 pytestmark = pytest.mark.timeout(TIMEOUT_SECONDS)
@@ -84,18 +84,17 @@ def shop(stack: Stack) -> Iterator[Path]:
         "api": stack.environ["XTND_API_URL"].split(":")[2].partition("/")[0],
         "api-rate": 100_000,
     }
-    command = [sys.executable, "-m", "connector", "simulate"]
+    command = ["simulate"]
     command += [text for name, value in options.items() for text in (f"--{name}", str(value))]
     command += [text for quirk in QUIRKS for text in ("--quirk", quirk)]
     said = stack.folder / "shop.log"
-    with said.open("w") as log:
-        environ = os.environ | stack.environ | {"XTND_WEBHOOK_SECRET": SECRET}
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
-        try:
-            yield said
-        finally:
-            process.kill()
-            process.wait(30)
+    environ = os.environ | stack.environ | {"XTND_WEBHOOK_SECRET": SECRET}
+    process = Connector(command, stdout=said, env=environ)
+    try:
+        yield said
+    finally:
+        process.kill()
+        process.wait(30)
 
 
 def truth(stack: Stack) -> Truth:
@@ -133,11 +132,9 @@ def quiet(stack: Stack) -> None:
 
 def run(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command of the stack's operator."""
-    command = [sys.executable, "-m", "connector", *arguments, "--config", str(stack.config_dir)]
     environ = os.environ | stack.environ
-    return subprocess.run(
-        command, env=environ, capture_output=True, text=True, timeout=FETCH_SECONDS, check=False
-    )
+    command = [*arguments, "--config", str(stack.config_dir)]
+    return processes.run(command, env=environ, timeout=FETCH_SECONDS)
 
 
 def sweep(stack: Stack) -> None:

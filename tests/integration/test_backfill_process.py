@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from itertools import islice
@@ -23,7 +22,7 @@ from connector.mirror.mapping import Mapping
 from connector.simulator.api import ApiOptions, SimulatedApi, serving
 from connector.simulator.records import ShopRecords
 from connector.simulator.shop import Shop
-from tests import workers
+from tests import processes, workers
 from tests.conftest import ROOT
 from tests.workers import World, until
 
@@ -106,13 +105,10 @@ def backfill(world: World, *arguments: str, failpoints: str = "") -> subprocess.
 
 
 def command(world: World, *arguments: str, failpoints: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "connector", *arguments, "--config", str(world.config_dir)],
+    return processes.run(
+        [*arguments, "--config", str(world.config_dir)],
         env={**os.environ, **world.environ, "XTND_FAILPOINTS": failpoints},
-        capture_output=True,
-        text=True,
         timeout=300,
-        check=False,
     )
 
 
@@ -165,9 +161,7 @@ def test_a_hydrator_finds_by_itself_what_no_hook_reported(world: World) -> None:
         world.wait_caught_up()
         assert count(world, "SELECT COUNT(*) FROM fetched_orders WHERE status IS NOT NULL") == len(orders)
         assert count(world, "SELECT COUNT(*) FROM fetched_stock") == len(stock)
-        by_hand = [sys.executable, "-m", "connector", "sweep", "--json", "--config", str(world.config_dir)]
-        environ = {**os.environ, **world.environ}
-        run = subprocess.run(by_hand, env=environ, capture_output=True, text=True, timeout=300, check=False)
+        run = command(world, "sweep", "--json")
         assert run.returncode == 0, run.stderr
         found = {
             one["family"]: (one["listed"], one["published"]) for one in json.loads(run.stdout)["families"]

@@ -6,7 +6,6 @@ import shutil
 import socket
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,8 +16,9 @@ from connector import config
 from connector.config import Database
 from connector.local.stopping import wait_until
 from connector.mirror import database
-from tests import strategies
+from tests import processes, strategies
 from tests.conftest import DATABASES
+from tests.processes import Connector
 from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -32,18 +32,9 @@ def connector(
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("XTND_", "KAFKA_", "DATABASE_URL"))}
     environment = kept | {"XTND_CONFIG_DIR": str(ROOT / "config"), "XTND_DATA_DIR": str(folder / "data")}
     environment |= {"XTND_WEBHOOK_SECRET": SECRET, "COLUMNS": "120", "NO_COLOR": "1"} | variables
-    done = subprocess.run(
-        [sys.executable, "-m", "connector", *arguments],
-        cwd=folder,
-        env=environment,
-        input=stdin,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-    out, err = done.stdout.decode(), done.stderr.decode()
-    assert "Traceback" not in err
-    return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+    done = processes.run(arguments, cwd=folder, env=environment, stdin=stdin, timeout=60)
+    assert "Traceback" not in done.stderr
+    return done
 
 
 def test_check_names_a_cure_for_a_broker_and_a_database_that_are_away(tmp_path: Path) -> None:
@@ -125,11 +116,9 @@ def columns_of(file: Path, table: str) -> set[str]:
 
 
 @contextmanager
-def started(*arguments: str, **variables: str) -> "Iterator[subprocess.Popen[bytes]]":
+def started(*arguments: str, **variables: str) -> Iterator[Connector]:
     """A command that stays, ended with the block."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "connector", *arguments], env=os.environ | variables, stderr=subprocess.DEVNULL
-    )
+    process = Connector(arguments, env=os.environ | variables, stdout=Path(os.devnull))
     try:
         yield process
     finally:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
@@ -29,7 +28,7 @@ from connector.mirror.copied_rows import meaning
 from connector.mirror.mapping import Mapping
 from connector.mirror.statements import quoted
 from connector.mirror.tables import Tables
-from tests import workers
+from tests import processes, workers
 from tests.conftest import DATABASES, ROOT, MakeConfig, new_database
 from tests.strategies import NOON, Mirror
 from tests.workers import balances
@@ -378,14 +377,8 @@ def test_a_row_that_changed_on_its_way_undoes_the_copy_and_is_named(
 
 
 def connector(config_dir: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "connector", *arguments, "--config", str(config_dir)],
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    command = [*arguments, "--config", str(config_dir)]
+    return processes.run(command, env={**os.environ, **variables}, timeout=300)
 
 
 def _held(config: Config) -> offsets.StoredOffsets:

@@ -4,12 +4,10 @@ import base64
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -36,9 +34,12 @@ from connector.mirror.chunks import Chunk, Letter
 from connector.mirror.hydration import DueKeys
 from connector.mirror.letters import DISCARDED, PARKED, REPLAYED, Filter, Letters, Stored
 from connector.mirror.mapping import Mapping
+from connector.mirror.rules import FINGERPRINT
 from connector.mirror.sink import Sink
 from connector.stream import decode
-from tests.conftest import ROOT, MakeConfig
+from tests import processes
+from tests.conftest import ROOT, MakeConfig, tables_of_hooks
+from tests.processes import Connector
 from tests.sources import with_sources
 from tests.unit.test_replay import RECEIVED_AT, WRONG_KEY, body, created, given_up, letter_of, receive
 
@@ -64,7 +65,7 @@ class Shop:
         self.engine = database.connect(self.config.database, connections=3)
         self.mapping = Mapping(self.config)
         self.letters = Letters(self.engine)
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.workers: list[Connector] = []
 
     def write(self, name: str, overrides: dict[str, object] | None = None) -> Path:
         """A configuration folder: the shipped YAML with other values by dotted name."""
@@ -72,7 +73,9 @@ class Shop:
         folder.mkdir()
         wanted = {"topics.prefix": self.prefix, "topics.partitions": 2, "worker.group": self.prefix}
         for file in configuration.FILES:
-            data = yaml.load((ROOT / "config" / file).read_text(), Loader)
+            text = (ROOT / "config" / file).read_text()
+            text = tables_of_hooks(text) if file == "tables.yaml" else text
+            data = yaml.load(text, Loader)
             for dotted, value in (wanted | (overrides or {})).items():
                 *parents, last = dotted.split(".")
                 place = data
@@ -92,13 +95,9 @@ class Shop:
     def command(self, *arguments: str, config: Path | None = None, columns: int = 120) -> Any:
         """``connector dead-letters …``: what it printed and its exit code."""
         options = ["--config", str(config or self.good), "--data-dir", str(self.folder / "data")]
-        return subprocess.run(
-            [sys.executable, "-m", "connector", "dead-letters", *arguments, *options],
-            env=self.environment | {"COLUMNS": str(columns)},
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_SECONDS,
-            check=False,
+        environment = self.environment | {"COLUMNS": str(columns)}
+        return processes.run(
+            ["dead-letters", *arguments, *options], env=environment, timeout=DEADLINE_SECONDS
         )
 
     def asked(self, *arguments: str) -> Any:
@@ -120,17 +119,9 @@ class Shop:
         with tool.publishing(self.config) as publish:
             publish(records)
 
-    def start_worker(self, folder: Path | None = None) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "connector", "worker", "--config", str(folder or self.good)]
-        with (self.folder / "worker.log").open("ab") as log:
-            self.workers.append(
-                subprocess.Popen(
-                    [*command, "--admin-port", str(free_port())],
-                    env=self.environment,
-                    stdout=log,
-                    stderr=log,
-                )
-            )
+    def start_worker(self, folder: Path | None = None) -> Connector:
+        command = ["worker", "--config", str(folder or self.good), "--admin-port", str(free_port())]
+        self.workers.append(Connector(command, env=self.environment, stdout=self.folder / "worker.log"))
         return self.workers[-1]
 
     def stop_worker(self) -> None:
@@ -144,7 +135,17 @@ class Shop:
         )
 
     def wait_for_tables(self) -> None:
-        self.wait(lambda: schema.state(self.engine, self.mapping) is None, "no tables as the mapping says")
+        self.wait(
+            lambda: self.are_made() and schema.state(self.engine, self.mapping) is None,
+            "no tables as the mapping says",
+        )
+
+    def are_made(self) -> bool:
+        """Whether tables of this mapping were made: a look that costs next to nothing."""
+        with suppress(Exception), database.transaction(self.engine) as connection:
+            made = connection.exec_driver_sql(FINGERPRINT).scalar()
+            return bool(made == schema.fingerprint(self.mapping))
+        return False
 
     def wait_for_letters(self, count: int, state: str = PARKED) -> list[Stored]:
         self.wait_for_tables()

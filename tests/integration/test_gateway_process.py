@@ -5,8 +5,6 @@ import os
 import re
 import signal
 import stat
-import subprocess
-import sys
 import tempfile
 import threading
 import urllib.error
@@ -25,23 +23,13 @@ from connector import events
 from connector.config import Config
 from connector.kafka import topics
 from connector.local.ports import free_port
-from tests import gateways
+from tests import gateways, processes
 from tests.gateways import KafkaLog, Wire, delivery, head, notification, post, signed, until
 from tests.pauses import awake
+from tests.processes import Connector
 
 ROOT = Path(__file__).parents[2]
 SECRET = "a secret of these tests"
-PROGRAM = """
-import json, sys
-from pathlib import Path
-from connector import config, errors, logs
-from connector.gateway.server import run_gateway
-logs.configure()
-try:
-    sys.exit(run_gateway(config.load(Path("config"), {}, json.loads(sys.argv[1]))))
-except errors.StartupError as error:
-    sys.exit(str(error))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -65,26 +53,24 @@ def config(overrides: dict[str, Any]) -> Config:
 
 
 @contextmanager
-def process(overrides: dict[str, Any], **more: Any) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
+def process(overrides: dict[str, Any], **more: Any) -> Iterator[tuple[Connector, int, int]]:
     """A gateway process with its public and its admin port."""
     ports = {"gateway.port": free_port(), "gateway.admin_port": free_port(), "gateway.host": "127.0.0.1"}
     with tempfile.TemporaryDirectory() as folder:
         spool = {"gateway.spool_path": f"{folder}/spool.db"}
-        yield from _process(spool | overrides | ports, more)
+        yield from _process(spool | overrides | ports, more, Path(folder, "log"))
 
 
 def _process(
-    overrides: dict[str, Any], more: dict[str, Any]
-) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
+    overrides: dict[str, Any], more: dict[str, Any], log: Path
+) -> Iterator[tuple[Connector, int, int]]:
     chosen = overrides | {f"gateway.{key}": value for key, value in more.items()}
-    gateway = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, json.dumps(chosen)], cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
+    gateway = Connector([json.dumps(chosen)], program=processes.gateway, cwd=ROOT, env=os.environ, stdout=log)
     try:
         yield gateway, chosen["gateway.port"], chosen["gateway.admin_port"]
     finally:
         gateway.kill()
-        gateway.communicate()
+        gateway.wait(10)
 
 
 def admin(port: int, path: str) -> tuple[int, str]:
@@ -121,7 +107,8 @@ def test_sigterm_answers_what_is_under_way_and_ends(config: Config, overrides: d
             answers[0].result()
             began = awake()
             gateway.send_signal(signal.SIGTERM)
-            _, errors = gateway.communicate(timeout=60)
+            gateway.wait(60)
+            errors = gateway.stdout.read_text()
             assert idle.closed()
             assert slow.answer().status == 503
         assert awake() - began < 10
@@ -144,10 +131,8 @@ def test_a_port_in_use_is_named_with_its_cure(overrides: dict[str, Any], tmp_pat
         ):
             chosen = {"gateway.port": free_port(), "gateway.admin_port": free_port()} | overrides | taken
             chosen |= {"gateway.spool_path": str(tmp_path / "spool.db")}
-            second = subprocess.run(
-                [sys.executable, "-c", PROGRAM, json.dumps(chosen | {"gateway.host": "127.0.0.1"})],
-                cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-            )  # fmt: skip
+            settings = json.dumps(chosen | {"gateway.host": "127.0.0.1"})
+            second = processes.run([settings], program=processes.gateway, cwd=ROOT, env=os.environ)
             assert second.returncode != 0
             assert setting in second.stderr
             assert option in second.stderr

@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from connector.mirror import verify
 from connector.mirror.mapping import Mapping
 from tests import workers
 from tests.conftest import ROOT, SECRET
+from tests.processes import Connector
 from tests.workers import World, until
 
 HOOKS = 200  # so that there are some of orders
@@ -56,16 +55,15 @@ def shop(world: World, callback: str) -> Iterator[None]:
     """A simulated shop, hooks and API, while the block runs."""
     api = world.environ["XTND_API_URL"].split(":")[2].partition("/")[0]
     options = {"url": callback, "api": api, "deliveries": str(HOOKS), "api-rate": "6000"}
-    command = [sys.executable, "-m", "connector", "simulate"]
+    command = ["simulate"]
     command += [text for name, value in options.items() for text in (f"--{name}", value)]
-    with (world.folder / "shop.log").open("w") as log:
-        environ = os.environ | {"XTND_WEBHOOK_SECRET": SECRET}
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
-        try:
-            yield
-        finally:
-            process.kill()
-            process.wait(30)
+    environ = os.environ | {"XTND_WEBHOOK_SECRET": SECRET}
+    process = Connector(command, stdout=world.folder / "shop.log", env=environ)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait(30)
 
 
 def count(world: World, query: str) -> int:

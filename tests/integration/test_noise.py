@@ -3,8 +3,6 @@
 import contextlib
 import json
 import os
-import subprocess
-import sys
 import time
 import urllib.request
 from collections import Counter
@@ -15,6 +13,7 @@ from typing import Any
 from connector.local.ports import free_port
 from tests.conftest import SECRET
 from tests.gateways import delivery, notification, post, until
+from tests.processes import Connector
 from tests.workers import World, world
 
 AWAY_SECONDS = 25.0
@@ -28,10 +27,9 @@ def gateway_of(made: World) -> Iterator[tuple[int, Path]]:
     """A gateway process on a world's configuration; gives its port and its log."""
     port, admin_port, log = free_port(), free_port(), made.folder / "gateway.log"
     ports = ["--port", str(port), "--admin-port", str(admin_port)]
-    command = [sys.executable, "-m", "connector", "gateway", "--config", str(made.config_dir), *ports]
+    command = ["gateway", "--config", str(made.config_dir), *ports]
     environ = {**os.environ, **made.environ, "XTND_DATA_DIR": str(made.folder)}
-    with log.open("ab") as written:
-        process = subprocess.Popen(command, cwd=made.folder, env=environ, stdout=written, stderr=written)
+    process = Connector(command, cwd=made.folder, env=environ, stdout=log)
 
     def reaches_kafka() -> bool:
         try:

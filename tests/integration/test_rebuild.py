@@ -3,7 +3,6 @@
 import contextlib
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ from connector.errors import DatabaseDamaged, DatabaseOutage, StartupError
 from connector.mirror import database, rebuilder, remedies, verify
 from connector.mirror.dialects.sqlite import SQLite
 from connector.mirror.replacement import Rebuilt
-from tests import strategies, workers
+from tests import processes, strategies, workers
 from tests.conftest import DATABASES, ROOT, SECRET, MakeConfig, new_database
 from tests.integration.test_mirror_law import looks
+from tests.processes import Connector
 from tests.strategies import MINUTE, NOON, Mirror, Sent
 from tests.workers import World, until
 
@@ -363,13 +363,9 @@ def test_a_role_that_may_make_no_temporary_tables_is_told_which_right_it_lacks(
 
 def command(mirror: Mirror, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     url = str(mirror.config.database.url.get_secret_value())
-    return subprocess.run(
-        [sys.executable, "-m", "connector", *arguments, "--config", str(ROOT / "config")],
+    return processes.run(
+        [*arguments, "--config", str(ROOT / "config")],
         env={**os.environ, "DATABASE_URL": url, "XTND_WEBHOOK_SECRET": SECRET, **environ},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
     )
 
 
@@ -498,17 +494,12 @@ def spoil(world: World, *statements: str) -> None:
 
 def run_while_events_come(world: World, *arguments: str) -> str:
     """Run a command, and send 200 events a second until it ends; gives what it printed."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "connector", *arguments, "--config", str(world.config_dir)],
-        env={**os.environ, **world.environ},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        while process.poll() is None:
-            world.send(workers.balances(20))
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.1)
-        out, err = process.communicate()
-    assert process.returncode == 0, err
-    return out
+    out, err = world.folder / "out", world.folder / "err"
+    command = [*arguments, "--config", str(world.config_dir)]
+    process = Connector(command, env={**os.environ, **world.environ}, stdout=out, stderr=err)
+    while process.poll() is None:
+        world.send(workers.balances(20))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
+    assert process.returncode == 0, err.read_text()
+    return out.read_text()

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from pathlib import Path
 from connector.local.ports import free_port
 from tests import alerts, workers
 from tests.conftest import ROOT
+from tests.processes import Connector
 from tests.workers import World, until
 
 
@@ -19,18 +18,14 @@ from tests.workers import World, until
 def gateway(world: World) -> Iterator[int]:
     """``connector gateway`` as a process; gives its admin port."""
     port, admin = free_port(), free_port()
-    command = [sys.executable, "-m", "connector", "gateway", "--config", str(world.config_dir)]
-    with (world.folder / "gateway.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "--port", str(port), "--admin-port", str(admin)],
-            env=os.environ | world.environ,
-            stderr=log,
-        )
-        try:
-            yield admin
-        finally:
-            process.kill()
-            process.wait(10)
+    command = ["gateway", "--config", str(world.config_dir), "--port", str(port), "--admin-port", str(admin)]
+    log = world.folder / "gateway.log"
+    process = Connector(command, env=os.environ | world.environ, stdout=log)
+    try:
+        yield admin
+    finally:
+        process.kill()
+        process.wait(10)
 
 
 def page(port: int) -> str:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from connector.local.ports import free_port
 from connector.mirror import database
 from tests.conftest import MakeConfig
 from tests.gateways import delivery, notification, post, until
+from tests.processes import Connector
 from tests.servers import NO_KAFKA
 
 ROOT = Path(__file__).parents[2]
@@ -91,11 +91,8 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         broker.stop()
 
 
-def start(part: str, environment: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
-    with log.open("ab") as out:
-        return subprocess.Popen(
-            [sys.executable, "-m", "connector", part], cwd=ROOT, env=environment, stdout=out, stderr=out
-        )
+def start(part: str, environment: dict[str, str], log: Path) -> Connector:
+    return Connector([part], cwd=ROOT, env=environment, stdout=log)
 
 
 def ready(port: int) -> bool:

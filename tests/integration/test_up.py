@@ -37,7 +37,8 @@ if name != "topics":
 """
 UP = """
 import pathlib, sys
-from connector.local import UpOptions, run_up
+from connector.local.plan import UpOptions
+from connector.local.stack import run_up
 folder, part, port = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 options = UpOptions(folder, folder / "data", kafka="127.0.0.1:1", port=port, admin_port=port + 1,
                     ready_timeout_seconds=float(sys.argv[4]))

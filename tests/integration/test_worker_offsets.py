@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +16,7 @@ from connector.commands import checkup
 from connector.events import Event
 from connector.kafka import topics
 from connector.stream.transport import FETCH_WAIT_MS
-from tests import workers
+from tests import processes, workers
 from tests.workers import WorkerProcess, World, balance, balances, next_number, until
 
 
@@ -76,10 +74,9 @@ def losses(worker: WorkerProcess) -> list[dict[str, Any]]:
 
 
 def run_losses(world: World, *options: str) -> str:
-    command = [sys.executable, "-m", "connector", "losses", "--config", str(world.config_dir), *options]
-    done = subprocess.run(
-        command, env={**os.environ, **world.environ}, capture_output=True, text=True, timeout=60, check=True
-    )
+    command = ["losses", "--config", str(world.config_dir), *options]
+    done = processes.run(command, env={**os.environ, **world.environ})
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 

@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from connector.errors import StartupError
-from connector.local import DataFolder, UpOptions, demo_kafka
-from connector.local.plan import LaunchPlan
+from connector.local import DataFolder
+from connector.local.demo import kafka_of
+from connector.local.plan import LaunchPlan, UpOptions
 from connector.simulator import SimulateOptions
 from connector.simulator.opening import open_shop
 from connector.simulator.resume import Progress, ResumeFile
@@ -102,9 +103,9 @@ def test_a_history_is_for_a_demo_alone_and_goes_to_its_own_kafka(tmp_path, monke
     data.path.mkdir()
     data.write_endpoints({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1234"})
     with pytest.raises(StartupError, match="into a demo alone"):
-        demo_kafka(data.path)
+        kafka_of(data)
     data.demo_file.touch()
-    assert demo_kafka(data.path) == "127.0.0.1:1234"
+    assert kafka_of(data) == "127.0.0.1:1234"
     data.endpoints_file.unlink()
     with pytest.raises(StartupError, match="into a demo alone"):
-        demo_kafka(data.path)
+        kafka_of(data)
