@@ -23,12 +23,11 @@ from connector.commands import (
     forget,
     rebuild,
     schema,
+    simulate,
     status,
     sweep,
 )
 from connector.commands.options import (
-    CALLBACK,
-    CALLBACK_VARIABLE,
     CONFIG_DIR,
     DATA_DIR,
     AcceptMapping,
@@ -39,13 +38,11 @@ from connector.commands.options import (
     Format,
     Kafka,
     behind_options,
-    callback,
     config_folder,
     load,
     load_beside,
     load_process,
 )
-from connector.config import secret_text
 
 app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -58,7 +55,6 @@ app.add_typer(schema.app, name="schema")
 out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
-MOST_DAYS = 1000
 PortOption = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The public port.")]
 AdminPort = Annotated[
     int | None, typer.Option("--admin-port", min=1, max=65535, help="Health and metrics, on 127.0.0.1.")
@@ -66,20 +62,6 @@ AdminPort = Annotated[
 ReusePort = Annotated[
     bool | None,
     typer.Option("--reuse-port", help="Share the public port with other gateways of this machine."),
-]
-CallbackUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--url",
-        envvar=CALLBACK_VARIABLE,
-        help=f"Callback URL; else that of the stack in --data-dir, or {CALLBACK}.",
-    ),
-]
-SecretFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--secret-file", readable=False, help="File with the hook's secret; else XTND_WEBHOOK_SECRET."
-    ),
 ]
 
 
@@ -118,7 +100,7 @@ def up(
     days: Annotated[
         int | None,
         typer.Option(
-            min=0, max=MOST_DAYS, help="With --demo: days of history that its shop starts with. [90]"
+            min=0, max=simulate.MOST_DAYS, help="With --demo: days of history that its shop starts with. [90]"
         ),
     ] = None,
 ) -> None:
@@ -377,137 +359,9 @@ def copy_command(
     raise typer.Exit(copying.run(source, target))
 
 
-@app.command()
-def simulate(
-    url: CallbackUrl = None,
-    deliveries: Annotated[
-        int | None, typer.Option(min=0, help="How many deliveries. [1000, with --days 0]")
-    ] = None,
-    days: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            max=MOST_DAYS,
-            help="Play so many days first, dated back, straight to the Kafka of the demo in --data-dir.",
-        ),
-    ] = 0,
-    rate: Annotated[float, typer.Option(min=0, help="Deliveries per second; 0 is as fast as it goes.")] = 0,
-    burst: Annotated[int, typer.Option(min=0, help="How many leave at once before that.")] = 0,
-    disorder: Annotated[float, typer.Option(min=0, max=1, help="Share sent late, behind newer ones.")] = 0,
-    duplicates: Annotated[float, typer.Option(min=0, max=1, help="Share sent again.")] = 0,
-    seed: Annotated[int, typer.Option(help="The same seed plays the same shop.")] = 1,
-    parallel: Annotated[int, typer.Option(min=1, help="Deliveries in flight at once.")] = 8,
-    time_scale: Annotated[
-        float, typer.Option(min=0, help="Factor for XTND's retry pauses; 0.01 is fast.")
-    ] = 1,
-    journal: Annotated[Path | None, typer.Option(help="Write every attempt and answer here.")] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(help="Keep in this file how many deliveries have left, and go on after them."),
-    ] = None,
-    api: Annotated[
-        int | None,
-        typer.Option(
-            min=0, max=65535, metavar="PORT", help="Serve the shop's REST API on this port until Ctrl-C."
-        ),
-    ] = None,
-    quirk: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="What the API does wrong (docs/simulator.md); repeatable."),
-    ] = None,
-    api_rate: Annotated[
-        int, typer.Option(min=1, help="Requests per minute and resource that the API accepts.")
-    ] = 300,
-    withheld: Annotated[float, typer.Option(min=0, max=1, help="Share of hooks that are never sent.")] = 0,
-    deleted: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the API's records that get deleted.")
-    ] = 0,
-    config_dir: ConfigDir = CONFIG_DIR,
-    secret_file: SecretFile = None,
-    data_dir: DataDir = DATA_DIR,
-) -> None:
-    """Play an XTND shop against a callback URL, and with --api its REST API as well."""
-    from connector import local, simulator  # noqa: PLC0415
-    from connector.local.demo import kafka_of  # noqa: PLC0415
-
-    past = None
-    if days:
-        kafka = kafka_of(local.DataFolder(data_dir))
-        settings = load_beside(
-            config_dir, data_dir, unused=("kafka", "database"), kafka=kafka, with_secrets=True
-        )
-        past = simulator.PastOptions(days=days, config=settings, folder=data_dir)
-        resume = resume or local.DataFolder(data_dir).demo_file
-    if deliveries is None:
-        deliveries = 0 if days else 1000
-    options = simulator.SimulateOptions(
-        url=callback(url, data_dir),
-        secret=_secret(secret_file, data_dir),
-        seed=seed,
-        deliveries=deliveries,
-        rate=rate,
-        burst=burst,
-        disorder=disorder,
-        duplicates=duplicates,
-        parallel=parallel,
-        time_scale=time_scale,
-        journal=journal,
-        resume=resume,
-        past=past,
-        withheld=withheld,
-        deleted=deleted,
-        api_port=api,
-        api=simulator.api_options(quirk or [], api_rate),
-    )
-    raise typer.Exit(simulator.run_simulation(options))
-
-
-@app.command()
-def send(
-    files: Annotated[list[Path], typer.Argument(readable=False, help="Files that hold one body each.")],
-    url: CallbackUrl = None,
-    secret_file: SecretFile = None,
-    data_dir: DataDir = DATA_DIR,
-) -> None:
-    """Sign files and post them as they are."""
-    from connector import simulator  # noqa: PLC0415
-
-    raise typer.Exit(simulator.send_files(callback(url, data_dir), _secret(secret_file, data_dir), files))
-
-
-@app.command()
-def sign(
-    body: Annotated[
-        Path, typer.Argument(readable=False, help="File with the body's exact bytes; - for standard input.")
-    ],
-    header: Annotated[
-        str | None, typer.Option("--header", help="The ms-signature header of the request.")
-    ] = None,
-    secret_file: SecretFile = None,
-    data_dir: DataDir = DATA_DIR,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Print a body's signature, or why a signature does not match."""
-    from connector.gateway import doctor, signature  # noqa: PLC0415
-
-    data = sys.stdin.buffer.read() if str(body) == "-" else _bytes(body)
-    secret = _secret(secret_file, data_dir)
-    if header is None:
-        print(signature.sign(data, secret))
-        return
-    diagnosis = doctor.diagnose(data, header, [secret])
-    if as_json:
-        report = {
-            "matches": diagnosis.matches,
-            "findings": diagnosis.findings,
-            "expected": diagnosis.expected,
-        }
-        print(safe_text.as_json(report))
-    else:
-        out.print("The signature matches." if diagnosis.matches else "The signature does not match.")
-        for finding in diagnosis.findings:
-            out.print(f"  {safe_text.plain(finding)}")
-    raise typer.Exit(0 if diagnosis.matches else 1)
+app.command()(simulate.simulate)
+app.command()(simulate.send)
+app.command()(simulate.sign)
 
 
 @app.command("init")
@@ -544,28 +398,3 @@ def options(
     ] = False,
 ) -> None:
     """Receive XTND's signed webhooks, store them on Kafka, mirror them into SQL tables."""
-
-
-def _bytes(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise errors.StartupError(
-            f"{file} cannot be read: {error.strerror}.", "name a file that holds the body's exact bytes"
-        ) from None
-
-
-def _secret(file: Path | None, data_dir: Path) -> str:
-    """The hook's secret: from a file, else from the environment, else as ``make up`` keeps it."""
-    own = data_dir / "webhook-secret"
-    given = secret_text.without_accidents(os.environ.get("XTND_WEBHOOK_SECRET", ""))
-    if file is None and given:
-        return given
-    try:
-        return secret_text.read(file or own)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise errors.StartupError(
-            f"There is no secret: {file or own} cannot be read ({reason}).",
-            "set XTND_WEBHOOK_SECRET, or name the file (--secret-file), or make up's folder (--data-dir)",
-        ) from None

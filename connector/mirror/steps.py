@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, inspect
 
 from connector import __version__, clocks, events
 from connector.errors import StartupError
-from connector.mirror import apart_step, dialects, locks, source_step
+from connector.mirror import apart_step, dialects, early_steps, later_steps, locks, source_step
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import lock_schema, transaction
 from connector.mirror.mapped import stored
@@ -44,148 +44,26 @@ class Step:
     act: Callable[[Connection, Collection[str]], None]
 
 
-def _make_routes(connection: Connection, _mapped: Collection[str]) -> None:
-    """Make ``mirror_routes``, which the views read: one more action is one more row, and changes no view."""
-    dialect = dialects.of(connection)
-    text = dialect.declared("exact")
-    connection.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS mirror_routes (family {text} NOT NULL, action {text} NOT NULL, "
-        f"topic TEXT NOT NULL, PRIMARY KEY (family, action)){dialect.table_options}"
-    )
-
-
-def _make_losses(connection: Connection, _mapped: Collection[str]) -> None:
-    """Make ``mirror_losses``; of what was lost before, only number and partition are known."""
-    dialect = dialects.of(connection)
-    text, count, instant = map(dialect.declared, ("exact", "integer", "timestamp"))
-    connection.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS mirror_losses (topic {text} NOT NULL, partition INTEGER NOT NULL, "
-        f"first_offset {count} NOT NULL, next_offset {count}, records {count}, sent_after {instant}, "
-        f"sent_before {instant}, found_at {instant} NOT NULL, acknowledged_at {instant}, "
-        f"PRIMARY KEY (topic, partition, first_offset, found_at)){dialect.table_options}"
-    )
-    connection.exec_driver_sql(
-        "INSERT INTO mirror_losses (topic, partition, first_offset, next_offset, records, sent_before, "
-        "found_at) SELECT topic, partition, 0, next_offset, records_lost, updated_at, updated_at "
-        "FROM consumer_offsets WHERE records_lost > 0"
-    )
-
-
-def _make_counters(connection: Connection, _mapped: Collection[str]) -> None:
-    """Make ``mirror_counters`` and count the ledger once; the sink goes on from there."""
-    if inspect(connection).has_table("mirror_counters"):
-        raise StartupError(
-            "The database holds a table or view mirror_counters that is not the connector's.",
-            "rename it (ALTER TABLE mirror_counters RENAME TO another_name), and start the worker",
-        )
-    dialect = dialects.of(connection)
-    text, count, instant = map(dialect.declared, ("exact", "integer", "timestamp"))
-    instants = ("first_received_at", "last_received_at", "last_mirrored_at")
-    connection.exec_driver_sql(
-        f"CREATE TABLE mirror_counters (topic {text} NOT NULL, partition INTEGER NOT NULL, "
-        f"family {text} NOT NULL, events {count} NOT NULL, "
-        f"{', '.join(f'{name} {instant} NOT NULL' for name in instants)}, "
-        f"PRIMARY KEY (topic, partition, family)){dialect.table_options}"
-    )
-    connection.exec_driver_sql(
-        f"INSERT INTO mirror_counters (topic, partition, family, events, {', '.join(instants)}) "
-        "SELECT kafka_topic, kafka_partition, family, COUNT(*), MIN(received_at), MAX(received_at), "
-        "MAX(mirrored_at) FROM notifications GROUP BY kafka_topic, kafka_partition, family"
-    )
-
-
-def _add_clock_distance(connection: Connection, _mapped: Collection[str]) -> None:
-    """Have a column for what events say about the gateway's clock; unknown until the next event."""
-    integer = dialects.of(connection).declared("integer")
-    connection.exec_driver_sql(f"ALTER TABLE _consumer_offsets ADD COLUMN clock_distance_ms {integer}")
-
-
-def _make_hydration_work(connection: Connection, _mapped: Collection[str]) -> None:
-    """Make ``_hydration_work``; ``_hydration`` is made and filled as a table that is new."""
-    dialect = dialects.of(connection)
-    text, count, instant = map(dialect.declared, ("exact", "integer", "timestamp"))
-    early = ("asked_at", "again_at", "answered_at", "marked_at")
-    late = ("leased_at", "leased_until", "not_before")
-    connection.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS _hydration_work (shop {text} NOT NULL, family {text} NOT NULL, "
-        f"entity_key {text} NOT NULL, {', '.join(f'{name} {instant}' for name in early)}, lease {count}, "
-        "leased_by TEXT, "
-        f"{', '.join(f'{name} {instant}' for name in late)}, trouble TEXT NOT NULL, tries INTEGER NOT NULL, "
-        f"PRIMARY KEY (shop, family, entity_key)){dialect.table_options}"
-    )
-
-
-def _make_backfills(connection: Connection, _mapped: Collection[str]) -> None:
-    """Make ``_backfills``."""
-    dialect = dialects.of(connection)
-    text, count, instant = map(dialect.declared, ("exact", "integer", "timestamp"))
-    connection.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS _backfills (shop {text} NOT NULL, family {text} NOT NULL, "
-        f"changed_since {instant} NOT NULL, changed_until {instant}, started_at {instant} NOT NULL, "
-        f"finished_at {instant}, part INTEGER NOT NULL, reading INTEGER NOT NULL, page INTEGER, "
-        f"listed {count} NOT NULL, asked {count} NOT NULL, "
-        f"PRIMARY KEY (shop, family)){dialect.table_options}"
-    )
-
-
-def _make_sweeps(connection: Connection, _mapped: Collection[str]) -> None:
-    """Make ``_sweeps``, and columns for what a sweep knows of a record."""
-    dialect = dialects.of(connection)
-    text, count, instant = map(dialect.declared, ("exact", "integer", "timestamp"))
-    for name, type_ in (("swept_at", instant), ("changed_at", instant), ("row_digest", "TEXT")):
-        connection.exec_driver_sql(f"ALTER TABLE _hydration_work ADD COLUMN {name} {type_}")
-    counts = ("listed", "enqueued", "repaired", "lost_hooks")
-    connection.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS _sweeps (shop {text} NOT NULL, family {text} NOT NULL, "
-        f"started_at {instant} NOT NULL, alive_until {instant} NOT NULL, finished_at {instant}, "
-        f"whole INTEGER NOT NULL, {', '.join(f'{name} {count} NOT NULL' for name in counts)}, "
-        f"PRIMARY KEY (shop, family, started_at)){dialect.table_options}"
-    )
-
-
-def _make_audits(connection: Connection, _mapped: Collection[str]) -> None:
-    """Make ``_audits`` and ``_drift``."""
-    dialect = dialects.of(connection)
-    text, count, instant = map(dialect.declared, ("exact", "integer", "timestamp"))
-    counts = ("compared", "moved", "left_out")
-    connection.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS _audits (shop {text} NOT NULL, family {text} NOT NULL, "
-        f"started_at {instant} NOT NULL, finished_at {instant}, entity_key {text} NOT NULL, "
-        f"{', '.join(f'{name} {count} NOT NULL' for name in counts)}, "
-        f"PRIMARY KEY (shop, family)){dialect.table_options}"
-    )
-    names = ("entity_key", "table_name", "row_key", "column_name")
-    connection.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS _drift (shop {text} NOT NULL, family {text} NOT NULL, "
-        f"started_at {instant} NOT NULL, {', '.join(f'{name} {text} NOT NULL' for name in names)}, "
-        f"found_at {instant} NOT NULL, hooked_at {instant}, mirrored TEXT, source TEXT, "
-        f"PRIMARY KEY (shop, family, started_at, {', '.join(names)})){dialect.table_options}"
-    )
-
-
-def _make_forgotten(connection: Connection, _mapped: Collection[str]) -> None:
-    """Make ``_forgotten``."""
-    dialect = dialects.of(connection)
-    text, instant = map(dialect.declared, ("exact", "timestamp"))
-    connection.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS _forgotten (shop {text} NOT NULL, family {text} NOT NULL, "
-        f"entity_key {text} NOT NULL, forgotten_at {instant} NOT NULL, ended_at {instant}, "
-        f"changed_at {instant} NOT NULL, PRIMARY KEY (shop, family, entity_key)){dialect.table_options}"
-    )
-
-
 STEPS: tuple[Step, ...] = (
     Step(2, "an event is identified by its source and its id", source_step.act),
-    Step(3, "the actions of the families are rows", _make_routes),
-    Step(4, "each loss is a row, with the time in which XTND sent what is missing", _make_losses),
-    Step(5, "the events of each partition and family are counted", _make_counters),
+    Step(3, "the actions of the families are rows", early_steps.make_routes),
+    Step(4, "each loss is a row, with the time in which XTND sent what is missing", early_steps.make_losses),
+    Step(5, "the events of each partition and family are counted", early_steps.make_counters),
     Step(6, "tables stand apart from what people read", apart_step.act),
-    Step(7, "how far the gateways' clocks are from Kafka's stands beside the offsets", _add_clock_distance),
-    Step(8, "how far the hydrator is with each record is a row", _make_hydration_work),
-    Step(9, "how far backfills are is a row for each family", _make_backfills),
-    Step(10, "what sweeps find is a row for each", _make_sweeps),
-    Step(11, "how far audits are, and where the mirror was not as the source, are rows", _make_audits),
-    Step(12, "entities that were removed are rows", _make_forgotten),
+    Step(
+        7,
+        "how far the gateways' clocks are from Kafka's stands beside the offsets",
+        later_steps.add_clock_distance,
+    ),
+    Step(8, "how far the hydrator is with each record is a row", later_steps.make_hydration_work),
+    Step(9, "how far backfills are is a row for each family", later_steps.make_backfills),
+    Step(10, "what sweeps find is a row for each", later_steps.make_sweeps),
+    Step(
+        11,
+        "how far audits are, and where the mirror was not as the source, are rows",
+        later_steps.make_audits,
+    ),
+    Step(12, "entities that were removed are rows", later_steps.make_forgotten),
 )
 NEWEST = STEPS[-1].version
 

@@ -1,4 +1,4 @@
-"""The mirror's tables as SQLAlchemy has them: the connector's own (``models.py``) and those of the mapping.
+"""The mirror's tables as SQLAlchemy has them: the connector's own (``models/``) and those of the mapping.
 
 All are in one metadata per ``Tables``, so two configurations can live in one process.
 """

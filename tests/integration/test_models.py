@@ -1,10 +1,12 @@
-"""The connector's own tables are written down in ``connector/mirror/models.py``, and nowhere else."""
+"""The connector's own tables are written down in ``connector/mirror/models/``, and nowhere else."""
 
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -19,12 +21,12 @@ OF_OWN_TABLE = re.compile(rf"(TABLE|COLUMN|ON) ({'|'.join(models.OWN)})\b")
 # What somebody adds who wants another column: (module, the line before it, the line).
 ADDED = [
     (
-        "mirror/models.py",
+        "mirror/models/events.py",
         '    source: str = column("exact", SOURCE, key=True)\n',
         '    tries: int | None = column("small", "How often XTND tried.", of="attempt")\n',
     ),
     (
-        "mirror/models.py",
+        "mirror/models/events.py",
         '    state_at: str = column("timestamp", "Since when it is in that state (UTC).")\n',
         '    ticket: str | None = column("text", "Who looks after it.")\n',
     ),
@@ -89,6 +91,12 @@ def test_the_own_tables_are_declared_as_the_newest_layout_has_them(dialect: str)
     )
     declared = [one for one in schema.ddl(settings, dialect) if OF_OWN_TABLE.search(one)]
     assert ";\n".join(declared) + "\n" == (KEPT / f"{dialect}.sql").read_text()
+
+
+def test_the_own_tables_are_those_of_every_module_of_models() -> None:
+    for module in pkgutil.iter_modules(models.__path__, f"{models.__name__}."):
+        import_module(module.name)
+    assert models.Own.metadata.tables.keys() == models.OWN
 
 
 def test_a_column_that_is_added_to_a_model_is_written_read_and_shown(tmp_path: Path) -> None:
