@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 
 import uvloop
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from connector import admin, clocks
 from connector.config import Config
@@ -226,11 +227,17 @@ class KafkaLog:
 
     def mark(self) -> None:
         """Count from here."""
-        self._from = self._consumer.end_offsets(self._partitions)
+        self._from = self._ends()
+
+    def _ends(self) -> dict[Any, int]:
+        """The logs' ends, though a broker that comes back may let the first question wait too long."""
+        with suppress(KafkaTimeoutError):
+            return dict(self._consumer.end_offsets(self._partitions))
+        return dict(self._consumer.end_offsets(self._partitions))
 
     def since(self) -> list[Logged]:
         """Every record since the mark that stands on Kafka at this moment."""
-        ends = self._consumer.end_offsets(self._partitions)
+        ends = self._ends()
         wanted = sum(ends[partition] - self._from[partition] for partition in self._partitions)
         for partition in self._partitions:
             self._consumer.seek(partition, self._from[partition])

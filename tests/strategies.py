@@ -22,6 +22,7 @@ from connector.mirror.mapping import Mapping
 from connector.mirror.rows import Item
 from connector.mirror.sink import Sink
 from connector.mirror.statements import quoted
+from tests import copies
 
 NOON = 1_700_000_000_000_000
 MINUTE = 60_000_000
@@ -108,11 +109,14 @@ class Maker:
 class Mirror(Maker):
     """A database with the mirror's schema, and the sink that writes into it."""
 
-    def __init__(self, engine: Engine, config: Config, *, accept_mapping: bool = False) -> None:
+    def __init__(
+        self, engine: Engine, config: Config, *, accept_mapping: bool = False, made: bool = False
+    ) -> None:
         super().__init__(config)
         self.engine = engine
         self.now = NOON
-        schema.ensure(engine, config, self.mapping, accept_mapping=accept_mapping)
+        if not made:
+            schema.ensure(engine, config, self.mapping, accept_mapping=accept_mapping)
         self.sink = Sink(engine, self.mapping, schema.fingerprint(self.mapping), lambda: self.now)
 
     def write(self, *said: Event, partition: int = 0) -> Any:
@@ -176,11 +180,16 @@ def plain(name: str, value: Any) -> str | None:
 
 
 @contextlib.contextmanager
-def mirror(config: Config, *, accept_mapping: bool = False) -> Iterator[Mirror]:
-    """A mirror on the configuration's database."""
+def mirror(config: Config, *, accept_mapping: bool = False, copied: bool = False) -> Iterator[Mirror]:
+    """A mirror on the configuration's database.
+
+    A start makes its tables; where ``copied``, the database is empty and gets those that a start made before.
+    """
+    if copied:
+        copies.fill(config)
     engine = database.connect(config.database, connections=4)
     try:
-        yield Mirror(engine, config, accept_mapping=accept_mapping)
+        yield Mirror(engine, config, accept_mapping=accept_mapping, made=copied)
     finally:
         engine.dispose()
 

@@ -130,7 +130,7 @@ class Shelf:
 def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
     url = new_database(request.param, request, tmp_path_factory.mktemp("audits") / "mirror.db")
     found = config.load(ROOT / "config", VARIABLES | {"DATABASE_URL": url}, {}, with_login=True)
-    with strategies.mirror(found) as mirror:
+    with strategies.mirror(found, copied=True) as mirror:
         yield mirror
 
 

@@ -16,7 +16,7 @@ from tests.strategies import MINUTE, NOON, Mirror
 
 @pytest.fixture
 def mirror(make_config: MakeConfig, database_url: str) -> Iterator[Mirror]:
-    with strategies.mirror(make_config({"database.url": database_url})) as found:
+    with strategies.mirror(make_config({"database.url": database_url}), copied=True) as found:
         yield found
 
 

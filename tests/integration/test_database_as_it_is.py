@@ -37,7 +37,7 @@ SETTINGS = {
     "statement_timeout": "'1ms'",
     "lock_timeout": "'1ms'",
     "idle_in_transaction_session_timeout": "'1ms'",
-    "transaction_timeout": "'20ms'",
+    "transaction_timeout": "'10s'",  # of the first statement, which takes it away, too
     "default_transaction_read_only": "on",
     "default_transaction_isolation": "'serializable'",
     "default_transaction_deferrable": "on",

@@ -23,7 +23,7 @@ ALL = {"orders": (100, 100), "balances": (100, 100)}
 def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
     url = new_database(request.param, request, tmp_path_factory.mktemp("due") / "mirror.db")
     variables = {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": url}
-    with strategies.mirror(with_sources(config.load(ROOT / "config", variables))) as found:
+    with strategies.mirror(with_sources(config.load(ROOT / "config", variables)), copied=True) as found:
         yield found
 
 

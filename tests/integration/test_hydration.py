@@ -37,7 +37,7 @@ def config(make_config: MakeConfig, database_url: str) -> Config:
 
 @pytest.fixture
 def mirror(config: Config) -> Iterator[Mirror]:
-    with strategies.mirror(config) as found:
+    with strategies.mirror(config, copied=True) as found:
         yield found
 
 

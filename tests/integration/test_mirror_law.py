@@ -35,7 +35,7 @@ def looks(few: int) -> Any:
 
 @pytest.fixture
 def mirror(make_config: MakeConfig, database_url: str) -> Iterator[Mirror]:
-    with strategies.mirror(make_config({"database.url": database_url})) as found:
+    with strategies.mirror(make_config({"database.url": database_url}), copied=True) as found:
         yield found
 
 
@@ -123,7 +123,9 @@ def micros(value: Any) -> int | None:
 
 @pytest.fixture
 def records(make_config: MakeConfig, database_url: str) -> Iterator[Mirror]:
-    with strategies.mirror(make_config({"database.url": database_url} | strategies.RECORD_TABLES)) as found:
+    with strategies.mirror(
+        make_config({"database.url": database_url} | strategies.RECORD_TABLES), copied=True
+    ) as found:
         yield found
 
 
@@ -179,5 +181,5 @@ def test_writing_everything_again_from_other_partitions_changes_nothing(
 def both(make_config: MakeConfig, postgres: Any, tmp_path: Path) -> Iterator[tuple[Mirror, Mirror]]:
     file = make_config({"database.url": f"sqlite:///{tmp_path / 'mirror.db'}"} | strategies.RECORD_TABLES)
     server = make_config({"database.url": postgres.new_database()} | strategies.RECORD_TABLES)
-    with strategies.mirror(file) as sqlite, strategies.mirror(server) as postgresql:
+    with strategies.mirror(file, copied=True) as sqlite, strategies.mirror(server) as postgresql:
         yield sqlite, postgresql

@@ -66,7 +66,7 @@ ON_SQLITE = {
 @pytest.fixture
 def mirror(make_config: MakeConfig, database_url: str) -> Iterator[Mirror]:
     with ExitStack() as stack:
-        yield stack.enter_context(strategies.mirror(make_config({"database.url": database_url})))
+        yield stack.enter_context(strategies.mirror(make_config({"database.url": database_url}), copied=True))
 
 
 def run(mirror: Mirror, *statements: str) -> None:

@@ -26,7 +26,7 @@ ORDER = {"OrderNumber": "9001"}
 
 @pytest.fixture
 def mirror(make_config: MakeConfig, database_url: str) -> Iterator[Mirror]:
-    with strategies.mirror(make_config({"database.url": database_url})) as found:
+    with strategies.mirror(make_config({"database.url": database_url}), copied=True) as found:
         yield found
 
 

@@ -47,13 +47,13 @@ def ignore(_what: str, _done: int, _total: int) -> None:
 @pytest.fixture
 def shipped(make_config: MakeConfig, database_url: str) -> Iterator[Mirror]:
     """With all tables of the shipped configuration, which a command takes."""
-    with strategies.mirror(make_config({"database.url": database_url}, records=True)) as found:
+    with strategies.mirror(make_config({"database.url": database_url}, records=True), copied=True) as found:
         yield found
 
 
 @pytest.fixture
 def mirror(make_config: MakeConfig, database_url: str) -> Iterator[Mirror]:
-    with strategies.mirror(make_config({"database.url": database_url})) as found:
+    with strategies.mirror(make_config({"database.url": database_url}), copied=True) as found:
         yield found
 
 

@@ -32,7 +32,7 @@ exact = msgspec.json.Encoder(decimal_format="number")
 
 @pytest.fixture
 def mirror(make_config: MakeConfig, database_url: str) -> Iterator[Mirror]:
-    with strategies.mirror(make_config({"database.url": database_url}, records=True)) as found:
+    with strategies.mirror(make_config({"database.url": database_url}, records=True), copied=True) as found:
         yield found
 
 

@@ -37,13 +37,13 @@ def configured(make_config: MakeConfig, database_url: str) -> Config:
 
 @pytest.fixture
 def mirror(configured: Config) -> Iterator[Mirror]:
-    with strategies.mirror(configured) as found:
+    with strategies.mirror(configured, copied=True) as found:
         yield found
 
 
 @pytest.fixture
 def on_postgresql(make_config: MakeConfig, postgres: Any) -> Iterator[Mirror]:
-    with strategies.mirror(make_config({"database.url": postgres.new_database()})) as found:
+    with strategies.mirror(make_config({"database.url": postgres.new_database()}), copied=True) as found:
         yield found
 
 
