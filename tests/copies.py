@@ -1,7 +1,7 @@
-"""Databases with a mirror's tables as copies: a start makes them once, and each test gets them as a file is copied.
+"""Databases with a mirror's tables: a start makes them once, and each test gets a copy.
 
-A first start costs most of a second of processor time on PostgreSQL. It is what the tests of the schema are about;
-all others only need tables.
+A first start costs most of a second of processor time on PostgreSQL. It is what the tests of the schema are
+about; all others only need tables.
 """
 
 import shutil

@@ -1,9 +1,11 @@
-"""The wheel, outside of any checkout: an empty folder, one command, rows."""
+"""The wheel, outside of any checkout: an empty folder, one command, and what the README shows of it."""
 
 import os
+import shlex
 import subprocess
 import sys
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,19 @@ from connector import __version__
 from connector.config import FILES
 from connector.local.ports import free_port, port_is_free
 from connector.local.stopping import wait_until
+from tests.acceptance.test_readme import ALL, OF_DEMO
 
 ROOT = Path(__file__).parent.parent.parent
+# Orders of which a hook came since the demo was ready: how long until the quickest had its record.
+HOOK_TO_ROWS = """
+    SELECT 86400 * MIN(julianday(
+        (SELECT MIN(mirrored_at) FROM notifications AS snapshot
+         WHERE action = 'OrderSnapshot' AND snapshot.entity_key = hooks.entity_key AND occurred_at > hooked)
+    ) - julianday(hooked)) AS seconds
+    FROM (SELECT entity_key, MIN(received_at) AS hooked FROM notifications
+          WHERE family = 'orders' AND action <> 'OrderSnapshot' AND received_at > '{ready}'
+          GROUP BY entity_key) AS hooks
+"""
 
 
 class Installed:
@@ -31,7 +44,7 @@ class Installed:
         ours = ("XTND_", "KAFKA_", "DATABASE_URL")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         kept |= {name: os.environ[name] for name in ("XTND_CACHE_DIR",) if name in os.environ}
-        self.environ = kept | {"PYTHONPATH": str(self.site)}
+        self.environ = kept | {"PYTHONPATH": str(self.site), "COLUMNS": "100", "NO_COLOR": "1"}
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-P", "-m", "connector", *arguments]
@@ -76,25 +89,40 @@ def test_init_writes_a_configuration_that_loads(installed: Installed, tmp_path: 
     installed.run("schema", "--dialect", "sqlite", folder=tmp_path / "shop")
 
 
-def test_in_an_empty_folder_a_demo_becomes_ready_with_weeks_of_orders(installed: Installed) -> None:
+def test_a_demo_in_an_empty_folder_shows_what_the_readme_shows(installed: Installed) -> None:
     """Its ports are those after ``--port``, and the tenth."""
     port = next(one for one in iter(free_port, None) if all(port_is_free(one + n) for n in (1, 2, 3, 10)))
     ports = ("--port", str(port), "--admin-port", str(port + 1))
+    up_line, query_line = OF_DEMO
+    [options] = [word.removeprefix("ARGS=") for word in shlex.split(up_line) if word.startswith("ARGS=")]
     log = installed.work.parent / "up.log"
     with log.open("w") as output:
         up = subprocess.Popen(
-            installed.command("up", "--demo", *ports),
+            installed.command("up", *options.split(), *ports),
             cwd=installed.work,
             env=installed.environ,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
+
+    def shows(sql: str, kind: str) -> list[str]:
+        return installed.run("query", "--data-dir", "demo", "--format", kind, sql).rstrip().splitlines()
+
+    def comes(sql: str, lines: list[str], kind: str = "csv") -> bool:
+        # Each look takes as long from what it waits for.
+        return wait_until(lambda: shows(sql, kind) == lines, timeout_seconds=120, pause_seconds=2)
+
     try:
         assert wait_until(lambda: "\nnext " in log.read_text(), timeout_seconds=200), log.read_text()
+        ready = datetime.now(UTC).isoformat()
+        query = shlex.split(query_line)[-1]
+        assert comes(query, ALL[query_line].prints, "table"), shows(query, "table")
         weeks = "SELECT DISTINCT date(picked_at, 'weekday 0', '-6 days') AS week FROM order_lead_times"
-        assert wait_until(lambda: len(installed.run("query", weeks).split()) > 12, timeout_seconds=120)
-        installed.run("simulate", "--deliveries", "20", "--seed", "7")
+        assert comes(f"SELECT COUNT(*) > 12 AS enough FROM ({weeks})", ["enough", "1"])
+        # Once the orders of its history are there, which come first.
+        assert comes(f"SELECT seconds < 5 AS fast FROM ({HOOK_TO_ROWS.format(ready=ready)})", ["fast", "1"])
+        installed.run("simulate", "--data-dir", "demo", "--deliveries", "20", "--seed", "7")
     finally:
         up.terminate()
         assert up.wait(60) == 0
-    assert {path.name for path in installed.work.iterdir()} == {"data"}
+    assert {path.name for path in installed.work.iterdir()} == {"demo"}

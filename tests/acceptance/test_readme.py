@@ -13,7 +13,6 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +23,6 @@ from tests.pauses import awake
 ROOT = Path(__file__).parent.parent.parent
 DEADLINE_SECONDS = 120.0
 STOP_SECONDS = 15.0
-# Orders of which a hook came since the demo was ready: how long until the quickest had its record.
-HOOK_TO_ROWS = """
-    SELECT 86400 * MIN(julianday(
-        (SELECT MIN(mirrored_at) FROM notifications AS snapshot
-         WHERE action = 'OrderSnapshot' AND snapshot.entity_key = hooks.entity_key AND occurred_at > hooked)
-    ) - julianday(hooked)) AS seconds
-    FROM (SELECT entity_key, MIN(received_at) AS hooked FROM notifications
-          WHERE family = 'orders' AND action <> 'OrderSnapshot' AND received_at > '{ready}'
-          GROUP BY entity_key) AS hooks
-"""
 
 
 @dataclass
@@ -59,6 +48,7 @@ ALL = {command.line: command for command in commands()}
 # Run by the test that says how; everything else runs beside "make up", in the README's order.
 ELSEWHERE = ("make up", "make test", "make check", "export ", "docker ", ".venv/bin/connector gateway")
 BY_HAND = (".venv/bin/connector worker", ".venv/bin/connector hydrator")
+# By test_installed.py, with the wheel.
 OF_DEMO = [line for line in ALL if "--data-dir demo" in line]
 BESIDE = [line for line in ALL if not line.startswith((*ELSEWHERE, *BY_HAND)) and line not in OF_DEMO]
 
@@ -169,26 +159,6 @@ def test_the_parts_run_by_hand(
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=DEADLINE_SECONDS) == 0
-
-
-def test_a_demo_shows_an_order_with_names_and_prices(clone: Path) -> None:
-    up, query = OF_DEMO
-    with running(up, clone):
-        ready = HOOK_TO_ROWS.format(ready=datetime.now(UTC).isoformat())
-        assert printed_in_time(f"{query} --format table", ALL[query].prints, clone) == ALL[query].prints
-        # Once the orders of its history are there, which come first.
-        timed = f'"SELECT seconds < 5 AS fast FROM ({ready})"'
-        timed = f".venv/bin/connector query --data-dir demo --format csv {timed}"
-        assert printed_in_time(timed, ["fast", "1"], clone) == ["fast", "1"]
-
-
-def printed_in_time(line: str, lines: list[str], clone: Path) -> list[str]:
-    """What a command prints once that is as expected, or at the deadline."""
-    deadline, shown = time.monotonic() + DEADLINE_SECONDS, [""]
-    while shown != lines and time.monotonic() < deadline:
-        time.sleep(2)  # each look takes as long from what it waits for
-        shown = run(line, clone).stdout.rstrip().splitlines()
-    return shown
 
 
 def test_make_up_says_where_everything_is(stack: str, clone: Path) -> None:
