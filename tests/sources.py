@@ -1,6 +1,8 @@
 """Configurations with a source, for tests of what is fetched."""
 
 import json
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from connector import events
@@ -13,6 +15,13 @@ ORDERS = {
     "wanted_on": ("OrderCreated", "OrderReserved", "OrderPicked", "PickingStarted"),
     "get": "CustomerOrders/{orderNumber}",
     "key": {"orderNumber": "orderHeader.orderNumber"},
+    "implied": {
+        "created_path": "orderHeader.orderDate",
+        "actions": {
+            "OrderPicked": {"path": "orderRows.orderRowStatus", "texts": ("Picked",)},
+            "OrderCancelled": {"path": "orderHeader.orderStatus", "texts": ("Annulled",)},
+        },
+    },
 }
 STOCK = {
     "entity": "Stock",
@@ -29,13 +38,26 @@ def with_sources(config: Config, **changes: Any) -> Config:
     return config.model_copy(update={"sources": Sources.model_validate(given)})
 
 
-def snapshot(key: str, at: int, *, family: str = "orders", gone: bool = False, source: str = "xtnd") -> Event:
-    """A record as it was fetched at an instant."""
+def snapshot(
+    key: str,
+    at: int,
+    *,
+    family: str = "orders",
+    gone: bool = False,
+    source: str = "xtnd",
+    header: Mapping[str, Any] = MappingProxyType({}),
+    rows: Sequence[str] = (),
+) -> Event:
+    """A record as it was fetched at an instant; an order's ``header``, and the statuses of its ``rows``."""
     entity = {"orders": "Order", "balances": "Stock"}[family]
     product, _, warehouse = key.partition("|")
     record: dict[str, Any] = {"productNumber": product, "warehouse": warehouse or "N"}
     if family == "orders":
-        record = {"orderHeader": {"orderNumber": key}}
+        record = {"orderHeader": {"orderNumber": key} | dict(header)}
+        if rows:
+            record["orderRows"] = [
+                {"position": at, "subPosition": 0, "orderRowStatus": status} for at, status in enumerate(rows)
+            ]
     return events.snapshot(
         source=source,
         family=family,

@@ -28,6 +28,7 @@ OWN_TABLES = (
     "audits",
     "drift",
     "hydration",
+    "implied_hooks",
     "hydration_work",
     "backfills",
 )

@@ -156,8 +156,13 @@ class EntityChecks:
         for part in sorted(key.keys() - set(parts)):
             what = f"the request does not have the part {part!r} of the key"
             yield finding((*self.at, "key", part), what, f"Write {{{part}}} into get where it belongs.")
+        implied = self._entity.implied
+        read = [implied.created_path, *[one.path for one in implied.actions.values()]] if implied else []
         for index, excluded in enumerate(exclude):
             taken = paths.keys(excluded)
+            if any(paths.keys(path)[: len(taken)] == taken for path in read):
+                what = f"{excluded!r} would take out what the records of {self._family!r} imply hooks by"
+                yield finding(("sources", "exclude", index), what, "Remove it, or implied of the family.")
             if any(paths.keys(path)[: len(taken)] == taken for path in key.values()):
                 what = f"{excluded!r} would take the key out of the records of {self._family!r}"
                 yield finding(("sources", "exclude", index), what, "Remove it.")
@@ -189,17 +194,21 @@ class EntityChecks:
 
     def hooks(self) -> Iterator[Located]:
         """Yield what does not fit the hooks of topics.yaml."""
-        if not self._entity.wanted_on:
+        implied = self._entity.implied.actions if self._entity.implied else {}
+        named: list[tuple[Location, str]]
+        named = [(("wanted_on", index), action) for index, action in enumerate(self._entity.wanted_on)]
+        named += [(("implied", "actions", action), action) for action in implied]
+        if not named:
             return
         if self._family not in self._families:
             what = f"the family {self._family!r} is not in topics.yaml"
             yield finding(self.at, what, nearest(self._family, self._families))
             return
         routes = self._families[self._family].actions
-        for index, action in enumerate(self._entity.wanted_on):
+        for at, action in named:
             if action not in routes:
                 what = f"the action {action!r} is not in the family {self._family!r}"
-                yield finding((*self.at, "wanted_on", index), what, nearest(action, routes))
+                yield finding((*self.at, *at), what, nearest(action, routes))
             elif (parts := len(routes[action].paths)) != len(self._entity.key):
                 what = f"the entity key of {action!r} has {parts} parts, and this one {len(self._entity.key)}"
                 cure = "Name the parts that topics.yaml has under key, in order."

@@ -139,6 +139,22 @@ class Listing(Model):
     rows_are_records: bool = False
 
 
+class Sign(Model):
+    """Where a record says that something happened, in any object of arrays on the way."""
+
+    path: Path
+    # With which texts; empty: with any value.
+    texts: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+
+
+class Implied(Model):
+    """Hooks that a record implies: one that never came is lost."""
+
+    # Since when the record is there: what is older than the first sweep implies nothing.
+    created_path: Path
+    actions: dict[ActionName, Sign] = Field(min_length=1)
+
+
 class Entity(Model):
     """The records of one family: ``<entity>Snapshot`` and ``<entity>Gone`` are made of them."""
 
@@ -159,6 +175,7 @@ class Entity(Model):
     gone_after_seconds: Annotated[float, Field(ge=0, le=86_400)] = 60
     # Column of a table of hooks, as table.column → where a record has the same; the audit compares them.
     reported: dict[str, Path] = Field(default_factory=dict)
+    implied: Implied | None = None
     list: Listing | None = None
 
 

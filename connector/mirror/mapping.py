@@ -18,7 +18,7 @@ from connector.mirror import storable
 from connector.mirror.compiler import Compiler
 from connector.mirror.entities import Entities
 from connector.mirror.mapped import Contribution
-from connector.mirror.projections import HydrationTable, Projection
+from connector.mirror.projections import HydrationTable, ImpliedTable, Projection
 from connector.mirror.reading import Reading
 
 # Former names of tables and columns change nothing in a mapping.
@@ -51,7 +51,7 @@ class Mapping:
         compiler = Compiler(config)
         in_order = sorted(config.tables.items(), key=lambda named: named[1].parent is not None)
         mapped = [compiler.projection(name, table) for name, table in in_order]
-        self.tables = (*mapped, HydrationTable.of(config))
+        self.tables = (*mapped, HydrationTable.of(config), ImpliedTable.of(config))
         self.by_shop = config.shops is not None
         self.written = Written(
             families=config.topics.families,
@@ -137,7 +137,7 @@ def sources_of(written: str) -> Sources | None:
 
 
 def _asked(sources: Sources) -> Sources:
-    names = ("entity", "wanted_on", "get", "key")
+    names = ("entity", "wanted_on", "get", "key", "implied")
     entities = {
         family: Entity.model_construct(**{name: getattr(entity, name) for name in names})
         for family, entity in sources.entities.items()

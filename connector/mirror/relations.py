@@ -21,7 +21,10 @@ def refuse_foreign(connection: Connection, config: Config, strange: set[str]) ->
     recorded = rules.recorded(connection)
     if stored("mirror_rules") in existing and not recorded:
         return  # made by hand from the text of ``connector schema``
-    own = ("mirror_losses", "mirror_routes", "mirror_counters", "hydration", "hydration_work", "backfills")
+    own = (
+        *("mirror_losses", "mirror_routes", "mirror_counters"),
+        *("hydration", "implied_hooks", "hydration_work", "backfills"),
+    )
     ours = strange & {*map(stored, (*config.tables, *own))} if recorded else strange
     known = {stored(table) for table, _ in recorded} & {*inspect(connection).get_table_names()}
     foreign = (ours & existing) - known

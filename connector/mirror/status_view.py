@@ -12,7 +12,7 @@ COLUMNS = {
     "parked_dead_letters": "Dead letters that wait for a replay or for being discarded.",
     "records_lost": "Records that Kafka deleted before they were read.",
     "clock_distance_seconds": "How far the gateway's clock was ahead of Kafka's at the last events.",
-    "lost_hooks": "Changes of records that sweeps found and no hook reported.",
+    "lost_hooks": "Hooks that never came, by what records imply and what changed.",
     "records_fetched_at": "When the last record that is mirrored was fetched (UTC).",
     "records_stale": "Records that a hook reports a change of, and that are not fetched since.",
     "records_stale_since": "When the first of these hooks came (UTC).",

@@ -3,6 +3,10 @@
 A sweep lists what changed since the last one started, and asks for a record when its change is newer than
 what the mirror has of it. So that no repair is counted twice, nothing is added up: ``repaired`` and
 ``lost_hooks`` are counted again from the records' own rows, and stand once the next sweep has started.
+
+A hook is lost that a record implies (``implied_hooks``), and where it implies none that is missing, a hook of
+a change that the list has. The first kind counts for the sweep that is the newest ``LATE_HOOK_SECONDS`` after
+the record that implies it was fetched, so each counts once.
 """
 
 from collections.abc import Sequence
@@ -16,6 +20,7 @@ from connector.mirror import dialects, forgotten
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
 from connector.mirror.hydration import MICROSECONDS, SAME
+from connector.mirror.projections import implied
 
 # How long a sweep that reads no page is taken to run.
 ALIVE_SECONDS = 120.0
@@ -74,10 +79,7 @@ class Sweeps:
             connection.exec_driver_sql(f"DELETE FROM _sweeps WHERE {of_family} AND finished_at IS NULL")
             self._count(connection, family, now)
             since = self._last(connection, family, whole=False)
-            newest = connection.exec_driver_sql(
-                f"SELECT {self._dialect.microseconds('MAX(started_at)')} FROM _sweeps WHERE {of_family}"
-            ).scalar()
-            started = max(now, (newest or 0) + 1)
+            started = max(now, (self._newest(connection, family) or 0) + 1)
             shop, name = map(self._dialect.literal, (self._shop, family))
             alive = _at(now + round(ALIVE_SECONDS * MICROSECONDS))
             connection.exec_driver_sql(
@@ -197,22 +199,39 @@ class Sweeps:
 
     def _count(self, connection: Connection, family: str, now: int) -> None:
         """Count what the newest sweep repaired; a hook is lost when it is late beyond XTND's last attempt."""
-        of_family, late = self._row(family), _at(now - round(LATE_HOOK_SECONDS * MICROSECONDS))
-        newest = f"(SELECT MAX(started_at) FROM _sweeps WHERE {of_family})"
+        of_family, late = self._row(family), now - round(LATE_HOOK_SECONDS * MICROSECONDS)
+        newest = self._newest(connection, family)
+        if newest is None:
+            return
         repaired = (
             f"FROM _hydration_work AS w JOIN _hydration AS h ON {SAME} WHERE {self._row(family, 'w.')} "
             "AND w.swept_at = _sweeps.started_at AND h.fetched_at > w.swept_at"
         )
         # Before the first sweep there was perhaps nobody to send hooks to.
         first = f"(SELECT MIN(f.started_at) FROM _sweeps AS f WHERE {self._row(family, 'f.')})"
+        missing = f"FROM _implied_hooks AS i WHERE {self._row(family, 'i.')} AND {implied.MISSING}"
+        missing += f" AND i.created_at > {first}"
+        since = newest - (now - late)
+        implies = f"{missing} AND i.implied_at >= {_at(since)} AND i.implied_at < {_at(late)}"
+        # What the record implies that was fetched since is counted as that.
         lost = (
-            f"{repaired} AND w.changed_at < {late} AND w.changed_at > {first} "
-            "AND (h.wanted_at IS NULL OR h.wanted_at < w.changed_at)"
+            f"{repaired} AND w.changed_at < {_at(late)} AND w.changed_at > {first} "
+            "AND (h.wanted_at IS NULL OR h.wanted_at < w.changed_at) "
+            f"AND NOT EXISTS (SELECT 1 {missing} AND i.entity_key = w.entity_key "
+            "AND i.implied_at >= w.changed_at)"
         )
         connection.exec_driver_sql(
             f"UPDATE _sweeps SET repaired = (SELECT COUNT(*) {repaired}), "
-            f"lost_hooks = (SELECT COUNT(*) {lost}) WHERE {of_family} AND started_at = {newest}"
+            f"lost_hooks = (SELECT COUNT(*) {lost}) + (SELECT COUNT(*) {implies}) "
+            f"WHERE {of_family} AND started_at = {_at(newest)}"
         )
+
+    def _newest(self, connection: Connection, family: str) -> int | None:
+        """When the newest sweep started, finished or not."""
+        started = self._dialect.microseconds("MAX(started_at)")
+        query = f"SELECT {started} FROM _sweeps WHERE {self._row(family)}"
+        found: int | None = connection.exec_driver_sql(query).scalar()
+        return found
 
     def _last(self, connection: Connection, family: str, *, whole: bool) -> int | None:
         started = self._dialect.microseconds("MAX(started_at)")

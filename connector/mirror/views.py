@@ -18,7 +18,7 @@ SWEEPS_COLUMNS = {
     "listed": "Records that were listed.",
     "enqueued": "Records that were asked for, or published from the list itself.",
     "repaired": "Those of them that the mirror had not as the list has them, and that were fetched since.",
-    "lost_hooks": "Those of them whose change no hook reported.",
+    "lost_hooks": "Hooks that never came, by what records imply and what changed.",
 }
 SWEEPS_COMMENT = "What was looked for that hooks never reported, and what was found (docs/records.md)."
 DRIFT = "drift"

@@ -48,6 +48,8 @@ a_snapshot = st.builds(
     family=st.sampled_from(["orders", "balances"]),
     gone=st.booleans(),
     source=st.sampled_from(["xtnd", "xtnd", "other"]),
+    header=st.sampled_from([{}, {"orderDate": "2026-11-26T09:00:00"}, {"orderDate": 7}]),
+    rows=st.lists(st.sampled_from(["Picked", "Annulled"]), max_size=2),
 )
 snapshots = st.lists(a_snapshot, max_size=8, unique_by=lambda one: one.identity)
 
@@ -67,6 +69,36 @@ def maxima(mirror: Mirror, said: list[Event]) -> Instants:
     return {
         key: (max(wanted, default=None), max(fetched, default=None))
         for key, (wanted, fetched) in found.items()
+    }
+
+
+def implied(mirror: Mirror, said: list[Event]) -> dict[tuple[str, str], tuple[Any, ...]]:
+    """What ``implied_hooks`` must hold of OrderPicked and OrderCancelled, worked out event by event."""
+    found: dict[tuple[str, str], list[list[int]]] = {}
+    for event in strategies.distinct(said):
+        data = events.exact_json.decode(event.details)
+        if event.source_name is None and event.action in ("OrderPicked", "OrderCancelled"):
+            route = mirror.routes.route(event.action)
+            for row in events.row_objects(data):
+                key = str(mirror.routes.entity_key(route, row))
+                found.setdefault((key, event.action), [[], [], []])[1].append(event.occurred_at)
+        elif event.source_name == "xtnd" and not event.is_gone:
+            if all(row["orderRowStatus"] != "Picked" for row in data.get("orderRows", ())):
+                continue
+            of = found.setdefault((str(event.entity_key), "OrderPicked"), [[], [], []])
+            of[0].append(event.occurred_at)
+            if isinstance(data["orderHeader"].get("orderDate"), str):
+                of[2].append(events.from_iso("2026-11-26T08:00:00Z"))
+    return {key: tuple(min(one, default=None) for one in row) for key, row in found.items()}
+
+
+def stored_implied(mirror: Mirror) -> dict[tuple[str, str], tuple[Any, ...]]:
+    names = ("implied_at", "hooked_at", "created_at")
+    return {
+        (row["entity_key"], row["action"]): tuple(
+            one and events.from_iso(one) for one in (strategies.plain(name, row[name]) for name in names)
+        )
+        for row in mirror.rows("implied_hooks")
     }
 
 
@@ -92,6 +124,7 @@ def test_the_table_holds_the_maxima_over_the_distinct_events_in_any_order(
     said = [*said_by(mirror, sent), *fetched]
     one = mirrored(mirror, strategies.arrival(mirror, said, first))
     assert stored(mirror) == maxima(mirror, said)
+    assert stored_implied(mirror) == implied(mirror, said)
     assert verify.differences(mirror.engine, mirror.mapping) == []
     assert mirrored(mirror, strategies.arrival(mirror, said, second)) == one
 

@@ -158,7 +158,7 @@ def test_every_table_and_column_says_in_postgresql_what_it_holds(on_postgresql: 
     shown = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'v'"
     views = {row["relname"] for row in strategies.select(mirror.engine, shown)}
     own = {"notifications", "dead_letters", "consumer_offsets", "hydration", "mirror_status"}
-    own |= {"sweeps", "drift"}
+    own |= {"sweeps", "drift", "implied_hooks"}
     assert views == own | set(mirror.config.tables) | set(mirror.config.views)
 
 
@@ -413,7 +413,7 @@ def test_a_view_that_changed_is_made_anew_and_one_that_is_gone_is_dropped(place:
     with database.transaction(mirror.engine) as connection:
         found = set(inspect(connection).get_view_names())
         own = {"mirror_status", "notifications", "dead_letters", "consumer_offsets", "hydration"}
-        own |= {"sweeps", "drift"}
+        own |= {"sweeps", "drift", "implied_hooks"}
         assert found == own | {*mirror.config.views, *mirror.config.tables}
         assert "stock_movements" not in found
     family = place.open(shipped, topics=("    orders:\n", "    sales:\n"))

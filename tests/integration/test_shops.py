@@ -176,6 +176,7 @@ def test_shops_that_share_their_rows_change_nothing(make_config: MakeConfig, dia
     # What hooks ask for and what was listed has a column for it, which is empty then.
     kept = (
         "hydration",
+        "implied_hooks",
         "_backfills",
         "sweeps",
         "_audits",

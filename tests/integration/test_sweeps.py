@@ -14,6 +14,7 @@ from connector.events import DeadLetter, Event
 from connector.fetching.sweep import FamilySweep, Swept, keep_sweeping
 from connector.hydrator.pages import RecordList
 from connector.hydrator.ports import Answer
+from connector.mirror import verify
 from connector.mirror.backfills import Backfills
 from connector.mirror.hydration import DueKeys
 from connector.mirror.sweeps import ALIVE_SECONDS, Found, Started, Sweeps
@@ -184,6 +185,57 @@ def test_a_change_that_no_hook_reported_is_a_lost_hook_once_its_record_is_fetche
     assert sweeps.lost_hooks() == {"orders": 2}
     (status,) = [row for row in mirror.rows("mirror_status") if row["family"] == "orders"]
     assert status["lost_hooks"] == 2
+
+
+def test_hooks_that_a_record_implies_and_that_never_came_are_lost(mirror: Mirror, sweeps: Sweeps) -> None:
+    now = clocks.now()
+    move_back(mirror, swept(sweeps, []), 5 * HOUR)
+
+    def fetched(number: str, at: int, *rows: str, created: int = now - 4 * HOUR, status: str = "") -> None:
+        header = {"orderStatus": status, "orderDate": events.iso(created)}
+        mirror.write(snapshot(number, at, rows=rows, header=header))
+
+    started = swept(sweeps, [Found("changed", now - 3 * HOUR, "a")])
+    started = move_back(mirror, started, 2 * HOUR)
+    after = started.started_at + MINUTE
+    fetched("picked", after, "Reserved", "Picked")
+    fetched("picked", now - HOUR, "Picked")  # which says so once more
+    fetched("both", after, "Picked", "Annulled", status="Annulled")
+    fetched("changed", after, "Picked")  # whose change the list has, too
+    fetched("before", after, "Picked", created=now - 6 * HOUR)
+    fetched("not", after, "Reserved")
+    fetched("hooked", after, "Picked")
+    picked(mirror, "hooked", now - 6 * HOUR)
+    fetched("just-now", now - MINUTE, "Picked")
+    mirror.write(snapshot("undated", after, rows=["Picked"]))
+    for _ in range(2):  # nothing is added up
+        sweeps.count("orders")
+        assert counts(mirror) == [(0, 0, 0, 0), (1, 1, 1, 4)]
+    swept(sweeps, [])
+    sweeps.count("orders")
+    assert counts(mirror)[1:] == [(1, 1, 1, 4), (0, 0, 0, 0)]
+    assert sweeps.lost_hooks() == {"orders": 4}
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+
+
+def test_an_implied_hook_belongs_to_one_sweep_and_is_found_when_it_comes(
+    mirror: Mirror, sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = clocks.now()
+    move_back(mirror, swept(sweeps, []), 5 * HOUR)
+    move_back(mirror, swept(sweeps, []), HOUR)
+    header = {"orderDate": events.iso(now - 4 * HOUR)}
+    for number, minutes in (("lost", 15), ("also-lost", 5), ("late", 5)):
+        mirror.write(snapshot(number, now - minutes * MINUTE, rows=["Picked"], header=header))
+    swept(sweeps, [])
+    sweeps.count("orders")
+    assert [lost for *_, lost in counts(mirror)] == [0, 1, 0]  # what is late may come yet
+    monkeypatch.setattr(Sweeps, "_now", lambda *_: clocks.now() + 10 * MINUTE)
+    sweeps.count("orders")
+    assert [lost for *_, lost in counts(mirror)] == [0, 1, 2]
+    picked(mirror, "late", now)
+    sweeps.count("orders")
+    assert [lost for *_, lost in counts(mirror)] == [0, 1, 1]
 
 
 def test_what_changed_before_the_first_sweep_is_no_lost_hook(mirror: Mirror, sweeps: Sweeps) -> None:

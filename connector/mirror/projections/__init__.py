@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from connector.mirror.projections.history import HistoryTable
 from connector.mirror.projections.hydration import HydrationTable
+from connector.mirror.projections.implied import ImpliedTable
 from connector.mirror.projections.projection import Projection
 from connector.mirror.projections.snapshot import SnapshotRows, SnapshotTable
 from connector.mirror.projections.state import StateTable
@@ -13,6 +14,7 @@ __all__ = [
     "KINDS",
     "HistoryTable",
     "HydrationTable",
+    "ImpliedTable",
     "Projection",
     "SnapshotRows",
     "SnapshotTable",

@@ -6,33 +6,19 @@ of the newest snapshot, or of the newest answer that there is no such record. Wh
 the second, the record is due.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Index
 from typing_extensions import override
 
-from connector.config import SHOP_COLUMN, Config, paths
+from connector.config import Config, paths
 from connector.errors import Poison
 from connector.events import Event, Sort
-from connector.mirror.dialects import Dialect
-from connector.mirror.entities import entity_key
-from connector.mirror.mapped import (
-    SHOP_DESCRIPTION,
-    Cells,
-    Contribution,
-    Key,
-    MappedColumn,
-    MappedTable,
-    Row,
-    Rows,
-    RowSpec,
-    ShopColumn,
-)
+from connector.mirror.mapped import Cells, Contribution, MappedColumn, MappedTable, Row, RowSpec
 from connector.mirror.models import only
-from connector.mirror.projections.projection import Projection
-from connector.mirror.statements import quoted
+from connector.mirror.projections.record_fold import KEY, RecordFold, keys_of, shops
 
 NAME = "hydration"
 # SQL for what hooks want and the mirror has not; an index holds just these rows.
@@ -52,38 +38,26 @@ class Ask(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class HydrationTable(Projection):
+class HydrationTable(RecordFold):
     """One row per record that a hook asked for or that was fetched; empty while no source is configured."""
 
     asks: Mapping[Sort, Sequence[Ask]] = field(default_factory=dict)
-    # Gives the shop of a hook's event, and the shop whose records the source has.
-    shop_of: Callable[[Event], str] = field(default=lambda _: "")
-    shop: str = ""
-
-    stamped = True
-    adds = False
 
     @classmethod
     def of(cls, config: Config) -> "HydrationTable":
         """The table as ``sources.yaml`` has it."""
         asks = _asks(config)
-        shops = None if config.shops is None else ShopColumn(tuple(sorted(config.shops.items())))
-        shop = config.sources.shop if shops and config.sources else None
-        key = (
-            MappedColumn(SHOP_COLUMN, "text", "plain", f"{SHOP_DESCRIPTION[:-1]}; empty without shops."),
-            MappedColumn("family", "text", "plain", "Family of topics.yaml."),
-            MappedColumn("entity_key", "text", "plain", "Which record of it, as in notifications."),
-        )
+        of_hooks, shop = shops(config)
         columns = (
             MappedColumn("wanted_at", "timestamp", "max", "When a hook last asked for the record (UTC)."),
             MappedColumn("fetched_at", "timestamp", "max", "When the newest snapshot was asked for (UTC)."),
         )
         rule = [(str(sort), [*map(tuple, asks[sort])]) for sort in sorted(asks)]
-        written = f"hydration {rule}" + (f" {shop} {shops.of_hook}" if shops else "")
+        written = f"hydration {rule}" + (f" {shop or None} {of_hooks.of_hook}" if of_hooks else "")
         return cls(
             name=NAME,
             description="Records that hooks ask for: due where wanted_at is later than fetched_at.",
-            key=key,
+            key=KEY,
             columns=columns,
             indexes=(),
             each=None,
@@ -91,50 +65,13 @@ class HydrationTable(Projection):
             row_specs=dict.fromkeys(asks, RowSpec((), ())),
             written=written,
             asks=asks,
-            shop_of=shops.reader() if shops else lambda _: "",
-            shop=shop or "",
+            shop_of=of_hooks.reader() if of_hooks else lambda _: "",
+            shop=shop,
         )
 
     @override
     def own_reading(self, sort: Sort) -> "_Reading":
         return _Reading(self, self.asks[sort])
-
-    @override
-    def entity_keys(self, keys: Iterable[Key]) -> set[str]:
-        return {entity_key for _, _, entity_key in keys}
-
-    @override
-    def fold_in(self, rows: Rows, event: Event, version: str, key: Key, cells: Cells) -> None:
-        former = rows.get(key)
-        rows[key] = cells if former is None else tuple(map(_later, former, cells))
-
-    @override
-    def by_column(self, rows: Rows, columns: Sequence[MappedColumn] | None = None) -> list[Sequence[Any]]:
-        # Sorted, so that two workers that touch the same rows lock them in the same order.
-        keys = sorted(rows)
-        cells = list(zip(*[rows[key] for key in keys], strict=True))
-        chosen = self.columns if columns is None else columns
-        return [*zip(*keys, strict=True), *[cells[self.columns.index(column)] for column in chosen]]
-
-    @override
-    def column_sets(self, column: MappedColumn, dialect: Dialect) -> list[str]:
-        name = quoted(column.name)
-        later = f"CASE WHEN excluded.{name} > stored.{name} THEN excluded.{name} ELSE stored.{name} END"
-        return [f"{name} = COALESCE({later}, excluded.{name})"]
-
-    @override
-    def clear(self, columns: Sequence[MappedColumn] | None = None) -> str:
-        if columns is None:
-            return f"DELETE FROM {quoted(self.store)}"
-        sets = ", ".join(f"{quoted(column.name)} = NULL" for column in columns)
-        return f"UPDATE {quoted(self.store)} SET {sets}"
-
-    @override
-    def trace(self, row: str) -> str:
-        same = " AND ".join(f"stored.{quoted(one.name)} = {row}.{quoted(one.name)}" for one in self.key)
-        names = ("mirrored_at", "wanted_at", "fetched_at")
-        instants = " || ' ' || ".join(f"COALESCE(CAST(stored.{name} AS TEXT), '')" for name in names)
-        return f"(SELECT {instants} FROM {quoted(self.store)} AS stored WHERE {same})"
 
     @override
     def own_indexes(self) -> list[Index]:
@@ -168,23 +105,8 @@ class _Reading:
         return [
             Contribution(table, (shop, ask.family, key), cells)
             for ask in self._wants
-            for key in _entity_keys(event, rows, ask.key_paths)
+            for key in keys_of(event, rows, ask.key_paths)
         ]
-
-
-def _entity_keys(event: Event, rows: Sequence[Row], key_paths: Sequence[tuple[str, ...]]) -> Iterable[str]:
-    """The entities that an event speaks of: its entity key is that of the first row object."""
-    if event.entity_key is None:
-        return {key for row in rows if (key := entity_key(row, key_paths))}
-    if len(rows) <= 1:
-        return (event.entity_key,)
-    return {event.entity_key, *(key for row in rows[1:] if (key := entity_key(row, key_paths)))}
-
-
-def _later(one: int | None, other: int | None) -> int | None:
-    if one is None or other is None:
-        return one if other is None else other
-    return max(one, other)
 
 
 def _asks(config: Config) -> dict[Sort, list[Ask]]:
