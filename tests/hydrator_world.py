@@ -67,6 +67,7 @@ class Work:
     """What the store knows of a key."""
 
     wanted_at: int = 0
+    noted_at: float = 0.0
     live_at: int = 0
     fetched_at: int = 0
     published_at: int = 0
@@ -80,6 +81,12 @@ class Work:
     background: bool = False
     trouble: str = ""
     tries: int = 0
+
+    @property
+    def waited_seconds(self) -> float:
+        """Since its hook was noted and its newest snapshot asked for, in whole milliseconds."""
+        waited = _now() - max(self.noted_at, self.published_at / MICRO - START)
+        return max(int(waited * 1000) / 1000, 0.0)
 
     @property
     def open(self) -> bool:
@@ -105,6 +112,7 @@ class MemoryStore:
     def want(self, key: str, at: int) -> None:
         work = self.works[key]
         work.wanted_at = max(work.wanted_at, at)
+        work.noted_at = _now()
 
     def fold(self, event: Event) -> None:
         work = self.works[str(event.entity_key)]
@@ -182,6 +190,7 @@ class Handle:
                     look=look and not work.open,
                     trouble=work.trouble,
                     tries=work.tries,
+                    waited_seconds=work.waited_seconds,
                 )
             )
         return Leased(

@@ -79,10 +79,11 @@ class Mirror(Model):
 
     # Whether a column ``shop`` is first in every key and last in every view; None: not decided.
     key_by_shop: bool | None = None
-    # After how many days the worker removes dead letters that were replayed or discarded, and sweeps (but the
-    # newest); None: never.
+    # After how many days the worker removes dead letters that were replayed or discarded, sweeps (but the
+    # newest), and what audits found (but the newest); None: never.
     dead_letter_retention_days: int | None = Field(None, ge=1, le=36_500)
     sweep_retention_days: int | None = Field(None, ge=1, le=36_500)
+    drift_retention_days: int | None = Field(None, ge=1, le=36_500)
 
 
 class Gateway(Model):

@@ -99,7 +99,9 @@ class Lane:
     def add(self, lease: Lease) -> None:
         """Send its request when it has settled, and its turn has come."""
         due = lease.due
-        settled = 0.0 if due.background or due.look else lease.records.entity.settle_seconds
+        settled = 0.0
+        if not (due.background or due.look):
+            settled = max(lease.records.entity.settle_seconds - due.waited_seconds, 0.0)
         self._longest_settle = max(self._longest_settle, settled)
         queue = self._background if due.background else self._live
         heapq.heappush(queue, (self._steady() + settled, next(self._numbers), lease))

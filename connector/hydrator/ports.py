@@ -24,6 +24,8 @@ class Due(NamedTuple):
     time even where the clocks of two hydrators lag. ``look`` says that it is a second look and nothing else.
     ``trouble`` is empty, or the ``Trouble`` of the last try, which was so ``tries`` times; other kinds that
     came since the last success stand behind it with their number, as in ``away after missing 3``.
+    ``waited_seconds`` is how long ago its hook was mirrored and its newest snapshot was asked for: what of
+    settling is over.
     """
 
     family: str
@@ -34,6 +36,7 @@ class Due(NamedTuple):
     look: bool = False
     trouble: str = ""
     tries: int = 0
+    waited_seconds: float = 0.0
 
     def so_often(self) -> dict[str, int]:
         """How often each kind of trouble came since the last success."""

@@ -63,6 +63,7 @@ class DueKey(NamedTuple):
     look: bool
     trouble: Any
     tries: int
+    waited_seconds: float
 
 
 class Backlog(NamedTuple):
@@ -97,7 +98,7 @@ class DueKeys:
                 self._find_missed(connection, now)
             selects = [one for family, some in slots.items() for one in self._selects(family, some, now)]
             found = connection.exec_driver_sql(" UNION ALL ".join(selects)).fetchall() if selects else []
-            dues = _within([self._due(row) for row in found], slots)
+            dues = _within([self._due(row, now) for row in found], slots)
             rows = [(due.family, due.key, due.after) for due in dues]
             late = [
                 *(("text", self.shop), ("text", self._hydrator), ("timestamp", now)),
@@ -191,7 +192,7 @@ class DueKeys:
     def _selects(self, family: str, slots: Sequence[int], now: int) -> Iterator[str]:
         """Queries for what is due of a family: what hooks ask for, second looks, background work."""
         hooks, work = ("_hydration", "h"), ("_hydration_work", "w")
-        instants = ("h.wanted_at", "h.fetched_at", "w.answered_at", "w.marked_at")
+        instants = ("h.wanted_at", "h.fetched_at", "w.answered_at", "w.marked_at", "h.mirrored_at")
         read = ", ".join(map(self._dialect.microseconds, instants))
         again, asked = f"w.again_at <= {_at(now)}", f"w.asked_at <= {_at(now)}"
         later = f"{asked} AND NOT ({ASKED}) AND NOT COALESCE({again}, false)"
@@ -214,13 +215,18 @@ class DueKeys:
                 )
 
     @staticmethod
-    def _due(row: Sequence[Any]) -> DueKey:
-        kind, family, key, since, hooked, fetched, answered, marked, lease, trouble, tries = row
+    def _due(row: Sequence[Any], now: int) -> DueKey:
+        kind, family, key, since, hooked, fetched, answered, marked, mirrored, lease, trouble, tries = row
         missed = (hooked or 0) > (answered or MAX_INSTANT) or marked is None or (fetched or 0) > marked
         look = kind == AGAIN and not missed
         wanted_at = since if kind == BACKGROUND or hooked is None else hooked
         after = max(instant or 0 for instant in (hooked, fetched, marked, lease)) + 1
-        return DueKey(family, key, wanted_at, after, kind == BACKGROUND, look, trouble or "", tries or 0)
+        # Of clocks that are not the database's one that is ahead has it settle longer.
+        newest = max(instant or 0 for instant in (hooked, marked, mirrored))
+        waited = max(now - newest, 0) / MICROSECONDS
+        return DueKey(
+            family, key, wanted_at, after, kind == BACKGROUND, look, trouble or "", tries or 0, waited
+        )
 
     def _conclude(self, connection: Connection, due: DueKey, sets: str) -> None:
         """End the lease and all trouble: what the fetch answers is asked for no more."""

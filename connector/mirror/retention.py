@@ -1,7 +1,8 @@
-"""What a worker removes once it is old: dead letters that are done with, and sweeps.
+"""What a worker removes once it is old: dead letters that are done with, sweeps, and what audits found.
 
-Never removed: a letter that is still parked, because its event is not in the mirror, and of each family the
-newest finished sweep and the newest one of a whole list, from which the next ones go on.
+Never removed: a letter that is still parked, because its event is not in the mirror, of each family the
+newest finished sweep and the newest one of a whole list, from which the next ones go on, and what the newest
+audit of a family found, which counts it until its end.
 """
 
 from collections.abc import Callable
@@ -34,6 +35,18 @@ DELETE FROM _sweeps WHERE (shop, family, started_at) IN (
 """
 
 
+# A sample is no row of _audits, and started later than the audit that is.
+DRIFT = """
+DELETE FROM _drift WHERE (shop, family, started_at, entity_key, table_name, row_key, column_name) IN (
+  SELECT shop, family, started_at, entity_key, table_name, row_key, column_name FROM _drift AS old
+  WHERE found_at < '{before}' AND NOT EXISTS (
+    SELECT 1 FROM _audits AS newest WHERE newest.shop = old.shop AND newest.family = old.family
+    AND newest.started_at = old.started_at)
+  ORDER BY shop, family, started_at, entity_key, table_name, row_key, column_name LIMIT {rows}
+)
+"""
+
+
 class Retention:
     """Removes what ``mirror`` lets go; blocks, and raises as ``database.transaction`` does."""
 
@@ -49,7 +62,11 @@ class Retention:
         self._engine = engine
         self._rows = step_rows
         self._now = now
-        days = ((LETTERS, settings.dead_letter_retention_days), (SWEEPS, settings.sweep_retention_days))
+        days = (
+            (LETTERS, settings.dead_letter_retention_days),
+            (SWEEPS, settings.sweep_retention_days),
+            (DRIFT, settings.drift_retention_days),
+        )
         self._limits = [(statement, limit) for statement, limit in days if limit is not None]
 
     def remove_some(self) -> tuple[int, bool]:

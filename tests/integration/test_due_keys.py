@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connector import config
+from connector import clocks, config, events
 from connector.mirror import database, signs_of_life
 from connector.mirror.hydration import Backlog, DueKey, DueKeys
 from tests import strategies
@@ -131,7 +131,8 @@ def test_a_released_key_is_due_as_before(mirror: Mirror, keys: DueKeys) -> None:
     hook(mirror, "1", NOON)
     due = only(keys)
     keys.release([due])
-    assert only(keys) == due._replace(after=due.after + 1)
+    again = only(keys)
+    assert again == due._replace(after=due.after + 1, waited_seconds=again.waited_seconds)
 
 
 def test_a_hydrator_whose_lease_another_has_changes_nothing(mirror: Mirror, keys: DueKeys) -> None:
@@ -238,3 +239,25 @@ def test_a_key_whose_row_a_batch_has_locked_is_left_for_the_next_time(mirror: Mi
         connection.exec_driver_sql("UPDATE _hydration SET wanted_at = wanted_at WHERE entity_key = '1'")
         assert [due.key for due in lease(keys)] == ["2"]
     assert [due.key for due in lease(keys)] == ["1"]
+
+
+def test_a_key_has_waited_since_its_hook_was_mirrored_and_its_snapshot_was_asked_for(
+    mirror: Mirror, keys: DueKeys
+) -> None:
+    def mirrored(seconds: float) -> None:
+        at = events.iso(clocks.now() - round(seconds * 1_000_000))
+        with database.transaction(mirror.engine) as connection:
+            connection.exec_driver_sql(f"UPDATE _hydration SET mirrored_at = '{at}'")
+
+    hook(mirror, "1", NOON)
+    mirrored(100)
+    due = only(keys)
+    assert due.waited_seconds == pytest.approx(100, abs=5)
+    keys.mark(due, clocks.now() - 30_000_000, None)
+    hook(mirror, "1", NOON + 1)
+    mirrored(100)
+    due = only(keys)
+    assert due.waited_seconds == pytest.approx(30, abs=5)
+    keys.mark(due, clocks.now() + MINUTE, None)  # by a clock that is ahead
+    hook(mirror, "1", clocks.now() + 2 * MINUTE)
+    assert only(keys).waited_seconds == 0

@@ -32,7 +32,7 @@ def mirror(database_url: str, make_config: MakeConfig) -> strategies.Mirror:
     return strategies.Mirror(database.connect(config.database), config)
 
 
-def test_old_letters_that_are_done_with_and_old_sweeps_are_removed_in_small_steps(
+def test_what_is_old_and_done_with_is_removed_in_small_steps(
     mirror: strategies.Mirror,
 ) -> None:
     parked = [
@@ -74,16 +74,30 @@ def test_old_letters_that_are_done_with_and_old_sweeps_are_removed_in_small_step
                 f"{at if finished else 'NULL'}, {whole}, 0, 0, 0, 0)"
             )
 
-    def left() -> tuple[set[str], int]:
+        # The newest audit started long ago, and lately a sample was read.
+        connection.exec_driver_sql(
+            "INSERT INTO _audits (shop, family, started_at, entity_key, compared, moved, left_out) "
+            f"VALUES ('', 'orders', '{days_ago(80)}', '', 0, 0, 0)"
+        )
+        for started, found in ((90, 85), (90, 84), (80, 79), (35, 33), (20, 20)):
+            connection.exec_driver_sql(
+                "INSERT INTO _drift (shop, family, started_at, entity_key, table_name, row_key, column_name, "
+                f"found_at) VALUES ('', 'orders', '{days_ago(started)}', '1', 't', '', '{found}', "
+                f"'{days_ago(found)}')"
+            )
+
+    def left() -> tuple[set[str], int, set[str]]:
         with database.transaction(mirror.engine) as connection:
             names = connection.exec_driver_sql("SELECT dead_letter_id FROM _dead_letters").scalars()
-            return set(names), connection.exec_driver_sql("SELECT COUNT(*) FROM _sweeps").scalar_one()
+            sweeps = connection.exec_driver_sql("SELECT COUNT(*) FROM _sweeps").scalar_one()
+            drift = connection.exec_driver_sql("SELECT column_name FROM _drift").scalars()
+            return set(names), sweeps, set(drift)
 
     assert Retention(mirror.engine, Mirror(), now=lambda: NOON).remove_some() == (0, False)
     assert len(left()[0]) == len(parked)
-    limits = Mirror(dead_letter_retention_days=30, sweep_retention_days=30)
+    limits = Mirror(dead_letter_retention_days=30, sweep_retention_days=30, drift_retention_days=30)
     retention = Retention(mirror.engine, limits, step_rows=4, now=lambda: NOON)
-    assert retention.remove_some() == (7, True)
+    assert retention.remove_some() == (10, True)
 
     async def remove_the_rest() -> None:
         with contextlib.suppress(TimeoutError):
@@ -91,4 +105,4 @@ def test_old_letters_that_are_done_with_and_old_sweeps_are_removed_in_small_step
 
     asyncio.run(remove_the_rest())
     # Of the orders' sweeps the newest finished one, that of the whole list, and one that may still run.
-    assert left() == ({"still-parked", "replayed-lately", "recent"}, 4)
+    assert left() == ({"still-parked", "replayed-lately", "recent"}, 4, {"79", "20"})
