@@ -34,7 +34,7 @@ class Asker:
         chance: random.Random | None = None,
     ) -> None:
         self.judge = Judge(sources)
-        pace = Pace(sources.rate, bucket, steady=steady, now=now)
+        pace = Pace(sources.rate, bucket, steady=steady, now=now, hidden=self.judge.hidden)
         pace.hydrators = PROCESSES
         chance = chance or random.Random()  # noqa: S311 - no secret depends on it
         self.lane = Lane(pace, sources.timeout_seconds, steady=steady, chance=chance)

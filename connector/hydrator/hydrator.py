@@ -15,6 +15,7 @@ from connector.hydrator.lane import AHEAD_SECONDS, Lane, Lease
 from connector.hydrator.pace import MINUTE, Pace
 from connector.hydrator.ports import Due, Publisher, Slots, Store, Transport
 from connector.hydrator.record import Records
+from connector.hydrator.verdict import Judge
 from connector.retry import Outages
 
 # How often the store is asked for due keys.
@@ -54,7 +55,8 @@ class Hydrator:
         self._lanes: dict[str, Lane] = {}
         for records in self._families.values():
             if records.bucket not in self._lanes:
-                pace = Pace(sources.rate, records.bucket, steady=steady, now=now)
+                hidden = Judge(sources).hidden
+                pace = Pace(sources.rate, records.bucket, steady=steady, now=now, hidden=hidden)
                 timeout = sources.timeout_seconds
                 self._lanes[records.bucket] = Lane(pace, timeout, steady=steady, chance=chance)
         # A lease lasts for its wait, its request and an outage of Kafka of a minute.

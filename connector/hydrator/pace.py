@@ -14,6 +14,7 @@ import structlog
 from connector.config.source_models import Rate
 from connector.hydrator import metrics
 from connector.logs import Reports
+from connector.safe_text import plain
 
 log = structlog.get_logger(__name__)
 
@@ -32,15 +33,25 @@ MAX_RETRY_AFTER_SECONDS = 3600.0
 
 
 class Pace:
-    """The pace of one bucket. ``steady`` gives seconds, ``now`` wall time in microseconds."""
+    """The pace of one bucket. ``steady`` gives seconds, ``now`` wall time in microseconds.
+
+    ``hidden`` gives a text of the API without any part of the login, as a log may have it.
+    """
 
     def __init__(
-        self, rate: Rate, bucket: str, *, steady: Callable[[], float], now: Callable[[], int]
+        self,
+        rate: Rate,
+        bucket: str,
+        *,
+        steady: Callable[[], float],
+        now: Callable[[], int],
+        hidden: Callable[[str], str] = plain,
     ) -> None:
         self._rate = rate
         self.bucket = bucket
         self._steady = steady
         self._now = now
+        self._hidden = hidden
         self._reports = Reports(steady)
         self.limit = rate.limit(bucket)
         self.hydrators = 1
@@ -194,7 +205,7 @@ class Pace:
                 "a header of the API cannot be true and is left aside",
                 bucket=self.bucket,
                 header=name,
-                value=text[:40],
+                value=self._hidden(text)[:40],
                 suppressed=suppressed or None,
             )
 

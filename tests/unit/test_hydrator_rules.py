@@ -3,10 +3,12 @@
 import asyncio
 import itertools
 import random
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from connector.errors import RecordRefused
 from connector.hydrator.ports import Answer
@@ -229,6 +231,15 @@ def test_a_429_with_a_useless_retry_after_is_no_hot_loop(header: str) -> None:
         wait(600), faults=Faults(headers="none"), script=lambda _: Answer(429, headers, b"Too many requests")
     )
     assert 10 <= len(sent(world)) <= 30
+
+
+def test_a_header_that_repeats_the_login_has_no_part_of_it_in_a_log() -> None:
+    headers = {"retry-after": "pass#word", "x-ratelimit-limit": "Basic c2hvcHVzZXI6cGFzcyN3b3Jk"}
+    with capture_logs() as lines:
+        play(wait(30), script=lambda _: Answer(429, headers, b"shopuser"))
+    values = {line["header"]: line["value"] for line in lines if "header" in line}
+    assert values == {"retry-after": "[login]", "x-ratelimit-limit": "[login]"}
+    assert not re.search("shopuser|pass#word|c2hvc", str(lines))
 
 
 def test_a_429_is_waited_for_as_long_as_it_says() -> None:
