@@ -18,6 +18,8 @@ from connector import cli, config, shipped
 from connector.config import redaction
 from connector.config.database_url import Backend
 from connector.mirror import database, verify
+from connector.mirror.entities import Entity
+from connector.mirror.erasure import erase
 from connector.mirror.mapping import Mapping
 from connector.spool import backup as spool_backup
 from connector.spool.layout import connect
@@ -90,12 +92,18 @@ def test_a_mirror_in_postgresql_is_restored_into_sqlite(
     with strategies.mirror(config.load(folder, environ, with_secrets=False)) as mirror:
         details = {"ProductNumber": "P", "Warehouse": "N", "Balance": 1.5}
         mirror.write(*(mirror.event("BalanceChanged", details, delivery=f"d{one}") for one in range(3)))
+        forgotten = mirror.event("OrderPicked", {"OrderNumber": "1", "Shop": "Anna"}, delivery="forgotten")
+        mirror.write(forgotten)
+        erase(mirror.engine, mirror.mapping, Entity("", "orders", "1"), dry_run=False)
         expected = mirror.content()
     run("backup", tmp_path / "b.tar.gz", "--config", folder, **environ)
     environ["DATABASE_URL"] = f"sqlite:///{tmp_path / 'new.db'}"
-    assert "restored 3 events" in run("restore", tmp_path / "b.tar.gz", "--config", folder, **environ)
+    assert "restored 4 events" in run("restore", tmp_path / "b.tar.gz", "--config", folder, **environ)
     with strategies.mirror(config.load(folder, environ, with_secrets=False)) as mirror:
         assert mirror.content() == expected
+        mirror.write(forgotten)  # again, as from Kafka
+        assert mirror.rows("orders") == []
+        assert b"Anna" not in (tmp_path / "new.db").read_bytes()
 
 
 def written_config(folder: Path) -> Path:

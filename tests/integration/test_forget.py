@@ -23,7 +23,7 @@ from connector.mirror.ledger import LedgerEvent
 from connector.mirror.ledger_union import LedgerUnion
 from tests import strategies
 from tests.conftest import DATABASES, ROOT, SECRET, new_database, tables_of_hooks
-from tests.integration.test_copy import LETTER
+from tests.integration.test_copy import LETTER, copy, moved
 from tests.integration.test_mirror_law import SEEDS, looks, said_by
 from tests.sources import snapshot, with_sources
 from tests.strategies import MINUTE, NOON, Mirror, select
@@ -119,6 +119,29 @@ def test_the_command_says_what_goes_and_a_dry_run_changes_nothing(mirror: Mirror
     assert json.loads(both.details) == [{"OrderNumber": "2"}, {}]
     again = forget(mirror)
     assert (again.events, again.rows, again.forgotten_before) == (0, {}, True)
+
+
+def test_what_is_forgotten_stays_out_of_a_copy_whatever_comes_again(
+    mirror: Mirror, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    events_of_it = [
+        mirror.event("OrderPicked", {"OrderNumber": "1", "Shop": "Anna"}, delivery="a"),
+        mirror.snapshot("1", {"orderHeader": {"orderNumber": "1", "customerName": "Anna"}}),
+    ]
+    late = mirror.snapshot("1", {"orderHeader": {"orderNumber": "1", "customerName": "Anna"}}, at=NOON - 1)
+    mirror.write(*events_of_it)
+    forget(mirror)
+    (other,) = {*DATABASES} - {mirror.engine.dialect.name}
+    target = moved(mirror.config, new_database(other, request, tmp_path / "copy.db"))
+    copy(mirror.config, target)
+    with strategies.mirror(target) as copied:
+        for position in range(2):
+            copied.sink.reset_position(("t", position), 0)
+        copied.write(*events_of_it, late)
+        kept = [copied.rows(name) for name in ("orders", "order_details", "hydration", "implied_hooks")]
+        assert kept == [[]] * 4
+        assert {content(event)[3] == {} for event in stored(copied).values()} == {True}
+        assert verify.differences(copied.engine, copied.mapping) == []
 
 
 def test_a_hook_that_is_received_later_makes_the_entity_known_again(mirror: Mirror) -> None:
