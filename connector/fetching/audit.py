@@ -97,8 +97,8 @@ class FamilyAudit:
         audits, found = self._audits, self._found
         is_whole = sample is None and self._publisher is not None
         place = await self._stored(lambda: audits.start(from_start=not is_whole))
-        found.resumed = place.entity_key != ""
-        self._done = sum(place[2:])
+        found.resumed = (place.entity_key, place.page) != ("", None)
+        self._done = sum(place.counts)
         self._all = await self._stored(audits.count)
         if sample is not None:
             keys = await self._stored(lambda: audits.sample(sample))
@@ -109,7 +109,7 @@ class FamilyAudit:
         else:
             while keys := await self._stored(partial(audits.keys, place.entity_key, CHUNK)):
                 place = await self._look_at(keys, place, moves=True)
-        found.compared, found.moved, found.left_out = place[2:]
+        found.compared, found.moved, found.left_out = place.counts
         found.drifted, found.cells = len(self._drifted), self._cells
         if self._publisher is not None:
             if self._drifted:
@@ -150,7 +150,10 @@ class FamilyAudit:
 
     async def _look_at_list(self, list_: RecordList, place: Place) -> Place:
         """Compare the rows of a list, then single records that the mirror has and the list has not."""
-        reading, listed = Reading(list_, Window()), set[str]()
+        # From the last page on that was read: rows move to other pages meanwhile.
+        reading, listed = Reading(list_, Window(), place.page), set[str]()
+        if place.page is not None:
+            listed = await self._stored(partial(self._audits.listed, place))
         while True:
             newest = await self._stored(partial(self._backfills.newest, self._family))
             page = await reading.next()
@@ -161,18 +164,25 @@ class FamilyAudit:
             at = max(page.at, newest + 1)
             events = [self._reader.of_row(key, body, at) for key, body in rows.items()]
             answers = [event for event in events if event is not None]
-            following = place._replace(left_out=place.left_out + len(events) - len(answers))
-            place = await self._compare(answers, place, following)
+            left_out = place.left_out + len(events) - len(answers)
+            following = place._replace(left_out=left_out, page=page.number)
+            place = await self._compare(answers, place, following, rows)
+            failpoints.reach("audit-page")
             self._done += len(rows)
             self._report(self._family, self._done, max(self._all, self._done))
-        last = ""
+        last = place.entity_key
         while keys := await self._stored(partial(self._audits.keys, last, CHUNK)):
             last = keys[-1]
-            place = await self._look_at([key for key in keys if key not in listed], place, moves=False)
+            place = await self._look_at([key for key in keys if key not in listed], place, moves=True)
         return place
 
-    async def _compare(self, answers: Sequence[Event], former: Place, place: Place) -> Place:
-        """Compare, note what differs and have it repaired, and note the place, which it gives."""
+    async def _compare(
+        self, answers: Sequence[Event], former: Place, place: Place, listed: Collection[str] = ()
+    ) -> Place:
+        """Compare, note what differs and have it repaired, and note the place, which it gives.
+
+        ``listed`` are the keys that the page of a list had.
+        """
         published, asked = list[tuple[str, int]](), list[str]()
         if answers:
             found = await self._stored(partial(self._audits.compare, answers))
@@ -194,7 +204,7 @@ class FamilyAudit:
                         asked.append(key)
                 failpoints.reach("audit-published")
         if self._publisher is not None:
-            await self._stored(partial(self._audits.advance, former, place, published, asked))
+            await self._stored(partial(self._audits.advance, former, place, published, asked, listed))
         return place
 
     async def _publish(self, publisher: ports.Publisher, event: Event) -> bool:

@@ -28,16 +28,27 @@ MIRRORED_SECONDS = 600.0
 HOOK_SECONDS = 60.0
 COUNTS = ("compared", "moved", "left_out")
 KEY = (("entity_key", "text"),)
+LISTED = "INSERT INTO _hydration_work AS w (family, entity_key, shop, audited_at, trouble, tries)"
+ON_LISTED = "ON CONFLICT (shop, family, entity_key) DO UPDATE SET audited_at = excluded.audited_at"
 
 
 class Place(NamedTuple):
-    """How far an audit is: after the record ``entity_key``, with its counts; ``started_at`` in µs."""
+    """How far an audit is: after the page of a list, and after the single record ``entity_key``.
+
+    With its counts; ``started_at`` in µs.
+    """
 
     started_at: int
     entity_key: str = ""
     compared: int = 0
     moved: int = 0
     left_out: int = 0
+    page: int | None = None
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many were compared, moved, left out."""
+        return self.compared, self.moved, self.left_out
 
 
 class State(NamedTuple):
@@ -100,7 +111,7 @@ class Audits:
                 return Place(now)
             started = self._dialect.microseconds("started_at")
             unfinished = f"{self._row()} AND finished_at IS NULL"
-            query = f"SELECT {started}, entity_key, {', '.join(COUNTS)} FROM _audits WHERE {unfinished}"
+            query = f"SELECT {started}, entity_key, {', '.join(COUNTS)}, page FROM _audits WHERE {unfinished}"
             if (found := connection.exec_driver_sql(query).first()) is not None:
                 return Place(*found)
             shop, family = self._texts(self._shop, self._family)
@@ -121,6 +132,13 @@ class Audits:
         """The keys of records after one, in their order."""
         (last,) = self._texts(after)
         return self._keys(f"AND entity_key > {last} ORDER BY entity_key LIMIT {most}")
+
+    def listed(self, place: Place) -> set[str]:
+        """The keys of records that the pages of a list had that this audit has read."""
+        query = "SELECT entity_key FROM _hydration_work AS w"
+        with transaction(self._engine) as connection:
+            where = f"{self._row('w.')} AND w.audited_at = {_at(place.started_at)}"
+            return set(connection.exec_driver_sql(f"{query} WHERE {where}").scalars())
 
     def sample(self, most: int) -> list[str]:
         """The keys of some records, by chance."""
@@ -166,9 +184,17 @@ class Audits:
                 run(connection, insert, Batch(columns, rows), "ON CONFLICT DO NOTHING", late)
 
     def advance(
-        self, former: Place, place: Place, published: Iterable[tuple[str, int]], asked: Iterable[str]
+        self,
+        former: Place,
+        place: Place,
+        published: Iterable[tuple[str, int]],
+        asked: Iterable[str],
+        listed: Iterable[str] = (),
     ) -> None:
-        """Note what is on Kafka as snapshots of which instants, have ``asked`` fetched; note a new place."""
+        """Note what is on Kafka as snapshots of which instants, have ``asked`` fetched; note a new place.
+
+        ``listed`` are the keys that the page of a list had.
+        """
         with transaction(self._engine) as connection:
             for key, at in published:
                 (of_key,) = self._texts(key)
@@ -180,9 +206,15 @@ class Audits:
             if keys and (rows := forgotten.remaining(connection, self._shop, keys)):
                 late = [("text", self._shop), ("timestamp", self._now(connection))]
                 run(connection, ASK, Batch(LEASED[:2], rows), ON_ASK, [*late, ("text", ""), ("integer", 0)])
-            if former.entity_key != place.entity_key:
+            keys = [(self._family, key) for key in listed]
+            if keys and (rows := forgotten.remaining(connection, self._shop, keys)):
+                late = [("text", self._shop), ("timestamp", place.started_at)]
+                late += [("text", ""), ("integer", 0)]
+                run(connection, LISTED, Batch(LEASED[:2], rows), ON_LISTED, late)
+            if (former.entity_key, former.page) != (place.entity_key, place.page):
                 (last,) = self._texts(place.entity_key)
-                self._change(connection, former, place, f"entity_key = {last}")
+                page = "NULL" if place.page is None else place.page
+                self._change(connection, former, place, f"entity_key = {last}, page = {page}")
 
     def finish(self, place: Place) -> None:
         """Note that all records were read: the next start is a new audit."""
@@ -228,7 +260,9 @@ class Audits:
     def _change(self, connection: Connection, former: Place, place: Place, sets: str) -> None:
         """Change the row, if it stands where this audit left it; or is there, where the answer was lost."""
         either = ", ".join(self._texts(former.entity_key, place.entity_key))
+        pages = ", ".join(str(-1 if one.page is None else one.page) for one in (former, place))
         same = f"started_at = {_at(former.started_at)} AND entity_key IN ({either})"
+        same += f" AND COALESCE(page, -1) IN ({pages})"
         update = f"UPDATE _audits SET {sets}, {_counts(place)} WHERE {self._row()} AND {same}"
         if connection.exec_driver_sql(update).rowcount != 1:
             raise StartupError(
@@ -252,7 +286,7 @@ class Audits:
 
 
 def _counts(place: Place) -> str:
-    return ", ".join(f"{name} = {number}" for name, number in zip(COUNTS, place[2:], strict=True))
+    return ", ".join(f"{name} = {number}" for name, number in zip(COUNTS, place.counts, strict=True))
 
 
 def _at(instant: int) -> str:

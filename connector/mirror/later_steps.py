@@ -85,3 +85,10 @@ def make_forgotten(connection: Connection, _mapped: Collection[str]) -> None:
         f"entity_key {text} NOT NULL, forgotten_at {instant} NOT NULL, ended_at {instant}, "
         f"changed_at {instant} NOT NULL, PRIMARY KEY (shop, family, entity_key)){dialect.table_options}"
     )
+
+
+def add_audited_pages(connection: Connection, _mapped: Collection[str]) -> None:
+    """Add what an audit knows of the list that it reads."""
+    instant = dialects.of(connection).declared("timestamp")
+    connection.exec_driver_sql(f"ALTER TABLE _hydration_work ADD COLUMN audited_at {instant}")
+    connection.exec_driver_sql("ALTER TABLE _audits ADD COLUMN page INTEGER")

@@ -64,6 +64,7 @@ STEPS: tuple[Step, ...] = (
         later_steps.make_audits,
     ),
     Step(12, "entities that were removed are rows", later_steps.make_forgotten),
+    Step(13, "an audit knows which page of a list it has read", later_steps.add_audited_pages),
 )
 NEWEST = STEPS[-1].version
 

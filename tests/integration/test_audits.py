@@ -25,7 +25,8 @@ from connector.simulator.records import ShopRecords
 from connector.simulator.shop import Shop
 from tests import strategies
 from tests.conftest import DATABASES, ROOT, SECRET, new_database
-from tests.strategies import MINUTE, Mirror
+from tests.sources import snapshot
+from tests.strategies import MINUTE, NOON, Mirror
 
 FAMILIES = ("orders", "balances")
 VARIABLES = {
@@ -55,7 +56,7 @@ class Shelf:
         shop = Shop(1, self.records)
         for _ in islice(shop.deliveries(), 150):
             pass
-        self._api = SimulatedApi(self.records, 1, ApiOptions(rate=MANY))
+        self.api = SimulatedApi(self.records, 1, ApiOptions(rate=MANY))
         self._headers = {name.lower(): value for name, value in self.sources.request_headers.items()}
         self.gets: list[str] = []
         self.published: list[Event] = []
@@ -66,7 +67,7 @@ class Shelf:
         self.gets.append(path)
         if self.fails is not None:
             return self.fails
-        found = self._api.answer("GET", f"/RESTAPI/v1_0/demo/{path}", self._headers)
+        found = self.api.answer("GET", f"/RESTAPI/v1_0/demo/{path}", self._headers)
         return Answer(found.status, found.headers, found.body)
 
     async def publish(self, event: Event) -> None:
@@ -212,6 +213,51 @@ def test_an_audit_that_is_killed_goes_on_and_each_difference_is_one_row(
     assert len(shelf.gets) == len(keys) - compared
     assert [key for (key,) in shelf.drift("entity_key")] == keys
     assert not shelf.audit().resumed
+
+
+def test_an_audit_of_a_list_that_is_killed_goes_on_with_its_last_page_and_with_what_no_page_had(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connector.fetching.audit.CHUNK", 2)
+    shelf.fill("balances")
+    shelf.api = SimulatedApi(shelf.records, 1, ApiOptions(rate=MANY, page_size=3))
+    shelf.mirror.write(*[snapshot(f"gone-{place}|A", NOON, family="balances") for place in range(5)])
+    everything = len(shelf.keys("balances")) + 5
+
+    def die_at(name: str, times: int) -> None:
+        left = [times]
+
+        def reach(point: str) -> None:
+            left[0] -= point == name
+            if left[0] == 0:
+                raise Killed
+
+        monkeypatch.setattr("connector.failpoints.reach", reach)
+
+    def killed() -> tuple[list[str], list[str]]:
+        shelf.gets.clear()
+        with pytest.raises(Killed):
+            shelf.audit("balances")
+        return listed_and_single()
+
+    def listed_and_single() -> tuple[list[str], list[str]]:
+        lists = [get for get in shelf.gets if "pageNumber" in get and "modified" not in get]
+        return lists, [get for get in shelf.gets if "productNumber=" in get]
+
+    die_at("audit-page", 3)
+    assert [len(gets) for gets in killed()] == [3, 0]
+    die_at("audit-compared", 2)
+    lists, single = killed()
+    assert "pageNumber=3" in lists[0]
+    assert len(single) == 2
+    die_at("never", 1)
+    shelf.gets.clear()
+    found = shelf.audit("balances")
+    again, rest = listed_and_single()
+    assert again == lists[-1:]
+    assert not set(single) & set(rest)
+    assert (found.resumed, found.compared + found.moved + found.left_out) == (True, everything)
+    assert not shelf.audit("balances", dry=True).resumed
 
 
 def test_a_second_audit_of_a_family_says_that_another_one_runs(shelf: Shelf) -> None:

@@ -34,6 +34,7 @@ class HydrationWork(Own, table=True):
     swept_at: str | None = column("timestamp", "The start of the newest sweep that asked for it (UTC).")
     changed_at: str | None = column("timestamp", "When the record changed, as that sweep's list says (UTC).")
     row_digest: str | None = column("text", "Digest of what a sweep's list had of it last.")
+    audited_at: str | None = column("timestamp", "The start of the newest audit whose list had it (UTC).")
 
 
 class BackfillWork(Own, table=True):
@@ -84,6 +85,7 @@ class Audit(Own, table=True):
     compared: int = column("integer", "Records that were compared.")
     moved: int = column("integer", "Records that were left to the hydrator, because they changed meanwhile.")
     left_out: int = column("integer", "Records that the API did not give.")
+    page: int | None = column("small", "The last page of the list that was read; null before the first.")
 
 
 class Drift(Own, table=True):

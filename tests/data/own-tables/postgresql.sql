@@ -7,6 +7,7 @@ CREATE TABLE _audits (
 	compared BIGINT NOT NULL, 
 	moved BIGINT NOT NULL, 
 	left_out BIGINT NOT NULL, 
+	page INTEGER, 
 	PRIMARY KEY (shop, family)
 );
 COMMENT ON TABLE _audits IS 'How far the newest audit of a family''s records is (connector''s own).';
@@ -18,6 +19,7 @@ COMMENT ON COLUMN _audits.entity_key IS 'The last record that was read; empty be
 COMMENT ON COLUMN _audits.compared IS 'Records that were compared.';
 COMMENT ON COLUMN _audits.moved IS 'Records that were left to the hydrator, because they changed meanwhile.';
 COMMENT ON COLUMN _audits.left_out IS 'Records that the API did not give.';
+COMMENT ON COLUMN _audits.page IS 'The last page of the list that was read; null before the first.';
 CREATE TABLE _backfills (
 	shop TEXT COLLATE "C" NOT NULL, 
 	family TEXT COLLATE "C" NOT NULL, 
@@ -158,6 +160,7 @@ CREATE TABLE _hydration_work (
 	swept_at TIMESTAMP(6) WITH TIME ZONE, 
 	changed_at TIMESTAMP(6) WITH TIME ZONE, 
 	row_digest TEXT, 
+	audited_at TIMESTAMP(6) WITH TIME ZONE, 
 	PRIMARY KEY (shop, family, entity_key)
 );
 CREATE INDEX ix_hydration_work_again_at ON _hydration_work (family, again_at) WHERE again_at IS NOT NULL;
@@ -182,6 +185,7 @@ COMMENT ON COLUMN _hydration_work.tries IS 'How often in a row it was not.';
 COMMENT ON COLUMN _hydration_work.swept_at IS 'The start of the newest sweep that asked for it (UTC).';
 COMMENT ON COLUMN _hydration_work.changed_at IS 'When the record changed, as that sweep''s list says (UTC).';
 COMMENT ON COLUMN _hydration_work.row_digest IS 'Digest of what a sweep''s list had of it last.';
+COMMENT ON COLUMN _hydration_work.audited_at IS 'The start of the newest audit whose list had it (UTC).';
 CREATE TABLE _mirror_counters (
 	topic TEXT COLLATE "C" NOT NULL, 
 	partition INTEGER NOT NULL, 

@@ -7,6 +7,7 @@ CREATE TABLE _audits (
 	compared INTEGER NOT NULL, 
 	moved INTEGER NOT NULL, 
 	left_out INTEGER NOT NULL, 
+	page INTEGER, 
 	PRIMARY KEY (shop, family)
 )
  STRICT;
@@ -100,6 +101,7 @@ CREATE TABLE _hydration_work (
 	swept_at TEXT, 
 	changed_at TEXT, 
 	row_digest TEXT, 
+	audited_at TEXT, 
 	PRIMARY KEY (shop, family, entity_key)
 )
  STRICT;
