@@ -9,7 +9,7 @@ A change here is a change of the layout and needs a step (``steps.py``).
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Dialect, Index, Integer, LargeBinary, Table, text
+from sqlalchemy import Dialect, Index, Integer, Table, text
 from sqlalchemy.orm import declared_attr, registry
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import Field, SQLModel
@@ -31,11 +31,18 @@ class Instant(TypeDecorator[str]):
         return events.iso(events.microseconds(value)) if isinstance(value, datetime) else value
 
 
-# Types of columns: those that each database declares, then of whole numbers that 32 bits hold, and of bytes.
-DECLARED = ("text", "exact", "numeric", "boolean", "integer", "json")
+# Types of columns: those that each database declares, then of whole numbers that 32 bits hold.
+DECLARED = ("text", "exact", "numeric", "boolean", "integer", "json", "binary")
 TYPES: dict[str, TypeEngine[Any]] = {name: dialects.column_type(name) for name in DECLARED}
-TYPES |= {"timestamp": Instant(), "small": Integer(), "binary": LargeBinary()}
+TYPES |= {"timestamp": Instant(), "small": Integer()}
 SOURCE = "Where the event came from; with event_id its identity."
+# True of an event of the ledger and the row of its body.
+BODY = " AND ".join(
+    f"_bodies.{name} = _notifications.{of}"
+    for name, of in (("entity_key", "entity_key"), ("source", "source"), ("digest", "body"))
+)
+# An event's Details, wherever they stand; null where somebody took its body away.
+DETAILS = f"CASE WHEN body IS NULL THEN details ELSE (SELECT _bodies.details FROM _bodies WHERE {BODY}) END"
 
 
 def unkeyed(dialect: dialects.Dialect) -> str:
@@ -46,8 +53,8 @@ def unkeyed(dialect: dialects.Dialect) -> str:
 def column(type_: str, comment: str, *, key: bool = False, **info: Any) -> Any:
     """A column of one of ``TYPES`` with its comment; part of the primary key where ``key``.
 
-    ``of`` names the attribute that fills it, where that has another name (``ledger.py``), and ``hidden``
-    keeps it out of the view (``shown.py``).
+    ``of`` names the attribute that fills it, where that has another name (``ledger.py``), ``hidden`` keeps it
+    out of the view, and ``shown`` is SQL for what the view has of it (``shown.py``).
     """
     declared: Any = TYPES[type_]
     info["type"] = {"exact": "text", "small": "integer"}.get(type_, type_)  # in a batch
@@ -121,7 +128,7 @@ class LedgerRow(Own, table=True):
     family: str = column("text", "Family of the action; unrouted when no family claims it.")
     action: str = column("text", "XTND's Action.")
     entity_key: str | None = column("exact", "What the event speaks of; null for unrouted.")
-    details: str = column("json", "The notification's Details as received.")
+    details: str = column("json", "The notification's Details as received.", shown=DETAILS)
     properties: str = column("json", "The delivery's Properties as received.")
     received_at: str = column("timestamp", "When the gateway had read the whole body (UTC).")
     occurred_at: str = column("timestamp", "Best estimate of when it happened in XTND (UTC).")
@@ -131,6 +138,18 @@ class LedgerRow(Own, table=True):
     mirrored_at: str = column("timestamp", "When it was committed here (UTC).")
     # Last, where a step adds it too; and last in the key, because ids tell events apart at once.
     source: str = column("exact", SOURCE, key=True)
+    body: bytes | None = column("binary", "Digest of a body that stands in _bodies.", hidden=True)
+
+
+class BodyRow(Own, table=True):
+    """What records say, each content of a record once (connector's own)."""
+
+    __tablename__ = "_bodies"
+
+    entity_key: str = column("exact", "Entity key of the events that have it.", key=True)
+    source: str = column("exact", "Where these came from.", key=True)
+    digest: bytes = column("binary", "Digest of the text as received.", key=True)
+    details: str = column("json", "The text.")
 
 
 class DeadLetterRow(Own, table=True):

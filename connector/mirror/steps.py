@@ -174,6 +174,18 @@ def _make_forgotten(connection: Connection, _mapped: Collection[str]) -> None:
     )
 
 
+def _make_bodies(connection: Connection, _mapped: Collection[str]) -> None:
+    """Make ``_bodies``; events that are there keep the bodies that they hold."""
+    dialect = dialects.of(connection)
+    text, json, binary = map(dialect.declared, ("exact", "json", "binary"))
+    connection.exec_driver_sql(f"ALTER TABLE _notifications ADD COLUMN body {binary}")
+    connection.exec_driver_sql(
+        f"CREATE TABLE IF NOT EXISTS _bodies (entity_key {text} NOT NULL, source {text} NOT NULL, "
+        f"digest {binary} NOT NULL, details {json} NOT NULL, "
+        f"PRIMARY KEY (entity_key, source, digest)){dialect.table_options}"
+    )
+
+
 STEPS: tuple[Step, ...] = (
     Step(2, "an event is identified by its source and its id", source_step.act),
     Step(3, "the actions of the families are rows", _make_routes),
@@ -186,6 +198,7 @@ STEPS: tuple[Step, ...] = (
     Step(10, "what sweeps find is a row for each", _make_sweeps),
     Step(11, "how far audits are, and where the mirror was not as the source, are rows", _make_audits),
     Step(12, "entities that were removed are rows", _make_forgotten),
+    Step(13, "bodies of records stand apart, each once", _make_bodies),
 )
 NEWEST = STEPS[-1].version
 
