@@ -142,7 +142,7 @@ class Mirror(Maker):
                     connection.exec_driver_sql(f"DELETE FROM {quoted(name)}")
 
     def content(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every mapped table of the store and the ledger, row by row, in a form equal on both databases."""
+        """Every mapped table of the store, and the ledger's view, in a form equal on both databases."""
         return {
             name: self._content(name)
             for name in ("notifications", *(one.name for one in self.mapping.tables))
@@ -152,7 +152,10 @@ class Mirror(Maker):
         ledger = table == "notifications"
         # As text: the driver would read the numbers in jsonb as binary floats.
         casts = ", CAST(details AS TEXT) AS details, CAST(properties AS TEXT) AS properties"
-        rows = select(self.engine, f"SELECT *{casts if ledger else ''} FROM {quoted(stored(table))}")
+        rows = select(
+            self.engine,
+            f"SELECT *{casts if ledger else ''} FROM {quoted(table if ledger else stored(table))}",
+        )
         left_out = OWN_OF_LEDGER if ledger else {"mirrored_at"}
         return sorted(
             (

@@ -95,6 +95,8 @@ def _run(
             _print(session.tables(dict.fromkeys(names or known), report))
             if session.count_again():
                 out.print("mirror_status: its counters were counted again")
+            if dropped := session.drop_unused_bodies():
+                out.print(f"ledger: {dropped:,} bodies that no event has any more were removed")
     except KeyboardInterrupt:
         err.print("interrupted: the tables that are printed above are done; run it again for the others")
         raise

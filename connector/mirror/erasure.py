@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, select
 from connector import clocks, events
 from connector.errors import Poison, StartupError
 from connector.events import Event
-from connector.mirror import dialects, forgotten, indexes, ledger
+from connector.mirror import bodies, dialects, forgotten, indexes, ledger
 from connector.mirror.database import transaction
 from connector.mirror.entities import NOTHING, Entity
 from connector.mirror.forgotten import Tombstone
@@ -132,10 +132,14 @@ class _Erasure:
         ]
         if rows:
             self._connection.exec_driver_sql(
-                f"UPDATE _notifications SET details = {mark}, properties = {mark}, entity_key = {mark}, "
+                f"UPDATE _notifications SET details = {mark}, body = NULL, properties = {mark}, "
+                f"entity_key = {mark}, "
                 f"attempt = CASE WHEN hook IS NOT NULL THEN {mark} END "
                 f"WHERE event_id = {mark} AND source = {mark}",
                 rows,
+            )
+            bodies.drop_unused(
+                self._connection, {(self._entity.key, event.source) for event, _ in self._events}
             )
 
     def _find_letters(self) -> None:

@@ -92,3 +92,15 @@ def add_audited_pages(connection: Connection, _mapped: Collection[str]) -> None:
     instant = dialects.of(connection).declared("timestamp")
     connection.exec_driver_sql(f"ALTER TABLE _hydration_work ADD COLUMN audited_at {instant}")
     connection.exec_driver_sql("ALTER TABLE _audits ADD COLUMN page INTEGER")
+
+
+def make_bodies(connection: Connection, _mapped: Collection[str]) -> None:
+    """Make ``_bodies``; events that are there keep the bodies that they hold."""
+    dialect = dialects.of(connection)
+    text, json, binary = map(dialect.declared, ("exact", "json", "binary"))
+    connection.exec_driver_sql(f"ALTER TABLE _notifications ADD COLUMN body {binary}")
+    connection.exec_driver_sql(
+        f"CREATE TABLE IF NOT EXISTS _bodies (entity_key {text} NOT NULL, source {text} NOT NULL, "
+        f"digest {binary} NOT NULL, details {json} NOT NULL, "
+        f"PRIMARY KEY (entity_key, source, digest)){dialect.table_options}"
+    )

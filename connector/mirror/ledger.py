@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, true
@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from connector.errors import DatabaseDamaged
 from connector.events import MAX_INSTANT, SOURCES, Event, Identity, Sort, iso
-from connector.mirror import dialects, models
+from connector.mirror import bodies, dialects, models
 from connector.mirror.batches import Batch, Columns, Encoded, add, run
 from connector.mirror.dialects import Dialect
 from connector.mirror.models import LedgerRow, names
@@ -27,6 +27,13 @@ SORT = (
     case((col(LedgerRow.hook).is_(None), col(LedgerRow.family)), else_=col(LedgerRow.action)).label("name"),
     col(LedgerRow.hook).is_(None).label("of_source"),
 )
+
+
+class LedgerRows(NamedTuple):
+    """Rows of the ledger, and the bodies that they refer to, ready for ``insert``."""
+
+    events: Encoded
+    bodies: Encoded | None
 
 
 class LedgerEvent(msgspec.Struct, frozen=True, gc=False):
@@ -48,7 +55,7 @@ OF_RECORD = {name: of for name, of in _FILLED_BY.items() if of in LedgerEvent.__
 
 def encoded(
     dialect: Dialect, ids: Sequence[str], sources: Sequence[str], ledger_events: Sequence[LedgerEvent]
-) -> Encoded:
+) -> LedgerRows:
     """Events, with their identities, as rows of the ledger."""
     found = [one.event for one in ledger_events]
     values: dict[str, Sequence[Any]] = {"event_id": ids, "source": sources}
@@ -61,8 +68,14 @@ def encoded(
             for name, of in OF_EVENT.items()
             if of in OF_HOOK
         }
-    values["details"] = [event.details.decode() for event in found]
-    return dialect.encode(LEDGER, [values[name] for name, _ in LEDGER])
+    digests = [bodies.digest(event) for event in found]
+    values["body"] = digests
+    values["details"] = [
+        event.details.decode() if body is None else bodies.ELSEWHERE
+        for event, body in zip(found, digests, strict=True)
+    ]
+    rows = dialect.encode(LEDGER, [values[name] for name, _ in LEDGER])
+    return LedgerRows(rows, bodies.encoded(dialect, found, digests))
 
 
 def encoded_identities(dialect: Dialect, ids: Sequence[str], sources: Sequence[str]) -> Encoded:
@@ -91,9 +104,11 @@ def identities_of(connection: Connection, event_ids: Iterable[str]) -> set[Ident
     return {(row[0], row[1]) for row in run(connection, before, batch, ")")}
 
 
-def insert(connection: Connection, rows: Encoded, mirrored_at: int) -> None:
+def insert(connection: Connection, rows: LedgerRows, mirrored_at: int) -> None:
     """Insert events that the ledger does not hold."""
-    add(connection, INSERT, rows, [("timestamp", mirrored_at)])
+    if rows.bodies:
+        bodies.put(connection, rows.bodies)
+    add(connection, INSERT, rows.events, [("timestamp", mirrored_at)])
 
 
 def stored(connection: Connection, identities: Iterable[Identity]) -> dict[Identity, Event]:
@@ -102,13 +117,15 @@ def stored(connection: Connection, identities: Iterable[Identity]) -> dict[Ident
 
 
 def restate(connection: Connection, better: Sequence[LedgerEvent], mirrored_at: int) -> None:
-    """Replace known events by better copies."""
+    """Replace known events by better copies; their former bodies stay, used or not (``bodies``)."""
     written = [name for name, _ in LedgerRow.columns() if name not in dict(IDENTITY)]
     sets = ", ".join(f"{name} = excluded.{name}" for name in written)
     after = f"ON CONFLICT ({names(IDENTITY)}) DO UPDATE SET {sets}"
     ids, sources = zip(*[one.event.identity for one in better], strict=True)
     rows = encoded(dialects.of(connection), ids, sources, better)
-    run(connection, INSERT, rows, after, [("timestamp", mirrored_at)])
+    if rows.bodies:
+        bodies.put(connection, rows.bodies)
+    run(connection, INSERT, rows.events, after, [("timestamp", mirrored_at)])
 
 
 def newest(
@@ -223,7 +240,7 @@ def _query(connection: Connection) -> str:
     listed = [
         f"COALESCE({name}, {OF_HOOK[of]})"
         if (of := OF_EVENT[name]) in OF_HOOK
-        else read.get(type_, str)(name)
+        else read.get(type_, str)(models.DETAILS if name == "details" else name)
         for name, type_ in LEDGER
         if name in OF_EVENT
     ]
@@ -233,15 +250,24 @@ def _query(connection: Connection) -> str:
 def _event(row: Any) -> Event:
     *cells, source = row
     values = dict(zip(OF_EVENT.values(), cells, strict=True))
-    name = source and source.removeprefix(SOURCES)
-    event = Event(**values | {"details": values["details"].encode(), "source_name": name})
+    name, details = source and source.removeprefix(SOURCES), values["details"]
+    event = Event(**values | {"details": (details or "").encode(), "source_name": name})
+    if details is None:
+        raise _damaged(event, "somebody deleted its body from _bodies", "delete its row from _notifications")
     for column in INSTANTS:
         instant = values[column]
         if instant is None or not 0 <= instant <= MAX_INSTANT:
-            raise DatabaseDamaged(
-                f"The event {event.event_id} of {event.source} cannot be read: somebody changed its row in "
-                f"_notifications, where {column} is no instant that an event can have.",
-                f"write the right {column} into that row; or delete the row, and run connector rebuild "
-                "--from kafka, which brings the event back while Kafka has it",
+            raise _damaged(
+                event,
+                f"somebody changed its row in _notifications, where {column} is no instant that an event can "
+                "have",
+                f"write the right {column} into that row; or delete the row",
             )
     return event
+
+
+def _damaged(event: Event, what: str, cure: str) -> DatabaseDamaged:
+    return DatabaseDamaged(
+        f"The event {event.event_id} of {event.source} cannot be read: {what}.",
+        f"{cure}, and run connector rebuild --from kafka, which brings the event back while Kafka has it",
+    )

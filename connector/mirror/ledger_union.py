@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select
 from connector import clocks, events
 from connector.errors import Poison
 from connector.events import Event, Identity
-from connector.mirror import counters, dialects, ledger, offsets, rules
+from connector.mirror import bodies, counters, dialects, ledger, offsets, rules
 from connector.mirror.batches import Batch, run
 from connector.mirror.entities import NOTHING
 from connector.mirror.forgotten import Forgetting
@@ -126,6 +126,7 @@ class LedgerUnion:
             counted = counters.stored(connection, [one.event.identity for one in better])
             ledger.restate(connection, better, now)
             counters.replace(connection, counted, counters.received(better), now)
+            bodies.drop_unused(connection, {(one.event.entity_key, one.event.source) for one in better})
         return len(new), len(better)
 
 

@@ -16,7 +16,18 @@ from sqlalchemy import Connection, Engine, delete
 
 from connector import failpoints
 from connector.errors import Poison, StartupError
-from connector.mirror import counters, database, dialects, ledger, locks, obstacles, rules, shape, steps
+from connector.mirror import (
+    bodies,
+    counters,
+    database,
+    dialects,
+    ledger,
+    locks,
+    obstacles,
+    rules,
+    shape,
+    steps,
+)
 from connector.mirror.mapped import logical
 from connector.mirror.mapping import Mapping
 from connector.mirror.models import MirrorCounter
@@ -126,6 +137,13 @@ class Rebuilder:
 
         self.change(count)
         return True
+
+    def drop_unused_bodies(self) -> int:
+        """Delete bodies that no event refers to; gives how many. No batch waits where there is none."""
+        with self.snapshot() as connection:
+            if not bodies.any_unused(connection):
+                return 0
+        return self.change(bodies.drop_unused)
 
     def _fold(self, replacements: Sequence[Replacement], report: Report) -> None:
         """Fold the ledger's events, and note which rows are other ones."""

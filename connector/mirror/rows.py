@@ -18,7 +18,7 @@ from connector.mirror import dialects, ledger
 from connector.mirror.batches import Encoded, Statement
 from connector.mirror.dialects import Dialect
 from connector.mirror.fold import fold
-from connector.mirror.ledger import LedgerEvent
+from connector.mirror.ledger import LedgerEvent, LedgerRows
 from connector.mirror.mapped import Contribution, Key
 from connector.mirror.mapping import Mapping, reader
 from connector.mirror.projections import Projection
@@ -45,7 +45,7 @@ class Rows:
     # Of several copies of one event the one that counts.
     distinct: dict[Identity, Item]
     identities: Encoded
-    ledger: Encoded
+    ledger: LedgerRows
     merges: list[Statement]
 
 

@@ -182,8 +182,8 @@ def _change_renamed(connection: Connection, config: Config, mapping: Mapping, ta
 
 
 def _make(connection: Connection, table: Table, recorded: rules.Rules) -> None:
-    if recorded and table.name == stored("notifications"):
-        raise StartupError("The ledger, the table _notifications, is gone.", shape.RESTORE)
+    if recorded and table.name in (stored("notifications"), stored("bodies")):
+        raise StartupError(f"The ledger, the table {table.name}, is gone.", shape.RESTORE)
     if recorded and logical(table.name) in ("dead_letters", "consumer_offsets"):
         log.warning("a missing table was created again, empty", table=logical(table.name))
     # Its indexes come last, as those that are missing: a table that was renamed has kept their names.

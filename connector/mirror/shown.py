@@ -62,10 +62,14 @@ def _of_table(
     columns = [
         (column.name, column.type, column.comment) for column in table.columns if "hidden" not in column.info
     ]
+    elsewhere = {column.name: column.info["shown"] for column in table.columns if "shown" in column.info}
     columns += [(one["name"], one["type"], None) for one in removed if one["name"] != "last_version"]
     columns.sort(key=lambda column: column[0] == last)
     shown = [column for column in columns if not column[0].endswith("__version")]
-    listed = ", ".join(_shown(column, type_, dialect) for column, type_, _ in shown)
+    listed = ", ".join(
+        f"{sql} AS {column}" if (sql := elsewhere.get(column)) else _shown(column, type_, dialect)
+        for column, type_, _ in shown
+    )
     described = EVENT if EVENT.keys() <= {*table.columns.keys()} else {}
     comments = {column: text for column, _, comment in shown if (text := comment or described.get(column))}
     visible = f" WHERE {where}" if (where := table.info.get(VISIBLE)) else ""

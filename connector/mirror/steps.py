@@ -65,6 +65,7 @@ STEPS: tuple[Step, ...] = (
     ),
     Step(12, "entities that were removed are rows", later_steps.make_forgotten),
     Step(13, "an audit knows which page of a list it has read", later_steps.add_audited_pages),
+    Step(14, "bodies of records stand apart, each once", later_steps.make_bodies),
 )
 NEWEST = STEPS[-1].version
 

@@ -17,6 +17,7 @@ from connector.mirror.batches import Columns
 from connector.mirror.database import transaction, translate
 from connector.mirror.dialects import sqlite_file
 from connector.mirror.mapped import Key
+from connector.mirror.models import BODY
 from connector.mirror.projections import Projection
 from connector.mirror.rows import events_of
 from connector.mirror.statements import on_keys, quoted
@@ -40,11 +41,11 @@ def copied(engine: Engine, identities: Sequence[Identity], touches: Touches) -> 
             connection.begin()
             _make(connection, "type = 'table'")
             connection.exec_driver_sql("INSERT INTO main._mirror_rules SELECT * FROM live._mirror_rules")
-            _copy(connection, "_notifications", ledger.IDENTITY, identities)
+            _copy_events(connection, identities)
             known = ledger.stored(connection, identities)
             touched = touches(known.values())
             if known:
-                _copy(connection, "_notifications", ledger.IDENTITY, _folded_from(engine, touched))
+                _copy_events(connection, _folded_from(engine, touched))
             for table, keys in touched:
                 _copy(connection, table.store, table.group_columns, table.groups(keys))
             # After the rows, which a trigger must not see come.
@@ -64,6 +65,13 @@ def _make(connection: Connection, which: str) -> None:
             connection.exec_driver_sql(statement)
         except SQLAlchemyError:
             continue
+
+
+def _copy_events(connection: Connection, identities: Sequence[Identity]) -> None:
+    """Copy events of the ledger with their bodies."""
+    _copy(connection, "_notifications", ledger.IDENTITY, identities)
+    rows = f"live._bodies AS _bodies JOIN main._notifications AS _notifications ON {BODY}"
+    connection.exec_driver_sql(f"INSERT OR IGNORE INTO main._bodies SELECT _bodies.* FROM {rows}")
 
 
 def _copy(connection: Connection, table: str, key: Columns, keys: Iterable[Sequence[Any]]) -> None:

@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 EXIT_DEFECT = 70
 EXIT_STREAM_ENDED = 71
 EXIT_STANDSTILL = 73
+# Bytes of records that a batch has together: what is made of them takes many times as much.
+BATCH_BYTES = 2_097_152
 
 # Batches on their way to the writer with the stream's events, and None at the end.
 Ready = asyncio.Queue[tuple[list[Any], list[PreparedBatch]] | None]
@@ -106,6 +108,8 @@ class Agents:
 async def batches(stream: Any, max_events: int) -> AsyncIterator[list[Any]]:
     """What has piled up while the last batch was written: no timer, so a lone event goes at once.
 
+    A batch ends with the chunk that reaches ``max_events`` or ``BATCH_BYTES``.
+
     Built on ``noack().events()`` and the channel's queue, because ``take`` acks what it has not
     delivered and ``noack_take`` leaves a drainer behind.
     """
@@ -115,10 +119,11 @@ async def batches(stream: Any, max_events: int) -> AsyncIterator[list[Any]]:
     while True:
         try:
             batch = [await anext(events)]
-            records = len(batch[0].value.records)
-            while records < max_events and not queue.empty():
+            records, size = len(batch[0].value.records), batch[0].value.size
+            while records < max_events and size < BATCH_BYTES and not queue.empty():
                 batch.append(await anext(events))
                 records += len(batch[-1].value.records)
+                size += batch[-1].value.size
         except StopAsyncIteration:
             return
         yield batch

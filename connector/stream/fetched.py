@@ -1,14 +1,14 @@
 """The data between the transport and its users: chunks of raw records, and where to go on."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from faust.types import TP
 from typing_extensions import override
 
-from connector.stream.expansion import first_offset
+from connector.stream.expansion import first_offset, size_of
 
 
 class LogReader(Protocol):
@@ -62,6 +62,7 @@ class Fetched:
     records: tuple[Any, ...]
     topic_id: str | None = None
     start: int = 0
+    size: int = 0  # bytes in memory, about
 
     @property
     def first(self) -> int:
@@ -94,6 +95,23 @@ class Host(Protocol):
     locator: Locator
     budget: int
     batch_bytes: int
+
+
+def pieces(records: Sequence[Any], most_bytes: int) -> Iterator[tuple[Sequence[Any], int]]:
+    """Records in runs, each with its bytes, that end with the record which reaches ``most_bytes``.
+
+    One piece without records where there are none. No piece ends where offsets are missing: these would be
+    taken for records that Kafka lost.
+    """
+    start = size = 0
+    for place, record in enumerate(records, 1):
+        size += size_of(record)
+        if size >= most_bytes and place < len(records):
+            behind = record.offset + 1
+            if first_offset(records[place], behind) == behind:
+                yield records[start:place], size
+                start, size = place, 0
+    yield records[start:], size
 
 
 def allowance(waiting: Counter[str], budget: int) -> int:

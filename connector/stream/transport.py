@@ -14,7 +14,7 @@ the worker).
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -26,8 +26,8 @@ from faust.types import TP, ConsumerMessage, Message
 from typing_extensions import override
 
 from connector.errors import KafkaOutage
-from connector.stream.expansion import Expansion, first_offset, size_of
-from connector.stream.fetched import Fetched, FetchState, Host, Position, ReadOffsets, allowance
+from connector.stream.expansion import Expansion, first_offset
+from connector.stream.fetched import Fetched, FetchState, Host, Position, ReadOffsets, allowance, pieces
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +39,8 @@ TURN_SECONDS = 0.05
 LOCATE_AGAIN_SECONDS = 1.0
 # How often the logs are compared with what they were when their partitions were located.
 LOOK_SECONDS = 10.0
+# Bytes of records that are decoded together: what is made of them takes many times as much.
+PIECE_BYTES = 2_097_152
 # Bytes of one topic's records that may wait beside each other, as ``allowance`` has it.
 WAITING_BYTES = 8_388_608
 
@@ -110,7 +112,7 @@ class ChunkConsumer(driver.Consumer):
 
     @override
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
-        """Yield one message per partition that has records."""
+        """Yield a message per partition that has records, or several where these are large."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
         async with self._turn:
@@ -118,12 +120,13 @@ class ChunkConsumer(driver.Consumer):
             states = self._fetchable()
             records = await self._fetch(set(states))
         for tp, state in states.items():
-            if self.should_stop or not self.flow_active or generation != self.app.consumer_generation_id:
-                return  # what was fetched is read again from the next position
-            if state is self._states.get(tp):
-                message = self._chunk(tp, records.get(tp, []), state)
-                if message is not None:
-                    yield tp, message
+            for piece, size in pieces(records.get(tp, []), PIECE_BYTES):
+                if self.should_stop or not self.flow_active or generation != self.app.consumer_generation_id:
+                    return  # what was fetched is read again from the next position
+                if state is self._states.get(tp):
+                    message = self._chunk(tp, piece, size, state)
+                    if message is not None:
+                        yield tp, message
 
     async def _fetch(self, partitions: set[TP]) -> Mapping[TP, list[Any]]:
         if partitions:
@@ -150,7 +153,7 @@ class ChunkConsumer(driver.Consumer):
             if tp in active and records[tp.topic] < most_records and size[tp.topic] < most_bytes
         }
 
-    def _chunk(self, tp: TP, records: list[Any], state: FetchState) -> ConsumerMessage | None:
+    def _chunk(self, tp: TP, records: Sequence[Any], size: int, state: FetchState) -> ConsumerMessage | None:
         """The message of a chunk; None when there is nothing, or the log is not the one that was read before.
 
         A log of which nothing is left gives a chunk without records, so that the mirror goes on behind
@@ -162,7 +165,9 @@ class ChunkConsumer(driver.Consumer):
         if first < state.expected or (first > state.expected and not state.fresh):
             self.reassign([tp], restarted=first < state.expected)
             return None
-        value = Fetched(tp.topic, tp.partition, state.next_offset, tuple(records), state.topic_id, first)
+        value = Fetched(
+            tp.topic, tp.partition, state.next_offset, tuple(records), state.topic_id, first, size
+        )
         state.next_offset = state.expected = value.next_offset
         state.fresh = False
         message = ConsumerMessage(
@@ -180,7 +185,7 @@ class ChunkConsumer(driver.Consumer):
             tp,
             generation_id=self.app.consumer_generation_id,
         )
-        self._waiting[message] = (len(records), sum(map(size_of, records)))
+        self._waiting[message] = (len(records), size)
         return message
 
     @override

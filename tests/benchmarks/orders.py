@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ WINDOW_SECONDS = 60.0
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
+@cache  # the simulated API dates an order by the clock: made again, it would have changed
 def body(rows: int) -> bytes:
     """An order with so many rows, as the API writes it, with ``NUMBER`` for its number."""
     records = ShopRecords(1)

@@ -5,7 +5,7 @@ import inspect
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,8 +24,9 @@ from connector.mirror.offsets import Offset
 from connector.mirror.rows import Item
 from connector.retry import Outages
 from connector.stream import decode
+from connector.stream.agents import BATCH_BYTES, batches
 from connector.stream.alarm import Alarm
-from connector.stream.fetched import Fetched, FetchState, Position, ReadOffsets, allowance
+from connector.stream.fetched import Fetched, FetchState, Position, ReadOffsets, allowance, pieces
 from connector.stream.positions import Positions
 from connector.stream.processor import joined, rounds
 from connector.stream.standstill import Standstill
@@ -99,6 +100,36 @@ def test_the_halves_of_a_chunk_cover_all_its_offsets() -> None:
     assert first.first == 10
     assert first.next_offset == second.first == second.asked
     assert second.next_offset == 17
+
+
+def large(*offsets: int) -> list[Any]:
+    return [SimpleNamespace(offset=at, key=None, value=b"v" * 1000, headers=()) for at in offsets]
+
+
+def test_pieces_of_records_end_once_they_are_large_and_where_no_offset_is_missing() -> None:
+    found = [([one.offset for one in piece], size) for piece, size in pieces(large(*range(5), 9, 10), 2000)]
+    assert found == [([0, 1], 2512), ([2, 3], 2512), ([4, 9], 2512), ([10], 1256)]
+    assert [len(piece) for piece, _ in pieces(large(0, 2, 4, 5, 6), 1)] == [3, 1, 1]
+    assert list(pieces((), 1)) == [((), 0)]
+
+
+def test_a_batch_ends_with_the_chunk_by_which_it_is_large() -> None:
+    chunks = [(100, BATCH_BYTES - 1), (100, 1), (5, BATCH_BYTES), (1999, 0), (1, 0), (1, 0)]
+    waiting: asyncio.Queue[Any] = asyncio.Queue()
+    for records, size in chunks:
+        waiting.put_nowait(SimpleNamespace(value=SimpleNamespace(records=(None,) * records, size=size)))
+
+    async def events() -> AsyncIterator[Any]:
+        while not waiting.empty():
+            yield waiting.get_nowait()
+
+    source = SimpleNamespace(channel=SimpleNamespace(queue=waiting), events=events)
+    stream = SimpleNamespace(noack=lambda: source)
+
+    async def lengths() -> list[int]:
+        return [len(batch) async for batch in batches(stream, 2000)]
+
+    assert asyncio.run(lengths()) == [2, 1, 2, 1]
 
 
 def test_aiokafka_still_keeps_its_wait_where_the_transport_shortens_it() -> None:

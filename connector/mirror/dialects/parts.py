@@ -54,4 +54,6 @@ def as_text(type_: str, value: Any) -> str | None:
     """A value as a parameter of its type; an instant is microseconds since the epoch."""
     if value is None:
         return None
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
     return events.iso(value) if type_ == "timestamp" else str(value)

@@ -9,7 +9,19 @@ from typing import Any
 
 import psycopg
 import tenacity
-from sqlalchemy import URL, BigInteger, Boolean, Connection, Engine, Numeric, Pool, Text, create_engine, event
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    Boolean,
+    Connection,
+    Engine,
+    LargeBinary,
+    Numeric,
+    Pool,
+    Text,
+    create_engine,
+    event,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -67,6 +79,7 @@ class PostgreSQL(Loading):
         "boolean": Boolean(),
         "integer": BigInteger(),
         "json": JSONB(),
+        "binary": LargeBinary(),
     }
     range_index = {"using": "brin", "with": {"autosummarize": True}}  # noqa: RUF012 - as types
     no_trial = postgresql_trial.WHY_NOT

@@ -13,6 +13,7 @@ CASTS = {
     "boolean": "::boolean",
     "integer": "::bigint",
     "json": "::jsonb",
+    "binary": "::bytea",
 }
 # From so many rows on, a column with one value throughout is given once instead of as an array.
 SAME_FROM = 50
@@ -34,7 +35,7 @@ def encode(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
             listed.append(f"%s{CASTS[type_]}")
             scalars.append(as_text(type_, column[0]))
             continue
-        if type_ == "boolean":
+        if type_ in ("boolean", "binary"):
             column = [as_text(type_, value) for value in column]  # noqa: PLW2901 - an array of text from here
         travels_as = "bigint" if type_ in ("integer", "timestamp") else "text"
         name = next((name for name, other in known[travels_as] if other == column), None)

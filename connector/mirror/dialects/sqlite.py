@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Integer, Pool, Text, event, make_url
+from sqlalchemy import URL, Connection, Engine, Integer, LargeBinary, Pool, Text, event, make_url
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import UserDefinedType
 from typing_extensions import override
@@ -58,6 +58,7 @@ class SQLite(Dialect):
         "boolean": Integer(),  # shows 0 and 1
         "integer": Integer(),
         "json": Text(),
+        "binary": LargeBinary(),
     }
     table_options = " STRICT"
     table_arguments = {"strict": True}  # noqa: RUF012 - as types

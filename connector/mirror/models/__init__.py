@@ -7,6 +7,9 @@ A change here is a change of the layout and needs a step (``steps.py``).
 """
 
 from connector.mirror.models.events import (
+    BODY,
+    DETAILS,
+    BodyRow,
     ConsumerOffset,
     DeadLetterRow,
     ForgottenEntity,
@@ -20,11 +23,14 @@ from connector.mirror.models.own import SOURCE, TYPES, Own, names, only
 from connector.mirror.models.records import Audit, BackfillWork, Drift, HydrationWork, Sweep
 
 __all__ = [
+    "BODY",
+    "DETAILS",
     "OWN",
     "SOURCE",
     "TYPES",
     "Audit",
     "BackfillWork",
+    "BodyRow",
     "ConsumerOffset",
     "DeadLetterRow",
     "Drift",

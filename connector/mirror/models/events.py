@@ -6,6 +6,15 @@ from connector.mirror import dialects
 from connector.mirror.models.own import SOURCE, Own, column
 
 
+# True of an event of the ledger and the row of its body.
+BODY = " AND ".join(
+    f"_bodies.{name} = _notifications.{of}"
+    for name, of in (("entity_key", "entity_key"), ("source", "source"), ("digest", "body"))
+)
+# An event's Details, wherever they stand; null where somebody took its body away.
+DETAILS = f"CASE WHEN body IS NULL THEN details ELSE (SELECT _bodies.details FROM _bodies WHERE {BODY}) END"
+
+
 def unkeyed(dialect: dialects.Dialect) -> str:
     """Events whose entity key does not name all entities that they speak of; an index holds just these."""
     return f"{dialect.is_json_array('details')} OR entity_key IS NULL"
@@ -42,7 +51,7 @@ class LedgerRow(Own, table=True):
     family: str = column("text", "Family of the action; unrouted when no family claims it.")
     action: str = column("text", "XTND's Action.")
     entity_key: str | None = column("exact", "What the event speaks of; null for unrouted.")
-    details: str = column("json", "The notification's Details as received.")
+    details: str = column("json", "The notification's Details as received.", shown=DETAILS)
     properties: str = column("json", "The delivery's Properties as received.")
     received_at: str = column("timestamp", "When the gateway had read the whole body (UTC).")
     occurred_at: str = column("timestamp", "Best estimate of when it happened in XTND (UTC).")
@@ -52,6 +61,18 @@ class LedgerRow(Own, table=True):
     mirrored_at: str = column("timestamp", "When it was committed here (UTC).")
     # Last, where a step adds it too; and last in the key, because ids tell events apart at once.
     source: str = column("exact", SOURCE, key=True)
+    body: bytes | None = column("binary", "Digest of a body that stands in _bodies.", hidden=True)
+
+
+class BodyRow(Own, table=True):
+    """What records say, each content of a record once (connector's own)."""
+
+    __tablename__ = "_bodies"
+
+    entity_key: str = column("exact", "Entity key of the events that have it.", key=True)
+    source: str = column("exact", "Where these came from.", key=True)
+    digest: bytes = column("binary", "Digest of the text as received.", key=True)
+    details: str = column("json", "The text.")
 
 
 class DeadLetterRow(Own, table=True):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Dialect, Index, Integer, LargeBinary, Table, text
+from sqlalchemy import Dialect, Index, Integer, Table, text
 from sqlalchemy.orm import declared_attr, registry
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import Field, SQLModel
@@ -25,18 +25,18 @@ class Instant(TypeDecorator[str]):
         return events.iso(events.microseconds(value)) if isinstance(value, datetime) else value
 
 
-# Types of columns: those that each database declares, then of whole numbers that 32 bits hold, and of bytes.
-DECLARED = ("text", "exact", "numeric", "boolean", "integer", "json")
+# Types of columns: those that each database declares, then of whole numbers that 32 bits hold.
+DECLARED = ("text", "exact", "numeric", "boolean", "integer", "json", "binary")
 TYPES: dict[str, TypeEngine[Any]] = {name: dialects.column_type(name) for name in DECLARED}
-TYPES |= {"timestamp": Instant(), "small": Integer(), "binary": LargeBinary()}
+TYPES |= {"timestamp": Instant(), "small": Integer()}
 SOURCE = "Where the event came from; with event_id its identity."
 
 
 def column(type_: str, comment: str, *, key: bool = False, **info: Any) -> Any:
     """A column of one of ``TYPES`` with its comment; part of the primary key where ``key``.
 
-    ``of`` names the attribute that fills it, where that has another name (``ledger.py``), and ``hidden``
-    keeps it out of the view (``shown.py``).
+    ``of`` names the attribute that fills it, where that has another name (``ledger.py``), ``hidden`` keeps it
+    out of the view, and ``shown`` is SQL for what the view has of it (``shown.py``).
     """
     declared: Any = TYPES[type_]
     info["type"] = {"exact": "text", "small": "integer"}.get(type_, type_)  # in a batch

@@ -46,6 +46,18 @@ COMMENT ON COLUMN _backfills.reading IS 'Whether it is read for the first time (
 COMMENT ON COLUMN _backfills.page IS 'The last page that was read; null before the first.';
 COMMENT ON COLUMN _backfills.listed IS 'Rows that were listed.';
 COMMENT ON COLUMN _backfills.asked IS 'Records that were asked for, or published from the list itself.';
+CREATE TABLE _bodies (
+	entity_key TEXT COLLATE "C" NOT NULL, 
+	source TEXT COLLATE "C" NOT NULL, 
+	digest BYTEA NOT NULL, 
+	details JSONB NOT NULL, 
+	PRIMARY KEY (entity_key, source, digest)
+);
+COMMENT ON TABLE _bodies IS 'What records say, each content of a record once (connector''s own).';
+COMMENT ON COLUMN _bodies.entity_key IS 'Entity key of the events that have it.';
+COMMENT ON COLUMN _bodies.source IS 'Where these came from.';
+COMMENT ON COLUMN _bodies.digest IS 'Digest of the text as received.';
+COMMENT ON COLUMN _bodies.details IS 'The text.';
 CREATE TABLE _consumer_offsets (
 	topic TEXT COLLATE "C" NOT NULL, 
 	partition INTEGER NOT NULL, 
@@ -274,6 +286,7 @@ CREATE TABLE _notifications (
 	kafka_offset BIGINT NOT NULL, 
 	mirrored_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
 	source TEXT COLLATE "C" NOT NULL, 
+	body BYTEA, 
 	PRIMARY KEY (event_id, source)
 );
 CREATE INDEX ix_notifications_entity_key ON _notifications (entity_key);
@@ -297,6 +310,7 @@ COMMENT ON COLUMN _notifications.kafka_partition IS 'Where the record stands on 
 COMMENT ON COLUMN _notifications.kafka_offset IS 'Where the record stands on Kafka: offset.';
 COMMENT ON COLUMN _notifications.mirrored_at IS 'When it was committed here (UTC).';
 COMMENT ON COLUMN _notifications.source IS 'Where the event came from; with event_id its identity.';
+COMMENT ON COLUMN _notifications.body IS 'Digest of a body that stands in _bodies.';
 CREATE TABLE _sweeps (
 	shop TEXT COLLATE "C" NOT NULL, 
 	family TEXT COLLATE "C" NOT NULL, 

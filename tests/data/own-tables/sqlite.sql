@@ -26,6 +26,14 @@ CREATE TABLE _backfills (
 	PRIMARY KEY (shop, family)
 )
  STRICT;
+CREATE TABLE _bodies (
+	entity_key TEXT NOT NULL, 
+	source TEXT NOT NULL, 
+	digest BLOB NOT NULL, 
+	details TEXT NOT NULL, 
+	PRIMARY KEY (entity_key, source, digest)
+)
+ STRICT;
 CREATE TABLE _consumer_offsets (
 	topic TEXT NOT NULL, 
 	partition INTEGER NOT NULL, 
@@ -172,6 +180,7 @@ CREATE TABLE _notifications (
 	kafka_offset INTEGER NOT NULL, 
 	mirrored_at TEXT NOT NULL, 
 	source TEXT NOT NULL, 
+	body BLOB, 
 	PRIMARY KEY (event_id, source)
 )
  STRICT;
