@@ -95,7 +95,7 @@ class Backlog:
         self.folder = folder
         self.bootstrap = bootstrap
         self._orders_at = orders_at
-        self.prefix = f"b{next(_numbers)}-{time.time_ns()}."
+        self.prefix = f"b{next(_numbers)}."
         self._worker = worker
         self.ends: dict[TopicPartition, int] = {}
         self.routes = Routes(self.config())
