@@ -5,7 +5,6 @@ from sqlalchemy import Index, text
 from connector.mirror import dialects
 from connector.mirror.models.own import SOURCE, Own, column
 
-
 # True of an event of the ledger and the row of its body.
 BODY = " AND ".join(
     f"_bodies.{name} = _notifications.{of}"
