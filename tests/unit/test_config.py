@@ -1103,6 +1103,33 @@ def test_garbage_in_place_of_any_value_raises_nothing_but_a_config_error(place: 
     _parses_or_refuses({**SHIPPED, name: stream.getvalue()})
 
 
+@settings(max_examples=100)
+@given(
+    st.integers(0, 400), st.text("[]{}:,-?#&*!|>'\"%@ \n\t\r~<=\ufeffa1\\", max_size=6), st.integers(0, 20)
+)
+def test_both_parsers_read_the_same_where_the_fast_one_is_asked(at: int, text: str, cut: int) -> None:
+    part = SHIPPED["topics.yaml"].partition("\n\n")[2][:400]
+    changed = part[:at] + text + part[at + cut :]
+    assert _read(scalars.nodes, changed) == _read(lambda one: scalars.Loader(one).get_single_node(), changed)
+
+
+def _read(nodes: Any, text: str) -> Any:
+    try:
+        return _seen(nodes(text))
+    except yaml.YAMLError as error:
+        return str(error)
+    except RecursionError:
+        return "an anchor that holds itself"
+
+
+def _seen(node: Any) -> Any:
+    if isinstance(node, list | tuple):
+        return [_seen(one) for one in node]
+    if not isinstance(node, yaml.Node):
+        return node
+    return (node.tag, node.start_mark.line, getattr(node, "style", ""), _seen(node.value))
+
+
 @settings(max_examples=25)
 @given(st.sampled_from(sorted(SHIPPED)), st.integers(0, 5000), st.text(max_size=10), st.integers(0, 20))
 def test_a_damaged_file_raises_nothing_but_a_config_error(name: str, at: int, text: str, cut: int) -> None:
