@@ -91,6 +91,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return new_database(request.param, request, tmp_path / "mirror.db")
 
 
+def shipped(*, records: bool = False) -> dict[str, str]:
+    """The text of each shipped file; without ``records`` as ``tables_of_hooks`` says."""
+    texts = {name: (ROOT / "config" / name).read_text(encoding="utf-8") for name in config.FILES}
+    return texts if records else texts | {"tables.yaml": tables_of_hooks(texts["tables.yaml"])}
+
+
 def tables_of_hooks(shipped: str) -> str:
     """The shipped tables.yaml without the tables of records and their views: they are most of a mirror."""
     tables, found = re.subn(r"(?ms)^  # What records say.*?(?=^# A view is of a kind)", "", shipped)
@@ -107,11 +113,8 @@ def make_config() -> MakeConfig:
         overrides: dict[str, object] | None = None, *, records: bool = False, **variables: str
     ) -> Config:
         own = f"t{os.getpid()}-{next(_prefixes)}."
-        texts = {name: (ROOT / "config" / name).read_text(encoding="utf-8") for name in config.FILES}
-        if not records:
-            texts["tables.yaml"] = tables_of_hooks(texts["tables.yaml"])
         return config.parse(
-            texts,
+            shipped(records=records),
             {"XTND_WEBHOOK_SECRET": SECRET} | variables,
             {"topics.prefix": own, "worker.group": own} | (overrides or {}),
         )

@@ -6,9 +6,12 @@ ruamel.yaml was weighed for it: it reads 1_000, 0b11, dates and << by YAML 1.1 i
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import yaml
+from typing_extensions import override
 
 TAG = "tag:yaml.org,2002:"
 # Tag → the plain scalars that have it, and the letters that these start with.
@@ -22,6 +25,8 @@ CORE = {
     ),
 }
 PATTERNS = {TAG + name: re.compile(rf"(?:{pattern})\Z") for name, (pattern, _) in CORE.items()}
+# Tabs, byte order marks, tags, explicit keys and comments: libyaml takes what PyYAML's own parser refuses.
+UNALIKE = re.compile(r"[\t\r\ufeff!?]|[|>][-+0-9]*#")
 # What connector 0.1 read otherwise than PyYAML does by itself.
 FORMER_BOOLEAN = re.compile(r"(?:true|false)\Z")
 FORMER_TEXT = (TAG + "bool", TAG + "timestamp")
@@ -47,6 +52,33 @@ FormerLoader.yaml_implicit_resolvers = {
 FormerLoader.add_implicit_resolver(TAG + "bool", FORMER_BOOLEAN, ["t", "f"])
 
 
+class _Fast(yaml.composer.Composer, yaml.resolver.Resolver):
+    """``Loader`` on libyaml, several times as fast; Python composes the nodes, which bounds their depth."""
+
+    yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        yaml.resolver.Resolver.__init__(self)
+        parser: Any = yaml.cyaml.CParser(text)  # type: ignore[attr-defined]
+        self.check_event, self.peek_event = parser.check_event, parser.peek_event
+        self.get_event = parser.get_event
+
+    @override
+    def compose_scalar_node(self, anchor: dict[Any, yaml.Node]) -> yaml.ScalarNode:
+        node = super().compose_scalar_node(anchor)
+        node.style = node.style or None  # libyaml's is empty where there is none
+        return node
+
+
+def nodes(text: str) -> yaml.Node | None:
+    """The nodes of a text; raises ``yaml.YAMLError``, with the index of its place, and ``RecursionError``."""
+    if yaml.__with_libyaml__ and not UNALIKE.search(text):
+        with suppress(yaml.YAMLError, UnicodeError):  # PyYAML's own parser says what is wrong, and where
+            return _Fast(text).get_single_node()
+    return Loader(text).get_single_node()
+
+
 def tag(text: str) -> str:
     """The tag of a plain scalar."""
     found = Loader("").resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
@@ -65,6 +97,7 @@ def value(tag: str, text: str) -> Any:
         return ...
 
 
+@lru_cache(maxsize=4096)
 def former(text: str) -> Any:
     """The value that connector 0.1 read from a plain scalar; ``...`` for one that it refused."""
     loader = FormerLoader("")

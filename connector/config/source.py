@@ -215,7 +215,7 @@ class Document:
 
 @lru_cache(maxsize=8)  # a command reads the files twice, and it is most of the work
 def _root(text: str) -> yaml.Node | None:
-    return scalars.Loader(text).get_single_node()
+    return scalars.nodes(text)
 
 
 def nearest_mark(marks: Mapping[Location, str], location: Location) -> str:

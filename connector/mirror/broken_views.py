@@ -4,7 +4,7 @@ SQLite changes no column of any table while one view of the file is broken, but 
 break another.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection
@@ -15,9 +15,13 @@ from connector.mirror import dialects, rules
 from connector.mirror.statements import quoted
 
 
-def working(connection: Connection) -> set[str]:
-    """Names of the views that can be asked; empty on PostgreSQL, which lets none be broken."""
-    return {name for name in dialects.catalogue(connection).views() if _works(connection, name)}
+def working(connection: Connection, besides: Collection[str] = ()) -> set[str]:
+    """Names of the views that can be asked; empty on PostgreSQL, which lets none be broken.
+
+    ``besides`` are names of which nobody wants to know: each is a query.
+    """
+    views = dialects.catalogue(connection).views().keys() - besides
+    return {name for name in views if _works(connection, name)}
 
 
 @contextmanager
@@ -38,9 +42,9 @@ def put_aside(connection: Connection) -> Iterator[None]:
 def none_breaks(connection: Connection, refusal: str) -> Iterator[None]:
     """Refuse a change after which somebody's view would no longer work; raises ``StartupError``."""
     ours = {name for name, rule in rules.views(connection).items() if rule != rules.TAKEN}
-    before = working(connection) - ours
+    before = working(connection, besides=ours)
     yield
-    if broken := sorted(before - working(connection)):
+    if broken := sorted(before - working(connection, besides=ours) if before else before):
         raise StartupError(
             f"{refusal}, because views were built on it: {', '.join(broken)}.",
             "drop these views (DROP VIEW), run it again, and create them on the new columns",

@@ -71,7 +71,7 @@ def copy(source: Engine, target: Engine, config: Config, mapping: Mapping, obser
         counts = {one.name: _count(read, one.name) for one in copied}
         with naming_target(), transaction(target) as write:
             _take_over(write)
-            schema.apply(cast("Engine", _Inside(write)), config, mapping)
+            schema.apply(cast("Engine", _Inside(write)), config, mapping, tables)
             run = _Run(read, write, observe, sum(counts.values()))
             run.fill(copied, tables.metadata.sorted_tables)
             run.compare(copied)

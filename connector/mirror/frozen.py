@@ -33,16 +33,19 @@ class Frozen(NamedTuple):
         return f"{what}: it keeps its old values and gets no new ones"
 
 
-def standing(engine: Engine, config: Config) -> list[Frozen]:
+def standing(engine: Engine, config: Config, tables: Tables | None = None) -> list[Frozen]:
     """As ``of``, apart from what is to be renamed; nothing where the store is of another layout.
 
+    ``tables`` are those of the configuration, for a caller that has them.
     Raises ``DatabaseOutage``, and ``StartupError`` for a rename that cannot be.
     """
     with transaction(engine) as connection:
         if steps.refuse_newer(connection) != steps.NEWEST:
             return []
         renamed = renames.pending(connection, config)
-        return of(connection, Tables(Mapping(renamed.undone(config))))
+        if renamed or tables is None:
+            tables = Tables(Mapping(renamed.undone(config)))
+        return of(connection, tables)
 
 
 def of(connection: Connection, tables: Tables) -> list[Frozen]:

@@ -7,6 +7,7 @@ made again over the first letters of its texts, under the same name.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -16,6 +17,7 @@ from sqlalchemy.schema import CreateIndex
 
 from connector.mirror import dialects
 from connector.mirror.mapped import logical
+from connector.mirror.models import OWN
 from connector.mirror.statements import quoted
 from connector.mirror.tables import Tables
 
@@ -45,12 +47,36 @@ def drop(connection: Connection, former: Tables, tables: Tables) -> None:
             connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(str(index))}")
 
 
-def stands(index: Index, existing: Sequence[Any], *, by_columns: bool) -> bool:
+def make_missing(connection: Connection, tables: Tables) -> None:
+    """Make the indexes that are missing, and again those of other columns."""
+    indexed = [table for table in tables.metadata.sorted_tables if table.indexes]
+    existing = found(connection, [table.name for table in indexed])
+    for table in indexed:
+        for index in table.indexes if table.name in existing else ():
+            if not stands(index, existing[table.name]):
+                connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(str(index.name))}")
+                make(connection, index)
+
+
+def found(connection: Connection, tables: Sequence[str]) -> dict[str, Sequence[Any]]:
+    """The indexes of the tables that are there, by table, as SQLAlchemy reads them.
+
+    Names of columns are in lower case where a database takes names that differ only in case as equal.
+    """
+    every = inspect(connection).get_multi_indexes(filter_names=tables)
+    if not dialects.of(connection).keeps_case:
+        for one in chain.from_iterable(every.values()):
+            one["column_names"] = [name and name.lower() for name in one["column_names"]]
+    return {table: existing for (_, table), existing in every.items()}
+
+
+def stands(index: Index, existing: Sequence[Any]) -> bool:
     """Whether an index is among the ``existing`` ones of a table, as SQLAlchemy reads them.
 
-    ``by_columns``: under whatever name; connector 0.1 gave others.
+    Those of a mapped table are known by their columns too: connector 0.1 gave them other names.
     """
     names = [column.name for column in index.columns]
+    by_columns = index.table is not None and index.table.name not in OWN
     return any(
         _covers(one["column_names"], names)
         if one["name"] == index.name

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Dialect, Engine, Table, delete, insert, inspect, select
-from sqlalchemy.schema import CreateIndex, CreateTable, DDLElement, SetColumnComment, SetTableComment
+from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTableComment
 
 from connector import clocks
 from connector.config import Config
@@ -73,8 +73,7 @@ def ddl(config: Config, dialect_name: str) -> Iterator[str]:
         yield from (
             _text(CreateIndex(index), dialect.compiler) for index in sorted(table.indexes, key=_index_name)
         )
-        for comment in _comments(table, dialect.compiler):
-            yield _text(comment, dialect.compiler).replace("%%", "%")
+        yield from (statement for _, _, statement in _comments(table, dialect.compiler))
     yield steps.record_statement(clocks.now())
     of_tables = shown.of_tables(tables, dialect, {})
     for view in (*of_tables, *views.statements(config, mapping, dialect)):
@@ -93,17 +92,20 @@ def ensure(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping: 
         step = partial(steps.bring_up, engine, [table.name for table in mapping.tables])
         obstacles.overcome(engine, mapping, step)
         mapping_change.require_fit(engine, config, mapping, accept=accept_mapping)
-        filled = apply(engine, config, mapping)
-        for one in frozen.standing(engine, config):
+        tables = Tables(mapping)
+        filled = apply(engine, config, mapping, tables)
+        for one in frozen.standing(engine, config, tables):
             log.warning("no longer in tables.yaml: keeps its old values", name=one.name, fix=frozen.FIX)
     for table, columns in filled.columns.items():
         log.info("filled from the ledger", table=table, columns=columns or "all")
     return filled
 
 
-def apply(engine: Engine, config: Config, mapping: Mapping) -> Filled:
-    """Make and fill tables and views in a store of this connector's layout; part of ``ensure``."""
-    tables = Tables(mapping)
+def apply(engine: Engine, config: Config, mapping: Mapping, tables: Tables) -> Filled:
+    """Make and fill tables and views in a store of this connector's layout; part of ``ensure``.
+
+    ``tables`` are the mapping's.
+    """
     fresh = _made_way(engine, mapping, partial(_change, engine, config, mapping, tables))
     filled = _made_way(engine, mapping, partial(_fill, engine, config, mapping, tables))
     return Filled({} if fresh else filled)
@@ -170,7 +172,7 @@ def _change_renamed(connection: Connection, config: Config, mapping: Mapping, ta
             unfilled = shape.restore(connection, table, found, changed=changed, config=config)
             _forget(connection, table, unfilled)
         if made or not described:
-            _comment(connection, table)
+            _comment(connection, table, made=made)
     if (found := shapes.get(stored("mirror_counters"))) and found.missing:
         counters.fill(connection)
     if stored("mirror_layout") not in existing:
@@ -238,11 +240,11 @@ def _fill(
         recorded = rules.recorded(connection)
         filled: dict[str, list[str] | None] = {}
         # First, because their locks may not be granted: then the transaction runs again.
-        former = former_mapping(config, recorded.get(rules.MAPPING, ""))
-        if former is not None and former.written != mapping.written:
+        written = recorded.get(rules.MAPPING, "")
+        former = None if written == mapping.written else former_mapping(config, written)
+        if former is not None:
             indexes.drop(connection, Tables(former), tables)
-        for name, found in shape.of(connection, tables).items():
-            shape.make_indexes(connection, tables.metadata.tables[name], found)
+        indexes.make_missing(connection, tables)
         counts = cache(partial(ledger.counts, connection))
         for mapped in mapping.tables:
             changed = rules.changed_columns(mapped, recorded)
@@ -258,27 +260,32 @@ def _fill(
     return {name: columns for name, columns in filled.items() if mapping.table(name).row_specs}
 
 
-def _comment(connection: Connection, table: Table) -> None:
-    """Set the comments that differ; those that others gave to columns without one stay."""
+def _comment(connection: Connection, table: Table, *, made: bool) -> None:
+    """Set the comments that differ; those that others gave to columns without one stay.
+
+    ``made``: just now, so there is none yet.
+    """
     if not connection.dialect.supports_comments:
         return
-    inspector = inspect(connection)
-    comments = {column["name"]: column["comment"] for column in inspector.get_columns(table.name)}
-    if table.comment and inspector.get_table_comment(table.name)["text"] != table.comment:
-        connection.execute(SetTableComment(table))
-    for column in table.columns:
-        if column.comment and comments[column.name] != column.comment:
-            connection.execute(SetColumnComment(column))
+    found: dict[str, str | None] = {}
+    if not made:
+        inspector = inspect(connection)
+        found = {column["name"]: column["comment"] for column in inspector.get_columns(table.name)}
+        found[""] = inspector.get_table_comment(table.name)["text"]
+    comments = _comments(table, dialects.of(connection).compiler)
+    differing = [statement for name, text, statement in comments if found.get(name) != text]
+    dialects.catalogue(connection).execute(*differing)
 
 
-def _comments(table: Table, dialect: Dialect) -> Iterator[DDLElement]:
+def _comments(table: Table, dialect: Dialect) -> Iterator[tuple[str, str, str]]:
+    """Comments of a table, under an empty name, and of its columns: name, text, statement."""
     if not dialect.supports_comments:
         return
     if table.comment:
-        yield SetTableComment(table)
+        yield "", table.comment, _text(SetTableComment(table), dialect).replace("%%", "%")
     for column in table.columns:
         if column.comment:
-            yield SetColumnComment(column)
+            yield column.name, column.comment, _text(SetColumnComment(column), dialect).replace("%%", "%")
 
 
 def _text(element: Any, dialect: Dialect) -> str:

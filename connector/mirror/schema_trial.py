@@ -17,6 +17,7 @@ from connector.mirror.mapped import logical, stored
 from connector.mirror.mapping import Mapping
 from connector.mirror.models import OWN
 from connector.mirror.statements import quoted
+from connector.mirror.tables import Tables
 
 # Tables whose few rows say what the schema was made from; mirror_columns is the rules of connector 0.1.
 KEPT = (
@@ -35,7 +36,7 @@ def run(config: Config, mapping: Mapping) -> str | None:
     try:
         with dialect.trial(config.database, partial(_tables, config), KEPT) as engine:
             steps.bring_up(engine, [table.name for table in mapping.tables])
-            schema.apply(engine, config, mapping)
+            schema.apply(engine, config, mapping, Tables(mapping))
     except dialects.ERRORS as error:
         if isinstance(error, DBAPIError) and (why := dialect.no_trial.get(dialect.code(error))):
             url = url_of(config.database)

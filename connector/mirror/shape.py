@@ -99,29 +99,29 @@ def of(connection: Connection, tables: Tables) -> dict[str, Shape]:
     existing = set(inspector.get_table_names())
     columns = inspector.get_multi_columns(filter_names=names)
     keys = inspector.get_multi_pk_constraint(filter_names=names)
-    indexes = inspector.get_multi_indexes(filter_names=names)
+    existing_indexes = indexes.found(connection, names)
     if not dialects.of(connection).keeps_case:
-        _ignore_case(columns, keys, indexes)
+        _ignore_case(columns, keys)
     by_hand = dialects.catalogue(connection).rewrite_rules()
     found = {}
     for table in tables.metadata.sorted_tables:
         at = (None, table.name)
         shape = Shape(missing=True)
         if table.name in existing:
-            shape = _compare(connection, table, columns[at], keys[at]["constrained_columns"], indexes[at])
+            key = keys[at]["constrained_columns"]
+            shape = _compare(connection, table, columns[at], key, existing_indexes[table.name])
             shape.rules = by_hand.get(table.name, {})
         if shape != Shape():
             found[table.name] = shape
     return found
 
 
-def _ignore_case(columns: Any, keys: Any, indexes: Any) -> None:
+def _ignore_case(columns: Any, keys: Any) -> None:
     """Put names in lower case, for a database in which names that differ only in case are equal."""
     for column in chain.from_iterable(columns.values()):
         column["name"] = column["name"].lower()
-    for one in chain(keys.values(), chain.from_iterable(indexes.values())):
-        listed = "constrained_columns" if "constrained_columns" in one else "column_names"
-        one[listed] = [name and name.lower() for name in one[listed]]
+    for key in keys.values():
+        key["constrained_columns"] = [name.lower() for name in key["constrained_columns"]]
 
 
 def _compare(
@@ -147,7 +147,7 @@ def _compare(
     if set(key) != set(expected_key):
         shape.key = (sorted(key), sorted(expected_key))
     for index in table.indexes:
-        if not indexes.stands(index, found_indexes, by_columns=table.name not in OWN):
+        if not indexes.stands(index, found_indexes):
             shape.indexes.append(str(index.name))
     return shape
 
@@ -173,7 +173,7 @@ def restore(
     """Make a table as it should be; gives its columns that must be filled, None for whole rows.
 
     ``changed`` are columns that ``tables.yaml`` changed, the empty name for the key. These are refused, and
-    so is what the ledger cannot fill, with ``StartupError``. ``make_indexes`` makes the indexes, last.
+    so is what the ledger cannot fill, with ``StartupError``. ``indexes.make_missing`` makes indexes, last.
     """
     refuse(connection, table, shape, changed, config)
     if gained := shape.gains_shop:
@@ -209,14 +209,6 @@ def restore(
     if shape.key:
         _set_key(connection, table, shape.key[1])
     return None if shape.key or gained else shape.refilled
-
-
-def make_indexes(connection: Connection, table: Table, shape: Shape) -> None:
-    """Make the indexes that are missing, and again those of other columns."""
-    for index in table.indexes:
-        if str(index.name) in shape.indexes:
-            connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(str(index.name))}")
-            indexes.make(connection, index)
 
 
 def refuse(

@@ -20,7 +20,7 @@ from connector.errors import StartupError
 from connector.mirror import database, locks, schema, verify
 from connector.mirror.mapping import Mapping
 from tests import strategies, workers
-from tests.conftest import ROOT, SECRET
+from tests.conftest import SECRET, shipped
 from tests.gateways import until
 from tests.pauses import awake
 from tests.strategies import MINUTE, NOON, Mirror
@@ -43,7 +43,7 @@ class Warehouse:
         self._stack = stack
 
     def config(self, *changes: tuple[str, str]) -> Config:
-        texts = {name: (ROOT / "config" / name).read_text() for name in config.FILES}
+        texts = shipped()
         for old, new in changes:
             assert any(old in text for text in texts.values())
             texts = {name: text.replace(old, new) for name, text in texts.items()}

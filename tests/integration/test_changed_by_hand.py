@@ -14,7 +14,7 @@ from connector.config import Config
 from connector.errors import Poison, StartupError
 from connector.mirror import database, schema, verify
 from tests import strategies
-from tests.conftest import ROOT, SECRET
+from tests.conftest import SECRET, shipped
 from tests.strategies import MINUTE, NOON, Mirror
 
 COLUMNS = (
@@ -29,12 +29,10 @@ COLUMNS = (
 
 
 class Hand:
-    """A mirror of the shipped configuration, and somebody with the rights of its owner."""
+    """A mirror of the shipped tables of hooks, and somebody with the rights of its owner."""
 
     def __init__(self, url: str, stack: ExitStack) -> None:
-        self.config: Config = config.load(
-            ROOT / "config", {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": url}, {}
-        )
+        self.config: Config = config.parse(shipped(), {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": url})
         self.mirror: Mirror = stack.enter_context(strategies.mirror(self.config))
         self.on_postgresql = self.mirror.engine.dialect.name == "postgresql"
 

@@ -25,7 +25,7 @@ from connector.mirror.dry_run import DryRun
 from connector.mirror.letters import Filter, Letters
 from connector.mirror.mapping import Mapping
 from tests import strategies
-from tests.conftest import ROOT, SECRET
+from tests.conftest import ROOT, SECRET, shipped
 from tests.gateways import until
 from tests.strategies import Mirror
 
@@ -36,9 +36,9 @@ EVENTS = 330
 class Store:
     """A database with what connector 0.1 left in it."""
 
-    def __init__(self, url: str) -> None:
-        self.config: Config = config.load(
-            ROOT / "config", {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": url}, {}
+    def __init__(self, url: str, *, records: bool = False) -> None:
+        self.config: Config = config.parse(
+            shipped(records=records), {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": url}
         )
         self.mapping = Mapping(self.config)
         self.engine: Engine = database.connect(self.config.database, connections=4)
@@ -105,7 +105,9 @@ def layouts(store: Store) -> list[int]:
 # --- From 0.1 to today ---------------------------------------------------------------------------
 
 
-def test_a_mirror_of_0_1_keeps_every_event_and_equals_the_fold_of_its_ledger(store: Store) -> None:
+def test_a_mirror_of_0_1_keeps_every_event_and_equals_the_fold_of_its_ledger(database_url: str) -> None:
+    load(database_url)
+    store = Store(database_url, records=True)
     filled = store.ensure()
     # Nothing had to be read again from the ledger: what is new takes records, of which it has none.
     records = {name for name, table in store.config.tables.items() if table.kind == "snapshot"}
@@ -119,6 +121,7 @@ def test_a_mirror_of_0_1_keeps_every_event_and_equals_the_fold_of_its_ledger(sto
         ("second", "/webhooks/second"),
         ("xtnd", "/webhooks/xtnd"),
     ]
+    store.engine.dispose()
 
 
 def test_what_a_mirror_of_0_1_becomes_is_what_a_new_one_makes_of_the_same_events(

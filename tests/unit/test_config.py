@@ -1094,13 +1094,43 @@ DATA = {name: yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)) for nam
 PLACES = [(name, place) for name, data in DATA.items() for place in _places(data)]
 
 
+FASTEST = yaml.CDumper if yaml.__with_libyaml__ else yaml.Dumper
+
+
 @settings(max_examples=30)
 @given(st.sampled_from(PLACES), garbage)
 def test_garbage_in_place_of_any_value_raises_nothing_but_a_config_error(place: Any, value: Any) -> None:
     name, location = place
     stream = io.StringIO()
-    yaml.dump(_replaced(DATA[name], location, value), stream, allow_unicode=True)
+    yaml.dump(_replaced(DATA[name], location, value), stream, FASTEST, allow_unicode=True)
     _parses_or_refuses({**SHIPPED, name: stream.getvalue()})
+
+
+@settings(max_examples=100)
+@given(
+    st.integers(0, 400), st.text("[]{}:,-?#&*!|>'\"%@ \n\t\r~<=\ufeffa1\\", max_size=6), st.integers(0, 20)
+)
+def test_both_parsers_read_the_same_where_the_fast_one_is_asked(at: int, text: str, cut: int) -> None:
+    part = SHIPPED["topics.yaml"].partition("\n\n")[2][:400]
+    changed = part[:at] + text + part[at + cut :]
+    assert _read(scalars.nodes, changed) == _read(lambda one: scalars.Loader(one).get_single_node(), changed)
+
+
+def _read(nodes: Any, text: str) -> Any:
+    try:
+        return _seen(nodes(text))
+    except yaml.YAMLError as error:
+        return str(error)
+    except RecursionError:
+        return "an anchor that holds itself"
+
+
+def _seen(node: Any) -> Any:
+    if isinstance(node, list | tuple):
+        return [_seen(one) for one in node]
+    if not isinstance(node, yaml.Node):
+        return node
+    return (node.tag, node.start_mark.line, getattr(node, "style", ""), _seen(node.value))
 
 
 @settings(max_examples=25)

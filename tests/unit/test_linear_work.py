@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector import events
+from connector import config, events
 from connector.errors import ConnectorError
 from connector.gateway import doctor, protocol, signature
 from connector.gateway import head as heads
@@ -16,7 +16,7 @@ from connector.gateway.chunks import ChunkedBody
 from connector.gateway.records import Translator
 from connector.gateway.signature import Keys
 from connector.mirror import values
-from tests.conftest import MakeConfig
+from tests.conftest import SECRET, shipped
 
 STEP = 4
 # In proportion means STEP times as long; with the square of the length it would be STEP times that.
@@ -96,9 +96,9 @@ def repeated(unit: str, before: str = "", after: str = "") -> Callable[[int], by
     return made
 
 
-@pytest.fixture
-def translate(make_config: MakeConfig) -> Callable[[bytes], Any]:
-    translator = Translator(make_config())
+@pytest.fixture(scope="module")
+def translate() -> Callable[[bytes], Any]:
+    translator = Translator(config.parse(shipped(), {"XTND_WEBHOOK_SECRET": SECRET}))
 
     def act(raw: bytes) -> Any:
         verified = signature.verify((), raw, Keys(hook="xtnd", keyed=(), required=False))

@@ -272,6 +272,11 @@ class PostgreSQL(Loading):
         return statement.replace("%", "%%")
 
     @override
+    def execute(self, connection: Connection, *statements: str) -> None:
+        if statements:  # at once: a start comments on each column
+            connection.exec_driver_sql(self.escaped("\n;\n".join(statements)))
+
+    @override
     def encode(self, columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
         return postgresql_rows.encode(columns, values)
 
