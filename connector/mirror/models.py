@@ -131,6 +131,9 @@ class LedgerRow(Own, table=True):
     mirrored_at: str = column("timestamp", "When it was committed here (UTC).")
     # Last, where a step adds it too; and last in the key, because ids tell events apart at once.
     source: str = column("exact", SOURCE, key=True)
+    archive: int | None = column(
+        "small", "Archive that has its Details and Properties, which are empty here; null: they are here."
+    )
 
 
 class DeadLetterRow(Own, table=True):
@@ -352,6 +355,33 @@ class ForgottenEntity(Own, table=True):
     forgotten_at: str = column("timestamp", "When it was removed (UTC).")
     ended_at: str | None = column("timestamp", "When the first hook of it after that occurred (UTC).")
     changed_at: str = column("timestamp", "When this row was changed (UTC).")
+
+
+class Archive(Own, table=True):
+    """Files with what events say that left the ledger (connector's own)."""
+
+    __tablename__ = "_archives"
+
+    archive: int = column("small", "Number of the archive, as in notifications.", key=True)
+    month: str = column("text", "In which month its events were received (UTC), as 2024-03.")
+    file: str = column("text", "Path or URL of its Parquet file.")
+    sha256: str = column("text", "SHA-256 of the file.")
+    size_bytes: int = column("integer", "Size of the file in bytes.")
+    events: int = column("integer", "How many events the file has.")
+    made_at: str = column("timestamp", "When the file was made (UTC).")
+    read_at: str | None = column("timestamp", "When it was read back and found whole (UTC).")
+    emptied_at: str | None = column("timestamp", "Since when the ledger no longer has what they say (UTC).")
+    former: str | None = column("text", "The file that this one took the place of, to be removed.")
+
+
+class ArchivedRow(Own, table=True):
+    """Rows of tables as the archived events alone give them (connector's own)."""
+
+    __tablename__ = "_archived_rows"
+
+    table_name: str = column("exact", "Table of the mirror.", key=True)
+    row_digest: str = column("exact", "SHA-256 of the row's key.", key=True)
+    folded: str = column("text", "The key and the fold, as JSON.")
 
 
 # Names of the tables; only a step changes the columns and keys of one that is there.

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, inspect
 
 from connector import __version__, clocks, events
 from connector.errors import StartupError
-from connector.mirror import apart_step, dialects, locks, source_step
+from connector.mirror import apart_step, archive_step, dialects, locks, source_step
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import lock_schema, transaction
 from connector.mirror.mapped import stored
@@ -186,6 +186,8 @@ STEPS: tuple[Step, ...] = (
     Step(10, "what sweeps find is a row for each", _make_sweeps),
     Step(11, "how far audits are, and where the mirror was not as the source, are rows", _make_audits),
     Step(12, "entities that were removed are rows", _make_forgotten),
+    # 13 is another one's.
+    Step(14, "what events say may stand in archives", archive_step.act),
 )
 NEWEST = STEPS[-1].version
 

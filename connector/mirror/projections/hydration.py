@@ -62,6 +62,7 @@ class HydrationTable(Projection):
 
     stamped = True
     adds = False
+    folded = Cells
 
     @classmethod
     def of(cls, config: Config) -> "HydrationTable":

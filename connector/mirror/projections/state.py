@@ -34,6 +34,7 @@ class StateTable(Projection):
     )
     stamped = True
     adds = False
+    folded = StateRow
     abandoned = "event_count = 0"
 
     @cached_property

@@ -1,0 +1,199 @@
+"""Months that left the ledger are in its archives, and nothing is lost (``connector archive``)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector import config, events, failpoints
+from connector.errors import DatabaseDamaged
+from connector.events import Event
+from connector.mirror import archiving, database, ledger, rebuilder, verify
+from connector.mirror.archives import Stored
+from tests import strategies
+from tests.conftest import DATABASES, ROOT, SECRET, new_database, tables_of_hooks
+from tests.integration.test_mirror_law import SEEDS, looks, said_by
+from tests.sources import with_sources
+from tests.strategies import MINUTE, NOON, Mirror
+
+LATER = NOON + 366 * 86_400_000_000
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
+    url = new_database(request.param, request, tmp_path_factory.mktemp("archive") / "mirror.db")
+    texts = {name: (ROOT / "config" / name).read_text(encoding="utf-8") for name in config.FILES}
+    texts["tables.yaml"] = tables_of_hooks(texts["tables.yaml"])
+    variables = {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": url}
+    settings = config.parse(texts, variables, strategies.RECORD_TABLES)
+    with strategies.mirror(with_sources(settings)) as found:
+        yield found
+
+
+@pytest.fixture
+def mirror(whole: Mirror) -> Mirror:
+    whole.empty()
+    return whole
+
+
+def archive(mirror: Mirror, folder: Path, *, now: int = LATER) -> list[Stored]:
+    return [
+        *archiving.archive(mirror.engine, mirror.mapping, str(folder), 1, lambda *_: None, now=lambda: now)
+    ]
+
+
+def differences(mirror: Mirror) -> list[str]:
+    return [
+        one for deep in (False, True) for one in verify.differences(mirror.engine, mirror.mapping, deep=deep)
+    ]
+
+
+def events_of(mirror: Mirror) -> list[Event]:
+    with database.transaction(mirror.engine) as connection:
+        rows = connection.exec_driver_sql("SELECT event_id, source FROM _notifications").fetchall()
+        return sorted(ledger.stored(connection, [(row[0], row[1]) for row in rows]).values(), key=repr)
+
+
+def rebuild(mirror: Mirror) -> set[str]:
+    """Make all tables again; gives which had wrong rows."""
+    with rebuilder.rebuilding(mirror.engine, mirror.mapping) as session:
+        names = [table.name for table in mirror.mapping.tables if table.sorts]
+        rebuilt = list(session.tables(names, lambda *_: None))
+    return {one.table for one in rebuilt if one.added or one.changed or one.removed}
+
+
+def tables_of(mirror: Mirror) -> Any:
+    return {name: rows for name, rows in mirror.content().items() if name != "notifications"}
+
+
+@looks(8)
+@given(data=st.data(), sent=strategies.sent_sets(max_size=8), first=SEEDS, second=SEEDS)
+def test_the_law_holds_with_an_archive_step_anywhere(
+    mirror: Mirror,
+    tmp_path_factory: pytest.TempPathFactory,
+    data: Any,
+    sent: list[Any],
+    first: int,
+    second: int,
+) -> None:
+    folder = tmp_path_factory.mktemp("archives")
+    said = [*said_by(mirror, sent), *data.draw(strategies.snapshots(mirror, max_size=4))]
+    mirror.empty()
+    for batch in strategies.arrival(mirror, said, second):
+        mirror.sink.write(batch)
+    expected = tables_of(mirror), events_of(mirror)
+    mirror.empty()
+    batches = strategies.arrival(mirror, said, first)
+    at = data.draw(st.sets(st.integers(0, len(batches)), min_size=1, max_size=2))
+    for place, batch in enumerate(batches):
+        if place in at:
+            archive(mirror, folder)
+        mirror.sink.write(batch)
+    if len(batches) in at:
+        archive(mirror, folder)
+    assert differences(mirror) == []
+    assert (tables_of(mirror), events_of(mirror)) == expected
+
+
+def write_some(mirror: Mirror) -> None:
+    for number in range(4):
+        details: Any = {"OrderNumber": str(number % 2), "OrderType": "Web"}
+        action = "OrderReserved" if number % 2 else "OrderPicked"
+        mirror.write(mirror.event(action, details, delivery=f"d{number}", at=NOON + number))
+    stock = [{"ProductNumber": "P", "Warehouse": one, "Balance": "1.5"} for one in "NS"]
+    record = {"orderHeader": {"orderNumber": "1"}, "orderRows": [{"rowNumber": 1}, {"rowNumber": 2}]}
+    mirror.write(mirror.event("BalanceChanged", stock, delivery="s"), mirror.snapshot("1", record))
+
+
+@pytest.mark.parametrize("point", ["archive-noted", "archive-put", "archive-step"])
+def test_an_archive_step_that_is_interrupted_anywhere_loses_nothing_and_is_brought_to_its_end(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    write_some(mirror)
+    before = tables_of(mirror), events_of(mirror)
+    monkeypatch.setattr(archiving, "STEP", 2)
+    failpoints.load({failpoints.VARIABLE: f"raise-{point}@1"})
+    try:
+        with pytest.raises(failpoints.Struck):
+            archive(mirror, tmp_path)
+    finally:
+        failpoints.load({})
+    assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])
+    (made,) = archive(mirror, tmp_path)
+    assert (made.events, made.emptied_at is None) == (6, False)
+    assert [str(one) for one in tmp_path.iterdir()] == [made.file]
+    assert {row["archive"] for row in mirror.rows("notifications")} == {made.archive}
+    assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])
+    assert archive(mirror, tmp_path) == []
+
+
+@pytest.mark.parametrize("fault", ["missing", "altered"])
+def test_a_file_that_is_missing_or_altered_is_refused_by_name(
+    mirror: Mirror, tmp_path: Path, fault: str
+) -> None:
+    write_some(mirror)
+    (made,) = archive(mirror, tmp_path)
+    file = Path(made.file)
+    content = bytearray(file.read_bytes())
+    if fault == "missing":
+        file.unlink()
+    else:
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    assert verify.differences(mirror.engine, mirror.mapping) == []
+    for read in (
+        lambda: verify.differences(mirror.engine, mirror.mapping, deep=True),
+        lambda: rebuild(mirror),
+    ):
+        with pytest.raises(DatabaseDamaged, match=rf"{file.name} (is missing|was altered)"):
+            read()
+
+
+def test_what_somebody_spoilt_is_found_with_and_without_archives_and_made_again(
+    mirror: Mirror, tmp_path: Path
+) -> None:
+    write_some(mirror)
+    before = tables_of(mirror)
+    archive(mirror, tmp_path)
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql("UPDATE _orders SET event_count = 9 WHERE order_number = '1'")
+        connection.exec_driver_sql("DELETE FROM _archived_rows WHERE table_name = 'stock_balances'")
+        connection.exec_driver_sql("UPDATE _stock_balance_history SET quantity = 7")
+    found = verify.differences(mirror.engine, mirror.mapping)
+    assert len(found) == 3  # one of orders, two balances
+    deep = verify.differences(mirror.engine, mirror.mapping, deep=True)
+    assert len([one for one in deep if one.startswith("stock_balance_history")]) == 2
+    assert len([one for one in deep if "what archives give for it" in one]) == 2
+    assert rebuild(mirror) == {"orders", "stock_balance_history"}
+    assert (tables_of(mirror), differences(mirror)) == (before, [])
+
+
+def test_a_month_stays_until_all_of_it_is_older_and_what_comes_late_is_archived_after_it(
+    mirror: Mirror, tmp_path: Path
+) -> None:
+    write_some(mirror)  # 2023-11-14
+    days = [events.from_iso(f"{day}T00:00:00Z") for day in ("2023-12-31", "2024-01-01")]
+    with database.transaction(mirror.engine) as connection:
+        assert list(archiving.due(connection, 1, days[0])) == []
+        assert list(archiving.due(connection, 1, days[1])) == [("2023-11", 6)]
+    archive(mirror, tmp_path, now=days[1])
+    late = mirror.event("OrderPicked", {"OrderNumber": "1"}, delivery="late", at=NOON - MINUTE)
+    mirror.write(late, mirror.event("OrderPicked", {"OrderNumber": "1"}, delivery="new", at=days[0]))
+    (second,) = archive(mirror, tmp_path, now=days[1])
+    assert (second.archive, second.month, second.events) == (2, "2023-11", 1)
+    assert mirror.row("orders", order_number="1")["event_count"] == 4
+    assert differences(mirror) == []
+
+
+def test_an_event_that_comes_again_is_known_and_its_archive_is_not_read(
+    mirror: Mirror, tmp_path: Path
+) -> None:
+    write_some(mirror)
+    before = tables_of(mirror)
+    (made,) = archive(mirror, tmp_path)
+    Path(made.file).unlink()
+    write_some(mirror)
+    assert tables_of(mirror) == before
