@@ -33,6 +33,11 @@ def within(folder: str, file: str) -> str:
     return f"{folder.rstrip('/')}/{name}" if _is_url(folder) else str(Path(folder).resolve() / name)
 
 
+def beside(file: str, name: str) -> str:
+    """A file of another name in the folder of a file."""
+    return f"{file.rpartition('/')[0]}/{name}"
+
+
 def put(file: str, data: IO[bytes]) -> None:
     """Write a file; once it is there all of it is.
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine
 
@@ -78,8 +78,9 @@ def archive(
 def move(engine: Engine, mapping: Mapping, folder: str) -> list[Stored]:
     """Note that all files stand in another folder, where each was read and found whole."""
     with rebuilding(engine, mapping) as session:
+        clear(session)
         with session.snapshot() as connection:
-            known = archives.readable(connection).values()
+            known = archives.stored(connection).values()
         found = [one._replace(file=archive_places.within(folder, one.file)) for one in known]
         for one in found:
             with one.reading():
@@ -87,7 +88,7 @@ def move(engine: Engine, mapping: Mapping, folder: str) -> list[Stored]:
 
         def note(connection: Connection) -> None:
             for one in found:
-                _set(connection, one.archive, file=one.file)
+                record(connection, one.archive, file=one.file)
 
         session.change(note)
     return found
@@ -102,13 +103,9 @@ class _Archiving:
 
     def finish(self) -> Iterator[Stored]:
         """Bring to an end what was interrupted; gives what was emptied."""
+        clear(self._session)
         for one in self._stored().values():
-            if one.former:
-                clear_former(self._session, one)
-            if one.read_at is None:
-                archive_places.remove(one.file)
-                self._session.change(partial(_drop, number=one.archive))
-            elif one.emptied_at is None:
+            if one.emptied_at is None:
                 yield self._empty(one)
 
     def month(self, month: Due) -> Stored:
@@ -137,16 +134,8 @@ class _Archiving:
         # It is noted first, so that no file is left that nobody knows of.
         number = self._session.change(note)
         failpoints.reach("archive-noted")
-        archive_places.put(file, written.data)
-        failpoints.reach("archive-put")
-        made = self._stored()[number]
-        with made.reading() as reader:
-            if reader.digest() != (written.events, written.digest):
-                raise StartupError(
-                    f"The archive {file} does not have what was written into it; nothing was emptied.",
-                    "check the disk or service that has it, and run this again",
-                )
-        self._session.change(partial(_set, number=number, read_at=events.iso(self._now())))
+        put(file, written)
+        self._session.change(partial(record, number=number, read_at=events.iso(self._now())))
         return self._stored()[number]
 
     def _empty(self, archive: Stored) -> Stored:
@@ -161,7 +150,7 @@ class _Archiving:
                     done += len(step)
                     self._report(f"emptying {archive.month}", done, archive.events)
                     failpoints.reach("archive-step")
-        self._session.change(partial(_set, number=archive.archive, emptied_at=events.iso(self._now())))
+        self._session.change(partial(record, number=archive.archive, emptied_at=events.iso(self._now())))
         return self._stored()[archive.archive]
 
     def _empty_some(self, archive: Stored, rows: Sequence[Archived], connection: Connection) -> None:
@@ -182,10 +171,7 @@ class _Archiving:
             f"UPDATE _notifications SET details = {mark}, properties = {mark}, archive = {archive.archive} "
             f"WHERE event_id = {mark} AND source = {mark}",
             # An array stays one: what no entity key finds is looked for among arrays.
-            [
-                ("[]" if row.details.startswith("[") else "{}", "{}", row.event_id, row.source)
-                for row in taken
-            ],
+            [(archives.emptied(row.details.encode()), "{}", row.event_id, row.source) for row in taken],
         )
         archived_rows.add(connection, self._session.mapping, map(archives.event, taken))
 
@@ -200,13 +186,36 @@ class _Archiving:
             return archives.stored(connection)
 
 
-def clear_former(session: Rebuilder, archive: Stored) -> None:
-    """Remove the file that an archive's own took the place of."""
-    archive_places.remove(str(archive.former))
-    session.change(partial(_set, number=archive.archive, former=None))
+def clear(session: Rebuilder) -> None:
+    """Remove files that stand beside archives: those of interrupted runs, and those that were replaced."""
+    with session.snapshot() as connection:
+        known = archives.stored(connection)
+    for one in known.values():
+        if one.former:
+            archive_places.remove(one.former)
+            session.change(partial(record, number=one.archive, former=None))
+        if one.read_at is None:
+            archive_places.remove(one.file)
+            session.change(partial(_drop, number=one.archive))
 
 
-def _set(connection: Connection, number: int, **values: str | None) -> None:
+def put(file: str, written: archive_files.Written) -> None:
+    """Put a file in its place, and read it again.
+
+    Raises ``StartupError`` where it is not what was written, and ``ArchiveAway``.
+    """
+    archive_places.put(file, written.data)
+    failpoints.reach("archive-put")
+    with archive_files.reading(file, written.sha256) as reader:
+        if reader.digest() != (written.events, written.digest):
+            raise StartupError(
+                f"The archive {file} does not have what was written into it; nothing was emptied.",
+                "check the disk or service that has it, and run this again",
+            )
+
+
+def record(connection: Connection, number: int, **values: Any) -> None:
+    """Note these values of an archive."""
     mark = dialects.of(connection).mark
     sets = ", ".join(f"{name} = {mark}" for name in values)
     statement = f"UPDATE _archives SET {sets} WHERE archive = {mark}"

@@ -32,7 +32,7 @@ def fold(events: Iterable[tuple[Event, Sequence[Contribution]]], before: Mapping
     return folded
 
 
-class StateRow(msgspec.Struct, array_like=True):
+class StateRow(msgspec.Struct):
     """A state row, or a part of it; ``cells`` and ``versions`` are in the table's column order.
 
     A version is "" until a value has come.

@@ -1,9 +1,11 @@
 """Months that left the ledger are in its archives, and nothing is lost (``connector archive``)."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,15 +13,18 @@ from hypothesis import strategies as st
 from connector import config, events, failpoints
 from connector.errors import DatabaseDamaged
 from connector.events import Event
-from connector.mirror import archiving, database, ledger, rebuilder, verify
+from connector.mirror import archiving, database, erasure, ledger, rebuilder, verify
 from connector.mirror.archives import Stored
+from connector.mirror.entities import Entity
 from tests import strategies
 from tests.conftest import DATABASES, ROOT, SECRET, new_database, tables_of_hooks
+from tests.integration.test_forget import restore
 from tests.integration.test_mirror_law import SEEDS, looks, said_by
 from tests.sources import with_sources
 from tests.strategies import MINUTE, NOON, Mirror
 
-LATER = NOON + 366 * 86_400_000_000
+DAY = 86_400_000_000
+LATER = NOON + 366 * DAY
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -197,3 +202,55 @@ def test_an_event_that_comes_again_is_known_and_its_archive_is_not_read(
     Path(made.file).unlink()
     write_some(mirror)
     assert tables_of(mirror) == before
+
+
+# --- Forgotten -----------------------------------------------------------------------------------
+
+ANNA = Entity("", "orders", "1")
+
+
+def speak_of_anna(mirror: Mirror, folder: Path) -> list[Event]:
+    """Events of which some are archived, one is in the ledger again in a better copy, and one is new."""
+    order: Any = {"OrderNumber": "1", "Name": "Anna"}
+    record = {"orderHeader": {"orderNumber": "1", "customerName": "Anna"}, "orderRows": [{"rowNumber": 1}]}
+    picked = {"delivery": "a", "attempt": 2, "received": NOON + MINUTE}
+    said = [
+        mirror.event("OrderPicked", order, **picked, properties='{"By":"Anna"}'),
+        mirror.event("OrderPicked", [{"OrderNumber": "2"}, order], delivery="b"),
+        mirror.event("OrderPicked", {"OrderNumber": "2", "Name": "Bo"}, delivery="c"),
+        mirror.event("OrderReserved", order, delivery="d"),
+        mirror.snapshot("1", record),
+    ]
+    mirror.write(*said)
+    archive(mirror, folder)
+    better = mirror.event("OrderPicked", order, delivery="a", at=NOON - MINUTE)
+    new = mirror.event("OrderReserved", order, delivery="e", at=LATER)
+    mirror.write(better, new)
+    return [*said, better, new]
+
+
+def test_what_is_forgotten_is_in_no_archive_and_does_not_come_back(mirror: Mirror, tmp_path: Path) -> None:
+    said = speak_of_anna(mirror, tmp_path)
+    (former,) = tmp_path.iterdir()
+    forget = partial(erasure.erase, mirror.engine, mirror.mapping, ANNA, dry_run=False)
+    failpoints.load({failpoints.VARIABLE: "raise-archive-replaced"})
+    try:
+        with pytest.raises(failpoints.Struck):
+            forget()
+    finally:
+        failpoints.load({})
+    assert differences(mirror) == []
+    assert forget().events == 5
+    (made,) = tmp_path.iterdir()
+    assert made != former
+    rows = pq.read_table(made).to_pylist()
+    assert len(rows) == 5
+    assert "Anna" not in str(rows) + str(mirror.rows("_notifications")) + str(mirror.rows("_archived_rows"))
+    assert [row["order_number"] for row in mirror.rows("orders")] == ["2"]
+    assert mirror.rows("order_details") == mirror.rows("order_rows") == []
+    before = tables_of(mirror), events_of(mirror)
+    mirror.write(*said)
+    restore(mirror, *said)
+    assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])
+    assert [one.events for one in archive(mirror, tmp_path, now=LATER + 99 * DAY)] == [1, 1]
+    assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+import msgspec
 from typing_extensions import override
 
 from connector.events import Event
@@ -71,6 +72,15 @@ class StateTable(Projection):
                 versions[place] = values.rank(cells[place])
         at = event.occurred_at
         rows[key] = StateRow(first, versions, at, at, version, event.action, event.event_id, 1, version)
+
+    @override
+    def dumped(self, row: Any) -> Any:
+        return msgspec.structs.astuple(row)[:-1]  # not which event was folded in last
+
+    @override
+    def loaded(self, row: Any) -> Any:
+        fields = dict(zip(StateRow.__struct_fields__, [*row, ""], strict=True))
+        return msgspec.convert(fields, StateRow)
 
     @override
     def by_column(self, rows: Rows, columns: Sequence[MappedColumn] | None = None) -> list[Sequence[Any]]:
