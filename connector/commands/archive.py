@@ -75,12 +75,12 @@ def _archive(settings: Config, moved_to: str | None, report: Report) -> "Iterato
     from connector.mirror.mirrored_sources import as_mirrored  # noqa: PLC0415
 
     private_files.keep_new_files_private()
+    folder, months = _retention(settings) if moved_to is None else (moved_to, 0)
     engine = database.connect(settings.database, access="write")
     mapping = Mapping(as_mirrored(engine, settings))
     if moved_to is not None:
         yield from archiving.move(engine, mapping, moved_to)
         return
-    folder, months = _retention(settings)
     yield from archiving.archive(engine, mapping, folder, months, report)
 
 

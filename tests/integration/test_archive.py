@@ -1,19 +1,25 @@
 """Months that left the ledger are in its archives, and nothing is lost (``connector archive``)."""
 
+import errno
+import json
+import shutil
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
-from connector import config, events, failpoints
-from connector.errors import DatabaseDamaged
+from connector import cli, config, events, failpoints
+from connector.errors import ArchiveAway, ConfigError, DatabaseDamaged, StartupError
 from connector.events import Event
-from connector.mirror import archiving, database, erasure, ledger, rebuilder, verify
+from connector.mirror import archive_places, archiving, database, erasure, ledger, rebuilder, verify
 from connector.mirror.archives import Stored
 from connector.mirror.entities import Entity
 from tests import strategies
@@ -103,14 +109,19 @@ def test_the_law_holds_with_an_archive_step_anywhere(
     assert (tables_of(mirror), events_of(mirror)) == expected
 
 
-def write_some(mirror: Mirror) -> None:
+def write_some_hooks(mirror: Mirror) -> None:
     for number in range(4):
         details: Any = {"OrderNumber": str(number % 2), "OrderType": "Web"}
         action = "OrderReserved" if number % 2 else "OrderPicked"
         mirror.write(mirror.event(action, details, delivery=f"d{number}", at=NOON + number))
     stock = [{"ProductNumber": "P", "Warehouse": one, "Balance": "1.5"} for one in "NS"]
+    mirror.write(mirror.event("BalanceChanged", stock, delivery="s"))
+
+
+def write_some(mirror: Mirror) -> None:
+    write_some_hooks(mirror)
     record = {"orderHeader": {"orderNumber": "1"}, "orderRows": [{"rowNumber": 1}, {"rowNumber": 2}]}
-    mirror.write(mirror.event("BalanceChanged", stock, delivery="s"), mirror.snapshot("1", record))
+    mirror.write(mirror.snapshot("1", record))
 
 
 @pytest.mark.parametrize("point", ["archive-noted", "archive-put", "archive-step"])
@@ -254,3 +265,105 @@ def test_what_is_forgotten_is_in_no_archive_and_does_not_come_back(mirror: Mirro
     assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])
     assert [one.events for one in archive(mirror, tmp_path, now=LATER + 99 * DAY)] == [1, 1]
     assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])
+
+
+# --- Where archives are, and what needs them -------------------------------------------------------
+
+
+def test_archives_stand_where_fsspec_reaches_and_may_be_moved(mirror: Mirror, tmp_path: Path) -> None:
+    write_some(mirror)
+    before = tables_of(mirror), events_of(mirror)
+    system = fsspec.filesystem("memory")
+    folder = f"memory://{tmp_path.name}"
+    [made] = archiving.archive(mirror.engine, mirror.mapping, folder, 1, lambda *_: None, lambda: LATER)
+    assert made.file.startswith(f"{folder}/2023-11-")
+    assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])
+    assert erasure.erase(mirror.engine, mirror.mapping, Entity("", "orders", "0"), dry_run=False).events == 2
+    (file,) = system.ls(tmp_path.name, detail=False)
+    here = tmp_path / Path(file).name
+    with pytest.raises(DatabaseDamaged, match=f"{here.name} is missing"):
+        archiving.move(mirror.engine, mirror.mapping, str(tmp_path))
+    here.write_bytes(system.cat_file(file))
+    system.rm(file)
+    [moved] = archiving.move(mirror.engine, mirror.mapping, str(tmp_path))
+    assert moved.file == str(here)
+    assert differences(mirror) == []
+
+
+def test_a_place_that_does_not_answer_is_an_outage_and_nothing_is_emptied(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_some(mirror)
+    before = mirror.content()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ECONNREFUSED, "no answer")
+
+    monkeypatch.setattr(archive_places.shutil, "copyfileobj", fail)
+    with pytest.raises(ArchiveAway, match=r"cannot be reached: .*no answer"):
+        archive(mirror, tmp_path)
+    assert mirror.content() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rule_that_needs_a_missing_archive_is_refused_with_its_line_and_else_is_filled(
+    tmp_path: Path,
+) -> None:
+    texts = {name: (ROOT / "config" / name).read_text(encoding="utf-8") for name in config.FILES}
+    variables = {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": f"sqlite:///{tmp_path / 'mirror.db'}"}
+    before, first, after = texts["tables.yaml"].partition("      created_at:")
+    added = before + "      first_hook: {rule: earliest, event: hook}\n" + first + after
+    former, changed = (
+        config.parse(texts | {"tables.yaml": text}, variables, {}) for text in (texts["tables.yaml"], added)
+    )
+    with strategies.mirror(former) as mirror:
+        write_some_hooks(mirror)
+        (made,) = archive(mirror, tmp_path / "archives")
+    away = Path(made.file).rename(tmp_path / "away")
+    line = before.count("\n") + 1
+    what = rf"tables\.yaml:{line}: orders\.first_hook is to be filled from events that are archived"
+    found = rf"{what}, .* is missing.*Take the change back"
+    with pytest.raises(ConfigError, match=found), strategies.mirror(changed):
+        pass
+    with strategies.mirror(former) as mirror:  # nothing was changed for it
+        assert "first_hook" not in mirror.rows("orders")[0]
+    away.rename(made.file)
+    with strategies.mirror(changed) as mirror:
+        assert [row["first_hook"] for row in mirror.rows("orders")] == ["xtnd", "xtnd"]
+        assert differences(mirror) == []
+
+
+def test_without_the_extra_the_command_that_installs_it_is_named(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_some(mirror)
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    assert verify.differences(mirror.engine, mirror.mapping, deep=True) == []
+    with pytest.raises(StartupError, match=r"pip install 'xtnd-connector\[archive\]'"):
+        archive(mirror, tmp_path)
+
+
+def test_the_command_archives_what_is_due_and_says_what(tmp_path: Path) -> None:
+    variables = {
+        "XTND_WEBHOOK_SECRET": SECRET,
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'mirror.db'}",
+        "XTND_DATA_DIR": str(tmp_path),
+        "XTND_CONFIG_DIR": str(tmp_path / "config"),
+    }
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+
+    def run(*arguments: str) -> Any:
+        return CliRunner().invoke(cli.app, ["archive", *arguments], env=variables)
+
+    assert "does not say what is archived" in str(run().exception)
+    with (tmp_path / "config" / "connector.yaml").open("a") as file:
+        file.write(f"\nmirror: {{retention: {{months: 12, archive: {tmp_path / 'archives'}}}}}\n")
+    with strategies.mirror(config.load(tmp_path / "config", variables, {})) as mirror:
+        write_some_hooks(mirror)
+        assert run("--dry-run").stdout == "2023-11: 5 events to be archived\n"
+        done = json.loads(run("--json").stdout)["archives"]
+        assert [(one["month"], one["events"]) for one in done] == [("2023-11", 5)]
+        assert run().stdout == run("--dry-run").stdout == "nothing is due\n"
+        (file,) = (tmp_path / "archives").iterdir()
+        assert [one.stat().st_mode & 0o77 for one in (file, file.parent)] == [0, 0]
+        assert differences(mirror) == []
