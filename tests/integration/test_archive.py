@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,16 @@ from typer.testing import CliRunner
 from connector import cli, config, events, failpoints
 from connector.errors import ArchiveAway, ConfigError, DatabaseDamaged, StartupError
 from connector.events import Event
-from connector.mirror import archive_places, archiving, database, erasure, ledger, rebuilder, verify
+from connector.mirror import (
+    archive_files,
+    archive_places,
+    archiving,
+    database,
+    erasure,
+    ledger,
+    rebuilder,
+    verify,
+)
 from connector.mirror.archives import Stored
 from connector.mirror.entities import Entity
 from tests import strategies
@@ -138,12 +148,31 @@ def test_an_archive_step_that_is_interrupted_anywhere_loses_nothing_and_is_broug
     finally:
         failpoints.load({})
     assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])
-    (made,) = archive(mirror, tmp_path)
-    assert (made.events, made.emptied_at is None) == (6, False)
-    assert [str(one) for one in tmp_path.iterdir()] == [made.file]
-    assert {row["archive"] for row in mirror.rows("notifications")} == {made.archive}
+    # A better copy of an event that is in the file, and may be emptied already.
+    mirror.write(mirror.event("OrderPicked", {"OrderNumber": "0"}, delivery="d0", at=NOON - MINUTE))
+    before = tables_of(mirror), events_of(mirror)
+    made = [*archive(mirror, tmp_path), *archive(mirror, tmp_path)]
+    assert [one.events for one in made] == ([6, 1] if point == "archive-step" else [6])
+    assert {str(one) for one in tmp_path.iterdir()} == {one.file for one in made}
+    assert {row["archive"] for row in mirror.rows("notifications")} == {one.archive for one in made}
     assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])
     assert archive(mirror, tmp_path) == []
+
+
+@pytest.mark.parametrize("fault", ["bytes", "rows"])
+def test_what_is_read_back_otherwise_than_it_was_written_empties_nothing(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    write_some(mirror)
+    before = mirror.content()
+    if fault == "bytes":
+        put = archive_places.put
+        monkeypatch.setattr(archive_places, "put", lambda file, data: put(file, BytesIO(data.read()[:-1])))
+    else:
+        monkeypatch.setattr(archive_files.Reader, "digest", lambda _: (6, "another"))
+    with pytest.raises(StartupError, match=r"was altered|does not have what was written into it"):
+        archive(mirror, tmp_path)
+    assert mirror.content() == before
 
 
 @pytest.mark.parametrize("fault", ["missing", "altered"])
