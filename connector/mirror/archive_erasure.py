@@ -20,6 +20,7 @@ class Replaced(NamedTuple):
     file: str
     sha256: str
     size_bytes: int
+    unkeyed: int
 
     def note(self, connection: Connection) -> None:
         """Have the archive be this file, and the former one be removed."""
@@ -29,6 +30,7 @@ class Replaced(NamedTuple):
             file=self.file,
             sha256=self.sha256,
             size_bytes=self.size_bytes,
+            unkeyed=self.unkeyed,
             former=self.archive.file,
         )
 
@@ -74,4 +76,4 @@ def _replaced(
         session.change(lambda connection: archiving.record(connection, archive.archive, former=file))
         archiving.put(file, written)
         failpoints.reach("archive-replaced")
-        return Replaced(archive, file, written.sha256, written.size_bytes)
+        return Replaced(archive, file, written.sha256, written.size_bytes, written.unkeyed)

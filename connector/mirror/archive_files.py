@@ -67,6 +67,7 @@ class Written:
     sha256: str
     size_bytes: int
     events: int
+    unkeyed: int
     # Of the rows themselves, to compare them with what is read back.
     digest: str
 
@@ -90,7 +91,9 @@ def made(month: str, rows: Iterable[Archived]) -> Iterator[Written]:
                 ]
                 writer.write_batch(pa.record_batch(columns, schema=schema))
         sha256, size = hashed(data)
-        yield Written(data, f"{month}-{sha256[:16]}.parquet", sha256, size, digest.count, digest.value)
+        yield Written(
+            data, f"{month}-{sha256[:16]}.parquet", sha256, size, digest.count, digest.unkeyed, digest.value
+        )
 
 
 class Reader:
@@ -108,10 +111,12 @@ class Reader:
         """Close the file."""
         self._data.close()
 
-    def rows(self, names: Sequence[str] = (), families: Sequence[str] = ()) -> Iterator[list[Archived]]:
+    def rows(
+        self, names: Sequence[str] = (), families: Sequence[str] = (), *, unkeyed: bool = False
+    ) -> Iterator[list[Archived]]:
         """The rows in groups; those of hooks with these actions and those of sources with these families.
 
-        All of them where neither is given.
+        All of them where neither is given; ``unkeyed``: those that ``Written.unkeyed`` counts.
         """
         import pyarrow.compute as pc  # noqa: PLC0415
 
@@ -121,6 +126,9 @@ class Reader:
                 of_source = pc.is_null(table["hook"])
                 of_hooks = pc.and_(pc.invert(of_source), _in(table["action"], names))
                 table = table.filter(pc.or_(of_hooks, pc.and_(of_source, _in(table["family"], families))))
+            if unkeyed:
+                is_array = pc.starts_with(table["details"], "[")
+                table = table.filter(pc.or_(is_array, pc.is_null(table["entity_key"])))
             if table.num_rows:
                 yield _archived(table)
 
@@ -157,7 +165,7 @@ class _Digest:
     """The hash of rows, in their order."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count = self.unkeyed = 0
         self._hash = hashlib.sha256()
         self._encode = msgspec.msgpack.Encoder().encode
 
@@ -165,6 +173,7 @@ class _Digest:
         """Give the rows on, each counted and hashed."""
         for row in rows:
             self.count += 1
+            self.unkeyed += row.entity_key is None or row.details.startswith("[")
             self._hash.update(self._encode(row))
             yield row
 

@@ -15,8 +15,8 @@ def act(connection: Connection, _mapped: Collection[str]) -> None:
     connection.exec_driver_sql(
         "CREATE TABLE IF NOT EXISTS _archives (archive INTEGER NOT NULL, "
         "month TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL, "
-        f"size_bytes {count} NOT NULL, events {count} NOT NULL, made_at {instant} NOT NULL, "
-        f"read_at {instant}, emptied_at {instant}, former TEXT, "
+        f"size_bytes {count} NOT NULL, events {count} NOT NULL, unkeyed {count} NOT NULL, "
+        f"made_at {instant} NOT NULL, read_at {instant}, emptied_at {instant}, former TEXT, "
         f"PRIMARY KEY (archive)){dialect.table_options}"
     )
     connection.exec_driver_sql(

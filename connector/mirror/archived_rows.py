@@ -134,4 +134,4 @@ def _layout(table: Projection) -> str:
 
 
 def _digest(key: Key) -> str:
-    return hashlib.sha256(msgspec.json.encode(key)).hexdigest()
+    return hashlib.blake2b(msgspec.json.encode(key), digest_size=16).hexdigest()

@@ -29,6 +29,7 @@ class Stored(NamedTuple):
     sha256: str
     size_bytes: int
     events: int
+    unkeyed: int
     read_at: str | None
     emptied_at: str | None
     former: str | None
@@ -81,8 +82,8 @@ def lacks(archive: Stored, identity: Identity) -> DatabaseDamaged:
     )
 
 
-def of_sorts(connection: Connection, sorts: Collection[Sort]) -> Iterator[Event]:
-    """Every archived event of these sorts, file by file.
+def of_sorts(connection: Connection, sorts: Collection[Sort], *, unkeyed: bool = False) -> Iterator[Event]:
+    """Every archived event of these sorts, file by file; ``unkeyed``: those that no entity key finds.
 
     Raises ``DatabaseDamaged`` and ``ArchiveAway``.
     """
@@ -92,8 +93,10 @@ def of_sorts(connection: Connection, sorts: Collection[Sort]) -> Iterator[Event]
     if not sorts:
         return
     for archive in readable(connection).values():
+        if unkeyed and not archive.unkeyed:
+            continue
         with archive.reading() as reader:
-            for rows in reader.rows(actions, families):
+            for rows in reader.rows(actions, families, unkeyed=unkeyed):
                 yield from map(event, counting(connection, archive, rows))
 
 

@@ -126,7 +126,8 @@ class _Archiving:
 
         def note(connection: Connection) -> int:
             newest = connection.exec_driver_sql("SELECT MAX(archive) FROM _archives").scalar() or 0
-            row = (newest + 1, month.month, file, written.sha256, written.size_bytes, written.events, now)
+            of_file = (file, written.sha256, written.size_bytes, written.events, written.unkeyed)
+            row = (newest + 1, month.month, *of_file, now)
             columns = COLUMNS[: len(row)]
             run(connection, f"INSERT INTO _archives ({names(columns)})", Batch(columns, [row]), "")
             return int(newest) + 1

@@ -1,8 +1,9 @@
 """Takes what is known of one entity out of the mirror, and keeps it out (``connector forget``)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Engine, select
@@ -56,10 +57,15 @@ def erase(engine: Engine, mapping: TableMapping, entity: Entity, *, dry_run: boo
             return _Erasure(connection, mapping, entity).found()
     with rebuilding(engine, mapping) as session:
         with session.snapshot() as connection:
-            named = _Erasure(connection, mapping, entity).identities
-        replaced = archive_erasure.replace(session, named, partial(_without, mapping, entity))
+            first = _Erasure(connection, mapping, entity)
+            archived = first.archived()
+        replaced = archive_erasure.replace(session, first.identities, partial(_without, mapping, entity))
+
+        def run(connection: Connection) -> Erased:
+            return _Erasure(connection, mapping, entity, archived).run(replaced)
+
         try:
-            erased = session.change(lambda connection: _Erasure(connection, mapping, entity).run(replaced))
+            erased = session.change(run)
         except Poison as error:
             raise StartupError(
                 f"Nothing was forgotten, because a row cannot be removed or changed: {error.error}",
@@ -75,11 +81,22 @@ def _without(mapping: TableMapping, entity: Entity, event: Event) -> Event:
 
 
 class _Erasure:
-    def __init__(self, connection: Connection, mapping: TableMapping, entity: Entity) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        mapping: TableMapping,
+        entity: Entity,
+        archived: Mapping[events.Identity, Event] | None = None,
+    ) -> None:
+        """``archived`` are the archived events that speak of it, where they are known."""
         self._connection = connection
         self._mapping = mapping
         self._entity = entity
-        speaking = ledger.of_entities(connection, mapping.entities.sorts(entity.family), [entity.key])
+        only = "" if archived is None else ledger.LIVE
+        speaking = ledger.of_entities(connection, mapping.entities.sorts(entity.family), [entity.key], only)
+        if archived:
+            still = ledger.archived(connection, archived)
+            speaking = chain(speaking, (archived[one] for one in sorted(still)))
         self._without = partial(_without, mapping, entity)
         pairs = ((event, self._without(event)) for event in speaking)
         # What it says, and what is left of it.
@@ -100,6 +117,11 @@ class _Erasure:
     def identities(self) -> set[events.Identity]:
         """The events that speak of it."""
         return {event.identity for event, _ in self._events}
+
+    def archived(self) -> dict[events.Identity, Event]:
+        """Those of them that are in archives."""
+        there = ledger.archived(self._connection, self.identities)
+        return {event.identity: event for event, _ in self._events if event.identity in there}
 
     def run(self, replaced: Sequence[Replaced]) -> Erased:
         """Take it out; ``replaced`` are archives without it."""

@@ -5,6 +5,7 @@ of events, and may raise ``DatabaseDamaged`` and ``ArchiveAway``.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
@@ -177,9 +178,10 @@ def of_entities(
         if event.sort in accepted:
             seen.add(event.identity)
             yield event
-    for event in _pages(connection, accepted, f"AND ({models.unkeyed(dialects.of(connection))}) {only}"):
-        if event.identity not in seen:
-            yield event
+    unkeyed = f"AND ({models.unkeyed(dialects.of(connection))}) {LIVE}"
+    others = iter(()) if only == ARCHIVED else _pages(connection, accepted, unkeyed)
+    archived = () if only == LIVE else archives.of_sorts(connection, accepted, unkeyed=True)
+    yield from (event for event in chain(others, archived) if event.identity not in seen)
 
 
 def counts(connection: Connection) -> dict[Sort, int]:

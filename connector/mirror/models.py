@@ -368,6 +368,7 @@ class Archive(Own, table=True):
     sha256: str = column("text", "SHA-256 of the file.")
     size_bytes: int = column("integer", "Size of the file in bytes.")
     events: int = column("integer", "How many events the file has.")
+    unkeyed: int = column("integer", "How many of them speak of entities that entity_key does not name.")
     made_at: str = column("timestamp", "When the file was made (UTC).")
     read_at: str | None = column("timestamp", "When it was read back and found whole (UTC).")
     emptied_at: str | None = column("timestamp", "Since when the ledger no longer has what they say (UTC).")
@@ -380,7 +381,7 @@ class ArchivedRow(Own, table=True):
     __tablename__ = "_archived_rows"
 
     table_name: str = column("exact", "Table of the mirror.", key=True)
-    row_digest: str = column("exact", "SHA-256 of the row's key.", key=True)
+    row_digest: str = column("exact", "Digest of the row's key.", key=True)
     folded: str = column("text", "The key and the fold, as JSON.")
 
 

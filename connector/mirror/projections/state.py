@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-import msgspec
 from typing_extensions import override
 
 from connector.events import Event
@@ -75,12 +74,19 @@ class StateTable(Projection):
 
     @override
     def dumped(self, row: Any) -> Any:
-        return msgspec.structs.astuple(row)[:-1]  # not which event was folded in last
+        # Each version once, of which a row has few; and not which event was folded in last.
+        versions = [*dict.fromkeys([row.last_version, *row.versions])]
+        places = [versions.index(one) for one in row.versions]
+        facts = (row.first_seen_at, row.as_of, row.last_action, row.last_event_id, row.event_count)
+        return [row.cells, versions, places, *facts]
 
     @override
     def loaded(self, row: Any) -> Any:
-        fields = dict(zip(StateRow.__struct_fields__, [*row, ""], strict=True))
-        return msgspec.convert(fields, StateRow)
+        cells, versions, places, first_seen_at, as_of, action, event_id, count = row
+        of_cells = [versions[place] for place in places]
+        return StateRow(
+            cells, of_cells, first_seen_at, as_of, versions[0], action, event_id, count, folded=""
+        )
 
     @override
     def by_column(self, rows: Rows, columns: Sequence[MappedColumn] | None = None) -> list[Sequence[Any]]:

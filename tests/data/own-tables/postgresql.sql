@@ -6,7 +6,7 @@ CREATE TABLE _archived_rows (
 );
 COMMENT ON TABLE _archived_rows IS 'Rows of tables as the archived events alone give them (connector''s own).';
 COMMENT ON COLUMN _archived_rows.table_name IS 'Table of the mirror.';
-COMMENT ON COLUMN _archived_rows.row_digest IS 'SHA-256 of the row''s key.';
+COMMENT ON COLUMN _archived_rows.row_digest IS 'Digest of the row''s key.';
 COMMENT ON COLUMN _archived_rows.folded IS 'The key and the fold, as JSON.';
 CREATE TABLE _archives (
 	archive SERIAL NOT NULL, 
@@ -15,6 +15,7 @@ CREATE TABLE _archives (
 	sha256 TEXT NOT NULL, 
 	size_bytes BIGINT NOT NULL, 
 	events BIGINT NOT NULL, 
+	unkeyed BIGINT NOT NULL, 
 	made_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
 	read_at TIMESTAMP(6) WITH TIME ZONE, 
 	emptied_at TIMESTAMP(6) WITH TIME ZONE, 
@@ -28,6 +29,7 @@ COMMENT ON COLUMN _archives.file IS 'Path or URL of its Parquet file.';
 COMMENT ON COLUMN _archives.sha256 IS 'SHA-256 of the file.';
 COMMENT ON COLUMN _archives.size_bytes IS 'Size of the file in bytes.';
 COMMENT ON COLUMN _archives.events IS 'How many events the file has.';
+COMMENT ON COLUMN _archives.unkeyed IS 'How many of them speak of entities that entity_key does not name.';
 COMMENT ON COLUMN _archives.made_at IS 'When the file was made (UTC).';
 COMMENT ON COLUMN _archives.read_at IS 'When it was read back and found whole (UTC).';
 COMMENT ON COLUMN _archives.emptied_at IS 'Since when the ledger no longer has what they say (UTC).';

@@ -12,6 +12,7 @@ CREATE TABLE _archives (
 	sha256 TEXT NOT NULL, 
 	size_bytes INTEGER NOT NULL, 
 	events INTEGER NOT NULL, 
+	unkeyed INTEGER NOT NULL, 
 	made_at TEXT NOT NULL, 
 	read_at TEXT, 
 	emptied_at TEXT, 
