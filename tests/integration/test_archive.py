@@ -60,6 +60,10 @@ def mirror(whole: Mirror) -> Mirror:
     return whole
 
 
+# What no SQL decides is tried on one database.
+of_a_file = pytest.mark.parametrize("whole", ["sqlite"], indirect=True)
+
+
 def archive(mirror: Mirror, folder: Path, *, now: int = LATER) -> list[Stored]:
     return [
         *archiving.archive(mirror.engine, mirror.mapping, str(folder), 1, lambda *_: None, now=lambda: now)
@@ -90,7 +94,7 @@ def tables_of(mirror: Mirror) -> Any:
     return {name: rows for name, rows in mirror.content().items() if name != "notifications"}
 
 
-@looks(8)
+@looks(5)
 @given(data=st.data(), sent=strategies.sent_sets(max_size=8), first=SEEDS, second=SEEDS)
 def test_the_law_holds_with_an_archive_step_anywhere(
     mirror: Mirror,
@@ -134,7 +138,14 @@ def write_some(mirror: Mirror) -> None:
     mirror.write(mirror.snapshot("1", record))
 
 
-@pytest.mark.parametrize("point", ["archive-noted", "archive-put", "archive-step"])
+@pytest.mark.parametrize(
+    ("whole", "point"),
+    [
+        *(("sqlite", one) for one in ("archive-noted", "archive-put", "archive-step")),
+        ("postgresql", "archive-step"),
+    ],
+    indirect=["whole"],
+)
 def test_an_archive_step_that_is_interrupted_anywhere_loses_nothing_and_is_brought_to_its_end(
     mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
@@ -159,6 +170,7 @@ def test_an_archive_step_that_is_interrupted_anywhere_loses_nothing_and_is_broug
     assert archive(mirror, tmp_path) == []
 
 
+@of_a_file
 @pytest.mark.parametrize("fault", ["bytes", "rows"])
 def test_what_is_read_back_otherwise_than_it_was_written_empties_nothing(
     mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
@@ -175,6 +187,7 @@ def test_what_is_read_back_otherwise_than_it_was_written_empties_nothing(
     assert mirror.content() == before
 
 
+@of_a_file
 @pytest.mark.parametrize("fault", ["missing", "altered"])
 def test_a_file_that_is_missing_or_altered_is_refused_by_name(
     mirror: Mirror, tmp_path: Path, fault: str
@@ -216,6 +229,7 @@ def test_what_somebody_spoilt_is_found_with_and_without_archives_and_made_again(
     assert (tables_of(mirror), differences(mirror)) == (before, [])
 
 
+@of_a_file
 def test_a_month_stays_until_all_of_it_is_older_and_what_comes_late_is_archived_after_it(
     mirror: Mirror, tmp_path: Path
 ) -> None:
@@ -233,6 +247,7 @@ def test_a_month_stays_until_all_of_it_is_older_and_what_comes_late_is_archived_
     assert differences(mirror) == []
 
 
+@of_a_file
 def test_an_event_that_comes_again_is_known_and_its_archive_is_not_read(
     mirror: Mirror, tmp_path: Path
 ) -> None:
@@ -299,6 +314,7 @@ def test_what_is_forgotten_is_in_no_archive_and_does_not_come_back(mirror: Mirro
 # --- Where archives are, and what needs them -------------------------------------------------------
 
 
+@of_a_file
 def test_archives_stand_where_fsspec_reaches_and_may_be_moved(mirror: Mirror, tmp_path: Path) -> None:
     write_some(mirror)
     before = tables_of(mirror), events_of(mirror)
@@ -319,6 +335,7 @@ def test_archives_stand_where_fsspec_reaches_and_may_be_moved(mirror: Mirror, tm
     assert differences(mirror) == []
 
 
+@of_a_file
 def test_a_place_that_does_not_answer_is_an_outage_and_nothing_is_emptied(
     mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,6 +379,7 @@ def test_a_rule_that_needs_a_missing_archive_is_refused_with_its_line_and_else_i
         assert differences(mirror) == []
 
 
+@of_a_file
 def test_without_the_extra_the_command_that_installs_it_is_named(
     mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
