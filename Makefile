@@ -46,7 +46,8 @@ format: venv-dev ## let ruff format the code and fix what it can
 lock: venv-dev ## write requirements/*.lock from pyproject.toml
 	$(COMPILE) --group build -o requirements/runtime.lock
 	$(COMPILE) --group build --extra embedded -o requirements/embedded.lock
-	$(COMPILE) --group dev --extra embedded -o requirements/dev.lock
+	$(COMPILE) --group build --extra archive -o requirements/archive.lock
+	$(COMPILE) --group dev --extra embedded --extra archive -o requirements/dev.lock
 
 audit: venv-dev ## known vulnerabilities among the pinned packages
 	@.venv/bin/python requirements/audit

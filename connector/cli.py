@@ -15,6 +15,7 @@ from rich.text import Text
 
 from connector import __version__, errors, failpoints, logs, safe_text
 from connector.commands import (
+    archive,
     audit,
     backfill,
     backup,
@@ -308,6 +309,9 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Fold again what differs, and verify that.")
     ] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read the archives too, each of which must be as it was written.")
+    ] = False,
     data_dir: DataDir = DATA_DIR,
     accept_smaller_ledger: AcceptSmallerLedger = False,
 ) -> None:
@@ -315,10 +319,10 @@ def verify(
     from connector.commands import checkup  # noqa: PLC0415
 
     settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
-    found, events = checkup.verify(settings, journal)
+    found, events = checkup.verify(settings, journal, deep=deep)
     if found and repair:
         rebuild.repair(settings, accept_smaller_ledger=accept_smaller_ledger)
-        found, events = checkup.verify(settings, journal)
+        found, events = checkup.verify(settings, journal, deep=deep)
     for difference in found[:20]:
         err.print(safe_text.plain(difference))
     if found:
@@ -332,6 +336,7 @@ app.command()(backfill.backfill)
 app.command()(sweep.sweep)
 app.command()(audit.audit)
 app.command()(forget.forget)
+app.command()(archive.archive)
 app.command()(status.status)
 app.command()(backup.backup)
 app.command()(backup.restore)

@@ -8,6 +8,7 @@
     │   ├── KafkaOutage
     │   ├── SpoolOutage
     │   └── DatabaseOutage
+    │       ├── ArchiveAway       what events say cannot be read, or written, where archives are
     │       └── StatementTimeout  the database ended a statement; a batch is split
     ├── Poison           this one event can never succeed; dead letter, neighbours go on
     ├── RecordRefused    Kafka never takes this record as it is; set it aside, neighbours go on
@@ -69,6 +70,10 @@ class SpoolOutage(Outage):
 
 class DatabaseOutage(Outage):
     """The database does not answer, is full, or asks to try again."""
+
+
+class ArchiveAway(DatabaseOutage):
+    """The folder or service that has the archives does not answer."""
 
 
 class EventsKnown(DatabaseOutage):

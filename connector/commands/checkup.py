@@ -218,12 +218,12 @@ def _gaps(config: Config, found: TopicState) -> Iterator[CheckResult]:
         yield CheckResult(f"topic {topic}", what, cure)
 
 
-def verify(config: Config, journal: Path | None) -> tuple[list[str], int]:
-    """What differs from the fold of the ledger, and how many events the ledger holds."""
+def verify(config: Config, journal: Path | None, *, deep: bool = False) -> tuple[list[str], int]:
+    """What differs from the fold of the ledger, ``deep``: and of its archives; how many events there are."""
     engine = database.connect(config.database, access="read")
     steps.require(engine)
     mapping = Mapping(as_mirrored(engine, config))
-    found = mirror_verify.differences(engine, mapping)
+    found = mirror_verify.differences(engine, mapping, deep=deep)
     with suppress(KafkaOutage):
         # What is known to be lost no worker can bring back; what is not read it can.
         stands = replace(topic_state.compare(config, offsets.stored(engine)), expired={})

@@ -33,6 +33,7 @@ class Checks:
             what, cure = fault
             yield finding(("database", "url"), f"database.url (DATABASE_URL) {what}", cure)
         yield from self._shops()
+        yield from self._retention()
         yield from self._families()
         yield from names.topics(self._config.topics)
         yield from names.tables_and_views(self._config)
@@ -51,6 +52,13 @@ class Checks:
                     "Set XTND_WEBHOOK_SECRET to the hook's secret, or list it under secrets or secret_files."
                 )
                 yield finding(("hooks", name), what, cure)
+
+    def _retention(self) -> Iterator[Located]:
+        retention = self._config.mirror.retention
+        if retention and "@" in retention.archive.partition("://")[2].partition("/")[0]:
+            what = "mirror.retention.archive has a login in its URL, which the mirror would keep"
+            cure = "Leave it out, and give it as the service's own variables (such as AWS_ACCESS_KEY_ID)."
+            yield finding(("mirror", "retention", "archive"), what, cure)
 
     def _shops(self) -> Iterator[Located]:
         """Several shops without a decision about them, and a hook that would be of none."""

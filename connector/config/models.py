@@ -74,6 +74,15 @@ class Database(Model):
     store_schema: SchemaName | None = None
 
 
+class Retention(Model):
+    """What ``connector archive`` takes out of the ledger, and where to."""
+
+    # How many whole months before the present one stay in the ledger.
+    months: int = Field(ge=1, le=1200)
+    # A folder, or a URL of fsspec such as s3://bucket/folder; its login is that of fsspec's environment.
+    archive: str = Field(min_length=1)
+
+
 class Mirror(Model):
     """What holds for all tables."""
 
@@ -84,6 +93,8 @@ class Mirror(Model):
     dead_letter_retention_days: int | None = Field(None, ge=1, le=36_500)
     sweep_retention_days: int | None = Field(None, ge=1, le=36_500)
     drift_retention_days: int | None = Field(None, ge=1, le=36_500)
+    # None: what events say stays in the ledger.
+    retention: Retention | None = None
 
 
 class Gateway(Model):

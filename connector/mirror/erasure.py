@@ -1,8 +1,9 @@
 """Takes what is known of one entity out of the mirror, and keeps it out (``connector forget``)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Engine, select
@@ -10,7 +11,17 @@ from sqlalchemy import Connection, Engine, select
 from connector import clocks, events
 from connector.errors import Poison, StartupError
 from connector.events import Event
-from connector.mirror import bodies, dialects, forgotten, indexes, ledger
+from connector.mirror import (
+    archive_erasure,
+    archives,
+    archiving,
+    bodies,
+    dialects,
+    forgotten,
+    indexes,
+    ledger,
+)
+from connector.mirror.archive_erasure import Replaced
 from connector.mirror.database import transaction
 from connector.mirror.entities import NOTHING, Entity
 from connector.mirror.forgotten import Tombstone
@@ -19,7 +30,7 @@ from connector.mirror.mapping import Mapping as TableMapping
 from connector.mirror.models import DeadLetterRow
 from connector.mirror.projections import Projection
 from connector.mirror.rebuilder import rebuilding
-from connector.mirror.rows import refold, touched_by
+from connector.mirror.rows import refold, refold_archived, touched_by
 from connector.mirror.statements import on_keys, quoted
 
 # Which parks whole deliveries.
@@ -54,22 +65,48 @@ def erase(engine: Engine, mapping: TableMapping, entity: Entity, *, dry_run: boo
         with transaction(engine) as connection:
             return _Erasure(connection, mapping, entity).found()
     with rebuilding(engine, mapping) as session:
+        with session.snapshot() as connection:
+            first = _Erasure(connection, mapping, entity)
+            archived = first.archived()
+        replaced = archive_erasure.replace(session, first.identities, partial(_without, mapping, entity))
+
+        def run(connection: Connection) -> Erased:
+            return _Erasure(connection, mapping, entity, archived).run(replaced)
+
         try:
-            return session.change(lambda connection: _Erasure(connection, mapping, entity).run())
+            erased = session.change(run)
         except Poison as error:
             raise StartupError(
                 f"Nothing was forgotten, because a row cannot be removed or changed: {error.error}",
                 "drop or disable what refuses it, a constraint, foreign key or trigger that somebody made, "
                 "and run this again",
             ) from error
+        archiving.clear(session)
+        return erased
+
+
+def _without(mapping: TableMapping, entity: Entity, event: Event) -> Event:
+    return mapping.entities.without(event, lambda one: one == entity)
 
 
 class _Erasure:
-    def __init__(self, connection: Connection, mapping: TableMapping, entity: Entity) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        mapping: TableMapping,
+        entity: Entity,
+        archived: Mapping[events.Identity, Event] | None = None,
+    ) -> None:
+        """``archived`` are the archived events that speak of it, where they are known."""
         self._connection = connection
         self._mapping = mapping
         self._entity = entity
-        speaking = ledger.of_entities(connection, mapping.entities.sorts(entity.family), [entity.key])
+        only = "" if archived is None else ledger.LIVE
+        speaking = ledger.of_entities(connection, mapping.entities.sorts(entity.family), [entity.key], only)
+        if archived:
+            still = ledger.archived(connection, archived)
+            speaking = chain(speaking, (archived[one] for one in sorted(still)))
+        self._without = partial(_without, mapping, entity)
         pairs = ((event, self._without(event)) for event in speaking)
         # What it says, and what is left of it.
         self._events = [(event, left) for event, left in pairs if left is not event]
@@ -85,13 +122,27 @@ class _Erasure:
         self._erased.rows = {name: count for name, count in self._counts().items() if count}
         return self._erased
 
-    def run(self) -> Erased:
-        """Take it out."""
+    @property
+    def identities(self) -> set[events.Identity]:
+        """The events that speak of it."""
+        return {event.identity for event, _ in self._events}
+
+    def archived(self) -> dict[events.Identity, Event]:
+        """Those of them that are in archives."""
+        there = ledger.archived(self._connection, self.identities)
+        return {event.identity: event for event, _ in self._events if event.identity in there}
+
+    def run(self, replaced: Sequence[Replaced]) -> Erased:
+        """Take it out; ``replaced`` are archives without it."""
         now = max([clocks.now(), *self._before()])
         before = self._counts()
         self._find_letters()
         self._empty_events()
+        for one in replaced:
+            one.note(self._connection)
         for table, keys in self._touched:
+            if replaced:
+                refold_archived(self._connection, table, keys)
             indexes.making_way(
                 self._connection, table.store, partial(refold, self._connection, table, keys, now)
             )
@@ -113,9 +164,6 @@ class _Erasure:
         for row in on_keys(self._connection, query, forgotten.KEY, [tuple(self._entity)]):
             yield from (instant for instant in row if instant is not None)
 
-    def _without(self, event: Event) -> Event:
-        return self._mapping.entities.without(event, lambda entity: entity == self._entity)
-
     def _counts(self) -> dict[str, int]:
         """How many rows people see of what the events touch, by table."""
         return {table.name: self._count(table, keys) for table, keys in self._touched}
@@ -126,8 +174,12 @@ class _Erasure:
 
     def _empty_events(self) -> None:
         mark = dialects.of(self._connection).mark
+        archived = ledger.archived(self._connection, self.identities)
         rows = [
-            (left.details.decode(), left.properties, left.entity_key, left.attempt, *left.identity)
+            (
+                archives.emptied(left.details) if left.identity in archived else left.details.decode(),
+                *(left.properties, left.entity_key, left.attempt, *left.identity),
+            )
             for _, left in self._events
         ]
         if rows:

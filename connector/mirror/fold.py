@@ -8,7 +8,7 @@ the table gives the same rows as to fold everything at once.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,11 +19,12 @@ from connector.mirror.mapped import Cells, Contribution, MappedColumn, Rows
 
 # By the name of the table.
 Folded = dict[str, Rows]
+NONE: Mapping[str, Rows] = {}
 
 
-def fold(events: Iterable[tuple[Event, Sequence[Contribution]]]) -> Folded:
-    """Fold distinct events, each with its contributions, into rows."""
-    folded: Folded = defaultdict(dict)
+def fold(events: Iterable[tuple[Event, Sequence[Contribution]]], before: Mapping[str, Rows] = NONE) -> Folded:
+    """Fold distinct events, each with its contributions, into rows: into those ``before`` too."""
+    folded: Folded = defaultdict(dict, before)
     for event, contributions in events:
         version = event.version
         for one in contributions:

@@ -1,6 +1,11 @@
-"""The ledger ``notifications``: every event once; events are written as its rows and read back from them."""
+"""The ledger ``notifications``: every event once; events are written as its rows and read back from them.
+
+What an archived event says is read from its archive (``archives.py``). So what reads here gets the whole set
+of events, and may raise ``DatabaseDamaged`` and ``ArchiveAway``.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -10,14 +15,15 @@ from sqlmodel import col
 
 from connector.errors import DatabaseDamaged
 from connector.events import MAX_INSTANT, SOURCES, Event, Identity, Sort, iso
-from connector.mirror import bodies, dialects, models
+from connector.mirror import archives, bodies, dialects, models
 from connector.mirror.batches import Batch, Columns, Encoded, add, run
 from connector.mirror.dialects import Dialect
 from connector.mirror.models import LedgerRow, names
 
 PAGE = 5000
 IDENTITY = LedgerRow.key()
-LEDGER = LedgerRow.columns("mirrored_at")  # which is the transaction's own
+LEDGER = LedgerRow.columns("mirrored_at", "archive")  # of a transaction's own, and null of a new event
+LIVE, ARCHIVED = "AND archive IS NULL", "AND archive IS NOT NULL"
 INSTANTS = ("received_at", "occurred_at")
 INSERT = f"INSERT INTO _notifications ({names(LEDGER)}, mirrored_at)"
 
@@ -111,9 +117,20 @@ def insert(connection: Connection, rows: LedgerRows, mirrored_at: int) -> None:
     add(connection, INSERT, rows.events, [("timestamp", mirrored_at)])
 
 
-def stored(connection: Connection, identities: Iterable[Identity]) -> dict[Identity, Event]:
-    """The ledger's copies of these events."""
-    return {event.identity: event for event in _select(connection, IDENTITY, identities)}
+def stored(
+    connection: Connection, identities: Iterable[Identity], *, whole: bool = True
+) -> dict[Identity, Event]:
+    """The ledger's copies of these events; not ``whole``: without what archived ones say."""
+    return {event.identity: event for event in _select(connection, IDENTITY, identities, whole=whole)}
+
+
+def archived(connection: Connection, identities: Iterable[Identity]) -> set[Identity]:
+    """Which of these events are in archives."""
+    batch = Batch(IDENTITY, sorted(set(identities)))
+    named = "(SELECT archive FROM _notifications WHERE event_id = asked.id AND source = asked.origin)"
+    after = f") SELECT id, origin FROM asked WHERE {named} IS NOT NULL"
+    found = run(connection, "WITH asked(id, origin) AS (", batch, after) if batch.rows else ()
+    return {(row[0], row[1]) for row in found}
 
 
 def restate(connection: Connection, better: Sequence[LedgerEvent], mirrored_at: int) -> None:
@@ -137,8 +154,8 @@ def newest(
 ) -> list[tuple[Sort, Identity]]:
     """The newest events that were received in a range of time, newest first, with a limit for each sort.
 
-    Instants are microseconds since the epoch, None is open. Fails as in an outage when it is not done at
-    ``deadline``, on the monotonic clock.
+    Archived ones are left out. Instants are microseconds since the epoch, None is open. Fails as in an
+    outage when it is not done at ``deadline``, on the monotonic clock.
     """
     received_at = col(LedgerRow.received_at)
     event_id, source = col(LedgerRow.event_id), col(LedgerRow.source)
@@ -148,6 +165,7 @@ def newest(
         select(*SORT, event_id, source, rank)
         .where(
             _of(limits),
+            col(LedgerRow.archive).is_(None),
             true() if since is None else received_at >= iso(since),
             true() if until is None else received_at < iso(until),
         )
@@ -163,21 +181,24 @@ def newest(
     return [(Sort(row[0], bool(row[1])), (row[2], row[3])) for row in rows]
 
 
-def of_entities(connection: Connection, sorts: Iterable[Sort], entity_keys: Iterable[str]) -> Iterator[Event]:
-    """Events of these sorts that may touch rows of these entities.
+def of_entities(
+    connection: Connection, sorts: Iterable[Sort], entity_keys: Iterable[str], only: str = ""
+) -> Iterator[Event]:
+    """Events of these sorts that may touch rows of these entities; ``LIVE`` or ``ARCHIVED`` ones ``only``.
 
     An event with an array of Details has the key of its first object alone, and an event that came before
     its action had a family has none. So all of these are among them.
     """
     accepted = set(sorts)
     seen: set[Identity] = set()
-    for event in _select(connection, (("entity_key", "text"),), [(key,) for key in entity_keys]):
+    for event in _select(connection, (("entity_key", "text"),), [(key,) for key in entity_keys], only):
         if event.sort in accepted:
             seen.add(event.identity)
             yield event
-    for event in _pages(connection, accepted, f"AND ({models.unkeyed(dialects.of(connection))})"):
-        if event.identity not in seen:
-            yield event
+    unkeyed = f"AND ({models.unkeyed(dialects.of(connection))}) {LIVE}"
+    others = iter(()) if only == ARCHIVED else _pages(connection, accepted, unkeyed)
+    archived = () if only == LIVE else archives.of_sorts(connection, accepted, unkeyed=True)
+    yield from (event for event in chain(others, archived) if event.identity not in seen)
 
 
 def counts(connection: Connection) -> dict[Sort, int]:
@@ -186,9 +207,21 @@ def counts(connection: Connection) -> dict[Sort, int]:
     return {Sort(row[0], bool(row[1])): row[2] for row in connection.execute(query)}
 
 
-def of_sorts(connection: Connection, sorts: Iterable[Sort]) -> Iterator[Event]:
-    """Every event of these sorts, read in pages."""
-    return _pages(connection, set(sorts), "")
+def of_sorts(connection: Connection, sorts: Iterable[Sort], only: str = "") -> Iterator[Event]:
+    """Every event of these sorts, read in pages: those in archives, then all others; or ``only`` these."""
+    found = set(sorts)
+    if only != LIVE:
+        yield from archives.of_sorts(connection, found)
+    if only != ARCHIVED:
+        yield from _pages(connection, found, LIVE)
+
+
+def received(connection: Connection, first: int, until: int) -> Iterator[Event]:
+    """Events in no archive, received from ``first`` (µs) to before ``until``, in order of identities."""
+    between = f"received_at >= '{iso(first)}' AND received_at < '{iso(until)}'"
+    query = f"{_query(connection)} WHERE {between} {LIVE} ORDER BY {names(IDENTITY)}"
+    for row in dialects.of(connection).stream(connection, query):
+        yield _event(row[:-1])
 
 
 def _of(sorts: Collection[Sort]) -> ColumnElement[bool]:
@@ -203,12 +236,19 @@ def _of(sorts: Collection[Sort]) -> ColumnElement[bool]:
     )
 
 
-def _select(connection: Connection, columns: Columns, rows: Iterable[tuple[str, ...]]) -> Iterator[Event]:
+def _select(
+    connection: Connection,
+    columns: Columns,
+    rows: Iterable[tuple[str, ...]],
+    only: str = "",
+    *,
+    whole: bool = True,
+) -> Iterator[Event]:
     """Events with these values in these text columns."""
     batch = Batch(columns, sorted(set(rows)))
     if batch.rows:
-        found = run(connection, f"{_query(connection)} WHERE ({names(columns)}) IN (", batch, ")")
-        yield from map(_event, found)
+        found = run(connection, f"{_query(connection)} WHERE ({names(columns)}) IN (", batch, f") {only}")
+        yield from _whole(connection, found) if whole else (_event(row[:-1]) for row in found)
 
 
 def _pages(connection: Connection, sorts: set[Sort], condition: str) -> Iterator[Event]:
@@ -229,7 +269,7 @@ def _pages(connection: Connection, sorts: set[Sort], condition: str) -> Iterator
     )
     last: Identity = ("", "")
     while rows := connection.exec_driver_sql(query, (*last, *actions, *families)).fetchall():
-        found = [_event(row) for row in rows]
+        found = [*_whole(connection, rows)]
         yield from found
         last = found[-1].identity
 
@@ -244,7 +284,18 @@ def _query(connection: Connection) -> str:
         for name, type_ in LEDGER
         if name in OF_EVENT
     ]
-    return f"SELECT {', '.join(listed)}, CASE WHEN hook IS NULL THEN source END FROM _notifications"
+    return f"SELECT {', '.join(listed)}, CASE WHEN hook IS NULL THEN source END, archive FROM _notifications"
+
+
+def _whole(connection: Connection, rows: Iterable[Any]) -> Iterator[Event]:
+    """Events of rows in their order, with what stands in archives."""
+    found = [(_event(row[:-1]), row[-1]) for row in rows]
+    named: dict[int, set[Identity]] = {}
+    for event, archive in found:
+        if archive is not None:
+            named.setdefault(archive, set()).add(event.identity)
+    archived = archives.events(connection, named)
+    return (archived.get(event.identity, event) if archived else event for event, _ in found)
 
 
 def _event(row: Any) -> Event:

@@ -60,8 +60,15 @@ class LedgerUnion:
         with self._session.snapshot() as connection:
             insert = f"INSERT INTO {SEEN} ({key})"
             run(connection, insert, Batch(ledger.IDENTITY, sorted(best)), "ON CONFLICT DO NOTHING")
-            current = ledger.stored(connection, best)
-        self._write([one for identity, one in best.items() if _counts(one.event, current.get(identity))])
+            current = ledger.stored(connection, best, whole=False)
+            archived = ledger.archived(connection, best)
+        self._write(
+            [
+                one
+                for identity, one in best.items()
+                if _counts(one.event, current.get(identity), archived=identity in archived)
+            ]
+        )
 
     def _without_forgotten(self, copies: dict[Identity, LedgerEvent]) -> dict[Identity, LedgerEvent]:
         """Copies without what was removed by ``connector forget``."""
@@ -106,12 +113,17 @@ class LedgerUnion:
 
     def _put(self, copies: Sequence[LedgerEvent], connection: Connection) -> tuple[int, int]:
         now = clocks.now()
-        current = ledger.stored(connection, [one.event.identity for one in copies])
+        identities = [one.event.identity for one in copies]
+        current = ledger.stored(connection, identities, whole=False)
+        archived = ledger.archived(connection, identities)
         new = sorted(
             (one for one in copies if one.event.identity not in current), key=lambda one: one.event.identity
         )
         better = [
-            one for one in copies if (there := current.get(one.event.identity)) and _counts(one.event, there)
+            one
+            for one in copies
+            if (there := current.get(one.event.identity))
+            and _counts(one.event, there, archived=there.identity in archived)
         ]
         for one in new:
             if one.event.details != NOTHING:
@@ -134,11 +146,11 @@ def _count(connection: Connection) -> int:
     return int(connection.execute(select(func.count()).select_from(LedgerRow)).scalar_one())
 
 
-def _counts(copy: Event, current: Event | None) -> bool:
-    """Whether a copy on Kafka replaces the ledger's."""
+def _counts(copy: Event, current: Event | None, *, archived: bool) -> bool:
+    """Whether a copy on Kafka replaces the ledger's; what is archived nobody can have changed."""
     if current is None or copy.copy_rank != current.copy_rank:
         return current is None or copy.copy_rank < current.copy_rank
-    return _content(copy) != _content(current)
+    return not archived and _content(copy) != _content(current)
 
 
 def _content(event: Event) -> object:

@@ -17,6 +17,8 @@ from sqlalchemy import Connection, Engine, delete
 from connector import failpoints
 from connector.errors import Poison, StartupError
 from connector.mirror import (
+    archived_rows,
+    archives,
     bodies,
     counters,
     database,
@@ -31,6 +33,7 @@ from connector.mirror import (
 from connector.mirror.mapped import logical
 from connector.mirror.mapping import Mapping
 from connector.mirror.models import MirrorCounter
+from connector.mirror.projections import Projection
 from connector.mirror.replacement import Rebuilt, Replacement
 from connector.mirror.tables import Tables
 
@@ -111,6 +114,9 @@ class Rebuilder:
         Raises ``DatabaseOutage``, and ``StartupError`` where somebody's foreign key keeps a row.
         """
         tables = [self.mapping.table(name) for name in names]
+        for table in tables:
+            while table.folded and not self._put_archived_right(table):
+                pass
         with self.snapshot() as connection:
             replacements = [
                 Replacement(connection, self._tables, table, number) for number, table in enumerate(tables)
@@ -144,6 +150,23 @@ class Rebuilder:
             if not bodies.any_unused(connection):
                 return 0
         return self.change(bodies.drop_unused)
+
+    def _put_archived_right(self, table: Projection) -> bool:
+        """Have what archives give for rows as they have it; False where a batch changed that meanwhile."""
+        with self.snapshot() as connection:
+            if not archives.readable(connection):
+                return True
+            kept, due = archived_rows.rows(connection, table), archived_rows.due(connection, table)
+        if not archived_rows.differences(table, kept, due):
+            return True
+
+        def replace(connection: Connection) -> bool:
+            stands = not archived_rows.differences(table, kept, archived_rows.rows(connection, table))
+            if stands:
+                archived_rows.replace(connection, table, due)
+            return stands
+
+        return self.change(replace)
 
     def _fold(self, replacements: Sequence[Replacement], report: Report) -> None:
         """Fold the ledger's events, and note which rows are other ones."""

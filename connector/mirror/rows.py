@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from connector.events import Event, Identity
-from connector.mirror import dialects, ledger
+from connector.mirror import archived_rows, dialects, ledger
 from connector.mirror.batches import Encoded, Statement
 from connector.mirror.dialects import Dialect
 from connector.mirror.fold import fold
@@ -99,12 +99,9 @@ def refold(connection: Connection, table: Projection, keys: set[Key], now: int) 
     """
     groups, columns = table.groups(keys), table.group_columns
     on_keys(connection, table.clear(), columns, groups)
-    read = reader(table)
-    events = [
-        (event, [one for one in read(event) if one.key[: table.group] in groups])
-        for event in events_of(connection, table, groups)
-    ]
-    if rows := fold(events).get(table.name):
+    before = {table.name: archived_rows.rows(connection, table, groups)} if table.folded else {}
+    pairs = _of_groups(connection, table, groups, ledger.LIVE if table.folded else "")
+    if rows := fold(pairs, before).get(table.name):
         for statement in table.merge(dialects.of(connection), rows):
             statement.run(connection, now)
     if table.abandoned:
@@ -112,10 +109,31 @@ def refold(connection: Connection, table: Projection, keys: set[Key], now: int) 
         on_keys(connection, delete, columns, groups, f"AND {table.abandoned}")
 
 
-def events_of(connection: Connection, table: Projection, keys: set[Key]) -> Iterable[Event]:
-    """Events that may touch these rows; all of the table's where keys do not name them."""
+def refold_archived(connection: Connection, table: Projection, keys: set[Key]) -> None:
+    """Fold again what archives give for these rows, because they have other events now."""
+    if table.folded:
+        groups = table.groups(keys)
+        archived_rows.remove(connection, table.name, groups)
+        archived_rows.add_to(connection, table, _of_groups(connection, table, groups, ledger.ARCHIVED))
+
+
+def events_of(connection: Connection, table: Projection, keys: set[Key], only: str = "") -> Iterable[Event]:
+    """Events that may touch these rows; all of the table's where keys do not name them.
+
+    ``only`` as ``ledger.of_entities`` has it, which a table has no use for whose keys name its events.
+    """
     if (identities := table.identities(keys)) is not None:
         return ledger.stored(connection, identities).values()
     if (entity_keys := table.entity_keys(keys)) is not None:
-        return ledger.of_entities(connection, table.sorts, entity_keys)
-    return ledger.of_sorts(connection, table.sorts)
+        return ledger.of_entities(connection, table.sorts, entity_keys, only)
+    return ledger.of_sorts(connection, table.sorts, only)
+
+
+def _of_groups(
+    connection: Connection, table: Projection, groups: set[Key], only: str
+) -> list[tuple[Event, list[Contribution]]]:
+    read = reader(table)
+    return [
+        (event, [one for one in read(event) if one.key[: table.group] in groups])
+        for event in events_of(connection, table, groups, only)
+    ]

@@ -20,6 +20,8 @@ from connector import clocks
 from connector.config import Config
 from connector.errors import StartupError
 from connector.mirror import (
+    archive_needs,
+    archived_rows,
     broken_views,
     counters,
     dialects,
@@ -92,6 +94,7 @@ def ensure(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping: 
         step = partial(steps.bring_up, engine, [table.name for table in mapping.tables])
         obstacles.overcome(engine, mapping, step)
         mapping_change.require_fit(engine, config, mapping, accept=accept_mapping)
+        archive_needs.require(engine, config, mapping)
         tables = Tables(mapping)
         filled = apply(engine, config, mapping, tables)
         for one in frozen.standing(engine, config, tables):
@@ -254,6 +257,7 @@ def _fill(
                 with aside(connection):
                     indexes.making_way(connection, mapped.store, fill)
                 filled[mapped.name] = None if changed is None else [column.name for column in changed]
+        archived_rows.ensure(connection, mapping)
         if filled or not rules.stands(connection, mapping):
             rules.record(connection, mapping)
     # Nothing is read for a table that no event fills.

@@ -23,7 +23,7 @@ from connector.mirror.forgotten import Forgetting
 from connector.mirror.losses import Loss
 from connector.mirror.mapping import Mapping
 from connector.mirror.offsets import Locked, Offset, Partition
-from connector.mirror.rows import Item, Rows, refold, rows_of, touched_by
+from connector.mirror.rows import Item, Rows, refold, refold_archived, rows_of, touched_by
 
 # Known events come in runs: after some, batches are looked up in the ledger first, until this many have none.
 CAREFUL_BATCHES = 20
@@ -256,18 +256,22 @@ class Sink:
         Rare: a first attempt must reach Kafka after its retry. The rows that such an event touches are
         folded again from the ledger.
         """
-        stored = ledger.stored(connection, [item.identity for item in known])
+        stored = ledger.stored(connection, [item.identity for item in known], whole=False)
         better = [one for one in known if _is_better(one.ledger_event.event, stored[one.identity])]
         if not better:
             return
-        former = [stored[item.identity] for item in better]
+        identities = [item.identity for item in better]
+        former = ledger.stored(connection, identities).values()
+        archived = ledger.archived(connection, identities)
         ledger_events = [item.ledger_event for item in better]
-        counted = counters.stored(connection, [item.identity for item in better])
+        counted = counters.stored(connection, identities)
         ledger.restate(connection, ledger_events, now)
         counters.replace(connection, counted, counters.received(ledger_events), now)
         contributions = [one for item in better for one in item.contributions]
         contributions += [one for event in former for one in self._mapping.stored_contributions(event)]
         for table, keys in touched_by(self._mapping, contributions):
+            if archived:
+                refold_archived(connection, table, keys)
             indexes.making_way(connection, table.store, partial(refold, connection, table, keys, now))
 
     def _move_offsets(

@@ -41,6 +41,8 @@ def copied(engine: Engine, identities: Sequence[Identity], touches: Touches) -> 
             connection.begin()
             _make(connection, "type = 'table'")
             connection.exec_driver_sql("INSERT INTO main._mirror_rules SELECT * FROM live._mirror_rules")
+            for whole in ("_archives", "_archived_rows"):
+                connection.exec_driver_sql(f"INSERT INTO main.{whole} SELECT * FROM live.{whole}")
             _copy_events(connection, identities)
             known = ledger.stored(connection, identities)
             touched = touches(known.values())

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, Engine
 
 from connector import events
 from connector.events import Identity
-from connector.mirror import counters, dialects, ledger
+from connector.mirror import archived_rows, archives, counters, dialects, ledger
 from connector.mirror.database import transaction
 from connector.mirror.fold import fold
-from connector.mirror.mapped import Key
+from connector.mirror.mapped import Key, Rows
 from connector.mirror.mapping import Mapping, Read, reader
 from connector.mirror.projections import Projection
 from connector.mirror.statements import on_keys, quoted
@@ -23,17 +23,29 @@ from connector.mirror.statements import on_keys, quoted
 Values = dict[str, Any]
 
 
-def differences(engine: Engine, mapping: Mapping) -> list[str]:
+def differences(engine: Engine, mapping: Mapping, *, deep: bool = False) -> list[str]:
     """One sentence per row that is not as the ledger says; empty when the one law holds.
 
-    Holds the folded rows of one table in memory at a time. Raises ``DatabaseOutage``.
+    Goes on from what archives gave for each row (``archived_rows``), and leaves out histories of archived
+    events; ``deep``: reads the archives. Holds the folded rows of one table in memory at a time. Raises
+    ``DatabaseOutage``, and ``DatabaseDamaged`` for an archive that is not as it was written.
     """
     found: list[str] = []
     with transaction(engine) as connection:
         # What no event fills is not compared: which records hooks ask for is not known without a source.
         for table in (one for one in mapping.tables if one.sorts):
-            found += _compare(table, expected(table, ledger.of_sorts(connection, table.sorts)), connection)
+            read = reader(table)
+            before = archived_rows.rows(connection, table) if table.folded else {}
+            if deep:
+                archived = ledger.of_sorts(connection, table.sorts, ledger.ARCHIVED)
+                given = fold((event, read(event)) for event in archived).get(table.name, {})
+                found += archived_rows.differences(table, before, given) if table.folded else []
+                before = given
+            due = expected(table, ledger.of_sorts(connection, table.sorts, ledger.LIVE), read, before)
+            found += _compare(table, due, connection, "" if deep else table.live)
         found += counters.differences(connection)
+        if deep:
+            found += archives.differences(connection)
     return found
 
 
@@ -56,13 +68,15 @@ def count(engine: Engine) -> int:
         return int(connection.exec_driver_sql("SELECT COUNT(*) FROM _notifications").scalar_one())
 
 
-def expected(table: Projection, of: Iterable[events.Event], read: Read | None = None) -> dict[Key, Values]:
+def expected(
+    table: Projection, of: Iterable[events.Event], read: Read | None = None, before: Rows | None = None
+) -> dict[Key, Values]:
     """The rows that a table must have for these events, by key, as ``actual`` gives them.
 
-    ``read`` is the table's ``reader``, where there is one already.
+    ``read`` is the table's ``reader``, where there is one already; ``before`` is what other events gave.
     """
     read = read or reader(table)
-    rows = fold((event, read(event)) for event in of).get(table.name)
+    rows = fold(((event, read(event)) for event in of), {table.name: before or {}}).get(table.name)
     if not rows:
         return {}
     columns = [
@@ -75,11 +89,11 @@ def expected(table: Projection, of: Iterable[events.Event], read: Read | None = 
 
 
 def actual(
-    table: Projection, connection: Connection, groups: Collection[Key] | None = None
+    table: Projection, connection: Connection, groups: Collection[Key] | None = None, where: str = ""
 ) -> dict[Key, Values]:
     """The rows that a table has, by key: instants and numbers as text, whatever somebody wrote there.
 
-    Of these groups of rows alone (``group_columns``) where given.
+    Of these groups of rows alone (``group_columns``), or of those for which SQL is true, where given.
     """
     dialect, kept = dialects.of(connection), table.kept()
     # A binary float, which somebody wrote into SQLite, is no number of the mirror's.
@@ -98,7 +112,9 @@ def actual(
                 values[place] = str(values[place])
         return values
 
-    query = f"SELECT {', '.join(shown)} FROM {quoted(table.store)}"
+    query = f"SELECT {', '.join(shown)} FROM {quoted(table.store)} AS stored"
+    if where:
+        query += f" WHERE {where}"
     if groups is not None:
         return _by_key(table, map(plain, on_keys(connection, query, table.group_columns, groups)))
     return _by_key(table, map(plain, connection.exec_driver_sql(query)))
@@ -109,8 +125,8 @@ def _by_key(table: Projection, rows: Iterable[Sequence[Any]]) -> dict[Key, Value
     return {tuple(row[:width]): dict(zip(names[width:], row[width:], strict=True)) for row in rows}
 
 
-def _compare(table: Projection, due: dict[Key, Values], connection: Connection) -> list[str]:
-    stored = actual(table, connection)
+def _compare(table: Projection, due: dict[Key, Values], connection: Connection, where: str) -> list[str]:
+    stored = actual(table, connection, where=where)
     names = ", ".join(quoted(column.name) for column in table.key)
     # As somebody can have it who took the key away.
     often = f"SELECT COUNT(*), {names} FROM {quoted(table.store)} GROUP BY {names} HAVING COUNT(*) > 1"

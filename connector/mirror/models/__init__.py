@@ -6,6 +6,7 @@ comment of its table, and an attribute that may be None is a column that takes n
 A change here is a change of the layout and needs a step (``steps.py``).
 """
 
+from connector.mirror.models.archives import Archive, ArchivedRow
 from connector.mirror.models.events import (
     BODY,
     DETAILS,
@@ -28,6 +29,8 @@ __all__ = [
     "OWN",
     "SOURCE",
     "TYPES",
+    "Archive",
+    "ArchivedRow",
     "Audit",
     "BackfillWork",
     "BodyRow",

@@ -61,6 +61,9 @@ class LedgerRow(Own, table=True):
     # Last, where a step adds it too; and last in the key, because ids tell events apart at once.
     source: str = column("exact", SOURCE, key=True)
     body: bytes | None = column("binary", "Digest of a body that stands in _bodies.", hidden=True)
+    archive: int | None = column(
+        "small", "Archive that has its Details and Properties, which are empty here; null: they are here."
+    )
 
 
 class BodyRow(Own, table=True):

@@ -23,6 +23,10 @@ class HistoryTable(Projection):
     )
     stamped = False
     adds = True
+    live = (
+        "NOT EXISTS (SELECT 1 FROM _notifications AS event WHERE event.event_id = stored.event_id "
+        "AND event.source = stored.source AND event.archive IS NOT NULL)"
+    )
 
     @property
     @override

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
+import msgspec
 from sqlalchemy import Index
 from typing_extensions import override
 
@@ -36,6 +37,10 @@ class Projection(MappedTable):
 
     # Whether the rows of new events are always new rows.
     adds: ClassVar[bool]
+    # What ``Rows`` of the table are; None where each row is of one event alone (``archived_rows.py``).
+    folded: ClassVar[Any] = None
+    # SQL that is true for a row of events that no archive has; empty where a row may be of both.
+    live: ClassVar[str] = ""
     # SQL that is true for a row which no event gives any longer; empty where ``clear`` leaves no such row.
     abandoned: ClassVar[str] = ""
 
@@ -56,6 +61,14 @@ class Projection(MappedTable):
     @abstractmethod
     def by_column(self, rows: Rows, columns: Sequence[MappedColumn] | None = None) -> list[Sequence[Any]]:
         """Rows as a sequence for each column that ``kept`` names."""
+
+    def dumped(self, row: Any) -> Any:
+        """A row of ``Rows`` as JSON has it."""
+        return row
+
+    def loaded(self, row: Any) -> Any:
+        """A row of ``Rows`` out of what ``dumped`` gave."""
+        return msgspec.convert(row, self.folded)
 
     @abstractmethod
     def column_sets(self, column: MappedColumn, dialect: Dialect) -> list[str]:

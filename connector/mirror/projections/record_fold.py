@@ -35,6 +35,7 @@ class RecordFold(Projection):
 
     stamped = True
     adds = False
+    folded = Cells
 
     @override
     def entity_keys(self, keys: Iterable[Key]) -> set[str]:

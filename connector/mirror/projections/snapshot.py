@@ -24,7 +24,7 @@ VERSION, GONE = "snapshot__version", "gone__version"
 VERSION_FACT = Fact(VERSION, "text", "Version of the newest snapshot.", exact=True, shown=False)
 
 
-class Record(msgspec.Struct):
+class Record(msgspec.Struct, array_like=True):
     """A record's row, or a part of it; a version is "" and an instant None until there is one."""
 
     cells: Cells
@@ -45,6 +45,7 @@ class SnapshotTable(Projection):
     )
     stamped = True
     adds = False
+    folded = Record
     abandoned = f"{VERSION} = '' AND {GONE} = ''"
 
     @override
@@ -132,6 +133,7 @@ class SnapshotRows(Projection):
     )
     stamped = True
     adds = False
+    folded = Children
 
     @property
     @override
@@ -153,6 +155,15 @@ class SnapshotRows(Projection):
             found = rows[record] = Children(version, event.occurred_at, {})
         if own and version == found.version and not event.is_gone:
             found.rows[own] = cells
+
+    @override
+    def dumped(self, row: Any) -> Any:
+        return [row.version, row.fetched_at, [*row.rows.items()]]
+
+    @override
+    def loaded(self, row: Any) -> Any:
+        version, fetched_at, rows = row
+        return Children(version, fetched_at, {tuple(key): tuple(cells) for key, cells in rows})
 
     @override
     def by_column(self, rows: Rows, columns: Sequence[MappedColumn] | None = None) -> list[Sequence[Any]]:

@@ -34,6 +34,7 @@ class StateTable(Projection):
     )
     stamped = True
     adds = False
+    folded = StateRow
     abandoned = "event_count = 0"
 
     @cached_property
@@ -70,6 +71,22 @@ class StateTable(Projection):
                 versions[place] = values.rank(cells[place])
         at = event.occurred_at
         rows[key] = StateRow(first, versions, at, at, version, event.action, event.event_id, 1, version)
+
+    @override
+    def dumped(self, row: Any) -> Any:
+        # Each version once, of which a row has few; and not which event was folded in last.
+        versions = [*dict.fromkeys([row.last_version, *row.versions])]
+        places = [versions.index(one) for one in row.versions]
+        facts = (row.first_seen_at, row.as_of, row.last_action, row.last_event_id, row.event_count)
+        return [row.cells, versions, places, *facts]
+
+    @override
+    def loaded(self, row: Any) -> Any:
+        cells, versions, places, first_seen_at, as_of, action, event_id, count = row
+        of_cells = [versions[place] for place in places]
+        return StateRow(
+            cells, of_cells, first_seen_at, as_of, versions[0], action, event_id, count, folded=""
+        )
 
     @override
     def by_column(self, rows: Rows, columns: Sequence[MappedColumn] | None = None) -> list[Sequence[Any]]:

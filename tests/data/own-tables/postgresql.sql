@@ -1,3 +1,39 @@
+CREATE TABLE _archived_rows (
+	table_name TEXT COLLATE "C" NOT NULL, 
+	row_digest TEXT COLLATE "C" NOT NULL, 
+	folded TEXT NOT NULL, 
+	PRIMARY KEY (table_name, row_digest)
+);
+COMMENT ON TABLE _archived_rows IS 'Rows of tables as the archived events alone give them (connector''s own).';
+COMMENT ON COLUMN _archived_rows.table_name IS 'Table of the mirror.';
+COMMENT ON COLUMN _archived_rows.row_digest IS 'Digest of the row''s key.';
+COMMENT ON COLUMN _archived_rows.folded IS 'The key and the fold, as JSON.';
+CREATE TABLE _archives (
+	archive SERIAL NOT NULL, 
+	month TEXT NOT NULL, 
+	file TEXT NOT NULL, 
+	sha256 TEXT NOT NULL, 
+	size_bytes BIGINT NOT NULL, 
+	events BIGINT NOT NULL, 
+	unkeyed BIGINT NOT NULL, 
+	made_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
+	read_at TIMESTAMP(6) WITH TIME ZONE, 
+	emptied_at TIMESTAMP(6) WITH TIME ZONE, 
+	former TEXT, 
+	PRIMARY KEY (archive)
+);
+COMMENT ON TABLE _archives IS 'Files with what events say that left the ledger (connector''s own).';
+COMMENT ON COLUMN _archives.archive IS 'Number of the archive, as in notifications.';
+COMMENT ON COLUMN _archives.month IS 'In which month its events were received (UTC), as 2024-03.';
+COMMENT ON COLUMN _archives.file IS 'Path or URL of its Parquet file.';
+COMMENT ON COLUMN _archives.sha256 IS 'SHA-256 of the file.';
+COMMENT ON COLUMN _archives.size_bytes IS 'Size of the file in bytes.';
+COMMENT ON COLUMN _archives.events IS 'How many events the file has.';
+COMMENT ON COLUMN _archives.unkeyed IS 'How many of them speak of entities that entity_key does not name.';
+COMMENT ON COLUMN _archives.made_at IS 'When the file was made (UTC).';
+COMMENT ON COLUMN _archives.read_at IS 'When it was read back and found whole (UTC).';
+COMMENT ON COLUMN _archives.emptied_at IS 'Since when the ledger no longer has what they say (UTC).';
+COMMENT ON COLUMN _archives.former IS 'The file that this one took the place of, to be removed.';
 CREATE TABLE _audits (
 	shop TEXT COLLATE "C" NOT NULL, 
 	family TEXT COLLATE "C" NOT NULL, 
@@ -287,6 +323,7 @@ CREATE TABLE _notifications (
 	mirrored_at TIMESTAMP(6) WITH TIME ZONE NOT NULL, 
 	source TEXT COLLATE "C" NOT NULL, 
 	body BYTEA, 
+	archive INTEGER, 
 	PRIMARY KEY (event_id, source)
 );
 CREATE INDEX ix_notifications_entity_key ON _notifications (entity_key);
@@ -311,6 +348,7 @@ COMMENT ON COLUMN _notifications.kafka_offset IS 'Where the record stands on Kaf
 COMMENT ON COLUMN _notifications.mirrored_at IS 'When it was committed here (UTC).';
 COMMENT ON COLUMN _notifications.source IS 'Where the event came from; with event_id its identity.';
 COMMENT ON COLUMN _notifications.body IS 'Digest of a body that stands in _bodies.';
+COMMENT ON COLUMN _notifications.archive IS 'Archive that has its Details and Properties, which are empty here; null: they are here.';
 CREATE TABLE _sweeps (
 	shop TEXT COLLATE "C" NOT NULL, 
 	family TEXT COLLATE "C" NOT NULL, 

@@ -1,3 +1,25 @@
+CREATE TABLE _archived_rows (
+	table_name TEXT NOT NULL, 
+	row_digest TEXT NOT NULL, 
+	folded TEXT NOT NULL, 
+	PRIMARY KEY (table_name, row_digest)
+)
+ STRICT;
+CREATE TABLE _archives (
+	archive INTEGER NOT NULL, 
+	month TEXT NOT NULL, 
+	file TEXT NOT NULL, 
+	sha256 TEXT NOT NULL, 
+	size_bytes INTEGER NOT NULL, 
+	events INTEGER NOT NULL, 
+	unkeyed INTEGER NOT NULL, 
+	made_at TEXT NOT NULL, 
+	read_at TEXT, 
+	emptied_at TEXT, 
+	former TEXT, 
+	PRIMARY KEY (archive)
+)
+ STRICT;
 CREATE TABLE _audits (
 	shop TEXT NOT NULL, 
 	family TEXT NOT NULL, 
@@ -181,6 +203,7 @@ CREATE TABLE _notifications (
 	mirrored_at TEXT NOT NULL, 
 	source TEXT NOT NULL, 
 	body BLOB, 
+	archive INTEGER, 
 	PRIMARY KEY (event_id, source)
 )
  STRICT;

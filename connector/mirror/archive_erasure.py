@@ -1,0 +1,79 @@
+"""Archives without what they say of a forgotten entity: a file that speaks of it is replaced by another."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from connector import failpoints
+from connector.events import Event, Identity
+from connector.mirror import archive_files, archive_places, archives, archiving
+from connector.mirror.archive_files import Archived, Reader
+from connector.mirror.archives import Stored
+from connector.mirror.rebuilder import Rebuilder
+
+
+class Replaced(NamedTuple):
+    """An archive with the file that is to take the place of its own, which stands beside it already."""
+
+    archive: Stored
+    file: str
+    sha256: str
+    size_bytes: int
+    unkeyed: int
+
+    def note(self, connection: Connection) -> None:
+        """Have the archive be this file, and the former one be removed."""
+        archiving.record(
+            connection,
+            self.archive.archive,
+            file=self.file,
+            sha256=self.sha256,
+            size_bytes=self.size_bytes,
+            unkeyed=self.unkeyed,
+            former=self.archive.file,
+        )
+
+
+def replace(session: Rebuilder, named: set[Identity], without: Callable[[Event], Event]) -> list[Replaced]:
+    """Make files in which these events are as ``without`` leaves them, for each archive that has some.
+
+    Copies that a better one took the place of are among them, and so are those of a run of ``connector
+    archive`` that was interrupted. Raises ``DatabaseDamaged`` and ``ArchiveAway``.
+    """
+    archiving.clear(session)
+    with session.snapshot() as connection:
+        known = archives.stored(connection)
+    found = []
+    for archive in known.values():
+        with archive.reading() as reader:
+            changed = {
+                (row.event_id, row.source)
+                for row in reader.some(named)
+                if without(event := archives.event(row)) is not event
+            }
+            if changed:
+                found.append(_replaced(session, archive, reader, changed, without))
+    return found
+
+
+def _replaced(
+    session: Rebuilder,
+    archive: Stored,
+    reader: Reader,
+    changed: set[Identity],
+    without: Callable[[Event], Event],
+) -> Replaced:
+    def rows() -> Iterator[Archived]:
+        for group in reader.rows():
+            for row in group:
+                is_changed = (row.event_id, row.source) in changed
+                yield archives.row(without(archives.event(row))) if is_changed else row
+
+    with archive_files.made(archive.month, rows()) as written:
+        file = archive_places.beside(archive.file, written.name)
+        # As what is to be removed, until it has taken the other's place.
+        session.change(lambda connection: archiving.record(connection, archive.archive, former=file))
+        archiving.put(file, written)
+        failpoints.reach("archive-replaced")
+        return Replaced(archive, file, written.sha256, written.size_bytes, written.unkeyed)
