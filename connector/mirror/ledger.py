@@ -4,13 +4,13 @@ What an archived event says is read from its archive (``archives.py``). So what 
 of events, and may raise ``DatabaseDamaged`` and ``ArchiveAway``.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, true
+from sqlalchemy import Connection, case, func, select
 from sqlmodel import col
 
 from connector.errors import DatabaseDamaged
@@ -145,42 +145,6 @@ def restate(connection: Connection, better: Sequence[LedgerEvent], mirrored_at: 
     run(connection, INSERT, rows.events, after, [("timestamp", mirrored_at)])
 
 
-def newest(
-    connection: Connection,
-    limits: Mapping[Sort, int],
-    since: int | None,
-    until: int | None,
-    deadline: float,
-) -> list[tuple[Sort, Identity]]:
-    """The newest events that were received in a range of time, newest first, with a limit for each sort.
-
-    Archived ones are left out. Instants are microseconds since the epoch, None is open. Fails as in an
-    outage when it is not done at ``deadline``, on the monotonic clock.
-    """
-    received_at = col(LedgerRow.received_at)
-    event_id, source = col(LedgerRow.event_id), col(LedgerRow.source)
-    order = [received_at.desc(), event_id.desc(), source.desc()]
-    rank = func.row_number().over(partition_by=SORT, order_by=order).label("rank")
-    ranked = (
-        select(*SORT, event_id, source, rank)
-        .where(
-            _of(limits),
-            col(LedgerRow.archive).is_(None),
-            true() if since is None else received_at >= iso(since),
-            true() if until is None else received_at < iso(until),
-        )
-        .subquery()
-    )
-    query = (
-        select(ranked)
-        .where(ranked.c.rank <= max(limits.values()))
-        .order_by(ranked.c.of_source, ranked.c.name, ranked.c.rank)
-    )
-    with dialects.of(connection).until(connection, deadline):
-        rows = connection.execute(query).fetchall()
-    return [(Sort(row[0], bool(row[1])), (row[2], row[3])) for row in rows]
-
-
 def of_entities(
     connection: Connection, sorts: Iterable[Sort], entity_keys: Iterable[str], only: str = ""
 ) -> Iterator[Event]:
@@ -222,18 +186,6 @@ def received(connection: Connection, first: int, until: int) -> Iterator[Event]:
     query = f"{_query(connection)} WHERE {between} {LIVE} ORDER BY {names(IDENTITY)}"
     for row in dialects.of(connection).stream(connection, query):
         yield _event(row[:-1])
-
-
-def _of(sorts: Collection[Sort]) -> ColumnElement[bool]:
-    """Events of these sorts."""
-    actions, families = (
-        [sort.name for sort in sorts if sort.of_source is of_source] for of_source in (False, True)
-    )
-    hook = col(LedgerRow.hook)
-    return or_(
-        and_(col(LedgerRow.action).in_(actions), hook.is_not(None)),
-        and_(col(LedgerRow.family).in_(families), hook.is_(None)),
-    )
 
 
 def _select(

@@ -25,6 +25,7 @@ from connector.events import Identity, Sort
 from connector.mirror import ledger, rules, scratch, steps
 from connector.mirror.database import transaction
 from connector.mirror.mapping import Mapping, former_mapping
+from connector.mirror.newest import newest_identities
 from connector.mirror.trial import Trial
 from connector.safe_text import plain
 
@@ -227,7 +228,7 @@ def _newest(
         since = None if back is None else now - back
         try:
             with transaction(engine) as connection:
-                rows = ledger.newest(connection, short, since, until, deadline)
+                rows = newest_identities(connection, short, since, until, deadline)
         except DatabaseOutage:
             if time.monotonic() < deadline:
                 raise

@@ -12,8 +12,9 @@ from connector import config
 from connector.config import Config
 from connector.errors import ConfigError, DatabaseOutage
 from connector.events import Event, Sort
-from connector.mirror import database, ledger, mapping_change, rules, schema, scratch, verify
+from connector.mirror import database, mapping_change, rules, schema, scratch, verify
 from connector.mirror.mapping import Mapping
+from connector.mirror.newest import newest_identities
 from connector.mirror.trial import Trial
 from tests import strategies
 from tests.conftest import ROOT, SECRET, MakeConfig
@@ -234,9 +235,9 @@ def test_looking_back_through_the_ledger_ends_in_time(open_mirror: Open) -> None
     mirror = open_mirror()
     mirror.write(*(changed(mirror, "a", n) for n in range(3000)))
     with pytest.raises(DatabaseOutage), database.transaction(mirror.engine) as connection:
-        ledger.newest(connection, {Sort("ProductChanged"): 10}, None, None, time.monotonic())
+        newest_identities(connection, {Sort("ProductChanged"): 10}, None, None, time.monotonic())
     with database.transaction(mirror.engine) as connection:
-        found = ledger.newest(connection, {Sort("ProductChanged"): 10}, None, None, time.monotonic() + 30)
+        found = newest_identities(connection, {Sort("ProductChanged"): 10}, None, None, time.monotonic() + 30)
     assert [identity[0] for _, identity in found] == [f"d{n:06}:0" for n in range(2999, 2989, -1)]
 
 

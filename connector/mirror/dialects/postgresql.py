@@ -9,24 +9,13 @@ from typing import Any
 
 import psycopg
 import tenacity
-from sqlalchemy import (
-    URL,
-    BigInteger,
-    Boolean,
-    Connection,
-    Engine,
-    LargeBinary,
-    Numeric,
-    Pool,
-    Text,
-    create_engine,
-    event,
-)
+from sqlalchemy import URL, Connection, Engine, Pool, create_engine, event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.types import BigInteger, Boolean, LargeBinary, Numeric, Text
 from typing_extensions import override
 
 from connector.config import Database
