@@ -311,6 +311,25 @@ def test_what_is_forgotten_is_in_no_archive_and_does_not_come_back(mirror: Mirro
     assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])
 
 
+def test_bodies_that_stand_apart_leave_with_the_last_event_that_has_them(
+    mirror: Mirror, tmp_path: Path
+) -> None:
+    body = {"orderHeader": {"orderNumber": "1", "customerName": "Anna " * 30}}
+    early, early_again = (mirror.snapshot("1", body, at=NOON + minute * MINUTE) for minute in (0, 1))
+    late = mirror.snapshot("1", body, at=LATER)
+    mirror.write(early, early_again)
+    before = tables_of(mirror), events_of(mirror)
+    archive(mirror, tmp_path)
+    assert mirror.rows("_bodies", order="1") == []
+    assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])
+    mirror.write(late)
+    assert len(mirror.rows("_bodies", order="1")) == 1
+    assert rebuild(mirror) == set()
+    erasure.erase(mirror.engine, mirror.mapping, Entity("", "orders", "1"), dry_run=False)
+    assert mirror.rows("_bodies", order="1") == mirror.rows("order_details") == []
+    assert "Anna" not in str([pq.read_table(file).to_pylist() for file in tmp_path.iterdir()])
+
+
 # --- Where archives are, and what needs them -------------------------------------------------------
 
 
