@@ -7,8 +7,10 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from connector import config
@@ -47,6 +49,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ]
     if without:
         raise pytest.UsageError(f"marked as faults, but without a line in the table: {', '.join(without)}")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def loggers() -> Iterator[None]:
+    """Commands in the tests' own process set up its logs; tests see the logs of every module all the same."""
+    configure = structlog.configure
+
+    def uncached(**options: Any) -> None:
+        configure(**options | {"cache_logger_on_first_use": False})
+
+    with mock.patch.object(structlog, "configure", uncached):
+        yield
 
 
 @pytest.fixture(autouse=True)

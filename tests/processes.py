@@ -55,6 +55,8 @@ class Connector:
     ) -> None:
         self.args = ["connector", *map(str, arguments)]
         self.stdout = stdout
+        for file in (stdout, stderr or stdout):
+            file.touch()  # a test may look at once
         files = (str(stdin), str(stdout), str(stderr or stdout))
         self._process = _server.Process(
             target=_main, args=(program, self.args, dict(env), str(cwd or Path.cwd()), files), daemon=True

@@ -204,7 +204,7 @@ def test_no_secret_is_in_a_backup(make_config: MakeConfig, tmp_path: Path) -> No
 
 def test_a_spool_is_copied_whole_while_rows_come_and_go(tmp_path: Path) -> None:
     insert = "INSERT INTO spool (stored_at, checksum, records, topic) VALUES (?, 1, zeroblob(3000), 't')"
-    stop = threading.Event()
+    written, stop = threading.Event(), threading.Event()
 
     def come_and_go() -> None:
         with closing(connect(tmp_path / "spool.db")) as spool:
@@ -215,13 +215,14 @@ def test_a_spool_is_copied_whole_while_rows_come_and_go(tmp_path: Path) -> None:
                     spool.execute("BEGIN IMMEDIATE")
                     spool.executemany(insert, [(number,)] * 3)
                     spool.execute("DELETE FROM spool WHERE stored_at < ?", (number - 50,))
+                written.set()
                 if number % 40 == 0:
                     spool.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     busy = threading.Thread(target=come_and_go)
     busy.start()
     try:
-        workers.until((tmp_path / "spool.db-wal").exists, what="it is written to")
+        assert written.wait(workers.SOON_SECONDS)
         for number in range(5):
             copy = tmp_path / f"copy-{number}.db"
             rows = spool_backup.save(tmp_path / "spool.db", copy)
