@@ -175,7 +175,8 @@ class _Archiving:
             # An array stays one: what no entity key finds is looked for among arrays.
             [(archives.emptied(row.details.encode()), "{}", row.event_id, row.source) for row in taken],
         )
-        bodies.drop_unused(connection, {(row.entity_key, row.source) for row in taken})
+        owners = {(row.entity_key, row.source) for row in taken if row.entity_key is not None}
+        bodies.drop_unused(connection, owners)
         archived_rows.add(connection, self._session.mapping, map(archives.event, taken))
 
     def _watched(self, what: str, rows: Iterator[Archived], total: int) -> Iterator[Archived]:
