@@ -175,15 +175,20 @@ class Sweeps:
         rows: Sequence[Found],
         asked: Sequence[Found],
     ) -> None:
-        """Note what was listed of records that are as the mirror has them; and how far the sweep is."""
-        keys = {row.key for row in asked}
-        others = sorted({row.key: row[:3] for row in rows if row.key not in keys}.values())
+        """Note what was listed of records that are as the mirror has them; and how far the sweep is.
+
+        Of entities that were forgotten nothing is noted.
+        """
+        keys, listed = {row.key for row in asked}, {row.key for row in rows}
+        remaining = forgotten.remaining(connection, self._shop, [(family, key) for key in listed])
+        noted = {key for _, key in remaining} - keys
+        others = sorted({row.key: row[:3] for row in rows if row.key in noted}.values())
         if others:
             conflict = f"{ON_CONFLICT} row_digest = excluded.row_digest"
             late = [("text", self._shop), ("text", family), ("text", ""), ("integer", 0)]
             run(connection, f"{WORK})", Batch(LISTED, others), conflict, late)
         alive = _at(self._now(connection) + round(ALIVE_SECONDS * MICROSECONDS))
-        counts = f"listed = listed + {len(others) + len(keys)}, enqueued = enqueued + {len(keys)}"
+        counts = f"listed = listed + {len(listed | keys)}, enqueued = enqueued + {len(keys)}"
         self._advance(connection, family, started, f"{counts}, alive_until = {alive}")
 
     def _advance(self, connection: Connection, family: str, started: Started, sets: str) -> None:

@@ -14,8 +14,10 @@ from connector.events import DeadLetter, Event
 from connector.fetching.sweep import FamilySweep, Swept, keep_sweeping
 from connector.hydrator.pages import RecordList
 from connector.hydrator.ports import Answer
-from connector.mirror import verify
+from connector.mirror import forgotten, verify
 from connector.mirror.backfills import Backfills
+from connector.mirror.entities import Entity
+from connector.mirror.forgotten import Tombstone
 from connector.mirror.hydration import DueKeys
 from connector.mirror.sweeps import ALIVE_SECONDS, Found, Started, Sweeps
 from tests import strategies
@@ -108,6 +110,15 @@ def test_only_what_is_newer_than_the_mirror_is_asked_for(mirror: Mirror, sweeps:
     swept(sweeps, rows)
     assert asked(mirror) == ["just-now", "newer", "unknown"]
     assert counts(mirror) == [(4, 3, 0, 0)]
+
+
+def test_nothing_is_noted_of_an_entity_that_was_forgotten(mirror: Mirror, sweeps: Sweeps) -> None:
+    now = clocks.now()
+    with mirror.engine.begin() as connection:
+        forgotten.put(connection, {Entity("", "orders", "gone"): Tombstone(now - HOUR)}, now - HOUR)
+    swept(sweeps, [Found("gone", now - 2 * HOUR, "1"), Found("known", now - 2 * HOUR, "1")], whole=True)
+    assert [row["entity_key"] for row in mirror.rows("_hydration_work")] == ["known"]
+    assert [row[0] for row in counts(mirror)] == [2]
 
 
 def test_a_row_without_a_date_is_asked_for_when_the_list_has_another_one(
