@@ -1,10 +1,9 @@
 """A mirror's SQLite file that is damaged, missing a part, or kept from being emptied by a reader."""
 
 import contextlib
+import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +11,11 @@ import pytest
 
 from connector.config import Config
 from connector.errors import DatabaseDamaged, DatabaseOutage, StartupError
+from connector.local.ports import free_port
 from connector.mirror import database, remedies, verify
 from connector.mirror.dialects import sqlite_file
 from connector.mirror.totals import Totals
-from tests import strategies
+from tests import processes, strategies
 from tests.conftest import ROOT, MakeConfig
 from tests.strategies import NOON, Maker, Mirror
 
@@ -106,14 +106,8 @@ def test_a_batch_stops_at_a_damaged_file(config: Config, file: Path, damage: Cal
 
 def test_a_worker_ends_at_a_damaged_file_with_a_sentence_and_does_not_wait_for_it(file: Path) -> None:
     something_else(file)
-    done = subprocess.run(
-        [sys.executable, "-m", "connector", "worker", "--database-url", f"sqlite:///{file}"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    arguments = ["worker", "--database-url", f"sqlite:///{file}", "--admin-port", str(free_port())]
+    done = processes.run(arguments, cwd=ROOT, env=os.environ)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert f"mv {file}" in done.stderr

@@ -114,10 +114,20 @@ def test_it_keeps_one_kafka_client_and_a_topic_that_is_gone_hides_no_other(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Any] = []
+    looks = 0
 
     def counted(**settings: Any) -> Any:
-        made.append(client_class(**settings))
-        return made[-1]
+        client = client_class(**settings)
+        described = client.describe_topics
+
+        def describe(names: list[str]) -> Any:
+            nonlocal looks
+            looks += 1
+            return described(names)
+
+        client.describe_topics = describe
+        made.append(client)
+        return client
 
     client_class = topics.KafkaAdminClient
     monkeypatch.setattr(topics, "KafkaAdminClient", counted)
@@ -137,7 +147,9 @@ def test_it_keeps_one_kafka_client_and_a_topic_that_is_gone_hides_no_other(
             assert sample_lag(gone) is None
 
     asyncio.run(run())
-    assert len(made) == 2  # one that stays open, and that of the minute's look at all topics
+    # One that stays open, and that of the minute's look at all topics; one more after an answer that a busy
+    # machine gave too late.
+    assert len(made) <= 3 < looks
 
 
 def test_totals_of_the_database_are_gauges_that_any_worker_shows(world: World) -> None:
