@@ -265,8 +265,8 @@ def _judge(row: Found, started: Started, fetched: int | None, digest: str | None
         former = round(FORMER_SECONDS * MICROSECONDS)
         return fetched < row.changed + former, fetched < row.changed
     if digest is None:
-        # The whole list does not say when a record changed; that of changes has what did.
-        return started.since is not None, False
+        # Listed for the first time: it may have changed after its fetch, and no later list would tell.
+        return True, False
     differs = digest != row.digest
     return differs, differs and started.since is not None and fetched < started.since
 
