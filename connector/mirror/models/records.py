@@ -69,7 +69,7 @@ class Sweep(Own, table=True):
     listed: int = column("integer", "Records that were listed.")
     enqueued: int = column("integer", "Records that were asked for, or published from the list itself.")
     repaired: int = column("integer", "Those of them that were fetched since.")
-    lost_hooks: int = column("integer", "Those of them whose change no hook reported.")
+    lost_hooks: int = column("integer", "Hooks that never came, by what records imply and what changed.")
 
 
 class Audit(Own, table=True):
