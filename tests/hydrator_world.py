@@ -291,7 +291,8 @@ class World:
     letters: list[DeadLetter] = field(default_factory=list)
     # key → when the gateway had a hook of it.
     hooks: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    in_flight: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    # key → process of each request that is under way, and whether it is overdue.
+    in_flight: dict[str, list[tuple[object, bool]]] = field(default_factory=lambda: defaultdict(list))
     doubled: list[str] = field(default_factory=list)
     # When a 429 said to wait for five seconds.
     asked_to_wait: list[float] = field(default_factory=list)
@@ -338,16 +339,20 @@ class World:
                 found = version
         return found
 
-    async def serve(self, path: str) -> Answer:
-        """Serve one request, and note when there are two for one key at a time."""
-        key = path.rpartition("/")[2]
-        self.in_flight[key] += 1
-        if self.in_flight[key] > 1:
+    async def serve(self, path: str, process: object, *, overdue: bool) -> Answer:
+        """Serve one request, and note when there are two for one key at a time.
+
+        No other process knows of an ``overdue`` one, whose process stood still when it was about to leave.
+        """
+        key, one = path.rpartition("/")[2], (process, overdue)
+        others = self.in_flight[key]
+        if any(other == process or not (overdue or late) for other, late in others):
             self.doubled.append(key)
+        others.append(one)
         try:
             return await self._answer(key)
         finally:
-            self.in_flight[key] -= 1
+            others.remove(one)
 
     async def _answer(self, key: str) -> Answer:
         """Answer as the faults have it."""
@@ -474,9 +479,12 @@ class Process:
 
     async def get(self, path: str) -> Answer:
         # A request that was sent reaches the API, though nobody may wait for its answer any more.
+        overdue = self.handle.frozen_until > _now()
         await self.handle.thaw()
         try:
-            serving = asyncio.get_running_loop().create_task(self.world.serve(path))
+            serving = asyncio.get_running_loop().create_task(
+                self.world.serve(path, id(self), overdue=overdue)
+            )
             serving.add_done_callback(lambda task: task.cancelled() or task.exception())
             async with asyncio.timeout(self.settings.timeout_seconds):
                 answer = await asyncio.shield(serving)

@@ -59,7 +59,7 @@ class Lane:
     ) -> None:
         self.pace = pace
         self.proof = ResourceProof(pace, steady=steady)
-        self._longest_settle = 0.0
+        self._longest_settle = self._settles = 0.0
         self._timeout = timeout_seconds
         self._steady = steady
         self._chance = chance
@@ -68,6 +68,8 @@ class Lane:
         # (when it may be sent, number, lease); the number keeps the order of leases.
         self._live: list[tuple[float, int, Lease]] = []
         self._background: list[tuple[float, int, Lease]] = []
+        # (family, key) → when its newest request was sent (steady clock), the oldest first.
+        self._sent: dict[tuple[str, str], float] = {}
         self._numbers = count()
         self._changed = asyncio.Event()
         self._tasks: dict[asyncio.Task[None], Due] = {}
@@ -97,11 +99,15 @@ class Lane:
         return Slots(max(free, 0), max(min(free, keys // 2 - len(self._background)), 0))
 
     def add(self, lease: Lease) -> None:
-        """Send its request when it has settled, and its turn has come."""
+        """Send its request when it has settled, and its turn has come.
+
+        It settles after its newest request too: the store knows that one by a clock that may lag.
+        """
         due = lease.due
         settled = 0.0
         if not (due.background or due.look):
-            settled = max(lease.records.entity.settle_seconds - due.waited_seconds, 0.0)
+            asked = self._steady() - self._sent.get((due.family, due.key), float("-inf"))
+            settled = max(lease.records.entity.settle_seconds - min(due.waited_seconds, asked), 0.0)
         self._longest_settle = max(self._longest_settle, settled)
         queue = self._background if due.background else self._live
         heapq.heappush(queue, (self._steady() + settled, next(self._numbers), lease))
@@ -114,7 +120,10 @@ class Lane:
         yield from self._cut_off
 
     async def run(self, fetch: Fetch, drop: Callable[[Due], Awaitable[None]]) -> None:
-        """Send requests until cancelled; ``drop`` gets keys whose lease is too short for one."""
+        """Send requests until cancelled; ``drop`` gets keys whose lease is too short for one.
+
+        It also gets those whose former request is under way: their lease ended while the process stood still.
+        """
         async with asyncio.TaskGroup() as group:
             while True:
                 queue, wait = self._next()
@@ -122,11 +131,12 @@ class Lane:
                     await self._rest(wait)
                     continue
                 _, _, lease = heapq.heappop(queue)
-                if lease.until < self._steady() + self._timeout:
+                if lease.until < self._steady() + self._timeout or self._is_under_way(lease.due):
                     await drop(lease.due)
                     continue
                 if not lease.due.background:
                     self._live_at = self._steady()
+                self._note_sent(lease)
                 self.pace.sent(background=queue is self._background and self._live_is_near())
                 task = group.create_task(fetch(self, lease))
                 self._tasks[task] = lease.due
@@ -172,6 +182,18 @@ class Lane:
             log.error("the API is not asked any more", bucket=self.pace.bucket, error=text)
         self.stopped = text
         self._changed.set()
+
+    def _is_under_way(self, due: Due) -> bool:
+        return any((one.family, one.key) == (due.family, due.key) for one in self._tasks.values())
+
+    def _note_sent(self, lease: Lease) -> None:
+        """Note when a key was asked for, and forget those whose next request waits for them no more."""
+        now, name = self._steady(), (lease.due.family, lease.due.key)
+        self._sent.pop(name, None)
+        self._sent[name] = now
+        self._settles = max(self._settles, lease.records.entity.settle_seconds)
+        while (oldest := next(iter(self._sent))) and self._sent[oldest] < now - self._settles:
+            del self._sent[oldest]
 
     def _next(self) -> tuple[list[tuple[float, int, Lease]], float]:
         """The queue whose turn is next, and the seconds until then."""

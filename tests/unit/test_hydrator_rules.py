@@ -64,16 +64,43 @@ def test_many_hooks_of_one_record_are_one_request() -> None:
     assert mirrored(world) == {"1": 20}
 
 
-def test_a_record_that_changes_every_second_is_fetched_every_settle_period() -> None:
+@pytest.mark.parametrize("skew", [-600.0, 0.0, 600.0])
+def test_a_record_that_changes_every_second_is_fetched_every_settle_period(skew: float) -> None:
     async def story(world: World, _process: Process) -> None:
         for _ in range(120):
             world.change("1")
             await asyncio.sleep(1)
 
-    requests = sent(play(story))
+    requests = sent(play(story, skew=Skew(skew)))
     gaps = [after - before for before, after in itertools.pairwise(requests)]
     assert round(min(gaps), 6) >= 2
     assert max(gaps) < 3.5
+
+
+@pytest.mark.parametrize("skew", [-600.0, 0.0])
+def test_a_record_settles_after_its_newest_request_too(skew: float) -> None:
+    async def story(world: World, _process: Process) -> None:
+        for pause in (0.5, 30.0):
+            world.change("1")
+            await asyncio.sleep(pause)
+
+    # A clock that lags gives the snapshot a time before its request, by which it settled long ago.
+    first, second = sent(play(story, skew=Skew(skew)))
+    assert round(second - first, 6) >= 2
+
+
+def test_a_key_whose_lease_ended_while_its_request_is_under_way_is_not_asked_for_twice_at_once() -> None:
+    async def story(world: World, process: Process) -> None:
+        world.change("0")  # shows that the API works, so that several may be asked for at a time
+        await asyncio.sleep(30)
+        world.change("1")
+        await asyncio.sleep(1.9)
+        process.freeze(200)  # until its lease has ended; then the request leaves
+        await asyncio.sleep(400)
+
+    world = play(story, faults=Faults(slow_share=1.0))
+    assert len(sent(world)) == 2
+    assert world.doubled == []
 
 
 @pytest.mark.parametrize("skew", [-600.0, 0.0, 600.0])
