@@ -130,3 +130,9 @@ class StartupError(ConnectorError):
 
 class DatabaseDamaged(StartupError):
     """What the database holds cannot be read back: waiting does not help; a person must act."""
+
+
+def named(error: BaseException | None) -> str:
+    """The error's kind and text; the kind once, where the text starts with it as kafka-python's does."""
+    kind, text = type(error).__name__, str(error)
+    return text if text.startswith(f"{kind}:") else f"{kind}: {text}"

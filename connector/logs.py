@@ -21,7 +21,7 @@ from typing_extensions import override
 
 OWN = "connector"
 LIBRARY_LEVELS = {
-    "kafka": logging.ERROR,  # connection trouble is logged by our own events, once
+    "kafka": logging.CRITICAL,  # it raises what it logs, and our own events and commands say that once
     "aiokafka": logging.ERROR,
     "faust": logging.WARNING,
     "mode": logging.WARNING,

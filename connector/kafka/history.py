@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 from kafka.record import MemoryRecords
 
 from connector.config import Kafka
-from connector.errors import KafkaOutage
+from connector.errors import KafkaOutage, named
 from connector.kafka import record_batch
 from connector.kafka.topics import client_settings
 
@@ -54,7 +54,7 @@ def read(kafka: Kafka, stretches: Mapping[tuple[str, int], tuple[int, int]]) -> 
                     del left[tp]
                     consumer.pause(tp)
     except (KafkaError, OSError) as error:
-        raise KafkaOutage(f"{where}: {type(error).__name__}: {error}") from error
+        raise KafkaOutage(f"{where}: {named(error)}") from error
 
 
 def record_value(kafka: Kafka, topic: str, partition: int, offset: int) -> bytes | None:
@@ -79,7 +79,7 @@ def record_value(kafka: Kafka, topic: str, partition: int, offset: int) -> bytes
                     found: bytes | None = records[0].value
                     return found if records[0].offset == offset else None
     except (KafkaError, OSError) as error:
-        raise KafkaOutage(f"Kafka at {kafka.bootstrap_servers}: {type(error).__name__}: {error}") from error
+        raise KafkaOutage(f"Kafka at {kafka.bootstrap_servers}: {named(error)}") from error
     raise KafkaOutage(f"Kafka did not give the record at offset {offset} within {ONE_SECONDS:g} s.")
 
 

@@ -15,7 +15,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 
 from connector.config import Kafka
-from connector.errors import KafkaOutage
+from connector.errors import KafkaOutage, named
 from connector.kafka.topics import admin_client
 
 
@@ -52,7 +52,7 @@ class TopicIdentities:
                 self._close()
                 if isinstance(error, KafkaOutage):
                     raise
-                what = f"Kafka at {self._kafka.bootstrap_servers}: {type(error).__name__}: {error}"
+                what = f"Kafka at {self._kafka.bootstrap_servers}: {named(error)}"
                 raise KafkaOutage(what) from error
         return {
             topic["name"]: TopicIdentity(

@@ -21,7 +21,7 @@ from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
 
 from connector.config import Config, Kafka
-from connector.errors import KafkaOutage
+from connector.errors import KafkaOutage, named
 from connector.logs import Reports
 from connector.retry import jittered, retry_until_available
 
@@ -182,7 +182,7 @@ class ProducerKeeper:
                 f"{where} cannot be reached by TLS: {error} "
                 "Fix: kafka.security_protocol and ssl_ca_file in connector.yaml."
             )
-        return f"{where} does not answer: {type(error).__name__}: {error}"
+        return f"{where} does not answer: {named(error)}"
 
     def _settings(self) -> dict[str, Any]:
         kafka = self._config.kafka

@@ -7,7 +7,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from connector.config import Config
-from connector.errors import KafkaOutage
+from connector.errors import KafkaOutage, named
 from connector.kafka.record import RECORD_OVERHEAD_BYTES, Record
 from connector.kafka.topics import client_settings
 
@@ -43,7 +43,7 @@ def publishing(config: Config) -> Iterator[Publish]:
             }
         )
     except (KafkaError, OSError, TimeoutError) as error:
-        raise KafkaOutage(f"Kafka at {servers} does not answer: {type(error).__name__}: {error}") from error
+        raise KafkaOutage(f"Kafka at {servers} does not answer: {named(error)}") from error
 
     def publish(records: Sequence[Record]) -> None:
         try:
@@ -53,7 +53,7 @@ def publishing(config: Config) -> Iterator[Publish]:
             for future in futures:
                 future.get(timeout=2 * ACK_SECONDS)
         except (KafkaError, OSError) as error:
-            what = f"Kafka at {servers} did not take the records: {type(error).__name__}: {error}"
+            what = f"Kafka at {servers} did not take the records: {named(error)}"
             raise KafkaOutage(what) from error
 
     try:

@@ -15,7 +15,7 @@ from kafka.errors import InvalidReplicationFactorError, KafkaError, TopicAlready
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 from connector.config import Config, Kafka
-from connector.errors import KafkaOutage
+from connector.errors import KafkaOutage, named
 from connector.kafka.claims import claim
 from connector.kafka.routes import Routes
 
@@ -97,7 +97,7 @@ def admin_client(kafka: Kafka, *, timeout_seconds: float = 10) -> Iterator[Kafka
         )
         yield client
     except (KafkaError, OSError, TimeoutError) as error:
-        raise KafkaOutage(f"Kafka at {kafka.bootstrap_servers}: {type(error).__name__}: {error}") from error
+        raise KafkaOutage(f"Kafka at {kafka.bootstrap_servers}: {named(error)}") from error
     finally:
         if client is not None:
             client.close()
