@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector import logs
+from connector.config.models import Kafka
+from connector.errors import KafkaOutage
+from connector.kafka import topics
 from connector.logs import KINDS, GrowingSteps, RepeatFilter
 
 
@@ -139,3 +143,13 @@ def test_what_is_remembered_of_our_own_reports_is_bounded() -> None:
         reports.due(str(number))
         sizes.append(len(vars(reports)["_steps"]))
     assert max(sizes) <= KINDS
+
+
+def test_kafkas_client_logs_nothing_beside_what_it_raises_and_names_its_error_once(
+    stream: io.StringIO,
+) -> None:
+    kafka = Kafka(bootstrap_servers="127.0.0.1:1")
+    with pytest.raises(KafkaOutage) as caught, topics.admin_client(kafka, timeout_seconds=0.2):
+        pass
+    assert re.findall(r"\w+(?=: )", str(caught.value)) == ["1", "KafkaTimeoutError"]
+    assert stream.getvalue() == ""
