@@ -102,7 +102,12 @@ def ago(seconds: float) -> str:
 
 def wait_until_lost(stack: Stack) -> None:
     """Wait until no hook that is missing may still come."""
-    until(lambda: not stack.rows(f"{MISSING} AND implied_at > '{ago(LATE_SECONDS)}'"), LATE_SECONDS + 60)
+    late = f"{MISSING} AND implied_at > '{{}}'"
+    until(
+        lambda: not stack.rows(late.format(ago(LATE_SECONDS))),
+        LATE_SECONDS + 60,
+        what="no missing hook may still come",
+    )
 
 
 def counted(stack: Stack, known: Truth) -> None:
