@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -69,6 +69,27 @@ def put(file: str, data: IO[bytes]) -> None:
             scratch.unlink(missing_ok=True)
 
 
+def refusal(folder: str) -> Exception | None:
+    """Why no file can be written into a folder; None where one can. It makes no folder, and leaves no file.
+
+    A folder that is not there yet is one where a folder can be made.
+    """
+    try:
+        if _is_url(folder):
+            system, path = _remote(folder)
+            probe = f"{path.rstrip('/')}/.connector-check-{os.getpid()}"
+            system.pipe_file(probe, b"")
+            system.rm_file(probe)
+            return None
+        place = Path(folder).resolve()
+        while not place.exists():
+            place = place.parent
+        with tempfile.TemporaryFile(dir=place):
+            return None
+    except Exception as error:  # noqa: BLE001 - every file system of fsspec has errors of its own
+        return error
+
+
 def remove(file: str) -> None:
     """Remove a file, where there is one; raises ``ArchiveAway``."""
     with _named(file):
@@ -78,6 +99,17 @@ def remove(file: str) -> None:
                 system.rm_file(path)
         else:
             Path(file).unlink(missing_ok=True)
+
+
+def size(file: str) -> int | None:
+    """How many bytes a file has; None where there is none. Raises ``ArchiveAway``."""
+    with suppress(DatabaseDamaged), _named(file):
+        if _is_url(file):
+            system, path = _remote(file)
+            system.invalidate_cache()
+            return int(system.info(path)["size"])
+        return Path(file).stat().st_size
+    return None
 
 
 def opened(file: str, sha256: str) -> IO[bytes]:
