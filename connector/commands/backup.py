@@ -178,7 +178,7 @@ def _save(settings: Config, file: Path, report: Report) -> None:
 def _put_back(found: "backup_file.Backup", settings: Config, folder: str, report: Report) -> list[str]:
     """Make the mirror, the archives and the spool; what is there already is refused before anything is made.
 
-    Gives what is to be said of archives.
+    Gives a sentence for each thing to know of archives.
     """
     from connector.commands import backup_archives, backup_file  # noqa: PLC0415
     from connector.mirror import copying, database  # noqa: PLC0415
@@ -201,14 +201,14 @@ def _put_back(found: "backup_file.Backup", settings: Config, folder: str, report
             found.extract(backup_file.SPOOL, spool_scratch, partial(report, "reading the spool (bytes)"))
         saved = scratch or Path(stack.enter_context(tempfile.TemporaryDirectory())) / backup_file.MIRROR
         found.extract(backup_file.MIRROR, saved, partial(report, "reading (bytes)"))
-        said = backup_archives.put_back(found, _at(settings, saved), folder, report)
+        sentences = backup_archives.put_back(found, _at(settings, saved), folder, report)
         if scratch is None:
             _fill(saved, settings, report)
         # The mirror last: a restore that is ended before that is run again once the spool is removed.
         for made, one in ((spool_scratch, spool), (scratch, file)):
             if made is not None and one is not None:
                 os.link(made, one)
-    return said
+    return sentences
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def folders(archives: Iterable[Stored]) -> str:
 
 
 def unfinished_sentence(file: str) -> str:
-    """What is to be said of a file that a copy of a mirror does not know."""
+    """A sentence about a file that a copy of a mirror does not know."""
     return (
         f"left behind: {file}, of a run of connector archive or forget that was not finished: the former "
         "mirror's next run removes or finishes it; remove it yourself where that mirror is gone"

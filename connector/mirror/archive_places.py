@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from connector.errors import ArchiveAway, DatabaseDamaged, StartupError
 
+REACH = "bring back the folder or service that has it; the login of a service is in its own variables"
 INSTALL = "pip install 'xtnd-connector[archive]'"
 MOVED = "bring it back from a backup; where archives were moved, say where to: connector archive --moved-to"
 
@@ -112,6 +113,16 @@ def size(file: str) -> int | None:
     return None
 
 
+def require_size(file: str, size_bytes: int) -> None:
+    """Raise ``DatabaseDamaged`` for a file that is missing or has another size, and ``ArchiveAway``."""
+    if (found := size(file)) is None:
+        raise _missing(file)
+    if found != size_bytes:
+        raise DatabaseDamaged(
+            f"The archive {file} was altered: it has {found:,} bytes, and {size_bytes:,} were written.", MOVED
+        )
+
+
 def opened(file: str, sha256: str) -> IO[bytes]:
     """A file whose bytes are those that were written.
 
@@ -169,11 +180,15 @@ def _named(file: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise DatabaseDamaged(f"The archive {file} is missing.", MOVED) from error
+        raise _missing(file) from error
     except (StartupError, ArchiveAway):
         raise
     except Exception as error:  # every file system of fsspec has errors of its own
         raise ArchiveAway(f"The archive {file} cannot be reached: {error}") from error
+
+
+def _missing(file: str) -> DatabaseDamaged:
+    return DatabaseDamaged(f"The archive {file} is missing.", MOVED)
 
 
 def _private(path: str, flags: int) -> int:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from connector import cli, config, events, failpoints
+from connector.commands import archive_checkup
+from connector.config import models as config_models
 from connector.errors import ArchiveAway, ConfigError, DatabaseDamaged, StartupError
 from connector.events import Event
 from connector.mirror import (
@@ -352,6 +355,57 @@ def test_archives_stand_where_fsspec_reaches_and_may_be_moved(mirror: Mirror, tm
     [moved] = archiving.move(mirror.engine, mirror.mapping, str(tmp_path))
     assert moved.file == str(here)
     assert differences(mirror) == []
+
+
+@of_a_file
+@pytest.mark.parametrize("url", [False, True])
+def test_a_check_finds_a_file_that_is_missing_or_altered_and_a_folder_that_cannot_be_written_to(
+    mirror: Mirror, tmp_path: Path, url: bool
+) -> None:
+    write_some_hooks(mirror)
+    folder = f"memory://check-{tmp_path.name}" if url else str(tmp_path / "not-yet" / "archives")
+    retention = config_models.Retention(months=1, archive=folder)
+    settings = mirror.config.model_copy(update={"mirror": config_models.Mirror(retention=retention)})
+
+    def checked(*, deep: bool = False) -> list[str]:
+        return [str(one.fault or one.what) for one in archive_checkup.results(settings, deep=deep)]
+
+    can = f"mirror.retention.archive, {folder}: files can be written there"
+    assert checked() == [can]
+    assert list(tmp_path.glob("not-yet")) == []
+    given = (mirror.engine, mirror.mapping, folder, 1, lambda *_: None, lambda: LATER)
+    (made,) = archiving.archive(*given)
+    system, path = fsspec.core.url_to_fs(made.file)
+    content = system.cat_file(path)
+    assert checked() == ["archives: 1; each is there with its size (--deep reads it)", can]
+    assert len(system.ls(path.rpartition("/")[0])) == 1
+    system.pipe_file(path, content[:-1] + bytes([content[-1] ^ 1]))
+    assert checked()[0].startswith("archives: 1; each is there")
+    assert f"{path.rpartition('/')[2]} was altered: its SHA-256" in checked(deep=True)[0]
+    system.pipe_file(path, content[:-1])
+    assert f"was altered: it has {len(content) - 1:,} bytes, and {len(content):,}" in checked()[0]
+    system.rm_file(path)
+    (fault, _) = archive_checkup.results(settings, deep=False)
+    assert (fault.fault, fault.warns) == (f"The archive {made.file} is missing.", False)
+    assert "connector archive --moved-to" in fault.cure
+
+
+@of_a_file
+@pytest.mark.parametrize(("code", "warns"), [(errno.EACCES, False), (errno.EROFS, True)])
+def test_a_folder_that_refuses_a_file_is_named_with_the_fix(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, warns: bool
+) -> None:
+    retention = config_models.Retention(months=1, archive=str(tmp_path))
+    settings = mirror.config.model_copy(update={"mirror": config_models.Mirror(retention=retention)})
+
+    def refuse(**_: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(archive_places.tempfile, "TemporaryFile", refuse)
+    (result,) = archive_checkup.results(settings, deep=False)
+    assert (result.what, result.warns) == (f"mirror.retention.archive, {tmp_path}", warns)
+    assert os.strerror(code) in str(result.fault)
+    assert ("connector forget where it can" if warns else "the right to write there") in result.cure
 
 
 @of_a_file
