@@ -141,38 +141,6 @@ def write_some(mirror: Mirror) -> None:
     mirror.write(mirror.snapshot("1", record))
 
 
-@pytest.mark.parametrize(
-    ("whole", "point"),
-    [
-        *(("sqlite", one) for one in ("archive-noted", "archive-put", "archive-step")),
-        ("postgresql", "archive-step"),
-    ],
-    indirect=["whole"],
-)
-def test_an_archive_step_that_is_interrupted_anywhere_loses_nothing_and_is_brought_to_its_end(
-    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
-) -> None:
-    write_some(mirror)
-    before = tables_of(mirror), events_of(mirror)
-    monkeypatch.setattr(archiving, "STEP", 2)
-    failpoints.load({failpoints.VARIABLE: f"raise-{point}@1"})
-    try:
-        with pytest.raises(failpoints.Struck):
-            archive(mirror, tmp_path)
-    finally:
-        failpoints.load({})
-    assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])
-    # A better copy of an event that is in the file, and may be emptied already.
-    mirror.write(mirror.event("OrderPicked", {"OrderNumber": "0"}, delivery="d0", at=NOON - MINUTE))
-    before = tables_of(mirror), events_of(mirror)
-    made = [*archive(mirror, tmp_path), *archive(mirror, tmp_path)]
-    assert [one.events for one in made] == ([6, 1] if point == "archive-step" else [6])
-    assert {str(one) for one in tmp_path.iterdir()} == {one.file for one in made}
-    assert {row["archive"] for row in mirror.rows("notifications")} == {one.archive for one in made}
-    assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])
-    assert archive(mirror, tmp_path) == []
-
-
 @of_a_file
 @pytest.mark.parametrize("fault", ["bytes", "rows"])
 def test_what_is_read_back_otherwise_than_it_was_written_empties_nothing(
