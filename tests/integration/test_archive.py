@@ -14,8 +14,6 @@ from typing import Any
 import fsspec
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from connector import cli, config, events, failpoints
@@ -38,7 +36,6 @@ from connector.mirror.entities import Entity
 from tests import strategies
 from tests.conftest import DATABASES, ROOT, SECRET, new_database, tables_of_hooks
 from tests.integration.test_forget import restore
-from tests.integration.test_mirror_law import SEEDS, looks, said_by
 from tests.sources import with_sources
 from tests.strategies import MINUTE, NOON, Mirror
 
@@ -95,35 +92,6 @@ def rebuild(mirror: Mirror) -> set[str]:
 
 def tables_of(mirror: Mirror) -> Any:
     return {name: rows for name, rows in mirror.content().items() if name != "notifications"}
-
-
-@looks(5)
-@given(data=st.data(), sent=strategies.sent_sets(max_size=8), first=SEEDS, second=SEEDS)
-def test_the_law_holds_with_an_archive_step_anywhere(
-    mirror: Mirror,
-    tmp_path_factory: pytest.TempPathFactory,
-    data: Any,
-    sent: list[Any],
-    first: int,
-    second: int,
-) -> None:
-    folder = tmp_path_factory.mktemp("archives")
-    said = [*said_by(mirror, sent), *data.draw(strategies.snapshots(mirror, max_size=4))]
-    mirror.empty()
-    for batch in strategies.arrival(mirror, said, second):
-        mirror.sink.write(batch)
-    expected = tables_of(mirror), events_of(mirror)
-    mirror.empty()
-    batches = strategies.arrival(mirror, said, first)
-    at = data.draw(st.sets(st.integers(0, len(batches)), min_size=1, max_size=2))
-    for place, batch in enumerate(batches):
-        if place in at:
-            archive(mirror, folder)
-        mirror.sink.write(batch)
-    if len(batches) in at:
-        archive(mirror, folder)
-    assert differences(mirror) == []
-    assert (tables_of(mirror), events_of(mirror)) == expected
 
 
 def write_some_hooks(mirror: Mirror) -> None:
