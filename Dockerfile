@@ -7,9 +7,9 @@ RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
 
 WORKDIR /src
-# The packages first: they change less often than the connector.
-COPY requirements/runtime.lock requirements/runtime.lock
-RUN pip install --require-hashes --requirement requirements/runtime.lock
+# The packages first, with those of archives: they change less often than the connector.
+COPY requirements/archive.lock requirements/archive.lock
+RUN pip install --require-hashes --requirement requirements/archive.lock
 COPY pyproject.toml README.md ./
 COPY config config
 COPY connector connector
@@ -20,7 +20,7 @@ FROM python:3.13.9-slim-bookworm
 
 RUN groupadd --gid 10001 connector \
     && useradd --uid 10001 --gid connector --no-create-home --shell /usr/sbin/nologin connector \
-    && install -d -o connector -g connector /data
+    && install -d -o connector -g connector /data /archive
 COPY --from=build /opt/venv /opt/venv
 # The configuration is mounted here; the image has none, so that a change of it needs no build.
 RUN install -d /etc/xtnd-connector
@@ -30,9 +30,10 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     XTND_CONFIG_DIR=/etc/xtnd-connector \
     XTND_DATA_DIR=/data \
+    XTND_ARCHIVE=/archive \
     XTND_HEALTH_URL=http://127.0.0.1:8081/healthz
 
-# The gateway's spool; a worker keeps nothing here.
+# The gateway's spool; a worker keeps nothing here. Archives go to /archive, where a volume is to be mounted.
 VOLUME /data
 WORKDIR /tmp
 USER 10001:10001

@@ -8,7 +8,8 @@ MAKEFLAGS += --no-print-directory
 ARGS ?=
 export PYTHON
 
-# Options of every lock file: hashes, all platforms, and no trace of the index they came from.
+# Options of every lock file: hashes, all platforms, and no trace of the index they came from. What runs has
+# the versions that are tested.
 COMPILE = .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml
 
@@ -44,10 +45,10 @@ format: venv-dev ## let ruff format the code and fix what it can
 	.venv/bin/ruff check --fix
 
 lock: venv-dev ## write requirements/*.lock from pyproject.toml
-	$(COMPILE) --group build -o requirements/runtime.lock
-	$(COMPILE) --group build --extra embedded -o requirements/embedded.lock
-	$(COMPILE) --group build --extra archive -o requirements/archive.lock
 	$(COMPILE) --group dev --extra embedded --extra archive -o requirements/dev.lock
+	$(COMPILE) --group build -c requirements/dev.lock -o requirements/runtime.lock
+	$(COMPILE) --group build --extra embedded -c requirements/dev.lock -o requirements/embedded.lock
+	$(COMPILE) --group build --extra archive -c requirements/dev.lock -o requirements/archive.lock
 
 audit: venv-dev ## known vulnerabilities among the pinned packages
 	@.venv/bin/python requirements/audit

@@ -220,10 +220,13 @@ def check(
     kafka: Kafka = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DATA_DIR,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read each archive, and compare it with its SHA-256.")
+    ] = False,
     accept_mapping: AcceptMapping = False,
 ) -> None:
-    """Check the configuration, the broker, the topics, the database and the API; print each failure's fix."""
-    from connector.commands import api_checkup, checkup  # noqa: PLC0415
+    """Check configuration, broker, topics, database, archives and API; print each failure's fix."""
+    from connector.commands import api_checkup, archive_checkup, checkup  # noqa: PLC0415
 
     options: dict[str, Any] = {"kafka": kafka, "database_url": database_url}
     missing: list[errors.Finding] = []
@@ -239,7 +242,8 @@ def check(
         settings = load_beside(config_dir, data_dir, **options)
     results = checkup.Checkup(settings).results(missing, accept_mapping=accept_mapping)
     findings = 0
-    for result in itertools.chain(results, api_checkup.results(settings)):
+    archives = archive_checkup.results(settings, deep=deep)
+    for result in itertools.chain(results, archives, api_checkup.results(settings)):
         if result.fault is None:
             out.print(Text.assemble(("ok", "green"), f" {safe_text.plain(result.what)}"))
             continue

@@ -1,9 +1,9 @@
-"""``connector backup`` and ``connector restore``: mirror, spool and configuration in one file."""
+"""``connector backup`` and ``connector restore``: mirror, archives, spool and configuration in one file."""
 
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,18 +36,25 @@ err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 def backup(
     file: Annotated[Path, typer.Argument(help="The file to write, such as mirror-2026-01-31.tar.gz.")],
+    *,
+    without_archives: Annotated[
+        bool, typer.Option("--without-archives", help="Leave the files of archives where they are.")
+    ] = False,
     config_dir: ConfigDir = CONFIG_DIR,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Write mirror, spool and configuration into one file, while gateway and worker go on.
+    """Write mirror, archives, spool and configuration into one file, while gateway and worker go on.
 
     The mirror in it is of one moment. Secrets are not in it.
     """
     logs.configure(level="WARNING")
     private_files.keep_new_files_private()
     failpoints.load(os.environ)
-    from connector.commands import backup_file  # noqa: PLC0415 - each command loads only what it needs
+    from connector.commands import (  # noqa: PLC0415 - each command loads only what it needs
+        backup_archives,
+        backup_file,
+    )
     from connector.config import redaction  # noqa: PLC0415
     from connector.mirror import database, verify  # noqa: PLC0415
     from connector.spool import backup as spool  # noqa: PLC0415
@@ -69,26 +76,46 @@ def backup(
             files = files[1:]
         with progress(err) as report:
             _save(settings, files[-1], report)
-            saved = database.connect(_at(settings, files[-1]).database, access="read")
+            mirror = _at(settings, files[-1])
+            saved = database.connect(mirror.database, access="read")
             manifest.events = verify.count(saved)
             saved.dispose()
-            backup_file.write(file, manifest, texts, files, partial(report, "compressing (bytes)"))
+            archives = backup_archives.of(mirror)
+            members = [backup_file.Member.of(one) for one in files]
+            if without_archives:
+                manifest.archives_left_out = [one.file for one in archives]
+            else:
+                members += backup_archives.members(archives)
+            backup_file.write(file, manifest, texts, members, partial(report, "compressing (bytes)"))
     spooled = (
         "no spool on this machine" if manifest.spooled is None else f"{manifest.spooled:,} rows of the spool"
     )
     size = file.stat().st_size
-    out.print(f"wrote {file}: {manifest.events:,} events, {spooled}, {len(texts)} files, {size:,} bytes")
+    with_archives = f"{len(archives)} archives, " if archives and not without_archives else ""
+    counts = f"{manifest.events:,} events, {with_archives}{spooled}, {len(texts)} files, {size:,} bytes"
+    out.print(f"wrote {file}: {counts}")
+    if manifest.archives_left_out:
+        where = backup_archives.folders(archives)
+        out.print(safe_text.plain(f"not in it: {len(archives)} archives; keep them, in {where}"))
     for name in manifest.left_out:
         out.print(f"not in it: a secret of the configuration; a restore needs it as the variable {name}")
 
 
 def restore(
     file: Annotated[Path, typer.Argument(help="A file that connector backup wrote.")],
+    *,
+    archives: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder or URL for the archives, instead of mirror.retention.archive.",
+        ),
+    ] = None,
     config_dir: ConfigDir = CONFIG_DIR,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Make mirror, spool and configuration from a backup, on SQLite or PostgreSQL; never over what is there.
+    """Make what a backup holds again, on SQLite or PostgreSQL; never over what is there.
 
     A worker on it goes on from the backup's own offsets, while Kafka still has what follows.
     """
@@ -108,8 +135,12 @@ def restore(
         if not settings.database.url.get_secret_value():
             what = "The configuration in the backup names its database with a password, which is not in it."
             raise StartupError(what, "name the database with --database-url")
-        _put_back(found, settings, report)
+        retention = settings.mirror.retention
+        folder = archives or (retention.archive if retention else str(data_dir / "archive"))
+        sentences = _put_back(found, settings, folder, report)
     out.print(f"restored {found.manifest.events:,} events of {found.manifest.made_at}")
+    for sentence in sentences:
+        out.print(safe_text.plain(sentence))
     for name, text in found.texts.items():
         _write_text(file, config_dir / name, text)
     for name in found.manifest.left_out:
@@ -144,31 +175,40 @@ def _save(settings: Config, file: Path, report: Report) -> None:
         reading.dispose()
 
 
-def _put_back(found: "backup_file.Backup", settings: Config, report: Report) -> None:
-    """Make the mirror and the spool; what is there already is refused before anything is made."""
-    from connector.commands import backup_file  # noqa: PLC0415
-    from connector.mirror import database  # noqa: PLC0415
+def _put_back(found: "backup_file.Backup", settings: Config, folder: str, report: Report) -> list[str]:
+    """Make the mirror, the archives and the spool; what is there already is refused before anything is made.
+
+    Gives a sentence for each thing to know of archives.
+    """
+    from connector.commands import backup_archives, backup_file  # noqa: PLC0415
+    from connector.mirror import copying, database  # noqa: PLC0415
 
     spool = Path(settings.gateway.spool_path) if backup_file.SPOOL in found.manifest.members else None
     file = database.file_of(settings.database)
+    places = []
     for one, setting in ((spool, "gateway.spool_path"), (file, "database.url")):
         if one is not None:
             backup_file.require_new(one)
-            private_files.own_folder(one.absolute().parent, setting=setting)
-    with _scratch(spool) as spool_scratch, _scratch(file) as scratch:
+            places.append((one, setting))
+    if file is None:
+        with _naming_option():
+            copying.require_empty(settings)
+    backup_archives.require_place(found, folder)
+    for one, setting in places:
+        private_files.own_folder(one.absolute().parent, setting=setting)
+    with _scratch(spool) as spool_scratch, _scratch(file) as scratch, ExitStack() as stack:
         if spool_scratch is not None:
             found.extract(backup_file.SPOOL, spool_scratch, partial(report, "reading the spool (bytes)"))
+        saved = scratch or Path(stack.enter_context(tempfile.TemporaryDirectory())) / backup_file.MIRROR
+        found.extract(backup_file.MIRROR, saved, partial(report, "reading (bytes)"))
+        sentences = backup_archives.put_back(found, _at(settings, saved), folder, report)
         if scratch is None:
-            with tempfile.TemporaryDirectory() as folder:
-                saved = Path(folder) / backup_file.MIRROR
-                found.extract(backup_file.MIRROR, saved, partial(report, "reading (bytes)"))
-                _fill(saved, settings, report)
-        else:
-            found.extract(backup_file.MIRROR, scratch, partial(report, "reading (bytes)"))
+            _fill(saved, settings, report)
         # The mirror last: a restore that is ended before that is run again once the spool is removed.
         for made, one in ((spool_scratch, spool), (scratch, file)):
             if made is not None and one is not None:
                 os.link(made, one)
+    return sentences
 
 
 @contextmanager
@@ -192,12 +232,20 @@ def _fill(saved: Path, settings: Config, report: Report) -> None:
     writing = database.connect(settings.database)
     try:
         target = as_mirrored(reading, settings)
-        copying.copy(reading, writing, target, Mapping(target), report)
-    except StartupError as error:
-        raise StartupError(error.what, error.cure.replace("--to", "--database-url")) from error
+        with _naming_option():
+            copying.copy(reading, writing, target, Mapping(target), report)
     finally:
         reading.dispose()
         writing.dispose()
+
+
+@contextmanager
+def _naming_option() -> Iterator[None]:
+    """Have errors of the database that is to be filled name the option of ``connector restore``."""
+    try:
+        yield
+    except StartupError as error:
+        raise StartupError(error.what, error.cure.replace("--to", "--database-url")) from error
 
 
 def _write_text(backup: Path, file: Path, text: str) -> None:

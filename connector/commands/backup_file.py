@@ -12,15 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
-
-from typing_extensions import override
+from typing import IO, Any, NamedTuple
 
 from connector.errors import StartupError
 
-FORMAT = 1
-MANIFEST, MIRROR, SPOOL, CONFIG = "manifest.json", "mirror.db", "spool.db", "config/"
-MEMBER = re.compile(r"mirror\.db|spool\.db|config/[a-z]+\.yaml")
+# 2 has archives; what has none is read alike.
+FORMATS = (1, 2)
+MANIFEST, MIRROR, SPOOL, CONFIG, ARCHIVES = "manifest.json", "mirror.db", "spool.db", "config/", "archives/"
+MEMBER = re.compile(r"mirror\.db|spool\.db|config/[a-z]+\.yaml|archives/[0-9a-f-]+\.parquet")
 PIECE_BYTES = 1_048_576
 LEVEL = 1  # a ledger shrinks to a third by it; more takes several times as long
 Observe = Callable[[int, int], None]
@@ -36,26 +35,46 @@ class Manifest:
     spooled: int | None
     left_out: list[str] = field(default_factory=list)
     members: dict[str, str] = field(default_factory=dict)
-    format: int = FORMAT
+    # Paths or URLs of archives that the mirror has and the backup has not.
+    archives_left_out: list[str] = field(default_factory=list)
+    format: int = FORMATS[-1]
+
+
+class Member(NamedTuple):
+    """A file that goes into a backup: its SHA-256 and size in bytes, and what opens it."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    opened: Callable[[], IO[bytes]]
+
+    @classmethod
+    def of(cls, file: Path) -> "Member":
+        """A file of this machine."""
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        return cls(file.name, digest, file.stat().st_size, lambda: file.open("rb"))
 
 
 def write(
-    file: Path, manifest: Manifest, texts: dict[str, bytes], files: Sequence[Path], observe: Observe
+    file: Path, manifest: Manifest, texts: dict[str, bytes], members: Sequence[Member], observe: Observe
 ) -> None:
-    """Write a backup, whole or not at all; raises ``StartupError`` where there is such a file."""
-    total = sum(one.stat().st_size for one in files)
-    done = 0
-    for name, text in texts.items():
-        manifest.members[CONFIG + name] = hashlib.sha256(text).hexdigest()
-    for one in files:
-        with one.open("rb") as opened:
-            manifest.members[one.name] = hashlib.file_digest(opened, "sha256").hexdigest()
+    """Write a backup, whole or not at all; raises ``StartupError`` where there is such a file.
 
-    class Watched(io.FileIO):
-        @override
-        def read(self, size: int | None = -1, /) -> bytes:
+    Raises as ``Member.opened`` does.
+    """
+    total = sum(one.size_bytes for one in members)
+    done = 0
+    manifest.members |= {CONFIG + name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
+    manifest.members |= {one.name: one.sha256 for one in members}
+
+    class Watched:
+        def __init__(self, data: IO[bytes]) -> None:
+            self._data = data
+
+        def read(self, size: int = -1, /) -> bytes:
             nonlocal done
-            piece = super().read(size) or b""
+            piece = self._data.read(size)
             done += len(piece)
             observe(done, total)
             return piece
@@ -71,11 +90,11 @@ def write(
                 about = tarfile.TarInfo(name)
                 about.size, about.mode = len(text), 0o600
                 tar.addfile(about, io.BytesIO(text))
-            for one in files:
+            for one in members:
                 about = tarfile.TarInfo(one.name)
-                about.size, about.mode = one.stat().st_size, 0o600
-                with Watched(one) as watched:
-                    tar.addfile(about, watched)
+                about.size, about.mode = one.size_bytes, 0o600
+                with one.opened() as data:
+                    tar.addfile(about, Watched(data))
         with scratch.open("rb") as written:
             os.fsync(written.fileno())
         require_new(file)
@@ -104,7 +123,7 @@ class Backup:
         try:
             with tarfile.open(self._file, "r:gz") as self._tar:
                 found = json.loads(self._member(MANIFEST))
-                if found["format"] != FORMAT:
+                if found["format"] not in FORMATS:
                     what = f"{self._file} is of another version of the connector ({found['connector']})."
                     raise StartupError(what, "restore it with that version or a newer one")
                 self.manifest = Manifest(**found)

@@ -4,7 +4,7 @@ import typer
 from rich.console import Console
 
 from connector import private_files, safe_text
-from connector.commands import checkup
+from connector.commands import backup_archives, checkup
 from connector.commands.progress import progress
 from connector.config import Config
 from connector.errors import KafkaOutage
@@ -66,6 +66,14 @@ def _tell(copied: Copied, url: str, wrong: int) -> None:
     else:
         events = copied.rows["notifications"]
         typer.echo(f"verified: the copy equals the fold of its ledger ({events:,} events)")
+    if copied.archives:
+        folders = safe_text.plain(backup_archives.folders(copied.archives))
+        typer.echo(
+            f"not copied: {len(copied.archives)} archives stay in {folders}, and the copy reads them there. "
+            "Let one of the two mirrors alone archive and forget from now on"
+        )
+    for file in copied.unfinished:
+        typer.echo(safe_text.plain(backup_archives.unfinished_sentence(file)))
     for name in copied.frozen:
         typer.echo(f"not copied: {safe_text.plain(name)} is no longer in tables.yaml; the source keeps it")
     for name in copied.views:

@@ -1,12 +1,13 @@
 """Archives without what they say of a forgotten entity: a file that speaks of it is replaced by another."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from connector import failpoints
-from connector.events import Event, Identity
+from connector.events import Event, Identity, Sort
 from connector.mirror import archive_files, archive_places, archives, archiving
 from connector.mirror.archive_files import Archived, Reader
 from connector.mirror.archives import Stored
@@ -35,21 +36,30 @@ class Replaced(NamedTuple):
         )
 
 
-def replace(session: Rebuilder, named: set[Identity], without: Callable[[Event], Event]) -> list[Replaced]:
+def replace(
+    session: Rebuilder,
+    named: set[Identity],
+    sorts: Collection[Sort],
+    without: Callable[[Event], Event],
+) -> list[Replaced]:
     """Make files in which these events are as ``without`` leaves them, for each archive that has some.
 
-    Copies that a better one took the place of are among them, and so are those of a run of ``connector
-    archive`` that was interrupted. Raises ``DatabaseDamaged`` and ``ArchiveAway``.
+    Copies of these sorts that a better one took the place of are among them, whatever that one says, and so
+    are those of a run of ``connector archive`` that was interrupted. Raises ``DatabaseDamaged`` and
+    ``ArchiveAway``.
     """
     archiving.clear(session)
     with session.snapshot() as connection:
-        known = archives.stored(connection)
+        known, counted = archives.stored(connection), archives.counted(connection)
     found = []
-    for archive in known.values():
+    for number, archive in known.items():
         with archive.reading() as reader:
+            # With copies that do not count each row is looked at: no event of the ledger leads to them.
+            is_whole = counted.get(number, 0) == archive.events
+            rows = reader.some(named) if is_whole else chain.from_iterable(archives.rows_of(reader, sorts))
             changed = {
                 (row.event_id, row.source)
-                for row in reader.some(named)
+                for row in rows
                 if without(event := archives.event(row)) is not event
             }
             if changed:

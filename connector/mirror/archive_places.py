@@ -8,12 +8,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from connector.errors import ArchiveAway, DatabaseDamaged, StartupError
 
+REACH = "bring back the folder or service that has it; the login of a service is in its own variables"
 INSTALL = "pip install 'xtnd-connector[archive]'"
 MOVED = "bring it back from a backup; where archives were moved, say where to: connector archive --moved-to"
 
@@ -69,6 +70,27 @@ def put(file: str, data: IO[bytes]) -> None:
             scratch.unlink(missing_ok=True)
 
 
+def refusal(folder: str) -> Exception | None:
+    """Why no file can be written into a folder; None where one can. It makes no folder, and leaves no file.
+
+    A folder that is not there yet is one where a folder can be made.
+    """
+    try:
+        if _is_url(folder):
+            system, path = _remote(folder)
+            probe = f"{path.rstrip('/')}/.connector-check-{os.getpid()}"
+            system.pipe_file(probe, b"")
+            system.rm_file(probe)
+            return None
+        place = Path(folder).resolve()
+        while not place.exists():
+            place = place.parent
+        with tempfile.TemporaryFile(dir=place):
+            return None
+    except Exception as error:  # noqa: BLE001 - every file system of fsspec has errors of its own
+        return error
+
+
 def remove(file: str) -> None:
     """Remove a file, where there is one; raises ``ArchiveAway``."""
     with _named(file):
@@ -78,6 +100,27 @@ def remove(file: str) -> None:
                 system.rm_file(path)
         else:
             Path(file).unlink(missing_ok=True)
+
+
+def size(file: str) -> int | None:
+    """How many bytes a file has; None where there is none. Raises ``ArchiveAway``."""
+    with suppress(DatabaseDamaged), _named(file):
+        if _is_url(file):
+            system, path = _remote(file)
+            system.invalidate_cache()
+            return int(system.info(path)["size"])
+        return Path(file).stat().st_size
+    return None
+
+
+def require_size(file: str, size_bytes: int) -> None:
+    """Raise ``DatabaseDamaged`` for a file that is missing or has another size, and ``ArchiveAway``."""
+    if (found := size(file)) is None:
+        raise _missing(file)
+    if found != size_bytes:
+        raise DatabaseDamaged(
+            f"The archive {file} was altered: it has {found:,} bytes, and {size_bytes:,} were written.", MOVED
+        )
 
 
 def opened(file: str, sha256: str) -> IO[bytes]:
@@ -137,11 +180,15 @@ def _named(file: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise DatabaseDamaged(f"The archive {file} is missing.", MOVED) from error
+        raise _missing(file) from error
     except (StartupError, ArchiveAway):
         raise
     except Exception as error:  # every file system of fsspec has errors of its own
         raise ArchiveAway(f"The archive {file} cannot be reached: {error}") from error
+
+
+def _missing(file: str) -> DatabaseDamaged:
+    return DatabaseDamaged(f"The archive {file} is missing.", MOVED)
 
 
 def _private(path: str, flags: int) -> int:

@@ -87,17 +87,22 @@ def of_sorts(connection: Connection, sorts: Collection[Sort], *, unkeyed: bool =
 
     Raises ``DatabaseDamaged`` and ``ArchiveAway``.
     """
-    actions, families = (
-        sorted(sort.name for sort in sorts if sort.of_source is of_source) for of_source in (False, True)
-    )
     if not sorts:
         return
     for archive in readable(connection).values():
         if unkeyed and not archive.unkeyed:
             continue
         with archive.reading() as reader:
-            for rows in reader.rows(actions, families, unkeyed=unkeyed):
+            for rows in rows_of(reader, sorts, unkeyed=unkeyed):
                 yield from map(event, counting(connection, archive, rows))
+
+
+def rows_of(reader: Reader, sorts: Collection[Sort], *, unkeyed: bool = False) -> Iterator[list[Archived]]:
+    """The rows of these sorts in a file, in groups, whether they count or not."""
+    actions, families = (
+        sorted(sort.name for sort in sorts if sort.of_source is of_source) for of_source in (False, True)
+    )
+    return reader.rows(actions, families, unkeyed=unkeyed)
 
 
 def counting(connection: Connection, archive: Stored, rows: Iterable[Archived]) -> Iterator[Archived]:
@@ -113,11 +118,15 @@ def counting(connection: Connection, archive: Stored, rows: Iterable[Archived]) 
         yield by_identity[event_id, source]
 
 
+def counted(connection: Connection) -> dict[int, int]:
+    """For how many events the ledger names each archive; a file may have copies beside that do not count."""
+    query = "SELECT archive, COUNT(*) FROM _notifications WHERE archive IS NOT NULL GROUP BY archive"
+    return {row[0]: row[1] for row in connection.exec_driver_sql(query)}
+
+
 def differences(connection: Connection) -> Iterator[str]:
     """A sentence for each archive that has not all events for which the ledger names it."""
-    query = "SELECT archive, COUNT(*) FROM _notifications WHERE archive IS NOT NULL GROUP BY archive"
-    named = {row[0]: row[1] for row in connection.exec_driver_sql(query)}
-    known = readable(connection)
+    named, known = counted(connection), readable(connection)
     for number in sorted(named.keys() - known.keys()):
         yield f"the ledger names an archive {number} for {named[number]} events, and _archives has none"
     for number, archive in known.items():

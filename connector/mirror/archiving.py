@@ -137,6 +137,7 @@ class _Archiving:
         failpoints.reach("archive-noted")
         put(file, written)
         self._session.change(partial(record, number=number, read_at=events.iso(self._now())))
+        failpoints.reach("archive-read")
         return self._stored()[number]
 
     def _empty(self, archive: Stored) -> Stored:

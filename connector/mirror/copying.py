@@ -20,7 +20,20 @@ from sqlalchemy import Connection, Engine, Table
 from connector import failpoints
 from connector.config import Config
 from connector.errors import ConfigError, ConnectorError, DatabaseOutage, StartupError
-from connector.mirror import dialects, frozen, indexes, locks, remedies, rules, schema, shape, steps
+from connector.mirror import (
+    archive_copies,
+    database,
+    dialects,
+    frozen,
+    indexes,
+    locks,
+    remedies,
+    rules,
+    schema,
+    shape,
+    steps,
+)
+from connector.mirror.archives import Stored
 from connector.mirror.copied_rows import CopiedTable, Digest, Row, differences
 from connector.mirror.database import shown, transaction
 from connector.mirror.mapped import logical, stored
@@ -41,9 +54,14 @@ MIRROR_SETTINGS = re.compile(r"(?:--database-url or )?DATABASE_URL(?: or --datab
 
 
 class Copied(NamedTuple):
-    """What was copied, in rows by table, and what stays behind in the source."""
+    """What was copied, in rows by table, and what stays behind in the source.
+
+    ``archives`` stand where they stood, for both; ``unfinished`` are files that the source alone knows.
+    """
 
     rows: dict[str, int]
+    archives: list[Stored]
+    unfinished: list[str]
     frozen: list[str]
     views: list[str]
     readers: list[str]
@@ -75,8 +93,22 @@ def copy(source: Engine, target: Engine, config: Config, mapping: Mapping, obser
             run = _Run(read, write, observe, sum(counts.values()))
             run.fill(copied, tables.metadata.sorted_tables)
             run.compare(copied)
+            unfinished = archive_copies.leave(write)
+            archives = archive_copies.of_copy(write)
             failpoints.reach("before-copy-commit")
-        return Copied({logical(name): count for name, count in counts.items()}, *_left_behind(read, tables))
+        rows = {logical(name): count for name, count in counts.items()}
+        return Copied(rows, archives, unfinished, *_left_behind(read, tables))
+
+
+def require_empty(config: Config) -> None:
+    """Raise ``StartupError`` where the database of a configuration holds a mirror."""
+    with naming_target():
+        target = database.connect(config.database)
+        try:
+            with transaction(target) as connection:
+                _require_empty(connection, shown(config.database))
+        finally:
+            target.dispose()
 
 
 @contextmanager
@@ -191,15 +223,21 @@ def _announce(target: Engine, name: str) -> None:
     """Note in the target that a copy is under way; raises ``StartupError`` where there is a mirror."""
     with transaction(target) as connection:
         steps.lock_for_change(connection)
-        if steps.copy_is_unfinished(connection):
-            return  # an interrupted copy leaves nothing but this
-        if (version := steps.version_of(connection)) is not None:
-            raise StartupError(
-                f"{name} holds a mirror already (layout {version}).",
-                "name an empty database with --to, or a file that is not there: sqlite:///path/to/mirror.db",
-            )
-        dialects.catalogue(connection).make_store()
-        connection.exec_driver_sql(f"CREATE TABLE {steps.UNFINISHED_COPY} (started INTEGER)")
+        if _require_empty(connection, name):
+            dialects.catalogue(connection).make_store()
+            connection.exec_driver_sql(f"CREATE TABLE {steps.UNFINISHED_COPY} (started INTEGER)")
+
+
+def _require_empty(connection: Connection, name: str) -> bool:
+    """Whether nothing at all was copied into the target; raises ``StartupError`` where there is a mirror."""
+    if steps.copy_is_unfinished(connection):
+        return False  # an interrupted copy leaves nothing but this
+    if (version := steps.version_of(connection)) is not None:
+        raise StartupError(
+            f"{name} holds a mirror already (layout {version}).",
+            "name an empty database with --to, or a file that is not there: sqlite:///path/to/mirror.db",
+        )
+    return True
 
 
 def _take_over(write: Connection) -> None:

@@ -68,7 +68,9 @@ def erase(engine: Engine, mapping: TableMapping, entity: Entity, *, dry_run: boo
         with session.snapshot() as connection:
             first = _Erasure(connection, mapping, entity)
             archived = first.archived()
-        replaced = archive_erasure.replace(session, first.identities, partial(_without, mapping, entity))
+        sorts = mapping.entities.sorts(entity.family)
+        without = partial(_without, mapping, entity)
+        replaced = archive_erasure.replace(session, first.identities, sorts, without)
 
         def run(connection: Connection) -> Erased:
             return _Erasure(connection, mapping, entity, archived).run(replaced)

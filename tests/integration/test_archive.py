@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -13,11 +14,11 @@ from typing import Any
 import fsspec
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from connector import cli, config, events, failpoints
+from connector.commands import archive_checkup
+from connector.config import models as config_models
 from connector.errors import ArchiveAway, ConfigError, DatabaseDamaged, StartupError
 from connector.events import Event
 from connector.mirror import (
@@ -35,7 +36,6 @@ from connector.mirror.entities import Entity
 from tests import strategies
 from tests.conftest import DATABASES, ROOT, SECRET, new_database, tables_of_hooks
 from tests.integration.test_forget import restore
-from tests.integration.test_mirror_law import SEEDS, looks, said_by
 from tests.sources import with_sources
 from tests.strategies import MINUTE, NOON, Mirror
 
@@ -94,35 +94,6 @@ def tables_of(mirror: Mirror) -> Any:
     return {name: rows for name, rows in mirror.content().items() if name != "notifications"}
 
 
-@looks(5)
-@given(data=st.data(), sent=strategies.sent_sets(max_size=8), first=SEEDS, second=SEEDS)
-def test_the_law_holds_with_an_archive_step_anywhere(
-    mirror: Mirror,
-    tmp_path_factory: pytest.TempPathFactory,
-    data: Any,
-    sent: list[Any],
-    first: int,
-    second: int,
-) -> None:
-    folder = tmp_path_factory.mktemp("archives")
-    said = [*said_by(mirror, sent), *data.draw(strategies.snapshots(mirror, max_size=4))]
-    mirror.empty()
-    for batch in strategies.arrival(mirror, said, second):
-        mirror.sink.write(batch)
-    expected = tables_of(mirror), events_of(mirror)
-    mirror.empty()
-    batches = strategies.arrival(mirror, said, first)
-    at = data.draw(st.sets(st.integers(0, len(batches)), min_size=1, max_size=2))
-    for place, batch in enumerate(batches):
-        if place in at:
-            archive(mirror, folder)
-        mirror.sink.write(batch)
-    if len(batches) in at:
-        archive(mirror, folder)
-    assert differences(mirror) == []
-    assert (tables_of(mirror), events_of(mirror)) == expected
-
-
 def write_some_hooks(mirror: Mirror) -> None:
     for number in range(4):
         details: Any = {"OrderNumber": str(number % 2), "OrderType": "Web"}
@@ -136,38 +107,6 @@ def write_some(mirror: Mirror) -> None:
     write_some_hooks(mirror)
     record = {"orderHeader": {"orderNumber": "1"}, "orderRows": [{"rowNumber": 1}, {"rowNumber": 2}]}
     mirror.write(mirror.snapshot("1", record))
-
-
-@pytest.mark.parametrize(
-    ("whole", "point"),
-    [
-        *(("sqlite", one) for one in ("archive-noted", "archive-put", "archive-step")),
-        ("postgresql", "archive-step"),
-    ],
-    indirect=["whole"],
-)
-def test_an_archive_step_that_is_interrupted_anywhere_loses_nothing_and_is_brought_to_its_end(
-    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
-) -> None:
-    write_some(mirror)
-    before = tables_of(mirror), events_of(mirror)
-    monkeypatch.setattr(archiving, "STEP", 2)
-    failpoints.load({failpoints.VARIABLE: f"raise-{point}@1"})
-    try:
-        with pytest.raises(failpoints.Struck):
-            archive(mirror, tmp_path)
-    finally:
-        failpoints.load({})
-    assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])
-    # A better copy of an event that is in the file, and may be emptied already.
-    mirror.write(mirror.event("OrderPicked", {"OrderNumber": "0"}, delivery="d0", at=NOON - MINUTE))
-    before = tables_of(mirror), events_of(mirror)
-    made = [*archive(mirror, tmp_path), *archive(mirror, tmp_path)]
-    assert [one.events for one in made] == ([6, 1] if point == "archive-step" else [6])
-    assert {str(one) for one in tmp_path.iterdir()} == {one.file for one in made}
-    assert {row["archive"] for row in mirror.rows("notifications")} == {one.archive for one in made}
-    assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])
-    assert archive(mirror, tmp_path) == []
 
 
 @of_a_file
@@ -275,9 +214,12 @@ def speak_of_anna(mirror: Mirror, folder: Path) -> list[Event]:
         mirror.event("OrderPicked", {"OrderNumber": "2", "Name": "Bo"}, delivery="c"),
         mirror.event("OrderReserved", order, delivery="d"),
         mirror.snapshot("1", record),
+        # What counts of this one in the end does not speak of her.
+        mirror.event("OrderReserved", order, delivery="f", attempt=2),
     ]
     mirror.write(*said)
     archive(mirror, folder)
+    mirror.write(mirror.event("OrderReserved", {"OrderNumber": "2"}, delivery="f"))
     better = mirror.event("OrderPicked", order, delivery="a", at=NOON - MINUTE)
     new = mirror.event("OrderReserved", order, delivery="e", at=LATER)
     mirror.write(better, new)
@@ -299,7 +241,7 @@ def test_what_is_forgotten_is_in_no_archive_and_does_not_come_back(mirror: Mirro
     (made,) = tmp_path.iterdir()
     assert made != former
     rows = pq.read_table(made).to_pylist()
-    assert len(rows) == 5
+    assert len(rows) == 6
     assert "Anna" not in str(rows) + str(mirror.rows("_notifications")) + str(mirror.rows("_archived_rows"))
     assert [row["order_number"] for row in mirror.rows("orders")] == ["2"]
     assert mirror.rows("order_details") == mirror.rows("order_rows") == []
@@ -307,7 +249,7 @@ def test_what_is_forgotten_is_in_no_archive_and_does_not_come_back(mirror: Mirro
     mirror.write(*said)
     restore(mirror, *said)
     assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])
-    assert [one.events for one in archive(mirror, tmp_path, now=LATER + 99 * DAY)] == [1, 1]
+    assert [one.events for one in archive(mirror, tmp_path, now=LATER + 99 * DAY)] == [2, 1]
     assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])
 
 
@@ -352,6 +294,57 @@ def test_archives_stand_where_fsspec_reaches_and_may_be_moved(mirror: Mirror, tm
     [moved] = archiving.move(mirror.engine, mirror.mapping, str(tmp_path))
     assert moved.file == str(here)
     assert differences(mirror) == []
+
+
+@of_a_file
+@pytest.mark.parametrize("url", [False, True])
+def test_a_check_finds_a_file_that_is_missing_or_altered_and_a_folder_that_cannot_be_written_to(
+    mirror: Mirror, tmp_path: Path, url: bool
+) -> None:
+    write_some_hooks(mirror)
+    folder = f"memory://check-{tmp_path.name}" if url else str(tmp_path / "not-yet" / "archives")
+    retention = config_models.Retention(months=1, archive=folder)
+    settings = mirror.config.model_copy(update={"mirror": config_models.Mirror(retention=retention)})
+
+    def checked(*, deep: bool = False) -> list[str]:
+        return [str(one.fault or one.what) for one in archive_checkup.results(settings, deep=deep)]
+
+    can = f"mirror.retention.archive, {folder}: files can be written there"
+    assert checked() == [can]
+    assert list(tmp_path.glob("not-yet")) == []
+    given = (mirror.engine, mirror.mapping, folder, 1, lambda *_: None, lambda: LATER)
+    (made,) = archiving.archive(*given)
+    system, path = fsspec.core.url_to_fs(made.file)
+    content = system.cat_file(path)
+    assert checked() == ["archives: 1; each is there with its size (--deep reads it)", can]
+    assert len(system.ls(path.rpartition("/")[0])) == 1
+    system.pipe_file(path, content[:-1] + bytes([content[-1] ^ 1]))
+    assert checked()[0].startswith("archives: 1; each is there")
+    assert f"{path.rpartition('/')[2]} was altered: its SHA-256" in checked(deep=True)[0]
+    system.pipe_file(path, content[:-1])
+    assert f"was altered: it has {len(content) - 1:,} bytes, and {len(content):,}" in checked()[0]
+    system.rm_file(path)
+    (fault, _) = archive_checkup.results(settings, deep=False)
+    assert (fault.fault, fault.warns) == (f"The archive {made.file} is missing.", False)
+    assert "connector archive --moved-to" in fault.cure
+
+
+@of_a_file
+@pytest.mark.parametrize(("code", "warns"), [(errno.EACCES, False), (errno.EROFS, True)])
+def test_a_folder_that_refuses_a_file_is_named_with_the_fix(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, warns: bool
+) -> None:
+    retention = config_models.Retention(months=1, archive=str(tmp_path))
+    settings = mirror.config.model_copy(update={"mirror": config_models.Mirror(retention=retention)})
+
+    def refuse(**_: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(archive_places.tempfile, "TemporaryFile", refuse)
+    (result,) = archive_checkup.results(settings, deep=False)
+    assert (result.what, result.warns) == (f"mirror.retention.archive, {tmp_path}", warns)
+    assert os.strerror(code) in str(result.fault)
+    assert ("connector forget where it can" if warns else "the right to write there") in result.cure
 
 
 @of_a_file

@@ -17,7 +17,9 @@ from typer.testing import CliRunner
 from connector import cli, config, shipped
 from connector.config import redaction
 from connector.config.database_url import Backend
-from connector.mirror import database, verify
+from connector.errors import StartupError
+from connector.mirror import archiving, database, verify
+from connector.mirror.archives import Stored
 from connector.mirror.entities import Entity
 from connector.mirror.erasure import erase
 from connector.mirror.mapping import Mapping
@@ -25,7 +27,10 @@ from connector.spool import backup as spool_backup
 from connector.spool.layout import connect
 from tests import strategies, workers
 from tests.conftest import ROOT, SECRET, MakeConfig, new_database, tables_of_hooks
+from tests.strategies import NOON
 from tests.workers import Load, balances
+
+YEAR = 366 * 86_400_000_000
 
 
 def run(*arguments: Any, code: int = 0, **variables: str) -> str:
@@ -80,10 +85,17 @@ def test_a_backup_under_load_is_of_one_moment_and_a_worker_goes_on_from_it(
         assert "records expired before they were mirrored" in printed
 
 
-def test_a_mirror_in_postgresql_is_restored_into_sqlite(
+def archive_into(folder: Path, mirror: strategies.Mirror) -> list[Stored]:
+    given = (mirror.engine, mirror.mapping, str(folder), 1, lambda *_: None)
+    return list(archiving.archive(*given, now=lambda: NOON + YEAR))
+
+
+def test_a_mirror_in_postgresql_is_restored_into_sqlite_with_its_archives(
     request: pytest.FixtureRequest, tmp_path: Path, kafka_bootstrap: str
 ) -> None:
     folder = written_config(tmp_path)
+    with (folder / "connector.yaml").open("a") as file:
+        file.write("mirror: {retention: {months: 1, archive: '${XTND_DATA_DIR}/archive'}}\n")
     environ = {
         "DATABASE_URL": new_database(Backend.postgresql, request, tmp_path),
         "XTND_DATA_DIR": str(tmp_path / "data"),
@@ -95,12 +107,26 @@ def test_a_mirror_in_postgresql_is_restored_into_sqlite(
         forgotten = mirror.event("OrderPicked", {"OrderNumber": "1", "Shop": "Anna"}, delivery="forgotten")
         mirror.write(forgotten)
         erase(mirror.engine, mirror.mapping, Entity("", "orders", "1"), dry_run=False)
+        (archive,) = archive_into(tmp_path / "data" / "archive", mirror)
+        with database.transaction(mirror.engine) as connection:  # as a run that was interrupted leaves it
+            connection.exec_driver_sql(
+                "INSERT INTO _archives (archive, month, file, sha256, size_bytes, events, unkeyed, made_at) "
+                "SELECT 2, month, '/else/where', sha256, 1, 1, 1, made_at FROM _archives"
+            )
         expected = mirror.content()
-    run("backup", tmp_path / "b.tar.gz", "--config", folder, **environ)
-    environ["DATABASE_URL"] = f"sqlite:///{tmp_path / 'new.db'}"
-    assert "restored 4 events" in run("restore", tmp_path / "b.tar.gz", "--config", folder, **environ)
+    printed = run("backup", tmp_path / "b.tar.gz", "--config", folder, **environ)
+    assert "4 events, 1 archives" in printed
+    environ |= {"DATABASE_URL": f"sqlite:///{tmp_path / 'new.db'}", "XTND_DATA_DIR": str(tmp_path / "new")}
+    printed = run("restore", tmp_path / "b.tar.gz", "--config", folder, **environ)
+    assert "restored 4 events" in printed
+    here = tmp_path / "new" / "archive"
+    assert f"archives: 1 in {here}; each is as it was written" in printed
+    Path(archive.file).unlink()
     with strategies.mirror(config.load(folder, environ, with_secrets=False)) as mirror:
         assert mirror.content() == expected
+        assert verify.differences(mirror.engine, mirror.mapping, deep=True) == []
+        assert mirror.row("_archives", archive=1)["file"] == str(here / Path(archive.file).name)
+        assert len(mirror.rows("_archives")) == 1
         mirror.write(forgotten)  # again, as from Kafka
         assert mirror.rows("orders") == []
         assert b"Anna" not in (tmp_path / "new.db").read_bytes()
@@ -166,6 +192,49 @@ def test_a_restore_writes_over_nothing_and_refuses_what_was_damaged(
     with pytest.raises(Exception, match="is there already"):
         run("backup", backup, "--config", ROOT / "config", "--data-dir", new, **environ)
     assert {file: file.stat().st_mtime_ns for file in new.iterdir()} == before
+
+
+def test_archives_are_taken_along_or_left_out_and_put_over_no_other_file(
+    make_config: MakeConfig, tmp_path: Path, kafka_bootstrap: str
+) -> None:
+    own, new = written_config(tmp_path), tmp_path / "new"
+    environ = {"XTND_DATA_DIR": str(tmp_path / "old"), "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap}
+    environ["DATABASE_URL"] = f"sqlite:///{tmp_path / 'mirror.db'}"
+    with strategies.mirror(make_config({"database.url": environ["DATABASE_URL"]}), copied=True) as mirror:
+        mirror.write(mirror.event("OrderPicked", {"OrderNumber": "1"}))
+        (archive,) = archive_into(tmp_path / "archives", mirror)
+    file = Path(archive.file)
+    whole, less = tmp_path / "whole.tar.gz", tmp_path / "less.tar.gz"
+    run("backup", whole, "--config", own, **environ)
+    file.rename(tmp_path / "away")
+    with pytest.raises(StartupError, match=rf"{file.name} is missing") as refused:
+        run("backup", tmp_path / "none.tar.gz", "--config", own, **environ)
+    assert "--without-archives" in refused.value.cure
+    assert sorted(one.suffix for one in tmp_path.iterdir() if "tar" in one.name) == [".gz"]
+    printed = run("backup", less, "--config", own, "--without-archives", **environ)
+    assert f"not in it: 1 archives; keep them, in {file.parent}" in printed
+    with tarfile.open(less) as tar:
+        assert json.load(tar.extractfile("manifest.json"))["archives_left_out"] == [archive.file]  # type: ignore[arg-type]
+        assert not [name for name in tar.getnames() if name.startswith("archives")]
+
+    other = environ | {"DATABASE_URL": f"sqlite:///{new}/mirror.db", "XTND_DATA_DIR": str(new)}
+    here = new / "archive" / file.name
+    here.parent.mkdir(parents=True)
+    here.write_bytes(b"another")
+    with pytest.raises(StartupError, match="is there already, and is not the archive of this name"):
+        run("restore", whole, "--config", own, "--data-dir", new, **other)
+    with pytest.raises(StartupError, match=r"Archives cannot be written into .*: .*Not a directory"):
+        run("restore", whole, "--archives", here / "x", "--config", own, "--data-dir", new, **other)
+    assert (here.read_bytes(), list(new.iterdir())) == (b"another", [here.parent])
+    printed = run("restore", less, "--config", own, "--data-dir", new, **other)
+    assert (
+        f"not in the backup: 1 archives. The mirror reads them where they were, in {file.parent}" in printed
+    )
+    (new / "mirror.db").unlink()
+    (tmp_path / "away").rename(here)
+    printed = run("restore", whole, "--config", own, "--data-dir", new, **other)
+    assert f"archives: 1 in {here.parent} (1 stood there); each is as it was written" in printed
+    assert "verified" in run("verify", "--deep", "--config", own, "--data-dir", new, **other)
 
 
 def test_no_secret_is_in_a_backup(make_config: MakeConfig, tmp_path: Path) -> None:

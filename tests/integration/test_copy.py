@@ -33,6 +33,7 @@ from tests.conftest import DATABASES, ROOT, MakeConfig, new_database
 from tests.strategies import NOON, Mirror
 from tests.workers import balances
 
+ARCHIVE_OF_A_RUN = "2, 'm', '/far/two', 's', 1, 1, 0, now(), NULL, NULL"
 JSON_COLUMNS = ("details", "properties", "context")
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"])) | st.sampled_from(
     ["\u2028", "\\N", "\t\n\r", "'\"\\", "NULL", "", "x" * 100_000, "\U0001f600"]
@@ -423,8 +424,8 @@ def jsonb(postgres: Any) -> Any:
         yield connection
 
 
-def test_what_others_have_on_the_source_is_listed_and_stays_there(
-    make_config: MakeConfig, new_url: Callable[[str], str]
+def test_what_others_have_on_the_source_is_listed_and_stays_there_as_archives_do(
+    make_config: MakeConfig, new_url: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = filled(make_config({"database.url": new_url("postgresql")}))
     url = config.database.url.get_secret_value().replace("+psycopg", "")
@@ -434,10 +435,22 @@ def test_what_others_have_on_the_source_is_listed_and_stays_there(
         connection.execute("CREATE VIEW theirs.stock AS SELECT * FROM public.stock_balances")
         connection.execute("CREATE MATERIALIZED VIEW more AS SELECT * FROM theirs.stock")
         connection.execute(f"CREATE ROLE {reader}")
+        # One that is whole and took the place of another file, and one of a run that was interrupted.
+        for row in ("1, 'm', '/far/one', 's', 1, 1, 0, now(), now(), '/far/zero'", ARCHIVE_OF_A_RUN):
+            columns = "archive, month, file, sha256, size_bytes, events, unkeyed, made_at, read_at, former"
+            connection.execute(f"INSERT INTO public_store._archives ({columns}) VALUES ({row})")
     readers.grant(database.connect(config.database), reader, timeout_seconds=5)
-    copied = copy(config, moved(config, new_url("sqlite")))
+    target = moved(config, new_url("sqlite"))
+    copied = copy(config, target)
     assert copied.views == ["public.more", "theirs.stock"]
     assert copied.readers == [reader]
+    # The source's next run removes these files; were they the copy's, its own next run would.
+    assert copied.unfinished == ["/far/two", "/far/zero"]
+    assert [(row["file"], row["former"]) for row in content(target)["_archives"]] == [("/far/one", None)]
+    commands._tell(copied, "sqlite:///there", 0)
+    printed = capsys.readouterr().out
+    assert "not copied: 1 archives stay in /far, and the copy reads them there" in printed
+    assert "left behind: /far/zero, of a run" in printed
     with psycopg.connect(url) as connection:
         connection.execute(f"DROP OWNED BY {reader}")
         connection.execute(f"DROP ROLE {reader}")

@@ -8,10 +8,12 @@ import pytest
 import yaml
 
 from connector import config
+from connector.config import models
 from connector.local.kafka_jars import KAFKA_VERSION
 
 ROOT = Path(__file__).parents[2]
-OURS = ("topics", "gateway", "worker", "hydrator")
+OURS = ("topics", "gateway", "worker", "hydrator", "archive")
+OF_THE_MIRROR = {"worker", "hydrator", "archive"}
 MONITORING = ("prometheus", "grafana")
 
 
@@ -122,6 +124,8 @@ def test_everything_that_runs_on_is_restarted_and_watched(compose: dict[str, Any
     for name, service in compose["services"].items():
         if name == "topics":
             assert service["restart"] == "on-failure"
+        elif name == "archive":  # a command, which ends
+            assert (service["restart"], service["profiles"]) == ("no", [name])
         else:
             assert service["restart"] == "unless-stopped"
         if name not in OURS:  # ours have the image's health check
@@ -150,6 +154,7 @@ def test_what_must_outlive_a_container_lies_on_a_declared_volume(compose: dict[s
             "kafka-data",
             "postgres-data",
             "gateway-data",
+            "archive-data",
             "prometheus-data",
         }
     )
@@ -159,7 +164,7 @@ def test_only_gateway_and_hydrator_can_reach_out(compose: dict[str, Any]) -> Non
     assert compose["networks"]["inside"] == {"internal": True}
     masquerade = "com.docker.network.bridge.enable_ip_masquerade"
     assert compose["networks"]["local"] == {"driver_opts": {masquerade: "false"}}
-    for name in ("kafka", "worker", "topics"):
+    for name in ("kafka", "worker", "topics", "archive"):
         assert compose["services"][name]["networks"] == ["inside"]
     for name in ("postgres", *MONITORING):
         assert compose["services"][name]["networks"] == ["inside", "local"]
@@ -183,7 +188,7 @@ def test_the_image_installs_pinned_packages_with_hashes_only(dockerfile: list[st
     installs = [line for line in dockerfile if "pip install" in line]
     assert len(installs) == 2
     assert "--require-hashes" in installs[0]
-    assert "runtime.lock" in installs[0]
+    assert "archive.lock" in installs[0]
     assert "--no-deps" in installs[1]
     assert "--no-build-isolation" in installs[1]
 
@@ -200,7 +205,7 @@ def test_the_build_context_holds_neither_data_nor_secrets() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     assert "*" in lines
     allowed = {line[1:] for line in lines if line.startswith("!")}
-    assert allowed == {"requirements/runtime.lock", "pyproject.toml", "README.md", "connector", "config"}
+    assert allowed == {"requirements/archive.lock", "pyproject.toml", "README.md", "connector", "config"}
 
 
 def test_lock_files_name_no_index_and_hash_everything() -> None:
@@ -211,6 +216,35 @@ def test_lock_files_name_no_index_and_hash_everything() -> None:
         assert "find-links" not in text
         for requirement in re.split(r"\n(?=\S)", text.strip()):
             assert "--hash=sha256:" in requirement, requirement.splitlines()[0]
+
+
+def test_what_runs_has_the_versions_that_are_tested() -> None:
+    pinned = {
+        lock.stem: set(re.findall(r"^(\S+==\S+)", lock.read_text(), re.MULTILINE))
+        for lock in (ROOT / "requirements").glob("*.lock")
+    }
+    for name, versions in pinned.items():
+        assert pinned["runtime"] <= versions <= pinned["dev"], name
+    names = {one.partition("==")[0] for one in pinned["archive"] - pinned["runtime"]}
+    assert names == {"pyarrow", "fsspec"}
+
+
+def test_archives_are_on_a_volume_that_workers_read_and_one_command_writes(
+    compose: dict[str, Any], dockerfile: list[str]
+) -> None:
+    shipped = (ROOT / "config" / "connector.yaml").read_text()
+    # The example of the file, as somebody takes it over.
+    (example,) = re.findall(r"^# (retention: .*)", shipped, re.MULTILINE)
+    texts = {name: (ROOT / "config" / name).read_text() for name in config.FILES}
+    texts["connector.yaml"] = f"{shipped}\nmirror:\n  {example}\n"
+    for name, mounted in (("worker", "archive-data:/archive:ro"), ("archive", "archive-data:/archive")):
+        service = compose["services"][name]
+        settings = config.parse(texts, _variables(service), {}, with_secrets=False)
+        assert settings.mirror.retention == models.Retention(months=12, archive="/archive")
+        assert mounted in service["volumes"]
+    # A volume has the rights of the folder in the image.
+    assert any("install -d -o connector -g connector /data /archive" in line for line in dockerfile)
+    assert any("XTND_ARCHIVE=/archive" in line for line in dockerfile)
 
 
 def test_every_service_has_a_limit_of_memory(compose: dict[str, Any]) -> None:
@@ -237,7 +271,7 @@ def test_each_process_knows_only_the_secrets_that_it_uses(compose: dict[str, Any
         for secret in ("POSTGRES_PASSWORD", "WEBHOOK_SECRET", "WEBHOOK_FORMER_SECRET", "API_PASSWORD")
     }
     assert holders == {
-        "POSTGRES_PASSWORD": {"worker", "hydrator"},
+        "POSTGRES_PASSWORD": OF_THE_MIRROR,
         "WEBHOOK_SECRET": {"gateway"},
         "WEBHOOK_FORMER_SECRET": {"gateway"},
         "API_PASSWORD": {"hydrator"},
@@ -249,7 +283,7 @@ def test_each_process_starts_with_the_variables_that_it_gets(compose: dict[str, 
         variables = _variables(compose["services"][name])
         settings = config.load(ROOT / "config", variables, with_secrets=name == "gateway")
         assert settings.kafka.bootstrap_servers == "kafka:9092"
-        assert ("postgres" in settings.database.url.get_secret_value()) == (name in ("worker", "hydrator"))
+        assert ("postgres" in settings.database.url.get_secret_value()) == (name in OF_THE_MIRROR)
 
 
 def test_prometheus_reaches_the_admin_ports_inside_of_compose_alone(compose: dict[str, Any]) -> None:

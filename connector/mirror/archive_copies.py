@@ -1,0 +1,68 @@
+"""Archives of a mirror that is copied, by ``connector copy`` or into a backup and out of it.
+
+A copy reads the files of its source until it has files of its own. Two mirrors with the same files are no
+mirrors for long: what ``connector forget`` replaces for one is missing for the other.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO
+
+from sqlalchemy import Connection, inspect
+
+from connector.errors import DatabaseDamaged, StartupError
+from connector.mirror import archive_places, archives, archiving
+from connector.mirror.archives import Stored
+
+
+def of_copy(connection: Connection) -> list[Stored]:
+    """The archives that a copy of a mirror has; none where its layout is of before there were any."""
+    return list(archives.readable(connection).values()) if _has_any(connection) else []
+
+
+def leave(connection: Connection) -> list[str]:
+    """Have a copy not know files that its source alone may remove; gives these.
+
+    They are of a run of ``connector archive`` that was interrupted or goes on, or were replaced.
+    """
+    if not _has_any(connection):
+        return []
+    known = archives.stored(connection).values()
+    connection.exec_driver_sql("DELETE FROM _archives WHERE read_at IS NULL")
+    connection.exec_driver_sql("UPDATE _archives SET former = NULL WHERE former IS NOT NULL")
+    return [one.file for one in known if one.read_at is None] + [one.former for one in known if one.former]
+
+
+def is_there(file: str, sha256: str) -> bool:
+    """Whether a file of these bytes is there; raises ``StartupError`` for one of others, and ``ArchiveAway``.
+
+    Nothing is put in the place of what is there.
+    """
+    if archive_places.size(file) is None:
+        return False
+    with suppress(DatabaseDamaged):
+        archive_places.opened(file, sha256).close()
+        return True
+    raise StartupError(
+        f"{file} is there already, and is not the archive of this name.",
+        "remove it, or name another folder with --archives",
+    )
+
+
+def put_back(connection: Connection, archive: Stored, folder: str, given: Callable[[], IO[bytes]]) -> bool:
+    """Have an archive stand in a folder, from the bytes that ``given`` opens; False where it stood there.
+
+    Raises ``StartupError`` where another file has its name, and where it is not read back as it was written;
+    ``ArchiveAway``.
+    """
+    file = archive_places.within(folder, archive.file)
+    if not (was_there := is_there(file, archive.sha256)):
+        with given() as data:
+            archive_places.put(file, data)
+        archive_places.opened(file, archive.sha256).close()
+    archiving.record(connection, archive.archive, file=file)
+    return not was_there
+
+
+def _has_any(connection: Connection) -> bool:
+    return inspect(connection).has_table("_archives")
