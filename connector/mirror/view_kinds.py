@@ -111,15 +111,15 @@ class History:
         """
         same = " AND ".join(f"history.{name} = series.{name}" for name in self._per)
         order = ", ".join(f"{one} DESC" for one in (self._instant, *self._dialect.event_order))
-        last = (
-            f"SELECT {self._number} AS {self._value} FROM {self._name} AS history "
-            f"WHERE {same} AND history.{self._instant} < days.until ORDER BY {order} LIMIT 1"
-        )
+        found = f"SELECT {self._number} AS {self._value} FROM {self._name} AS history WHERE {same} AND "
         shop = self._shop and f", series.{quoted(SHOP_COLUMN)}"
         shown = ", ".join(f"series.{name}" for name in self._shown)
         complete = " AND ".join(f"{name} IS NOT NULL" for name in self._per)
         return self._dialect.daily(
-            Daily(self._name, self._per, self._instant, self._value, shown, shop, complete, same, last)
+            Daily(
+                *(self._name, self._per, self._instant, self._value, shown, shop, complete),
+                last=lambda which: f"{found}{which} ORDER BY {order} LIMIT 1",
+            )
         )
 
     def _window(self) -> str:
