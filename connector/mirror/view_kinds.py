@@ -22,7 +22,12 @@ def select(view: View, settings: Table, table: MappedTable, dialect: Dialect) ->
 
 def comments(view: View, table: MappedTable) -> dict[str, str]:
     """What the columns of a view say, by column."""
-    described = {column.name: column.description for column in (*table.key, *table.columns)}
+    hidden = {*table.key_columns} - {*table.shown_key}
+    described = {
+        column.name: column.description
+        for column in (*table.key, *table.columns)
+        if (column.name, column.type) not in hidden
+    }
     shop = {SHOP_COLUMN: described[SHOP_COLUMN]} if table.by_shop else {}
     if view.kind == "lead_times":
         shown = (*_key(table), *view.steps)
@@ -73,7 +78,7 @@ class History:
 
     def movements(self) -> str:
         """The history with the value before and the change."""
-        *key, source = (column.name for column in self._table.key)
+        *key, source = (name for name, _ in self._table.shown_key)
         names = [*key, *(column.name for column in self._table.columns)]
         if self._table.by_shop:
             names.remove(SHOP_COLUMN)
