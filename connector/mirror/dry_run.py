@@ -125,7 +125,7 @@ def _undone(engine: Engine) -> Iterator[Connection]:
 
 def _rows(connection: Connection, table: Projection, keys: set[Key]) -> dict[Key, Values]:
     """Rows with these keys, and those that are folded with them, as they are shown."""
-    columns, width = table.shown, len(table.key)
+    columns, width = table.shown, len(table.shown_key)
     query = f"SELECT {', '.join(quoted(name) for name, _ in columns)} FROM {quoted(table.store)}"
     found: dict[Key, Values] = {}
     visible = f"AND {table.visible}" if table.visible else ""
@@ -136,7 +136,7 @@ def _rows(connection: Connection, table: Projection, keys: set[Key]) -> dict[Key
 
 
 def _changes(table: Projection, before: dict[Key, Values], after: dict[Key, Values]) -> Iterator[RowChange]:
-    names = [column.name for column in table.key]
+    names = [name for name, _ in table.shown_key]
     for key in sorted(before.keys() | after.keys()):
         old, new = before.get(key), after.get(key)
         if old != new:

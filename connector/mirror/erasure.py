@@ -171,8 +171,9 @@ class _Erasure:
         return {table.name: self._count(table, keys) for table, keys in self._touched}
 
     def _count(self, table: Projection, keys: set[Any]) -> int:
-        query = f"SELECT 1 FROM {quoted(table.name)}"
-        return len(on_keys(self._connection, query, table.group_columns, table.groups(keys)))
+        # Of the store: a key may have columns that the view has not.
+        query, visible = f"SELECT 1 FROM {quoted(table.store)}", table.visible and f"AND {table.visible}"
+        return len(on_keys(self._connection, query, table.group_columns, table.groups(keys), visible))
 
     def _empty_events(self) -> None:
         mark = dialects.of(self._connection).mark

@@ -205,6 +205,11 @@ class MappedTable(ABC):
         return tuple([(column.name, column.type) for column in self.key])
 
     @property
+    def shown_key(self) -> Columns:
+        """The part of the key that readers see."""
+        return self.key_columns
+
+    @property
     def group_columns(self) -> Columns:
         """The part of the key that names what is folded together."""
         return self.key_columns[: self.group]
@@ -213,7 +218,7 @@ class MappedTable(ABC):
     def shown(self) -> Columns:
         """What readers see of a row, ``mirrored_at`` aside."""
         return (
-            *self.key_columns,
+            *self.shown_key,
             *[(column.name, column.type) for column in self.columns],
             *[(fact.name, fact.type) for fact in self.facts if fact.shown],
         )

@@ -101,7 +101,7 @@ class Reading:
                 if required is not None and None in (required(pool) if sound else _sound(required(pool), [])):
                     continue
                 if key_of is None:
-                    key: Cells = (event.event_id, index, event.source)
+                    key: Cells = (event.occurred_at, event.event_id, index, event.source)
                 else:
                     key = key_of(pool) if sound else _sound(key_of(pool), refused)
                     if not _identifies(key):

@@ -52,9 +52,11 @@ class Rows:
 def rows_of(dialect: Dialect, mapping: Mapping, items: Sequence[Item]) -> Rows:
     """Fold events into rows and statements."""
     distinct = _distinct(items)
+    # Without copies as they came: their instants lie together, as in the keys of histories.
+    folds = items if len(items) == len(distinct) else distinct.values()
     ids, sources = zip(*distinct, strict=True)
     ledger_events = [item.ledger_event for item in distinct.values()]
-    folded = fold([(item.ledger_event.event, item.contributions) for item in distinct.values()])
+    folded = fold([(item.ledger_event.event, item.contributions) for item in folds])
     return Rows(
         items,
         distinct,

@@ -22,7 +22,16 @@ from sqlalchemy import Connection, Engine, inspect
 
 from connector import __version__, clocks, events
 from connector.errors import StartupError
-from connector.mirror import apart_step, archive_step, dialects, early_steps, later_steps, locks, source_step
+from connector.mirror import (
+    apart_step,
+    archive_step,
+    dialects,
+    early_steps,
+    history_step,
+    later_steps,
+    locks,
+    source_step,
+)
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import lock_schema, transaction
 from connector.mirror.mapped import stored
@@ -67,6 +76,7 @@ STEPS: tuple[Step, ...] = (
     Step(13, "an audit knows which page of a list it has read", later_steps.add_audited_pages),
     Step(14, "bodies of records stand apart, each once", later_steps.make_bodies),
     Step(15, "what events say may stand in archives", archive_step.act),
+    Step(16, "the key of a history starts with the instant of its event", history_step.act),
 )
 NEWEST = STEPS[-1].version
 

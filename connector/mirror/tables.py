@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, Dialect, Index, MetaData, Table
+from sqlalchemy import Column, Dialect, Index, MetaData, PrimaryKeyConstraint, Table
 
 from connector.mirror import dialects, models
 from connector.mirror.mapped import MappedColumn, MappedTable
@@ -34,6 +34,7 @@ class Tables:
                 table.store,
                 self.metadata,
                 *mapped_columns(table),
+                PrimaryKeyConstraint(*[column.name for column in table.key]),
                 *indexes,
                 *table.own_indexes(),
                 comment=table.description or None,

@@ -22,7 +22,12 @@ def select(view: View, settings: Table, table: MappedTable, dialect: Dialect) ->
 
 def comments(view: View, table: MappedTable) -> dict[str, str]:
     """What the columns of a view say, by column."""
-    described = {column.name: column.description for column in (*table.key, *table.columns)}
+    hidden = {*table.key_columns} - {*table.shown_key}
+    described = {
+        column.name: column.description
+        for column in (*table.key, *table.columns)
+        if (column.name, column.type) not in hidden
+    }
     shop = {SHOP_COLUMN: described[SHOP_COLUMN]} if table.by_shop else {}
     if view.kind == "lead_times":
         shown = (*_key(table), *view.steps)
@@ -73,7 +78,7 @@ class History:
 
     def movements(self) -> str:
         """The history with the value before and the change."""
-        *key, source = (column.name for column in self._table.key)
+        *key, source = (name for name, _ in self._table.shown_key)
         names = [*key, *(column.name for column in self._table.columns)]
         if self._table.by_shop:
             names.remove(SHOP_COLUMN)
@@ -111,15 +116,15 @@ class History:
         """
         same = " AND ".join(f"history.{name} = series.{name}" for name in self._per)
         order = ", ".join(f"{one} DESC" for one in (self._instant, *self._dialect.event_order))
-        last = (
-            f"SELECT {self._number} AS {self._value} FROM {self._name} AS history "
-            f"WHERE {same} AND history.{self._instant} < days.until ORDER BY {order} LIMIT 1"
-        )
+        found = f"SELECT {self._number} AS {self._value} FROM {self._name} AS history WHERE {same} AND "
         shop = self._shop and f", series.{quoted(SHOP_COLUMN)}"
         shown = ", ".join(f"series.{name}" for name in self._shown)
         complete = " AND ".join(f"{name} IS NOT NULL" for name in self._per)
         return self._dialect.daily(
-            Daily(self._name, self._per, self._instant, self._value, shown, shop, complete, same, last)
+            Daily(
+                *(self._name, self._per, self._instant, self._value, shown, shop, complete),
+                last=lambda which: f"{found}{which} ORDER BY {order} LIMIT 1",
+            )
         )
 
     def _window(self) -> str:

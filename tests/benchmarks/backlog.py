@@ -57,8 +57,9 @@ FILL = {
         LATERAL (SELECT timestamptz '2025-01-01' + n * interval '1 s') AS t(at)""",
     "_stock_balance_history": """INSERT INTO _stock_balance_history
     SELECT md5(n::text) || '\\:0', 0, 'P' || n % 100000, '1', 'balance', n, 'CustomerOrderPicked', 'Outbound',
-        timestamptz '2025-01-01' + n * interval '1 s', '/webhooks/xtnd'
-    FROM generate_series(1, :rows) AS n""",
+        at, '/webhooks/xtnd', extract(epoch FROM at)::bigint * 1000000
+    FROM generate_series(1, :rows) AS n,
+        LATERAL (SELECT timestamptz '2025-01-01' + n * interval '1 s') AS t(at)""",
 }
 # Statements that make the key and the indexes of a table, and those that delete them, in their order.
 INDEXES = """

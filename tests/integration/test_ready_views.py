@@ -31,12 +31,19 @@ def mirror(make_config: MakeConfig, database_url: str) -> Iterator[Mirror]:
 
 
 def balance(
-    mirror: Mirror, value: Any, at: int, delivery: str, *, product: str = "1", available: bool = False
+    mirror: Mirror,
+    value: Any,
+    at: int,
+    delivery: str,
+    *,
+    product: str = "1",
+    warehouse: str = "N",
+    available: bool = False,
 ) -> Event:
     action, name = (
         ("AvailableBalanceChanged", "AvailableBalance") if available else ("BalanceChanged", "Balance")
     )
-    details = {"ProductNumber": product, "Warehouse": "N", name: value}
+    details = {"ProductNumber": product, "Warehouse": warehouse, name: value}
     return mirror.event(action, details, delivery=delivery, at=NOON + at)
 
 
@@ -108,7 +115,7 @@ def test_a_day_without_events_carries_the_stock_on_up_to_today(mirror: Mirror) -
 moments = st.tuples(
     few([0, 0, MINUTE, DAY, 2 * DAY - 1]),
     few(["a", "b"]),
-    few(["1", "2"]),
+    few([("1", "N"), ("1", "O"), ("2", "M")]),
     st.booleans(),
     few([0, 3, "1.5", -2]),
 )
@@ -121,20 +128,30 @@ def test_stock_views_say_what_the_events_say_in_their_order(
 ) -> None:
     mirror.empty()
     made = [
-        (balance(mirror, value, at, f"{letter}{place}", product=product, available=available), value)
-        for place, (at, letter, product, available, value) in enumerate(said)
+        (
+            balance(
+                mirror,
+                value,
+                at,
+                f"{letter}{place}",
+                product=product,
+                warehouse=warehouse,
+                available=available,
+            ),
+            value,
+        )
+        for place, (at, letter, (product, warehouse), available, value) in enumerate(said)
     ]
     arriving = [event for event, _ in made]
     chance.shuffle(arriving)
     mirror.write(*arriving)
-    steps: dict[tuple[str, str], dict[int, Any]] = {}
+    steps: dict[tuple[str, ...], dict[int, Any]] = {}
     for event, value in sorted(made, key=lambda one: one[0].version):
         measure = "balance" if event.action == "BalanceChanged" else "available_balance"
-        series = (str(event.entity_key).partition("|")[0], measure)
+        series = (*str(event.entity_key).split("|"), measure)
         steps.setdefault(series, {})[event.occurred_at] = plain(Decimal(value))
     intervals, days, now = [], [], []
-    for (product, measure), found in steps.items():
-        key = (product, "N", measure)
+    for key, found in steps.items():
         ends = [*[iso(at) for at in list(found)[1:]], None]
         intervals += [
             (*key, value, iso(at), end) for (at, value), end in zip(found.items(), ends, strict=True)
@@ -144,7 +161,7 @@ def test_stock_views_say_what_the_events_say_in_their_order(
             midnight = NOON - NOON % DAY + number * DAY
             held = [value for at, value in found.items() if at < midnight + DAY]
             days += [(iso(midnight)[:10], *key, held[-1])] if held else []
-    order = "ORDER BY product_number, measure DESC"
+    order = "ORDER BY product_number, warehouse, measure DESC"
     assert sorted(select(mirror, "SELECT * FROM stock_intervals"), key=repr) == sorted(intervals, key=repr)
     assert sorted(select(mirror, f"SELECT * FROM stock_now {order}"), key=repr) == sorted(now, key=repr)
     daily = "SELECT * FROM stock_daily WHERE day BETWEEN '2023-11-14' AND '2023-11-17'"

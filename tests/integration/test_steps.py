@@ -201,6 +201,20 @@ def test_a_long_table_is_copied_in_pages(store: Store, monkeypatch: pytest.Monke
     assert verify.differences(store.engine, store.mapping) == []
 
 
+def test_a_row_of_a_history_gets_the_instant_of_its_event_and_stays_where_the_ledger_lacks_it(
+    store: Store,
+) -> None:
+    store.execute(
+        "DELETE FROM notifications WHERE event_id = (SELECT MIN(event_id) FROM purchase_delivery_rows)"
+    )
+    store.ensure()
+    rows = select(store, "SELECT event_id, event__version FROM _purchase_delivery_rows")
+    instants = {event.event_id: event.occurred_at for event in store.events()}
+    assert len(rows) > len({row["event_id"] for row in rows}) > 1
+    assert {row["event_id"] for row in rows} - instants.keys() == {min(row["event_id"] for row in rows)}
+    assert all(row["event__version"] == instants.get(row["event_id"], 0) for row in rows)
+
+
 def test_ranks_and_columns_of_that_name_which_were_a_users_own_are_kept(store: Store) -> None:
     store.execute(
         "ALTER TABLE stock_balances ADD COLUMN low__version TEXT DEFAULT '1000' NOT NULL",

@@ -72,7 +72,7 @@ def histories(table: str, *said: Event) -> list[dict[str, Any]]:
     names = [column.name for column in shipped.mapping.table(table).columns]
     rows = folded(shipped, *said).get(table, {})
     return [
-        dict(zip(("event_id", "row_index", "source", *names), (*key, *cells), strict=True))
+        dict(zip(("event_id", "row_index", "source", *names), (*key[1:], *cells), strict=True))
         for key, cells in sorted(rows.items())
     ]
 

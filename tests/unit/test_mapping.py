@@ -3,8 +3,9 @@
 import pytest
 
 from connector import config
-from connector.mirror import schema, values
+from connector.mirror import dialects, schema, shown, values
 from connector.mirror.mapping import Mapping
+from connector.mirror.tables import Tables
 from tests.conftest import ROOT, SECRET
 from tests.strategies import Maker
 
@@ -47,6 +48,15 @@ def test_an_instant_needs_no_version_beside_it_and_a_value_does() -> None:
     assert merges["balance_as_of"] == ("max", None)
     products = {column.name: column.merge for column in shipped.table("products").columns}
     assert products == {"created_at": "min", "changed_at": "max", "change_count": "count"}
+
+
+def test_the_key_of_a_history_starts_with_the_instant_which_readers_do_not_see() -> None:
+    stored = Tables(shipped).metadata.tables["_stock_balance_history"].primary_key
+    assert [column.name for column in stored] == ["event__version", "event_id", "row_index", "source"]
+    views = shown.of_tables(Tables(shipped), dialects.named("sqlite"), {})
+    (select,) = [view.select for view in views if view.name == "stock_balance_history"]
+    assert "row_index" in select
+    assert "event__version" not in select
 
 
 def test_a_value_that_several_columns_hold_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,10 +36,10 @@ class Obstacle(NamedTuple):
 
 
 class Key(NamedTuple):
-    """A text column that a table and its primary key get, as ``first`` of the key or last.
+    """A column of text that a table and its primary key get, as ``first`` of the key or last.
 
     ``value`` is SQL over the row, and None where every row has the text ``usual``. The columns ``nullable``
-    lose their NOT NULL.
+    lose their NOT NULL. ``type`` is that of another column than one of text, ``usual`` its text.
     """
 
     column: str
@@ -48,6 +48,7 @@ class Key(NamedTuple):
     value: str | None = None
     nullable: Collection[str] = ()
     first: bool = False
+    type: str = "exact"
 
     def among(self, key: Collection[str], column: str) -> list[str]:
         """The columns of the new key, given those of the former one."""

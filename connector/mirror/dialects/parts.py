@@ -1,6 +1,6 @@
 """Types that the mirror and its dialects exchange."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -36,7 +36,7 @@ class Daily:
     ``table`` is called ``history``. The columns ``per`` tell its series apart, and each series, a row
     ``series`` of them and of ``first_at``, has a day ``days`` (``day``, ``until``). ``shown`` are columns of
     the series, ``shop`` one that comes last; ``complete`` is true of rows whose series has no null,
-    ``same`` of those of the series, and ``last`` selects the ``value`` of the series before ``until``.
+    ``last`` selects the newest ``value`` of the series among the rows for which its argument is true.
     """
 
     table: str
@@ -46,8 +46,7 @@ class Daily:
     shown: str
     shop: str
     complete: str
-    same: str
-    last: str
+    last: Callable[[str], str]
 
 
 def as_text(type_: str, value: Any) -> str | None:

@@ -158,7 +158,7 @@ class PostgreSQLCatalogue(Catalogue):
         former = inspect(self._connection).get_pk_constraint(table)
         name, column, text = quoted(table), quoted(key.column), self._dialect.literal(key.usual)
         # With a constant default no row is written; those that differ are, afterwards.
-        added = f'ADD COLUMN {column} TEXT COLLATE "C" NOT NULL DEFAULT {text}'
+        added = f"ADD COLUMN {column} {self._dialect.declared(key.type)} NOT NULL DEFAULT {text}"
         self._connection.exec_driver_sql(f"ALTER TABLE {name} {added}")
         if key.value is not None:
             update = f"UPDATE {name} SET {column} = {key.value} WHERE {key.value} <> {text}"

@@ -64,7 +64,10 @@ class SQLiteCatalogue(Catalogue):
         former = [quoted(one.name) for one in sorted(columns, key=lambda one: one.pk) if one.pk]
         column = quoted(key.column)
         listed = [_declared(one, key.nullable) for one in columns]
-        listed += [f"{column} TEXT NOT NULL", f"PRIMARY KEY ({', '.join(key.among(former, column))})"]
+        listed += [
+            f"{column} {self._dialect.declared(key.type)} NOT NULL",
+            f"PRIMARY KEY ({', '.join(key.among(former, column))})",
+        ]
         made = f"_{table}_made"  # no table of tables.yaml starts so
         self._connection.exec_driver_sql(f"CREATE TABLE {quoted(made)} ({', '.join(listed)}) STRICT")
         value = key.value or self._dialect.literal(key.usual)

@@ -19,15 +19,30 @@ def difference(source: str, value: str, previous: str) -> tuple[str, str]:
 
 def daily(of: Daily) -> str:
     """See ``Dialect.daily``; series come first, because their days lie side by side in the index."""
-    per = ", ".join(of.per)
-    # A walk through the index, which SQLite does faster than a jump.
-    first = f"(SELECT MIN({of.instant}) FROM {of.table} AS history WHERE {of.same}) AS first_at"
-    distinct = f"SELECT DISTINCT {per} FROM {of.table} WHERE {of.complete}"
+    # Every series and its first instant, by a jump through the index from each to the next: to one with the
+    # same parts but the last, else with the same but the last two, and so on. SQLite looks up by one part of
+    # a row that is greater, and not by all.
+    per = ", ".join(f"history.{name}" for name in of.per)
+    found = (
+        f"SELECT history._rowid_ FROM {of.table} AS history "
+        f"WHERE {of.complete} AND history.{of.instant} IS NOT NULL"
+    )
+    order = f"ORDER BY {per}, history.{of.instant} LIMIT 1"
+    jumps = []
+    for place in reversed(range(len(of.per))):
+        same = "".join(f" AND history.{name} = former.{name}" for name in of.per[:place])
+        greater = f"history.{of.per[place]} > former.{of.per[place]}"
+        jumps.append(f"({found}{same} AND {greater} {order})")
+    following = f"COALESCE({', '.join(jumps)})" if jumps[1:] else jumps[0]
+    last = of.last(f"history.{of.instant} < days.until")
     return (
-        f"WITH RECURSIVE series AS MATERIALIZED (SELECT {per}, {first} FROM ({distinct}) AS series), "
+        f"WITH RECURSIVE firsts(row) AS (SELECT ({found} {order}) UNION ALL "
+        f"SELECT {following} FROM firsts JOIN {of.table} AS former ON former._rowid_ = firsts.row), "
+        f"series AS MATERIALIZED (SELECT {per}, history.{of.instant} AS first_at "
+        f"FROM firsts JOIN {of.table} AS history ON history._rowid_ = firsts.row), "
         "days(day, until) AS (SELECT date(MIN(first_at)), date(MIN(first_at), '+1 day') FROM series "
         "UNION ALL SELECT until, date(until, '+1 day') FROM days WHERE until <= date('now')) "
-        f"SELECT days.day, {of.shown}, ({of.last}) AS {of.value}{of.shop} "
+        f"SELECT days.day, {of.shown}, ({last}) AS {of.value}{of.shop} "
         "FROM series CROSS JOIN days WHERE series.first_at < days.until"
     )
 

@@ -8,15 +8,23 @@ from typing_extensions import override
 
 from connector.events import Event, Identity
 from connector.mirror.dialects import Dialect
-from connector.mirror.mapped import Cells, Key, MappedColumn, Rows, RowSpec, ShopColumn
+from connector.mirror.mapped import Cells, Columns, Key, MappedColumn, Rows, RowSpec, ShopColumn
 from connector.mirror.projections.projection import Projection
 from connector.mirror.statements import quoted
 
 
 class HistoryTable(Projection):
-    """One row per row object of an event."""
+    """One row per row object of an event.
+
+    The key starts with the instant of the event, though its id alone would do: ids are random, and in an
+    index that they lead each row is on a page of its own. Readers do not see that column. A copy of an event
+    that occurred at another instant has another key.
+    """
 
     fixed_key = (
+        MappedColumn(
+            "event__version", "integer", "plain", "When the event occurred: microseconds since the epoch."
+        ),
         MappedColumn("event_id", "text", "plain"),
         MappedColumn("row_index", "integer", "plain"),
         MappedColumn("source", "text", "plain"),
@@ -31,9 +39,14 @@ class HistoryTable(Projection):
     @property
     @override
     def layout(self) -> tuple[MappedColumn, ...]:
-        # The source stands last, where a step adds it too.
-        event_id, row_index, source = self.key
-        return (event_id, row_index, *self.columns, source)
+        # The last two stand where steps add them.
+        instant, event_id, row_index, source = self.key
+        return (event_id, row_index, *self.columns, source, instant)
+
+    @property
+    @override
+    def shown_key(self) -> Columns:
+        return super().shown_key[1:]
 
     @override
     def apart(self, shop: ShopColumn) -> Self:
@@ -53,7 +66,7 @@ class HistoryTable(Projection):
 
     @override
     def identities(self, _keys: Iterable[Key]) -> set[Identity]:
-        return {(event_id, source) for event_id, _, source in _keys}
+        return {(event_id, source) for _, event_id, _, source in _keys}
 
     @override
     def by_column(self, rows: Rows, columns: Sequence[MappedColumn] | None = None) -> list[Sequence[Any]]:

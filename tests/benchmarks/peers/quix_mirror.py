@@ -28,7 +28,7 @@ CREATE = """
     CREATE TABLE stock_balance_history (
         event_id text COLLATE "C", row_index integer, product_number text, warehouse text, measure text,
         quantity numeric, event_name text, event_type text, occurred_at timestamptz, source text COLLATE "C",
-        PRIMARY KEY (event_id, row_index, source));
+        PRIMARY KEY (occurred_at, event_id, row_index, source));
     CREATE INDEX ON stock_balance_history (product_number, warehouse, measure, occurred_at);
     CREATE TABLE stock_balances (
         product_number text COLLATE "C", warehouse text COLLATE "C", balance numeric, balance_event_name text,
