@@ -41,7 +41,7 @@ def put_aside(connection: Connection) -> Iterator[None]:
 @contextmanager
 def none_breaks(connection: Connection, refusal: str) -> Iterator[None]:
     """Refuse a change after which somebody's view would no longer work; raises ``StartupError``."""
-    ours = {name for name, rule in rules.views(connection).items() if rule != rules.TAKEN}
+    ours = {name for name, rule in rules.views(rules.recorded(connection)).items() if rule != rules.TAKEN}
     before = working(connection, besides=ours)
     yield
     if broken := sorted(before - working(connection, besides=ours) if before else before):

@@ -270,4 +270,4 @@ def _left_behind(read: Connection, tables: Tables) -> tuple[list[str], list[str]
     """What ``tables.yaml`` no longer has, views of others, and roles that may read."""
     old = [one.name for one in frozen.of(read, tables)]
     dialect = dialects.of(read)
-    return old, dialect.others_views(read, rules.views(read).keys()), dialect.readers(read)
+    return old, dialect.others_views(read, rules.views(rules.recorded(read)).keys()), dialect.readers(read)

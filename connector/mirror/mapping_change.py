@@ -111,9 +111,11 @@ def examine(engine: Engine, config: Config, mapping: Mapping) -> Fit | None:
     Changes nothing. Raises ``DatabaseOutage``.
     """
     with transaction(engine) as connection:
-        if steps.version_of(connection) != steps.NEWEST or rules.stands(connection, mapping):
+        if steps.version_of(connection) != steps.NEWEST:
             return None
         recorded = rules.recorded(connection)
+    if rules.stands(recorded, mapping):
+        return None
     deadline = time.monotonic() + MOST_SECONDS
     former = former_mapping(config, recorded.get(rules.MAPPING, ""))
     newest = _newest(engine, mapping.sorts, config.worker.rehearsal.events_per_action, deadline)

@@ -136,7 +136,7 @@ def _changes(connection: Connection, config: Config, mapping: Mapping) -> Iterat
         *(Change("change", "view", table) for table in of_renamed if table not in views),
     ]
     yield from found
-    if not rules.stands(connection, mapping) and Plan(found).is_empty:
+    if not rules.stands(recorded, mapping) and Plan(found).is_empty:
         why = "descriptions, families or the order of tables.yaml"
         yield Change("record", "tables.yaml", "tables.yaml", detail=why)
     yield from _checked(connection, config, mapping, tables, shapes)
@@ -226,18 +226,18 @@ def _checked(
 ) -> Iterator[Change]:
     """What a start refuses: names of others, other types, other keys, all tables at once."""
     strange = {table for table, found in shapes.items() if found.missing or found.columns or found.key}
-    new = [(table, column) for table, found in shapes.items() for column in found.columns]
+    new = shape.absent(shapes)
     expected, recorded = rules.of_mapping(mapping), rules.recorded(connection)
     refusals: list[StartupError] = []
     try:
-        relations.refuse_foreign(connection, config, strange)
+        relations.refuse_foreign(connection, config, strange, recorded)
         by_shop = [table for table, found in shapes.items() if found.loses_shop]
         relations.refuse_shared_shops(connection, config, by_shop)
     except StartupError as refused:
         refusals.append(refused)
     for key, rule in expected.items():
         try:
-            relations.refuse_other_types(connection, config, {key: rule}, new)
+            relations.refuse_other_types(connection, config, {key: rule}, new, recorded)
         except StartupError as refused:
             refusals.append(refused)
     for store, found in shapes.items():

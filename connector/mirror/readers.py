@@ -21,7 +21,11 @@ def grant(engine: Engine, role: str, *, timeout_seconds: float) -> list[str]:
     statements: list[str] = []
     try:
         with transaction(engine) as connection:
-            views = [view for view, rule in sorted(rules.views(connection).items()) if rule != TAKEN]
+            views = [
+                view
+                for view, rule in sorted(rules.views(rules.recorded(connection)).items())
+                if rule != TAKEN
+            ]
             catalogue = dialects.catalogue(connection)
             statements = catalogue.make_readable(role, views, timeout_seconds=timeout_seconds)
             catalogue.execute(*statements)

@@ -11,14 +11,13 @@ from connector.mirror.mapped import logical, stored
 from connector.mirror.statements import quoted
 
 
-def refuse_foreign(connection: Connection, config: Config, strange: set[str]) -> None:
+def refuse_foreign(connection: Connection, config: Config, strange: set[str], recorded: rules.Rules) -> None:
     """Refuse tables and views of others that have the name of a table or of its view.
 
     ``strange`` are tables, by their names in the store, that are not there, or not as the connector makes
-    them. Raises ``StartupError``.
+    them; ``recorded`` are the rules that filled the database's. Raises ``StartupError``.
     """
     existing = dialects.catalogue(connection).names()
-    recorded = rules.recorded(connection)
     if stored("mirror_rules") in existing and not recorded:
         return  # made by hand from the text of ``connector schema``
     own = (
@@ -28,7 +27,7 @@ def refuse_foreign(connection: Connection, config: Config, strange: set[str]) ->
     ours = strange & {*map(stored, (*config.tables, *own))} if recorded else strange
     known = {stored(table) for table, _ in recorded} & {*inspect(connection).get_table_names()}
     foreign = (ours & existing) - known
-    views = {logical(name) for name in ours} & {*config.tables, *shown.OWN} - rules.views(connection).keys()
+    views = {logical(name) for name in ours} & {*config.tables, *shown.OWN} - rules.views(recorded).keys()
     if found := sorted(foreign | views & existing):
         raise StartupError(
             f"{config.where('tables', logical(found[0]))}: the database holds tables or views of these "
@@ -38,21 +37,23 @@ def refuse_foreign(connection: Connection, config: Config, strange: set[str]) ->
 
 
 def refuse_other_types(
-    connection: Connection, config: Config, expected: rules.Rules, new: Collection[tuple[str, str]]
+    connection: Connection,
+    config: Config,
+    expected: rules.Rules,
+    new: Collection[tuple[str, str]],
+    recorded: rules.Rules,
 ) -> None:
     """Refuse another type of a column that is there, also where a database has one type for both.
 
-    ``expected`` are the rules of the mapping, ``new`` the columns that the database does not have. Raises
-    ``StartupError``.
+    ``expected`` are the rules of the mapping, ``recorded`` those that filled the database's tables, ``new``
+    columns that the database does not have, an empty one where the table is missing. Raises ``StartupError``.
     """
-    recorded = rules.recorded(connection)
-    tables = set(inspect(connection).get_table_names())
     for (table, column), rule in expected.items():
         former = recorded.get((table, column), rules.REMOVED)
         if (
             not column
             or former == rules.REMOVED
-            or stored(table) not in tables
+            or (stored(table), "") in new
             or (stored(table), column) in new
         ):
             continue

@@ -130,7 +130,7 @@ class Renames:
         recorded = rules.recorded(connection)
         before = former_config(config, recorded.get(rules.MAPPING, ""))
         indexes, moved = self.indexes(before) if before else {}, self.rules(recorded, before)
-        ours = {name for name, rule in rules.views(connection).items() if rule != TAKEN}
+        ours = {name for name, rule in rules.views(recorded).items() if rule != TAKEN}
         self._rename_tables(connection, ours)
         ours = {self.table(name) for name in ours}
         (of_first, first), column = next(iter(self.columns.items()), (("", ""), ""))

@@ -88,20 +88,17 @@ def require(connection: Connection, of: str) -> None:
         raise StartupError("The mirror's tables were made by another tables.yaml or sources.yaml.", APPLY)
 
 
-def stands(connection: Connection, mapping: Mapping) -> bool:
+def stands(recorded: Rules, mapping: Mapping) -> bool:
     """Whether this mapping is the one that wrote last, indexes and descriptions included."""
-    found = recorded(connection)
-    return found.get(("", "")) == fingerprint(mapping) and found.get(MAPPING) == mapping.written
+    return recorded.get(("", "")) == fingerprint(mapping) and recorded.get(MAPPING) == mapping.written
 
 
-def record(connection: Connection, mapping: Mapping) -> None:
-    """Note the rules of a mapping as those that filled the tables."""
+def record(connection: Connection, mapping: Mapping, recorded: Rules) -> None:
+    """Note the rules of a mapping as those that filled the tables; ``recorded`` are those before."""
     rules = {**of_mapping(mapping), ("", ""): fingerprint(mapping), MAPPING: mapping.written}
     # A table that was taken out of tables.yaml is still known as the connector's; when it comes back,
     # its rule differs and it is filled again.
-    removed = {
-        (table, ""): REMOVED for table, _ in recorded(connection) if table and (table, "") not in rules
-    }
+    removed = {(table, ""): REMOVED for table, _ in recorded if table and (table, "") not in rules}
     all_but_views = (col(MirrorRule.table_name) != "") | (col(MirrorRule.column_name) == "")
     connection.execute(delete(MirrorRule).where(all_but_views))
     _insert(connection, {**rules, **removed})
@@ -122,9 +119,9 @@ def note_filled(connection: Connection, table: MappedTable) -> None:
         connection.execute(update(MirrorRule).where(*which).values(rule=rule))
 
 
-def views(connection: Connection) -> dict[str, str]:
+def views(recorded: Rules) -> dict[str, str]:
     """The rule of every view that was made, by name."""
-    return {column: rule for (table, column), rule in recorded(connection).items() if column and not table}
+    return {column: rule for (table, column), rule in recorded.items() if column and not table}
 
 
 def record_views(connection: Connection, views: dict[str, str]) -> None:

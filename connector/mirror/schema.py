@@ -139,7 +139,7 @@ def state(engine: Engine, mapping: Mapping) -> str | None:
         faults += [
             f"{column or 'every row'} of the table {table} is not filled yet" for table, column in unfilled
         ]
-        return "; ".join([*faults, *view_schema.faults(connection)]) or None
+        return "; ".join([*faults, *view_schema.faults(connection, recorded)]) or None
 
 
 def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables, clear: obstacles.Clear) -> bool:
@@ -159,12 +159,12 @@ def _change_renamed(connection: Connection, config: Config, mapping: Mapping, ta
     shapes = shape.of(connection, tables)
     # A table of another shape of which nothing is recorded is another program's.
     strange = {table for table, found in shapes.items() if found.missing or found.columns or found.key}
-    relations.refuse_foreign(connection, config, strange)
+    relations.refuse_foreign(connection, config, strange, recorded)
     by_shop = [table for table, found in shapes.items() if found.loses_shop]
     relations.refuse_shared_shops(connection, config, by_shop)
-    new = [(table, column) for table, found in shapes.items() for column in found.columns]
-    relations.refuse_other_types(connection, config, rules.of_mapping(mapping), new)
-    described = rules.stands(connection, mapping)
+    new = shape.absent(shapes)
+    relations.refuse_other_types(connection, config, rules.of_mapping(mapping), new, recorded)
+    described = rules.stands(recorded, mapping)
     for table in tables.metadata.sorted_tables:
         found = shapes.get(table.name)
         made = found is not None and found.missing
@@ -258,8 +258,8 @@ def _fill(
                     indexes.making_way(connection, mapped.store, fill)
                 filled[mapped.name] = None if changed is None else [column.name for column in changed]
         archived_rows.ensure(connection, mapping)
-        if filled or not rules.stands(connection, mapping):
-            rules.record(connection, mapping)
+        if filled or not rules.stands(recorded, mapping):
+            rules.record(connection, mapping, recorded)
     # Nothing is read for a table that no event fills.
     return {name: columns for name, columns in filled.items() if mapping.table(name).row_specs}
 

@@ -4,7 +4,7 @@ Anybody with the rights may have dropped or changed something by hand. What the 
 again; anything else is refused, with the fix.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -114,6 +114,15 @@ def of(connection: Connection, tables: Tables) -> dict[str, Shape]:
         if shape != Shape():
             found[table.name] = shape
     return found
+
+
+def absent(shapes: Mapping[str, Shape]) -> list[tuple[str, str]]:
+    """Table and name of each missing column; the name is empty where the whole table is missing."""
+    return [
+        (table, column)
+        for table, shape in shapes.items()
+        for column in ([""] if shape.missing else shape.columns)
+    ]
 
 
 def _ignore_case(columns: Any, keys: Any) -> None:

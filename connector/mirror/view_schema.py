@@ -103,14 +103,15 @@ class _Standing(NamedTuple):
 def _stands(
     connection: Connection, config: Config, mapping: Mapping, tables: Tables, *, shows_removed: bool = True
 ) -> _Standing:
-    dialect, made = dialects.of(connection), rules.views(connection)
+    dialect, recorded = dialects.of(connection), rules.recorded(connection)
+    made = rules.views(recorded)
     removed = shown.removed_columns(connection, tables) if shows_removed else {}
     of_tables = shown.of_tables(tables, dialect, removed)
     expected = {view.name: view for view in (*of_tables, *views.statements(config, mapping, dialect))}
     found = dialects.catalogue(connection).relations(made.keys() | expected.keys())
     # A table that tables.yaml no longer has keeps what it holds, for its readers.
     existing = {logical(table) for table in inspect(connection).get_table_names()}
-    frozen = {name for name, _ in rules.recorded(connection) if name in found} & existing - expected.keys()
+    frozen = {name for name, _ in recorded if name in found} & existing - expected.keys()
     return _Standing(made, expected, found, frozen)
 
 
@@ -151,9 +152,9 @@ def _own_select(config: Config, name: str) -> Iterator[None]:
         raise StartupError(f"{where}: the view {name} cannot be made: {reason}.", fix) from error
 
 
-def faults(connection: Connection) -> Iterator[str]:
+def faults(connection: Connection, recorded: rules.Rules) -> Iterator[str]:
     """A sentence for each view that is not as it was made."""
-    made = rules.views(connection)
+    made = rules.views(recorded)
     found = dialects.catalogue(connection).relations(made)
     for name, rule in sorted(made.items()):
         if rule == TAKEN and name in found:

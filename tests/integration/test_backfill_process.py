@@ -1,12 +1,10 @@
 """``connector backfill`` and ``audit`` as processes: killed midway they go on, and do each thing once."""
 
-import asyncio
 import contextlib
 import json
 import os
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -19,10 +17,10 @@ from connector import config
 from connector.local.ports import free_port
 from connector.mirror import verify
 from connector.mirror.mapping import Mapping
-from connector.simulator.api import ApiOptions, SimulatedApi, serving
+from connector.simulator.api import ApiOptions, SimulatedApi
 from connector.simulator.records import ShopRecords
 from connector.simulator.shop import Shop
-from tests import processes, workers
+from tests import processes, shop_api, workers
 from tests.conftest import ROOT
 from tests.workers import World, until
 
@@ -75,29 +73,8 @@ def shop(world: World) -> Iterator[SimulatedApi]:
     for _ in islice(Shop(1, records).deliveries(), DELIVERIES):
         pass
     service = SimulatedApi(records, 1, ApiOptions(rate=100_000, page_size=20))
-    port = int(world.environ["XTND_API_URL"].split(":")[2].partition("/")[0])
-    loop, opened = asyncio.new_event_loop(), threading.Event()
-
-    async def serve() -> None:
-        async with serving(service, port):
-            opened.set()
-            await asyncio.Event().wait()
-
-    task = loop.create_task(serve())
-
-    def run() -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            loop.run_until_complete(task)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        assert opened.wait(30)
+    with shop_api.answering(service, world.environ["XTND_API_URL"]):
         yield service
-    finally:
-        loop.call_soon_threadsafe(task.cancel)
-        thread.join(30)
-        loop.close()
 
 
 def wait_for_no_difference(world: World) -> None:

@@ -56,7 +56,7 @@ def columns_of_views(engine: Engine) -> dict[str, list[str]]:
     with database.transaction(engine) as connection:
         return {
             name: list(connection.exec_driver_sql(f"SELECT * FROM {quoted(name)} LIMIT 0").keys())
-            for name in rules.views(connection)
+            for name in rules.views(rules.recorded(connection))
         }
 
 
