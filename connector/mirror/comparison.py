@@ -29,7 +29,7 @@ Values = dict[str, Any]
 Cells = tuple[Any, ...]
 
 
-class Said(msgspec.Struct, array_like=True, gc=False):
+class Addition(msgspec.Struct, array_like=True, gc=False):
     """A contribution, with what a fold needs of its event."""
 
     version: str
@@ -79,7 +79,7 @@ class Comparison:
         if self._only is None or place[2] in self._only:
             self._spill.add(
                 place,
-                Said(
+                Addition(
                     version,
                     event.event_id,
                     event.action,
@@ -129,7 +129,7 @@ class Comparison:
         return self._fold(rows, "live", part), found
 
     def _fold(self, rows: Rows, kind: str, part: int) -> Rows:
-        for one in self._spill.read((self._table.name, kind, part), Said):
+        for one in self._spill.read((self._table.name, kind, part), Addition):
             self._table.fold_in(rows, cast("Event", one), one.version, one.key, one.cells)
         return rows
 

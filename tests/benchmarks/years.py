@@ -3,7 +3,7 @@
 The events are those of the simulated shop, all actions, as evenly over so many months as if it had always
 been open. They are written by the worker's own ``Sink``, without Kafka and in larger transactions, so that
 the rows are those that a worker writes. ``python -m tests.benchmarks.years FOLDER EVENTS`` does it all in a
-folder that it leaves behind, and prints each figure once it is known.
+folder that it leaves behind, and prints each figure once it is known (``bench_years.py`` is the small form).
 """
 
 import os
@@ -134,8 +134,8 @@ class Years:
         yield self.run("restore", "restore", str(backup), "--database-url", f"sqlite:///{restored}/mirror.db")
         yield self.run("copy to PostgreSQL", "copy", "--to", target)
 
-    def bytes(self) -> dict[str, int]:
-        """Sizes of what is there."""
+    def sizes(self) -> dict[str, int]:
+        """Bytes of what is there."""
         archived = sum(one.stat().st_size for one in (self.folder / "archive").glob("*.parquet"))
         backup = self.folder / "mirror.tar.gz"
         return {
@@ -175,29 +175,15 @@ def _said(settings: Config, count: int) -> Iterator[tuple[str, int, Event]]:
                 return
 
 
-def main(folder: str, count: str, *names: str) -> None:
-    """Measure it all; with names the steps after ``fill``, in a folder that was filled."""
+def main(folder: str, count: str) -> None:
+    """Measure it all; a mirror that is in the folder already is taken as it is."""
     years = Years(Path(folder))
-    if not names:
-        started, spent = time.perf_counter(), time.process_time()
-
-        def report(done: int) -> None:
-            print(f"{done:,} after {time.perf_counter() - started:,.0f} s", flush=True)
-
-        years.fill(int(count), report)
-        print(
-            f"filled: {time.perf_counter() - started:,.0f} s, {time.process_time() - spent:,.0f} s",
-            flush=True,
-        )
-        return
+    if not years.mirror.exists():
+        years.fill(int(count), lambda done: print(f"{done:,} events written", flush=True))
     with postgres_server(settings=POSTGRES) as server:
         for step in years.steps(server.new_database().replace("+psycopg", "")):
-            last = step.output.strip().splitlines()[-3:]
-            print(
-                f"{step.name}: {step.seconds:,.1f} s, processor {step.processor:,.1f} s, "
-                f"{step.peak_mb:,.0f} MB; {years.bytes()}\n  " + "\n  ".join(last),
-                flush=True,
-            )
+            taken = f"{step.seconds:,.1f} s, processor {step.processor:,.1f} s, {step.peak_mb:,.0f} MB"
+            print(f"{step.name}: {taken}; {years.sizes()}", flush=True)
 
 
 if __name__ == "__main__":
