@@ -5,7 +5,8 @@ it. The rows of a history are of one event each and have none.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy import Connection
 from connector.events import Event
 from connector.mirror import archives, dialects
 from connector.mirror.batches import Batch, run
+from connector.mirror.dialects.dialect import literal
 from connector.mirror.fold import fold
 from connector.mirror.mapped import Contribution, Key, Rows
 from connector.mirror.mapping import Mapping as TableMapping
@@ -33,9 +35,16 @@ Pairs = Iterable[tuple[Event, list[Contribution]]]
 
 def add(connection: Connection, mapping: TableMapping, events: Iterable[Event]) -> None:
     """Fold in events that are archived from now on."""
-    pairs = [(event, mapping.stored_contributions(event)) for event in events]
-    for table in (one for one in mapping.tables if one.folded):
-        add_to(connection, table, ((event, _of(table, found)) for event, found in pairs))
+    pairs: dict[str, list[tuple[Event, list[Contribution]]]] = defaultdict(list)
+    for event in events:
+        of_event: dict[str, list[Contribution]] = defaultdict(list)
+        for one in mapping.stored_contributions(event):
+            of_event[one.table.name].append(one)
+        for name, found in of_event.items():
+            pairs[name].append((event, found))
+    for table in mapping.tables:
+        if table.folded and table.name in pairs:
+            add_to(connection, table, pairs[table.name])
 
 
 def add_to(connection: Connection, table: Projection, pairs: Pairs) -> None:
@@ -46,15 +55,22 @@ def add_to(connection: Connection, table: Projection, pairs: Pairs) -> None:
         put(connection, table, fold(given, {table.name: rows(connection, table, groups)})[table.name])
 
 
+def each(connection: Connection, table: Projection) -> Iterator[tuple[Key, Any]]:
+    """What is kept for each row of a table, as ``dumped`` gives it, one by one."""
+    of_table = f"table_name = {literal(table.name)} AND row_digest <> '{LAYOUT}'"
+    for (text,) in dialects.of(connection).stream(
+        connection, f"SELECT folded FROM _archived_rows WHERE {of_table}"
+    ):
+        key, row = msgspec.json.decode(text)
+        yield tuple(key), row
+
+
 def rows(connection: Connection, table: Projection, groups: Iterable[Key] | None = None) -> Rows:
     """The fold for these groups of rows of a table, or for all."""
-    query = "SELECT folded FROM _archived_rows"
     if groups is None:
-        mark = dialects.of(connection).mark
-        of_table = f"{query} WHERE table_name = {mark} AND row_digest <> '{LAYOUT}'"
-        found: Any = connection.exec_driver_sql(of_table, (table.name,))
-    else:
-        found = on_keys(connection, query, KEY, [(table.name, _digest(group)) for group in groups])
+        return {key: table.loaded(row) for key, row in each(connection, table)}
+    query = "SELECT folded FROM _archived_rows"
+    found = on_keys(connection, query, KEY, [(table.name, _digest(group)) for group in groups])
     decoded = (msgspec.json.decode(row[0]) for row in found)
     return {tuple(key): table.loaded(folded) for key, folded in decoded}
 
@@ -123,10 +139,6 @@ def differences(table: Projection, kept: Rows, due: Mapping[Key, Any]) -> list[s
 
 def _plain(table: Projection, row: Any) -> Any:
     return None if row is None else msgspec.to_builtins(table.dumped(row))
-
-
-def _of(table: Projection, found: Iterable[Contribution]) -> list[Contribution]:
-    return [one for one in found if one.table is table]
 
 
 def _layout(table: Projection) -> str:

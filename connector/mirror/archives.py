@@ -124,16 +124,27 @@ def counted(connection: Connection) -> dict[int, int]:
     return {row[0]: row[1] for row in connection.exec_driver_sql(query)}
 
 
-def differences(connection: Connection) -> Iterator[str]:
-    """A sentence for each archive that has not all events for which the ledger names it."""
+def whole(connection: Connection, sorts: Collection[Sort], found: list[str]) -> Iterator[Event]:
+    """Every archived event of these sorts, file by file, when all of each file is read.
+
+    ``found`` gets a sentence for each archive that has not all events for which the ledger names it. Raises
+    ``DatabaseDamaged`` and ``ArchiveAway``.
+    """
     named, known = counted(connection), readable(connection)
-    for number in sorted(named.keys() - known.keys()):
-        yield f"the ledger names an archive {number} for {named[number]} events, and _archives has none"
+    found += [
+        f"the ledger names an archive {number} for {named[number]} events, and _archives has none"
+        for number in sorted(named.keys() - known.keys())
+    ]
     for number, archive in known.items():
+        count = 0
         with archive.reading() as reader:
-            found = sum(1 for rows in reader.rows() for _ in counting(connection, archive, rows))
-        if found != (due := named.get(number, 0)):
-            yield f"the archive {archive.file} has {found} of the {due} events that the ledger says"
+            for rows in reader.rows():
+                for one in map(event, counting(connection, archive, rows)):
+                    count += 1
+                    if one.sort in sorts:
+                        yield one
+        if count != (due := named.get(number, 0)):
+            found.append(f"the archive {archive.file} has {count} of the {due} events that the ledger says")
 
 
 def event(row: Archived) -> Event:

@@ -146,7 +146,8 @@ class _Archiving:
         self._session.change(lambda connection: archived_rows.ensure(connection, self._session.mapping))
         with archive.reading() as reader:
             for rows in reader.rows():
-                left = iter(rows)
+                # Events of one entity together, so that what is kept for its rows is written once for all.
+                left = iter(sorted(rows, key=lambda row: (row.entity_key or "", row.event_id)))
                 while step := list(islice(left, STEP)):
                     self._session.change(partial(self._empty_some, archive, step))
                     done += len(step)
@@ -176,7 +177,8 @@ class _Archiving:
             # An array stays one: what no entity key finds is looked for among arrays.
             [(archives.emptied(row.details.encode()), "{}", row.event_id, row.source) for row in taken],
         )
-        owners = {(row.entity_key, row.source) for row in taken if row.entity_key is not None}
+        # Only what a source gave has a body that stands elsewhere.
+        owners = {(row.entity_key, row.source) for row in taken if row.hook is None}
         bodies.drop_unused(connection, owners)
         archived_rows.add(connection, self._session.mapping, map(archives.event, taken))
 

@@ -12,11 +12,11 @@ from connector.config import Config, paths
 from connector.errors import Poison
 from connector.events import Event, Sort
 from connector.mirror import values, verify
+from connector.mirror.comparison import Values
 from connector.mirror.mapped import Key
 from connector.mirror.mapping import Mapping as Tables
 from connector.mirror.mapping import reader
 from connector.mirror.projections import Projection
-from connector.mirror.verify import Values
 
 GONE = "gone_at"
 

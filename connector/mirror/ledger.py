@@ -17,7 +17,9 @@ from connector.errors import DatabaseDamaged
 from connector.events import MAX_INSTANT, SOURCES, Event, Identity, Sort, iso
 from connector.mirror import archives, bodies, dialects, models
 from connector.mirror.batches import Batch, Columns, Encoded, add, run
+from connector.mirror.database import translate
 from connector.mirror.dialects import Dialect
+from connector.mirror.dialects.dialect import literal
 from connector.mirror.models import LedgerRow, names
 
 PAGE = 5000
@@ -180,12 +182,33 @@ def of_sorts(connection: Connection, sorts: Iterable[Sort], only: str = "") -> I
         yield from _pages(connection, found, LIVE)
 
 
+def live(connection: Connection, sorts: Iterable[Sort]) -> Iterator[Event]:
+    """Every event of these sorts that no archive has, in whatever order, while nothing else is asked.
+
+    Raises ``DatabaseDamaged``, and as ``database.transaction`` does.
+    """
+    of_hooks, of_sources = (
+        ", ".join([literal(sort.name) for sort in sorted(sorts) if sort.of_source is of_source]) or "''"
+        for of_source in (False, True)
+    )
+    of_sorts = f"(action IN ({of_hooks}) AND hook IS NOT NULL OR family IN ({of_sources}) AND hook IS NULL)"
+    for row in _streamed(connection, f"{_query(connection)} WHERE {of_sorts} {LIVE}"):
+        yield _event(row[:-1])
+
+
 def received(connection: Connection, first: int, until: int) -> Iterator[Event]:
     """Events in no archive, received from ``first`` (µs) to before ``until``, in order of identities."""
     between = f"received_at >= '{iso(first)}' AND received_at < '{iso(until)}'"
     query = f"{_query(connection)} WHERE {between} {LIVE} ORDER BY {names(IDENTITY)}"
-    for row in dialects.of(connection).stream(connection, query):
+    for row in _streamed(connection, query):
         yield _event(row[:-1])
+
+
+def _streamed(connection: Connection, query: str) -> Iterator[Any]:
+    try:
+        yield from dialects.of(connection).stream(connection, query)
+    except dialects.ERRORS as error:
+        raise translate(error, connection.engine.url.database or "") from error
 
 
 def _select(

@@ -70,7 +70,7 @@ class Mapping:
         }
         self._of_hooks = {sort.name: found for sort, found in readings.items() if not sort.of_source}
         self._of_sources = {sort.name: found for sort, found in readings.items() if sort.of_source}
-        self._stored = [reader(table) for table in self.tables]
+        self._stored = reader(*self.tables)
 
     def table(self, name: str) -> Projection:
         """The table of that name; ``KeyError`` when there is none."""
@@ -96,7 +96,7 @@ class Mapping:
 
     def stored_contributions(self, event: Event) -> list[Contribution]:
         """What an event of the ledger says for each row that it touches."""
-        return [found for read in self._stored for found in read(event)]
+        return self._stored(event)
 
 
 def former_config(config: Config, written: str) -> Config | None:
@@ -146,19 +146,22 @@ def _asked(sources: Sources) -> Sources:
 
 
 class Read(Protocol):
-    """Reads an event of the ledger for one table; ``left_out`` takes what does not fit."""
+    """Reads an event of the ledger for tables; ``left_out`` takes what does not fit."""
 
     def __call__(self, event: Event, left_out: list[Poison] | None = None) -> list[Contribution]:
         """What the event says; never raises for what it holds."""
 
 
-def reader(table: Projection) -> Read:
-    """Reads events of the ledger for one table.
+def reader(*tables: Projection) -> Read:
+    """Reads events of the ledger for these tables.
 
     The ledger holds what was accepted, so nothing in it is refused: no limit of intake applies, and what
-    the table cannot hold, because the mapping or the connector was another one then, is left out.
+    a table cannot hold, because the mapping or the connector was another one then, is left out.
     """
-    by_sort = {sort: _readings(sort, [table], stored=True) for sort in table.row_specs}
+    by_sort = {
+        sort: _readings(sort, [table for table in tables if sort in table.row_specs], stored=True)
+        for sort in {sort for table in tables for sort in table.row_specs}
+    }
 
     def read(event: Event, left_out: list[Poison] | None = None) -> list[Contribution]:
         readings = by_sort.get(event.sort)

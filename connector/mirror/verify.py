@@ -1,51 +1,43 @@
 """Is the mirror the fold of its ledger? Reads every table and says what differs.
 
 The law (docs/contract.md, The law) as a command, ``connector verify``, and as the last check of the fault
-tests: the ledger is read back, folded at once in Python, and compared with the rows that many transactions
-made.
+tests: the ledger is read back, folded in Python, and compared with the rows that many transactions made.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable
+from collections.abc import Mapping as Mapping_
 
 from sqlalchemy import Connection, Engine
 
 from connector import events
 from connector.events import Identity
-from connector.mirror import archived_rows, archives, counters, dialects, ledger
+from connector.mirror import archives, counters, dialects, ledger
+from connector.mirror.comparison import Comparison, Values, by_key, due_rows, stored_query
 from connector.mirror.database import transaction
 from connector.mirror.fold import fold
 from connector.mirror.mapped import Key, Rows
 from connector.mirror.mapping import Mapping, Read, reader
 from connector.mirror.projections import Projection
-from connector.mirror.statements import on_keys, quoted
-
-Values = dict[str, Any]
+from connector.mirror.spill import Spill
+from connector.mirror.statements import on_keys
 
 
 def differences(engine: Engine, mapping: Mapping, *, deep: bool = False) -> list[str]:
     """One sentence per row that is not as the ledger says; empty when the one law holds.
 
     Goes on from what archives gave for each row (``archived_rows``), and leaves out histories of archived
-    events; ``deep``: reads the archives. Holds the folded rows of one table in memory at a time. Raises
+    events; ``deep``: reads the archives. Memory does not grow with the events (``comparison``). Raises
     ``DatabaseOutage``, and ``DatabaseDamaged`` for an archive that is not as it was written.
     """
-    found: list[str] = []
     with transaction(engine) as connection:
         # What no event fills is not compared: which records hooks ask for is not known without a source.
-        for table in (one for one in mapping.tables if one.sorts):
-            read = reader(table)
-            before = archived_rows.rows(connection, table) if table.folded else {}
-            if deep:
-                archived = ledger.of_sorts(connection, table.sorts, ledger.ARCHIVED)
-                given = fold((event, read(event)) for event in archived).get(table.name, {})
-                found += archived_rows.differences(table, before, given) if table.folded else []
-                before = given
-            due = expected(table, ledger.of_sorts(connection, table.sorts, ledger.LIVE), read, before)
-            found += _compare(table, due, connection, "" if deep else table.live)
+        found, wrong = _compare(
+            connection, {table: None for table in mapping.tables if table.sorts}, deep=deep
+        )
+        if wrong:
+            more, _ = _compare(connection, wrong, deep=deep)
+            found += [one for one in more if one not in found]
         found += counters.differences(connection)
-        if deep:
-            found += archives.differences(connection)
     return found
 
 
@@ -76,72 +68,45 @@ def expected(
     ``read`` is the table's ``reader``, where there is one already; ``before`` is what other events gave.
     """
     read = read or reader(table)
-    rows = fold(((event, read(event)) for event in of), {table.name: before or {}}).get(table.name)
-    if not rows:
-        return {}
-    columns = [
-        [value if value is None else events.iso(value) for value in values]
-        if type_ == "timestamp"
-        else values
-        for (_, type_), values in zip(table.kept(), table.by_column(rows), strict=True)
-    ]
-    return _by_key(table, zip(*columns, strict=True))
+    rows = fold(((event, read(event)) for event in of), {table.name: before or {}}).get(table.name, {})
+    return by_key(table, due_rows(table, rows))
 
 
 def actual(
-    table: Projection, connection: Connection, groups: Collection[Key] | None = None, where: str = ""
+    table: Projection, connection: Connection, groups: Collection[Key] | None = None
 ) -> dict[Key, Values]:
     """The rows that a table has, by key: instants and numbers as text, whatever somebody wrote there.
 
-    Of these groups of rows alone (``group_columns``), or of those for which SQL is true, where given.
+    Of these groups of rows alone (``group_columns``), where given.
     """
-    dialect, kept = dialects.of(connection), table.kept()
-    # A binary float, which somebody wrote into SQLite, is no number of the mirror's.
-    shown = [
-        quoted(name)
-        if dialect.numeric_is_any and type_ == "numeric"
-        else dialect.portable(quoted(name), type_)
-        for name, type_ in kept
-    ]
-    numeric = [place for place, (_, type_) in enumerate(kept) if type_ == "numeric"]
-
-    def plain(row: Sequence[Any]) -> Sequence[Any]:
-        values = [*row]
-        for place in numeric:
-            if isinstance(values[place], int):
-                values[place] = str(values[place])
-        return values
-
-    query = f"SELECT {', '.join(shown)} FROM {quoted(table.store)} AS stored"
-    if where:
-        query += f" WHERE {where}"
+    query, plain = stored_query(table, dialects.of(connection))
     if groups is not None:
-        return _by_key(table, map(plain, on_keys(connection, query, table.group_columns, groups)))
-    return _by_key(table, map(plain, connection.exec_driver_sql(query)))
+        return by_key(table, map(plain, on_keys(connection, query, table.group_columns, groups)))
+    return by_key(table, map(plain, connection.exec_driver_sql(query)))
 
 
-def _by_key(table: Projection, rows: Iterable[Sequence[Any]]) -> dict[Key, Values]:
-    width, names = len(table.key), [name for name, _ in table.kept()]
-    return {tuple(row[:width]): dict(zip(names[width:], row[width:], strict=True)) for row in rows}
-
-
-def _compare(table: Projection, due: dict[Key, Values], connection: Connection, where: str) -> list[str]:
-    stored = actual(table, connection, where=where)
-    names = ", ".join(quoted(column.name) for column in table.key)
-    # As somebody can have it who took the key away.
-    often = f"SELECT COUNT(*), {names} FROM {quoted(table.store)} GROUP BY {names} HAVING COUNT(*) > 1"
-    found = [
-        f"{table.name} {tuple(doubled)}: the row is there {count} times"
-        for count, *doubled in connection.exec_driver_sql(often)
-    ]
-    found += [f"{table.name} {key}: the row is missing" for key in due.keys() - stored.keys()]
-    found += [f"{table.name} {key}: no event says this row" for key in stored.keys() - due.keys()]
-    for key in due.keys() & stored.keys():
-        if due[key] != stored[key]:
-            parts = [
-                f"{name} is {stored[key][name]!r} and should be {value!r}"
-                for name, value in due[key].items()
-                if stored[key][name] != value
-            ]
-            found.append(f"{table.name} {key}: {'; '.join(parts)}")
-    return sorted(found)
+def _compare(
+    connection: Connection, tables: Mapping_[Projection, Collection[int] | None], *, deep: bool
+) -> tuple[list[str], dict[Projection, Collection[int] | None]]:
+    """A sentence for each row that differs, and parts of tables that have to be read again for that."""
+    sorts = frozenset(sort for table in tables for sort in table.sorts)
+    read = reader(*tables)
+    found: list[str] = []
+    with Spill() as spill:
+        comparisons = {
+            table.name: Comparison(connection, table, spill, "" if deep else table.live, only)
+            for table, only in tables.items()
+        }
+        archived = archives.whole(connection, sorts, found) if deep else ()
+        for is_archived, given in ((True, archived), (False, ledger.live(connection, sorts))):
+            for event in given:
+                version = event.version
+                for one in read(event):
+                    comparisons[one.table.name].add(event, version, one, archived=is_archived)
+        wrong: dict[Projection, Collection[int] | None] = {}
+        for table in tables:
+            sentences, parts = comparisons[table.name].result(deep=deep)
+            found += sentences
+            if parts:
+                wrong[table] = parts
+    return found, wrong
