@@ -28,6 +28,10 @@ LIBRARY_LEVELS = {
     "uvicorn": logging.WARNING,
     "sqlalchemy": logging.WARNING,
     "asyncio": logging.WARNING,
+    # Of services that have archives.
+    "aiobotocore": logging.WARNING,
+    "botocore": logging.WARNING,
+    "azure": logging.WARNING,
 }
 
 STEPS_SECONDS = (10.0, 60.0, 600.0, 3600.0)

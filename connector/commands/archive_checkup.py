@@ -63,7 +63,7 @@ def _place(folder: str) -> CheckResult:
     cure = (
         "run connector archive and connector forget where it can be written to"
         if read_only
-        else "give this user the right to write there, or name another folder; "
+        else "make the folder or bucket, give this user the right to write there, or name another; "
         "the login of a service is in its own variables"
     )
     return CheckResult(what, f"no file can be written there: {refusal}", cure, warns=read_only)

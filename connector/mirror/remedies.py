@@ -2,7 +2,8 @@
 
 from sqlalchemy.exc import DBAPIError
 
-from connector.mirror import dialects
+from connector.errors import ArchiveAway
+from connector.mirror import archive_places, dialects
 from connector.mirror.dialects.fixes import START_IT
 
 __all__ = ["START_IT", "driver_error", "fix"]
@@ -21,7 +22,9 @@ def driver_error(error: BaseException) -> BaseException | None:
 
 
 def fix(error: BaseException) -> str | None:
-    """What fixes it; None for an error that is none of the database's, and for a defect."""
+    """What fixes it; None for an error that is none of the database's or of archives, and for a defect."""
+    if isinstance(error, ArchiveAway):
+        return archive_places.REACH
     original = driver_error(error)
     dialect = dialects.of_error(original) if original else None
     return dialect.fix(original) if dialect else None

@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from connector import cli, config, events, failpoints
-from connector.commands import archive_checkup
+from connector.commands import archive_checkup, failures
 from connector.config import models as config_models
 from connector.errors import ArchiveAway, ConfigError, DatabaseDamaged, StartupError
 from connector.events import Event
@@ -363,8 +363,9 @@ def test_a_place_that_does_not_answer_is_an_outage_and_nothing_is_emptied(
         raise OSError(errno.ECONNREFUSED, "no answer")
 
     monkeypatch.setattr(archive_places.shutil, "copyfileobj", fail)
-    with pytest.raises(ArchiveAway, match=r"cannot be reached: .*no answer"):
+    with pytest.raises(ArchiveAway, match=r"cannot be reached: .*no answer") as away:
         archive(mirror, tmp_path)
+    assert "service that has it" in failures._explained(away.value)[1]
     assert mirror.content() == before
     assert list(tmp_path.iterdir()) == []
 
