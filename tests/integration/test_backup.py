@@ -90,6 +90,15 @@ def archive_into(folder: Path, mirror: strategies.Mirror) -> list[Stored]:
     return list(archiving.archive(*given, now=lambda: NOON + YEAR))
 
 
+def leave_one_unfinished(mirror: strategies.Mirror) -> None:
+    """As a run of ``connector archive`` that was interrupted leaves it."""
+    with database.transaction(mirror.engine) as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO _archives (archive, month, file, sha256, size_bytes, events, unkeyed, made_at) "
+            "SELECT 2, month, '/else/where', sha256, 1, 1, 1, made_at FROM _archives"
+        )
+
+
 def test_a_mirror_in_postgresql_is_restored_into_sqlite_with_its_archives(
     request: pytest.FixtureRequest, tmp_path: Path, kafka_bootstrap: str
 ) -> None:
@@ -108,15 +117,16 @@ def test_a_mirror_in_postgresql_is_restored_into_sqlite_with_its_archives(
         mirror.write(forgotten)
         erase(mirror.engine, mirror.mapping, Entity("", "orders", "1"), dry_run=False)
         (archive,) = archive_into(tmp_path / "data" / "archive", mirror)
-        with database.transaction(mirror.engine) as connection:  # as a run that was interrupted leaves it
-            connection.exec_driver_sql(
-                "INSERT INTO _archives (archive, month, file, sha256, size_bytes, events, unkeyed, made_at) "
-                "SELECT 2, month, '/else/where', sha256, 1, 1, 1, made_at FROM _archives"
-            )
+        leave_one_unfinished(mirror)
         expected = mirror.content()
     printed = run("backup", tmp_path / "b.tar.gz", "--config", folder, **environ)
     assert "4 events, 1 archives" in printed
-    environ |= {"DATABASE_URL": f"sqlite:///{tmp_path / 'new.db'}", "XTND_DATA_DIR": str(tmp_path / "new")}
+    environ["XTND_DATA_DIR"] = str(tmp_path / "new")
+    with pytest.raises(StartupError, match=r"holds a mirror already") as refused:
+        run("restore", tmp_path / "b.tar.gz", "--config", folder, **environ)
+    assert "--database-url" in refused.value.cure
+    assert not (tmp_path / "new").exists()
+    environ["DATABASE_URL"] = f"sqlite:///{tmp_path / 'new.db'}"
     printed = run("restore", tmp_path / "b.tar.gz", "--config", folder, **environ)
     assert "restored 4 events" in printed
     here = tmp_path / "new" / "archive"
@@ -203,6 +213,7 @@ def test_archives_are_taken_along_or_left_out_and_put_over_no_other_file(
     with strategies.mirror(make_config({"database.url": environ["DATABASE_URL"]}), copied=True) as mirror:
         mirror.write(mirror.event("OrderPicked", {"OrderNumber": "1"}))
         (archive,) = archive_into(tmp_path / "archives", mirror)
+        leave_one_unfinished(mirror)
     file = Path(archive.file)
     whole, less = tmp_path / "whole.tar.gz", tmp_path / "less.tar.gz"
     run("backup", whole, "--config", own, **environ)
@@ -234,6 +245,7 @@ def test_archives_are_taken_along_or_left_out_and_put_over_no_other_file(
     (tmp_path / "away").rename(here)
     printed = run("restore", whole, "--config", own, "--data-dir", new, **other)
     assert f"archives: 1 in {here.parent} (1 stood there); each is as it was written" in printed
+    assert "left behind: /else/where, of a run" in printed
     assert "verified" in run("verify", "--deep", "--config", own, "--data-dir", new, **other)
 
 
