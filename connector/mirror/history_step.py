@@ -1,7 +1,7 @@
 """Layout 15 → 16: the key of a history starts with the instant of its event.
 
 Ids are random, so that in an index which they lead each new row is on another page: with two millions of
-rows the key of a history took a sixth of all that PostgreSQL did for an event.
+rows the key of a history took a fifth of all that PostgreSQL did for an event.
 """
 
 from collections.abc import Collection

@@ -159,7 +159,10 @@ class PostgreSQLCatalogue(Catalogue):
         name, column, text = quoted(table), quoted(key.column), self._dialect.literal(key.usual)
         # With a constant default no row is written; those that differ are, afterwards.
         added = f"ADD COLUMN {column} {self._dialect.declared(key.type)} NOT NULL DEFAULT {text}"
-        self._connection.exec_driver_sql(f"ALTER TABLE {name} {added}")
+        # Without the former key, which each row that is written would be put into.
+        dropped = f"DROP CONSTRAINT {quoted(str(former['name']))}"
+        with self.dependents_named(f"The key of the table {table} cannot be changed"):
+            self._connection.exec_driver_sql(f"ALTER TABLE {name} {dropped}, {added}")
         if key.value is not None:
             update = f"UPDATE {name} SET {column} = {key.value} WHERE {key.value} <> {text}"
             self._connection.exec_driver_sql(update)
@@ -167,11 +170,9 @@ class PostgreSQLCatalogue(Catalogue):
         changes = [
             f"ALTER COLUMN {column} DROP DEFAULT",
             *(f"ALTER COLUMN {quoted(one)} DROP NOT NULL" for one in key.nullable),
-            f"DROP CONSTRAINT {quoted(str(former['name']))}",
             f"ADD CONSTRAINT {quoted(str(former['name']))} PRIMARY KEY ({columns})",
         ]
-        with self.dependents_named(f"The key of the table {table} cannot be changed"):
-            self._connection.exec_driver_sql(f"ALTER TABLE {name} {', '.join(changes)}")
+        self._connection.exec_driver_sql(f"ALTER TABLE {name} {', '.join(changes)}")
         if key.comment:
             comment = self._dialect.literal(key.comment)
             self._connection.exec_driver_sql(f"COMMENT ON COLUMN {name}.{column} IS {comment}")
