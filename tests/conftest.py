@@ -1,5 +1,6 @@
 """Servers that the tests share: one real Apache Kafka and one real PostgreSQL per session."""
 
+import contextlib
 import itertools
 import os
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import psycopg
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
@@ -104,9 +106,13 @@ def new_database(dialect: str, request: pytest.FixtureRequest, file: Path) -> st
 
 
 @pytest.fixture(params=DATABASES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A fresh, empty database: the test runs once on each."""
-    return new_database(request.param, request, tmp_path / "mirror.db")
+    url = new_database(request.param, request, tmp_path / "mirror.db")
+    yield url
+    if request.param == Backend.postgresql:  # hundreds of them fill the memory that they are in
+        with contextlib.suppress(psycopg.Error):
+            request.getfixturevalue("postgres").drop_database(url)
 
 
 def shipped(*, records: bool = False) -> dict[str, str]:

@@ -6,6 +6,7 @@ about; all others only need tables.
 
 import shutil
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -17,18 +18,23 @@ from connector.mirror import database, schema, views
 from connector.mirror.mapping import Mapping
 from connector.mirror.models import MirrorRoute
 
-# By what the tables depend on: the place, as a database's name or a file, of some that a start made.
+# By kind of database, server and what is in it: the place, a database's name or a file, of one that was made.
 _made: dict[tuple[object, ...], str] = {}
 
 
 def fill(config: Config) -> None:
     """Give the empty database of a configuration the tables that a start makes for it."""
-    url = database.url_of(config.database)
-    key = (url.get_backend_name(), url.host, url.port, Mapping(config).written, config.database.schema_name)
-    copy = _copy_file if url.get_backend_name() == "sqlite" else _copy_database
-    if key not in _made:
-        _made[key] = _made_by_a_start(config, url)
-    copy(_made[key], url)
+    mapping = Mapping(config)
+
+    def start(url: URL) -> None:
+        theirs = config.database.model_copy(update={"url": SecretStr(_text(url))})
+        engine = database.connect(theirs)
+        try:
+            schema.ensure(engine, config.model_copy(update={"database": theirs}), mapping)
+        finally:
+            engine.dispose()
+
+    make_once(database.url_of(config.database), (mapping.written, config.database.schema_name), start)
     engine = database.connect(config.database)
     with database.transaction(engine) as connection:  # each configuration of a test has its own topics
         table = MirrorRoute.__table__
@@ -37,21 +43,18 @@ def fill(config: Config) -> None:
     engine.dispose()
 
 
-def _made_by_a_start(config: Config, url: URL) -> str:
-    """Make the tables in a database beside the one that the configuration names."""
-    if url.get_backend_name() == "sqlite":
-        place = str(Path(str(url.database)).with_name("made.db"))
-    else:
-        place = f"made_{uuid.uuid4().hex[:12]}"
-        _run(url, f"CREATE DATABASE {place}")
-    other = url.set(database=place).render_as_string(hide_password=False)
-    theirs = config.database.model_copy(update={"url": SecretStr(other)})
-    engine = database.connect(theirs)
-    try:
-        schema.ensure(engine, config.model_copy(update={"database": theirs}), Mapping(config))
-    finally:
-        engine.dispose()
-    return place
+def make_once(url: URL, what: tuple[object, ...], make: Callable[[URL], None]) -> None:
+    """Give an empty database what ``make`` puts into one: the first time for each ``what`` beside it."""
+    on_sqlite = url.get_backend_name() == "sqlite"
+    key = (url.get_backend_name(), url.host, url.port, *what)
+    if key not in _made:
+        name = f"made_{uuid.uuid4().hex[:12]}"
+        place = str(Path(str(url.database)).with_name(f"{name}.db")) if on_sqlite else name
+        if not on_sqlite:
+            _run(url, f"CREATE DATABASE {place}")
+        make(url.set(database=place))
+        _made[key] = place
+    (_copy_file if on_sqlite else _copy_database)(_made[key], url)
 
 
 def _copy_file(place: str, url: URL) -> None:
@@ -66,6 +69,10 @@ def _copy_database(place: str, url: URL) -> None:
 
 def _run(url: URL, *statements: str) -> None:
     server = url.set(drivername="postgresql", database="postgres", query={})
-    with psycopg.connect(server.render_as_string(hide_password=False), autocommit=True) as connection:
+    with psycopg.connect(_text(server), autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement)
+
+
+def _text(url: URL) -> str:
+    return url.render_as_string(hide_password=False)

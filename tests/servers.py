@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import psutil
 import psycopg
@@ -150,19 +151,25 @@ class PostgresServer:
     def new_database(self, *, template: str = "") -> str:
         """Create a database, empty or a copy of the one with the URL ``template``; gives its URL."""
         name = f"test_{uuid.uuid4().hex[:12]}"
-        copied = f" TEMPLATE {template.rpartition('/')[2]}" if template else ""
-        self._command(f"CREATE DATABASE {name}{copied}")
+        if template:
+            self._command(f"CREATE DATABASE {name} TEMPLATE {template.rpartition('/')[2]}")
+        # Another name for one that a copy took the place of (``tests/copies.py``) costs a tenth of a new one.
+        elif left := self._command("SELECT datname FROM pg_database WHERE datname LIKE 'empty\\_%' LIMIT 1"):
+            self._command(f"ALTER DATABASE {left[0][0]} RENAME TO {name}")
+        else:
+            self._command(f"CREATE DATABASE {name}")
         return self._url(name)
 
     def drop_database(self, url: str) -> None:
         """Delete a database, and end the connections to it."""
-        self._command(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+        self._command(f"DROP DATABASE IF EXISTS {url.rpartition('/')[2]} WITH (FORCE)")
 
-    def _command(self, statement: str) -> None:
+    def _command(self, statement: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(
-            host="127.0.0.1", port=self.port, user="postgres", autocommit=True
+            host="127.0.0.1", port=self.port, user="postgres", autocommit=True, connect_timeout=60
         ) as connection:
-            connection.execute(statement)
+            done = connection.execute(statement)
+            return done.fetchall() if done.description else []
 
     def remove(self) -> None:
         """Stop the server and delete its data."""

@@ -1,23 +1,25 @@
 """Every command of the README runs, and prints what the README says that it prints."""
 
 import contextlib
-import json
 import os
 import re
 import shlex
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from connector.local.stopping import wait_until
 from tests.pauses import awake
 
 ROOT = Path(__file__).parent.parent.parent
@@ -184,13 +186,13 @@ def test_a_command_does_what_the_readme_says(line: str, stack: str, clone: Path)
 
 def wait_until_mirrored(folder: Path) -> None:
     """Until the worker has no lag left: what was sent is in the tables."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < deadline:
-        done = run('.venv/bin/connector query --json "SELECT SUM(events) AS n FROM mirror_status"', folder)
-        accepted = sum(_metric(8081, "xtnd_gateway_events_accepted_total"))
-        if json.loads(done.stdout)["n"] == accepted:
-            return
-    raise AssertionError("the mirror did not come after")
+    with closing(sqlite3.connect(f"file:{folder}/data/mirror.db?mode=ro", uri=True)) as mirror:
+
+        def is_mirrored() -> bool:
+            [(mirrored,)] = mirror.execute("SELECT SUM(events) FROM mirror_status").fetchall()
+            return bool(mirrored == sum(_metric(8081, "xtnd_gateway_events_accepted_total")))
+
+        assert wait_until(is_mirrored, timeout_seconds=DEADLINE_SECONDS, pause_seconds=0.2)
 
 
 def _metric(port: int, name: str) -> list[float]:

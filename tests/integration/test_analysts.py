@@ -41,6 +41,7 @@ class Warehouse:
     def __init__(self, url: str, stack: ExitStack) -> None:
         self.url = url
         self._stack = stack
+        self._is_untouched = True
 
     def config(self, *changes: tuple[str, str]) -> Config:
         texts = shipped()
@@ -55,10 +56,12 @@ class Warehouse:
 
     def open(self, *changes: tuple[str, str]) -> Mirror:
         """What a worker does at its start."""
-        return self._stack.enter_context(strategies.mirror(self.config(*changes)))
+        copied, self._is_untouched = self._is_untouched and not changes, False
+        return self._stack.enter_context(strategies.mirror(self.config(*changes), copied=copied))
 
     def analyst(self, *statements: str, role: str = "") -> list[Any]:
         """Do something beside the connector; gives the rows of the last statement."""
+        self._is_untouched = False
         engine = create_engine(database.url_of(self.config().database))
         try:
             with engine.begin() as connection:

@@ -33,7 +33,7 @@ class Hand:
 
     def __init__(self, url: str, stack: ExitStack) -> None:
         self.config: Config = config.parse(shipped(), {"XTND_WEBHOOK_SECRET": SECRET, "DATABASE_URL": url})
-        self.mirror: Mirror = stack.enter_context(strategies.mirror(self.config))
+        self.mirror: Mirror = stack.enter_context(strategies.mirror(self.config, copied=True))
         self.on_postgresql = self.mirror.engine.dialect.name == "postgresql"
 
     def does(self, *statements: str) -> None:

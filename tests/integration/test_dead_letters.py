@@ -37,7 +37,7 @@ from connector.mirror.mapping import Mapping
 from connector.mirror.rules import FINGERPRINT
 from connector.mirror.sink import Sink
 from connector.stream import decode
-from tests import processes
+from tests import copies, processes
 from tests.conftest import ROOT, MakeConfig, tables_of_hooks
 from tests.processes import Connector
 from tests.sources import with_sources
@@ -90,7 +90,7 @@ class Shop:
         return configuration.load(folder, self.environment, with_secrets=False)
 
     def make_tables(self) -> None:
-        schema.ensure(self.engine, self.config, self.mapping)
+        copies.fill(self.config)
 
     def command(self, *arguments: str, config: Path | None = None, columns: int = 120) -> Any:
         """``connector dead-letters …``: what it printed and its exit code."""
@@ -598,7 +598,7 @@ def test_a_replayed_letter_of_the_hydrator_asks_for_its_record(
     write_letter(offline, letter, RECEIVED_AT)
     offline.config = with_sources(offline.config)
     offline.mapping = Mapping(offline.config)
-    offline.make_tables()
+    schema.ensure(offline.engine, offline.config, offline.mapping)
     monkeypatch.setattr(replay, "publishing", lambda _config: nullcontext(lambda _records: None))
     (found,) = replay.Replay(offline.config, dry_run=True).preview([letter.dead_letter_id])[0].done
     assert found.asks == ("orders", "Å/1")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import msgspec
 import pytest
@@ -89,7 +90,8 @@ WEEK = re.compile(r"date\((\w+), 'weekday 0', '-6 days'\)")
 
 def of_connector(command: str) -> list[str] | None:
     """The arguments of a ``connector …``, in whatever container or folder; None for another program."""
-    found = re.search(r"(?:^|[/ ])connector (?=[a-z-])(.*)", command, re.DOTALL)
+    # What docker compose runs is the image's own program.
+    found = re.search(r"(?:(?:^|[/ ])connector|compose run --rm \w+) (?=[a-z-])(.*)", command, re.DOTALL)
     return pages.words(found[1]) if found else None
 
 
@@ -134,7 +136,9 @@ def test_what_is_passed_to_docker_and_kubectl_exists() -> None:
     profiles = {one for service in services.values() for one in service.get("profiles", ())}
     typed = [*COMMANDS, *pages.mentioned()]
     for page, text in (one for one in typed if one.text.startswith(("docker ", "kubectl ", "cp "))):
-        assert set(re.findall(r"(?:exec|--scale) ([\w]+)(?= |=)", text)) <= services.keys(), f"{page}: {text}"
+        assert set(re.findall(r"(?:exec|run --rm|--scale) (\w+)(?= |=)", text)) <= services.keys(), (
+            f"{page}: {text}"
+        )
         assert set(re.findall(r"--profile (\w+)", text)) <= profiles, f"{page}: {text}"
         for path in re.findall(r"(?<![\w/.])ops/[\w./*-]+", text):
             assert list(ROOT.glob(path)), f"{page}: {path}"
@@ -158,7 +162,10 @@ class Place:
     def __init__(self, folder: Path, bootstrap: str) -> None:
         self.folder = folder
         changes = {
-            "connector.yaml": [(r"# retention: (.*)", r"mirror: {retention: \1}")],
+            "connector.yaml": [
+                (r"# retention: (.*)", r"mirror: {retention: \1}"),
+                *((rf"admin_port: {port}", f"admin_port: {free_port()}") for port in (8081, 8082, 8083)),
+            ],
             "topics.yaml": [
                 (r"prefix: xtnd\.", f"prefix: docs{os.getpid()}."),
                 (r"partitions: 12", "partitions: 1"),
@@ -268,7 +275,8 @@ def test_a_command_of_the_pages_runs(
     assert arguments, f"{one.page}: {one.text}: neither run nor listed"
     if TARGET in arguments:
         arguments[arguments.index(TARGET)] = postgres.new_database()
-    done = CliRunner().invoke(cli.app, arguments, env=environ, input="y\n", catch_exceptions=False)
+    with mock.patch.dict(os.environ):  # where a command puts what it finds in a data folder
+        done = CliRunner().invoke(cli.app, arguments, env=environ, input="y\n", catch_exceptions=False)
     assert done.exit_code == ENDS_WITH.get(one.text, 0), done.output
 
 

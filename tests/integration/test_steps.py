@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 import structlog
-from sqlalchemy import Engine, inspect, make_url
+from sqlalchemy import URL, Engine, inspect, make_url
 
 from connector import config, events
 from connector.commands import checkup
@@ -24,7 +24,7 @@ from connector.mirror.dialects import sqlite_catalogue
 from connector.mirror.dry_run import DryRun
 from connector.mirror.letters import Filter, Letters
 from connector.mirror.mapping import Mapping
-from tests import strategies
+from tests import copies, strategies
 from tests.conftest import ROOT, SECRET, shipped
 from tests.gateways import until
 from tests.strategies import Mirror
@@ -66,7 +66,10 @@ class Store:
 
 def load(url: str) -> None:
     """Put the kept mirror of layout 1 into an empty database."""
-    where = make_url(url)
+    copies.make_once(make_url(url), ("layout 1",), _load)
+
+
+def _load(where: URL) -> None:
     if where.get_backend_name() == "sqlite":
         connection = sqlite3.connect(str(where.database))
         connection.executescript((KEPT / "sqlite.sql").read_text(encoding="utf-8"))
@@ -320,7 +323,7 @@ def test_a_view_of_a_role_that_the_connector_may_not_act_for_stays_and_is_named(
         admin.execute(f"CREATE ROLE {analyst}")
         admin.execute(f"ALTER DATABASE {name} OWNER TO {owner}")
         ours = make_url(url).set(username=owner).render_as_string()
-        load(ours)
+        _load(make_url(ours))
         admin.execute(f"CREATE SCHEMA reports AUTHORIZATION {analyst}")
         admin.execute(f"GRANT SELECT ON orders TO {analyst}")
         admin.execute(f"SET ROLE {analyst}")
