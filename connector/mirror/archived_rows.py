@@ -94,13 +94,15 @@ def remove(connection: Connection, table: str, groups: Iterable[Key] | None = No
         on_keys(connection, "DELETE FROM _archived_rows", KEY, [(table, _digest(one)) for one in groups])
 
 
-def ensure(connection: Connection, mapping: TableMapping) -> None:
+def ensure(connection: Connection, mapping: TableMapping, *, ahead: bool = False) -> None:
     """Have what archives give for each table as the mapping has the table now.
+
+    ``ahead``: also where there is no archive yet, whose file would be read for each table otherwise.
 
     A table whose columns have other names, places or rules has none until this is done; neither has one that
     was filled. Raises ``DatabaseDamaged`` and ``ArchiveAway``.
     """
-    if not archives.readable(connection):
+    if not (ahead or archives.readable(connection)):
         return
     query = f"SELECT table_name, folded FROM _archived_rows WHERE row_digest = '{LAYOUT}'"
     made: dict[str, str] = dict(map(tuple, connection.exec_driver_sql(query)))

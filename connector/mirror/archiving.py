@@ -71,6 +71,8 @@ def archive(
         yield from work.finish()
         with session.snapshot() as connection:
             found = list(due(connection, months, now()))
+        if found:
+            session.change(lambda connection: archived_rows.ensure(connection, mapping, ahead=True))
         for one in found:
             yield work.month(one)
 

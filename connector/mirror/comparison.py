@@ -23,7 +23,7 @@ from connector.mirror.projections import Projection
 from connector.mirror.spill import Spill
 from connector.mirror.statements import quoted
 
-ROWS = 20_000  # of a part
+ROWS = 10_000  # of a part
 PAGE = 5000  # rows of one event each that are summed up at once
 Values = dict[str, Any]
 Cells = tuple[Any, ...]

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 T = TypeVar("T")
-KEPT = 40_000  # records that memory holds
+KEPT = 20_000  # records that memory holds
 LEVEL = 1  # of compression: a few microseconds a record, and a quarter of the disk
 
 
