@@ -148,7 +148,7 @@ class Comparison:
             raise translate(error, self._connection.engine.url.database or "") from error
 
     def _part(self, row: Sequence[Any]) -> int:
-        """The part of a row, or of what it is folded with."""
+        """The part of a row, or of what it is folded with; keys are the same in a fold and in the store."""
         table = self._table
         return zlib.crc32(self._encode(row[: table.group or len(table.key)])) % self._parts
 

@@ -230,3 +230,11 @@ def test_a_log_that_grew_is_cut_by_the_next_batch_itself(config: Config, file: P
         for number in range(end, end + 3):
             write(mirror, number, number + 1)
         assert sqlite_file.log_bytes(file) <= sqlite_file.LOG_KEPT_BYTES
+
+
+def test_what_a_reader_sorts_goes_to_disk_where_it_is_much(config: Config) -> None:
+    fill(config, 1)
+    engine = database.connect(config.database, access="read")
+    with database.transaction(engine) as connection:
+        assert connection.exec_driver_sql("PRAGMA temp_store").scalar() == 1  # FILE
+    engine.dispose()

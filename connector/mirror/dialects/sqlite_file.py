@@ -31,7 +31,8 @@ PRAGMAS = (
     # KiB. Ids are random, so a batch touches pages all over; with SQLite's 2 MB most were read again.
     "cache_size=-8000",
 )
-READING_PRAGMAS = PRAGMAS[-2:]
+# A command sorts and groups the whole ledger: what does not fit into the cache goes to disk.
+READING_PRAGMAS = ("temp_store=FILE", PRAGMAS[-1])
 
 OPENED = "opened"  # in a connection's info: which file it is on
 SNAPSHOT = "xtnd_snapshot"  # execution option of a connection that writes, where it only reads
