@@ -230,9 +230,9 @@ def fill(mirror: Mirror, lived: Lived) -> None:
     for line in records.splitlines():
         record = msgspec.json.decode(line, type=Record)
         if (entity := sources.entities.get(record.family)) and bytes(record.body) != b"null":
-            made = {"source": "xtnd", "family": record.family, "entity": entity.entity}
+            whose: dict[str, Any] = {"source": "xtnd", "family": record.family, "entity": entity.entity}
             mirror.write(
-                events.snapshot(key=record.key, body=bytes(record.body), at=now, received_at=now, **made)
+                events.snapshot(key=record.key, body=bytes(record.body), at=now, received_at=now, **whose)
             )
 
 
@@ -250,7 +250,7 @@ def place(
 @pytest.fixture(scope="module")
 def mirrors(request: pytest.FixtureRequest, place: Place, lived: Lived) -> Iterator[dict[str, Mirror]]:
     with contextlib.ExitStack() as stack:
-        found = {}
+        found: dict[str, Mirror] = {}
         for dialect in DATABASES:
             url = new_database(dialect, request, place.folder / "data" / "mirror.db")
             found[dialect] = stack.enter_context(strategies.mirror(place.config(url), copied=True))
