@@ -34,7 +34,8 @@ KINDS = {
         views=("lead_times", "full"),
     ),
     "history": TableKind(
-        columns=("event_id", "row_index", "source"),
+        # The instant with which the store's key starts is the connector's own.
+        columns=("event__version", "event_id", "row_index", "source"),
         instants=(),
         key=("event_id", "row_index", "source"),
         folds=False,

@@ -372,4 +372,4 @@ COMMENT ON COLUMN _sweeps.whole IS '1 where the whole list was read, 0 where wha
 COMMENT ON COLUMN _sweeps.listed IS 'Records that were listed.';
 COMMENT ON COLUMN _sweeps.enqueued IS 'Records that were asked for, or published from the list itself.';
 COMMENT ON COLUMN _sweeps.repaired IS 'Those of them that were fetched since.';
-COMMENT ON COLUMN _sweeps.lost_hooks IS 'Those of them whose change no hook reported.'
+COMMENT ON COLUMN _sweeps.lost_hooks IS 'Hooks that never came, by what records imply and what changed.'
