@@ -95,6 +95,19 @@ def instant(value: Any) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=ZoneInfo("Europe/Stockholm"))
 
 
+def only_listed(stack: Stack) -> set[tuple[str, str]]:
+    """Records whose last hook was withheld, by family and key: no other hook asks for what changed then."""
+    sources = yaml.safe_load((stack.config_dir / "sources.yaml").read_text())["sources"]["entities"]
+    families = {action: family for family, one in sources.items() for action in one.get("wanted_on", ())}
+    withheld = {}
+    for sent in sent_journal.read(journal(stack)).values():
+        for one in sent_events.of(sent):
+            if (family := families.get(one.action)) in NUMBERS:
+                for number in numbers(json.loads(one.details), NUMBERS[family]):
+                    withheld[family, str(number)] = sent.withheld
+    return {record for record, is_last in withheld.items() if is_last}
+
+
 def ago(seconds: float) -> str:
     """So long ago, as SQL of both databases reads it."""
     return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")

@@ -231,7 +231,8 @@ def test_records_equal_the_shop_after_lost_hooks_deletions_and_kills(
             lost_hooks.counted(stack, known)
     differing = differences(stack, known)
     line.notes.append(f"{len(known)} records, {len(deleted)} deleted, {lost} rows differed before the sweep")
-    assert lost
+    # A sweep of a killed hydrator, which the next one repeats, may have found them before.
+    assert lost_hooks.only_listed(stack) & known.keys()
     assert deleted
     assert (differing, not_gone(stack, known)) == ([], [])
     assert lost_hooks.differing(stack, known) == (set(), set())
