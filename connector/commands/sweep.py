@@ -39,6 +39,9 @@ def sweep(
     whole: Annotated[
         bool, typer.Option("--whole", help="Read lists with full_scan_hours whole, not only what changed.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read the lists, ask for nothing; print what would be done.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     config_dir: ConfigDir = CONFIG_DIR,
     kafka: Kafka = None,
@@ -53,17 +56,20 @@ def sweep(
     failpoints.load(os.environ)
     settings = load_beside(config_dir, data_dir, with_login=True, kafka=kafka, database_url=database_url)
     with progress(err) as report:
-        found = asyncio.run(_run(settings, families or [], report, whole=whole))
+        found = asyncio.run(_run(settings, families or [], report, whole=whole, dry=dry_run))
     if as_json:
-        print(json.dumps({"families": [asdict(one) for one in found]}))  # noqa: T201
+        print(json.dumps({"dry_run": dry_run, "families": [asdict(one) for one in found]}))  # noqa: T201
         return
     for one in found:
+        were = "would be" if dry_run else "were"
         done = "published from the list" if one.published else "asked for; the hydrator fetches them"
-        text = f"{one.family}: {one.listed:,} rows listed; {one.enqueued:,} records were {done}"
+        text = f"{one.family}: {one.listed:,} rows listed; {one.enqueued:,} records {were} {done}"
         out.print(safe_text.plain(f"{text}{one.note and f' ({one.note})'}"))
 
 
-async def _run(settings: Config, families: list[str], report: "Report", *, whole: bool) -> list["Swept"]:
+async def _run(
+    settings: Config, families: list[str], report: "Report", *, whole: bool, dry: bool
+) -> list["Swept"]:
     from connector.fetching.sweep import sweep as work  # noqa: PLC0415 - each command loads only what it needs
 
-    return [one async for one in work(settings, families, report, whole=whole)]
+    return [one async for one in work(settings, families, report, whole=whole, dry=dry)]

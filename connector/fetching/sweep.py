@@ -66,10 +66,10 @@ class FamilySweep:
         *,
         sweeps: Sweeps,
         backfills: Backfills,
-        publisher: ports.Publisher,
+        publisher: ports.Publisher | None,
         report: Report = lambda *_: None,
     ) -> None:
-        """``backfills`` knows the newest instant of a family."""
+        """Without a ``publisher`` nothing is written: a dry run. ``backfills`` knows the newest instant."""
         self._source = sources.name
         self._list = list_
         self._family = list_.family
@@ -100,7 +100,8 @@ class FamilySweep:
         listing = self._list.listing
         whole = listing.incremental is None or (whole and listing.full_scan_hours is not None)
         found = Swept(self._family, whole, published=listing.rows_are_records)
-        started = await self._stored(partial(self._sweeps.start, self._family, whole=whole))
+        start = self._sweeps.plan if self._publisher is None else self._sweeps.start
+        started = await self._stored(partial(start, self._family, whole=whole))
         if started is None:
             found.note = "another sweep of it runs"
             return found
@@ -125,7 +126,8 @@ class FamilySweep:
                     found.enqueued += await self._ask(started, listed)
             failpoints.reach("sweep-page")
         found.enqueued += await self._ask(started, listed)
-        await self._stored(partial(self._sweeps.finish, self._family, started))
+        if self._publisher is not None:
+            await self._stored(partial(self._sweeps.finish, self._family, started))
         found.note = f"the list ended early: {reading.note}" if reading.note else ""
         return found
 
@@ -139,7 +141,8 @@ class FamilySweep:
         listed.clear()
         while rows := list(islice(rest, CHUNK)):
             stale = await self._stored(partial(self._sweeps.stale, self._family, started, rows))
-            await self._stored(partial(self._sweeps.ask, self._family, started, rows, stale))
+            if self._publisher is not None:
+                await self._stored(partial(self._sweeps.ask, self._family, started, rows, stale))
             asked += len(stale)
             failpoints.reach("sweep-asked")
         return asked
@@ -150,6 +153,8 @@ class FamilySweep:
         bodies = {row.key: row.body for row in page.rows}
         listed = list(rows.values())
         stale = await self._stored(partial(self._sweeps.stale, self._family, started, listed))
+        if self._publisher is None:
+            return len(stale)
         published = []
         for row in stale:
             event_of = (self._source, self._list, row.key, bodies[row.key], at)
@@ -190,9 +195,9 @@ async def keep_sweeping(sweep: FamilySweep, family: str) -> None:
 
 
 async def sweep(
-    config: Config, families: Collection[str], report: Report, *, whole: bool
+    config: Config, families: Collection[str], report: Report, *, whole: bool, dry: bool
 ) -> AsyncIterator[Swept]:
-    """Sweep families one after the other, now.
+    """Sweep families one after the other, now; ``dry``: read the lists and write nothing.
 
     Raises ``StartupError`` where there is no source, no such family, no list of it, or no mirror.
     """
@@ -204,9 +209,9 @@ async def sweep(
         steps.require(engine)
         shop = (sources.shop if config.shops is not None else None) or ""
         publisher = Publisher(config, [plan.name for plan in topics.plans(config)])
-        if any(list_.listing.rows_are_records for list_ in lists):
+        if not dry and any(list_.listing.rows_are_records for list_ in lists):
             publisher.start()
-        kafka = KafkaTopics(publisher, Routes(config))
+        kafka = None if dry else KafkaTopics(publisher, Routes(config))
         try:
             for list_ in lists:
                 yield await FamilySweep(

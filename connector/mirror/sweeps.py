@@ -89,6 +89,12 @@ class Sweeps:
             )
         return Started(started, None if whole else (since or started))
 
+    def plan(self, family: str, *, whole: bool) -> Started:
+        """What a sweep that starts now would list; nothing is written."""
+        with transaction(self._engine) as connection:
+            now = self._now(connection)
+            return Started(now, None if whole else (self._last(connection, family, whole=False) or now))
+
     def stale(self, family: str, started: Started, rows: Sequence[Found]) -> list[Found]:
         """Those of the listed records that are newer than what the mirror has of them, or may be."""
         if not rows:

@@ -273,7 +273,7 @@ def test_what_was_fetched_again_for_safety_is_no_repair(mirror: Mirror, sweeps: 
 class Lists:
     """Pages of two rows of a list; Kafka's place as well."""
 
-    def __init__(self, mirror: Mirror, family: str, rows: list[Any]) -> None:
+    def __init__(self, mirror: Mirror, family: str, rows: list[Any], *, dry: bool = False) -> None:
         pages = {"type": "page_index", "page_param": "page"}
         name = {"orders": {"orderNumber": "orderNumber"}, "balances": STOCK["key"]}[family]
         changes = {"start_param": "since", "changed_path": "changeDate"}
@@ -290,7 +290,7 @@ class Lists:
             RecordList(found, family, transport=self),
             sweeps=Sweeps(mirror.engine, shop=""),
             backfills=Backfills(mirror.engine, shop=""),
-            publisher=self,
+            publisher=None if dry else self,
         )
 
     def run(self) -> Swept:
@@ -316,6 +316,19 @@ def test_a_sweep_reads_its_list_to_the_end_and_asks_for_each_record_once(mirror:
     assert asyncio.run(lists.sweep.due()) == (pytest.approx(15 * 60, abs=60), False)
     assert len(lists.paths) == 4
     assert all("since=" in path for path in lists.paths)
+
+
+@pytest.mark.parametrize("family", ["orders", "balances"])
+def test_a_dry_run_says_what_a_sweep_would_do_and_does_nothing(mirror: Mirror, family: str) -> None:
+    rows: list[Any] = [{"orderNumber": str(number)} for number in (1, 2, 3, 3)]
+    if family == "balances":
+        rows = [{"productNumber": str(number), "warehouse": "A"} for number in (1, 2, 3)]
+    dry = Lists(mirror, family, rows, dry=True)
+    would = dry.run()
+    assert (asked(mirror), counts(mirror), dry.events) == ([], [], [])
+    assert [row for row in mirror.rows("_hydration_work") if row["family"]] == []
+    done = Lists(mirror, family, rows).run()
+    assert (would.listed, would.enqueued) == (done.listed, done.enqueued) == (len(rows), 3)
 
 
 def test_a_change_date_that_cannot_be_is_none(mirror: Mirror) -> None:
