@@ -277,6 +277,18 @@ def test_bodies_that_stand_apart_leave_with_the_last_event_that_has_them(
     assert "Anna" not in str([pq.read_table(file).to_pylist() for file in tmp_path.iterdir()])
 
 
+def test_what_was_forgotten_is_archived_beside_what_was_not(mirror: Mirror, tmp_path: Path) -> None:
+    for key in "123":
+        mirror.write(
+            mirror.snapshot(key, {"orderHeader": {"orderNumber": key, "customerName": "Anna " * 30}})
+        )
+    erasure.erase(mirror.engine, mirror.mapping, Entity("", "orders", "2"), dry_run=False)
+    before = tables_of(mirror), events_of(mirror)
+    assert [one.events for one in archive(mirror, tmp_path)] == [3]
+    assert mirror.rows("_bodies", order="1") == []
+    assert (tables_of(mirror), events_of(mirror), differences(mirror)) == (*before, [])
+
+
 # --- Where archives are, and what needs them -------------------------------------------------------
 
 
