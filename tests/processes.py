@@ -90,6 +90,13 @@ class Connector:
         self.send_signal(signal.SIGKILL)
 
 
+def fresh(arguments: Sequence[str], *, env: Mapping[str, str], stdout: Path) -> "subprocess.Popen[bytes]":
+    """``python -m connector ARGUMENTS``, with nothing of the fork server's in its memory."""
+    command = [sys.executable, "-m", "connector", *map(str, arguments)]
+    with stdout.open("ab") as out:
+        return subprocess.Popen(command, env=dict(env), stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+
+
 def run(
     arguments: Sequence[str],
     *,

@@ -44,16 +44,24 @@ _numbers = itertools.count(1)
 
 
 class WorkerProcess:
-    """``connector worker``, or another part, as a process; ``log`` is its standard error."""
+    """``connector worker``, or another part, as a process; ``log`` is its standard error.
+
+    ``start`` starts it; ``processes.fresh`` does as a user does, for what is measured.
+    """
 
     def __init__(
-        self, world: "World", failpoints: str, name: str, arguments: Sequence[str] = ("worker",)
+        self,
+        world: "World",
+        failpoints: str,
+        name: str,
+        arguments: Sequence[str] = ("worker",),
+        start: Any = Connector,
     ) -> None:
         self.port = free_port()
         self.log = world.folder / f"{name}.log"
         environ = {**os.environ, **world.environ, "XTND_FAILPOINTS": failpoints}
         command = [*arguments, "--config", str(world.config_dir), "--admin-port", str(self.port)]
-        self.process = Connector(command, stdout=self.log, env=environ)
+        self.process: Connector = start(command, stdout=self.log, env=environ)
 
     def failures(self) -> dict[str, str] | None:
         """What /readyz says is wrong; None while nobody answers."""

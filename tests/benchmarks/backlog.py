@@ -37,6 +37,7 @@ from connector.simulator.shop import Shop
 from tests.benchmarks import orders
 from tests.benchmarks.processes import Carried, Processes
 from tests.conftest import ROOT, SECRET
+from tests.processes import fresh
 from tests.servers import PostgresServer
 from tests.workers import START, WorkerProcess, balance, until
 
@@ -164,7 +165,11 @@ class Backlog:
             before = _held(engine)
             world = _Place(self.folder / f"run-{next(_numbers)}", self.environ(url))
             world.config_dir = self.config_dir(world.folder.name)
-            running = [WorkerProcess(world, "", f"worker-{n}") for n in range(workers)]  # type: ignore[arg-type]
+            # Not forked from what tests have loaded: its memory would count, and take time to look through.
+            running = [
+                WorkerProcess(world, "", f"worker-{n}", start=fresh)  # type: ignore[arg-type]
+                for n in range(workers)
+            ]
             for worker in running:
                 stack.callback(worker.kill)
             return self._watch(engine, running, before, server)
