@@ -81,10 +81,13 @@ def decode(value: bytes | None) -> Event:
     try:
         cloud = _cloud_event.decode(value)
         _any_json.decode(cloud.properties)
-        for text in (cloud.properties.encode(), bytes(cloud.data)):
-            if nests_deeper(text, MAX_DEPTH):
-                raise ValueError(f"it nests more than {MAX_DEPTH} levels deep")
-        bytes(cloud.data).decode()  # msgspec checks the grammar of a Raw, not its UTF-8
+        details = bytes(cloud.data)
+        details.decode()  # msgspec checks the grammar of a Raw, not its UTF-8
+        # A level takes two brackets, so short text need not be looked at.
+        if len(details) > 2 * MAX_DEPTH or len(cloud.properties) > 2 * MAX_DEPTH:
+            for text in (cloud.properties.encode(), details):
+                if nests_deeper(text, MAX_DEPTH):
+                    raise ValueError(f"it nests more than {MAX_DEPTH} levels deep")
         received_at = from_iso(cloud.receivedat)
         of_source = cloud.source.startswith(SOURCES)
         event = Event(
@@ -95,7 +98,7 @@ def decode(value: bytes | None) -> Event:
             family=cloud.family,
             action=cloud.action,
             entity_key=cloud.subject if isinstance(cloud.subject, str) else None,
-            details=bytes(cloud.data),
+            details=details,
             properties=cloud.properties,
             received_at=received_at,
             occurred_at=received_at if cloud.time == cloud.receivedat else from_iso(cloud.time),

@@ -4,7 +4,6 @@ A snapshot, which is the answer of one GET, is an event too: ``snapshot.py`` mak
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -112,7 +111,6 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         return (abs(self.attempt), self.received_at)
 
 
-@lru_cache(maxsize=1024)  # hooks are few, and every event asks
 def source_of(hook: str, source_name: str | None = None) -> str:
     """The source of a hook's events, which is the path that it is posted to, or of snapshots."""
     return f"/webhooks/{hook}" if source_name is None else f"{SOURCES}{source_name}"

@@ -39,6 +39,7 @@ _RFC3339 = re.compile(
 _LEAP = "60"
 _DAY_SECONDS = 86_400
 _SECOND = 1_000_000
+_ISO_LENGTH = 27
 
 
 def from_iso(text: str) -> int:
@@ -47,6 +48,20 @@ def from_iso(text: str) -> int:
     A leap second is the first second of the next day, as it is for databases. Raises ``ValueError``
     for all else.
     """
+    decimals = text[20:26]
+    if len(text) == _ISO_LENGTH and text[19] == "." and text[26] == "Z" and _is_number(decimals):
+        return _since_epoch(f"{text[:19]}Z") + int(
+            decimals
+        )  # as ``iso`` writes them, and every event has two
+    return _since_epoch(text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
+
+
+@lru_cache(maxsize=8192)
+def _since_epoch(text: str) -> int:
     found = _RFC3339.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is no RFC 3339 instant")

@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import cramjam
 import crc32c
@@ -33,14 +33,8 @@ CODEC_BITS = 0x07
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 XERIAL_START, XERIAL_HEAD = b"\x82SNAPPY\x00", 16
 PIECE = 1_048_576
-
-
-class BatchHeader(NamedTuple):
-    """What stands uncompressed at the start of a batch; ``timestamp`` is milliseconds since the epoch."""
-
-    first_offset: int
-    last_offset: int
-    timestamp: int
+# Bytes that one of LZ4 expands to at most: it gives a length in steps of 255.
+LZ4_RATIO = 255
 
 
 def batch_end(fetched: bytes, start: int) -> int | None:
@@ -51,63 +45,82 @@ def batch_end(fetched: bytes, start: int) -> int | None:
     return end if start + START.size < end <= len(fetched) else None
 
 
-def header(batch: bytes) -> BatchHeader:
-    """Offsets and newest timestamp of a batch; a format before version 2 names only its last offset.
+class Batch:
+    """A batch of a fetch; its header and its checksum are read once, for batches may be many and small.
 
-    Of a damaged batch the number of records is believed as far as it stands there twice, so that no
-    record behind the batch is passed over.
+    ``raw`` has more bytes than ``START``. ``is_damaged``: the checksum is wrong of what it covers, which is
+    all but offset, length and format. ``timestamp`` is the newest record's, in milliseconds since the epoch.
+    A format before version 2 names only its last offset (``names_first``).
+
+    Of a damaged batch the number of records is believed as far as it stands there twice, so that no record
+    behind the batch is passed over.
     """
-    offset, magic = START.unpack_from(batch)[::3]
-    if magic < LEGACY_BELOW or len(batch) < HEADER.size:
-        return BatchHeader(0, offset, -1)
-    fields = HEADER.unpack_from(batch)
-    more = min(fields[6], fields[12] - 1) if damaged(batch) else fields[6]
-    return BatchHeader(offset, offset + max(0, more), fields[8])
 
+    __slots__ = (
+        "_fields",
+        "_magic",
+        "first_offset",
+        "is_damaged",
+        "last_offset",
+        "names_first",
+        "raw",
+        "timestamp",
+    )
 
-def expanded(batch: bytes, most_bytes: int) -> bytes:
-    """The batch without compression, as large as ``most_bytes`` at most.
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        offset, self._magic = START.unpack_from(raw)[::3]
+        self.names_first = self._magic >= LEGACY_BELOW and len(raw) >= HEADER.size
+        self.first_offset, self.last_offset, self.timestamp = 0, offset, -1
+        if self.names_first:
+            self._fields = fields = HEADER.unpack_from(raw)
+            self.is_damaged = crc32c.crc32c(memoryview(raw)[CRC_END:]) != fields[4]
+            more = min(fields[6], fields[12] - 1) if self.is_damaged else fields[6]
+            self.first_offset, self.last_offset, self.timestamp = offset, offset + max(0, more), fields[8]
+        elif self._magic < LEGACY_BELOW:
+            checksum = int.from_bytes(raw[LENGTH_END:LEGACY_CRC_END])
+            self.is_damaged = zlib.crc32(memoryview(raw)[LEGACY_CRC_END:]) != checksum
+        else:
+            self.is_damaged = True
 
-    Raises ``Poison`` when it would be larger, or cannot be expanded. Its checksum is verified, and is no
-    longer right when the batch was compressed. A compressed batch of a format before version 2 is only
-    measured, and given back as it is.
-    """
-    if damaged(batch):
-        raise Poison(UNREADABLE, "its checksum is wrong, so it was damaged on a disk or on the way")
-    magic = batch[LEGACY_CRC_END]
-    attributes = batch[LEGACY_CRC_END + 1] if magic < LEGACY_BELOW else HEADER.unpack_from(batch)[5]
-    codec = attributes & CODEC_BITS
-    start = HEADER.size
-    if magic < LEGACY_BELOW:
-        # The value of the message, which has the others in it when it is compressed, follows its key.
-        key = LEGACY_CRC_END + 2 + 8 * magic
-        start = key + 8 + max(0, int.from_bytes(batch[key : key + 4], signed=True))
-    try:
-        records = _expand(codec, batch[start:], most_bytes) if codec else b""
-    except (Poison, MemoryError):
-        raise
-    except Exception as error:
-        what = f"it cannot be expanded (compression {codec}): {type(error).__name__}: {error}"
-        raise Poison(UNREADABLE, what) from error
-    if records is None or (not codec and len(batch) - start > most_bytes):
-        what = f"its {len(batch)} bytes expand to more than the {most_bytes} that a worker reads at once"
-        raise Poison(TOO_LARGE, what)
-    if not codec or magic < LEGACY_BELOW:
-        return batch
-    fields = list(HEADER.unpack_from(batch))
-    fields[1] = HEADER.size - LENGTH_END + len(records)
-    fields[5] &= ~CODEC_BITS
-    return HEADER.pack(*fields) + records
+    @property
+    def is_sound(self) -> bool:
+        """Whether it is of a format that is known, and not damaged."""
+        return self._magic <= LEGACY_BELOW and not self.is_damaged
 
+    def expanded(self, most_bytes: int) -> bytes:
+        """The batch without compression, as large as ``most_bytes`` at most.
 
-def damaged(batch: bytes) -> bool:
-    """Whether the checksum is wrong of what it covers: all but offset, length and format."""
-    view = memoryview(batch)
-    if batch[LEGACY_CRC_END] < LEGACY_BELOW:
-        return zlib.crc32(view[LEGACY_CRC_END:]) != int.from_bytes(batch[LENGTH_END:LEGACY_CRC_END])
-    if len(batch) < HEADER.size:
-        return True
-    return bool(crc32c.crc32c(view[CRC_END:]) != HEADER.unpack_from(batch)[4])
+        Raises ``Poison`` when it would be larger, cannot be expanded, or is damaged. The checksum is no
+        longer right when the batch was compressed. A compressed batch of a format before version 2 is only
+        measured, and given back as it is.
+        """
+        if self.is_damaged:
+            raise Poison(UNREADABLE, "its checksum is wrong, so it was damaged on a disk or on the way")
+        raw, start = self.raw, HEADER.size
+        attributes = self._fields[5] if self.names_first else raw[LEGACY_CRC_END + 1]
+        codec = attributes & CODEC_BITS
+        if not self.names_first:
+            # The value of the message, which has the others in it when it is compressed, follows its key.
+            key = LEGACY_CRC_END + 2 + 8 * self._magic
+            start = key + 8 + max(0, int.from_bytes(raw[key : key + 4], signed=True))
+        try:
+            records = _expand(codec, raw[start:], most_bytes) if codec else b""
+        except (Poison, MemoryError):
+            raise
+        except Exception as error:
+            what = f"it cannot be expanded (compression {codec}): {type(error).__name__}: {error}"
+            raise Poison(UNREADABLE, what) from error
+        if records is None or (not codec and len(raw) - start > most_bytes):
+            what = f"its {len(raw)} bytes expand to more than the {most_bytes} that a worker reads at once"
+            raise Poison(TOO_LARGE, what)
+        if not codec or not self.names_first:
+            return raw
+        offset, _, epoch, magic, checksum, _, *others = self._fields
+        length = HEADER.size - LENGTH_END + len(records)
+        return (
+            HEADER.pack(offset, length, epoch, magic, checksum, attributes & ~CODEC_BITS, *others) + records
+        )
 
 
 def _expand(codec: int, data: bytes, most_bytes: int) -> bytes | None:
@@ -118,7 +131,10 @@ def _expand(codec: int, data: bytes, most_bytes: int) -> bytes | None:
         return None if sum(sizes) > most_bytes else bytes(snappy_decode(data))
     if codec != LZ4 and codec not in READERS:
         raise ValueError("no such compression is known")
-    expanding = _lz4_pieces(data) if codec == LZ4 else iter(partial(READERS[codec](data).read, PIECE), b"")
+    if codec == LZ4:
+        expanding = _lz4_pieces(data, most_bytes)
+    else:
+        expanding = iter(partial(READERS[codec](data).read, PIECE), b"")
     pieces, size = [], 0
     for piece in expanding:
         size += len(piece)
@@ -140,8 +156,13 @@ def _snappy_blocks(data: bytes) -> Iterator[bytes]:
         at = end
 
 
-def _lz4_pieces(data: bytes) -> Iterator[bytes]:
+def _lz4_pieces(data: bytes, most_bytes: int) -> Iterator[bytes]:
     while data:
+        if len(data) * LZ4_RATIO <= most_bytes:  # cannot be too much; most batches are small
+            whole, read = lz4.frame.decompress(data, return_bytes_read=True)
+            yield whole
+            data = data[read:]
+            continue
         frame = lz4.frame.LZ4FrameDecompressor()
         yield frame.decompress(data, PIECE)
         while not frame.eof:

@@ -61,8 +61,14 @@ class StateRow(msgspec.Struct):
             self.last_version = version
             self.last_action = event.action
             self.last_event_id = event.event_id
+        versions = self.versions
         for place, (value, column) in enumerate(zip(cells, columns, strict=True)):
-            if value is not None:
+            if value is None:
+                continue
+            if column.merge == "newest" and not column.ranked:  # what nearly every column has
+                if version >= versions[place]:
+                    self.cells[place], versions[place] = value, version
+            else:
                 self._absorb_cell(place, column, value, version, again=again)
 
     def _absorb_cell(

@@ -76,7 +76,7 @@ def encoded(
             for name, of in OF_EVENT.items()
             if of in OF_HOOK
         }
-    digests = [bodies.digest(event) for event in found]
+    digests = [None if keeps else bodies.digest(event) for event, keeps in zip(found, of_hook, strict=True)]
     values["body"] = digests
     values["details"] = [
         event.details.decode() if body is None else bodies.ELSEWHERE

@@ -92,7 +92,7 @@ class Reading:
         """
         refused = None if not self._stored else [] if left_out is None else left_out
         found, some_forgotten = [], self._stored and event.attempt < 0
-        for index, objects in enumerate(self._objects(rows, refused)):
+        for index, objects in enumerate(self._objects(rows, refused) if self._each else zip(rows)):
             if some_forgotten and not objects[0]:
                 continue
             pool, sound = self._pool(event, objects)

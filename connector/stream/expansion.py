@@ -17,6 +17,7 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from connector.errors import Poison
 from connector.kafka import batch_repair, record_batch
+from connector.kafka.record_batch import Batch
 
 # Bytes that one turn of fetching may expand; the batch that reaches it is still read.
 FETCH_BYTES = 8_388_608
@@ -101,32 +102,25 @@ class FetchedBatches:
         return self._found is not None and (self._turn != expansion.turn or expansion.left > 0)
 
     def next_batch(self) -> "FetchedBatch":
-        expansion, is_first = self._expansion, self._turn is None
-        if self._found is None:
+        expansion, found, is_first = self._expansion, self._found, self._turn is None
+        if found is None:
             raise EOFError("no whole batch follows")
-        batch, end = self._found
-        expected = record_batch.header(batch).first_offset if self._expected is None else self._expected
-        self._found = self._fetch.batch_at(end)
-        first, behind = batch_repair.offsets(batch, expected, self._ends(end), exact=not is_first)
+        batch, end = found
+        expected = batch.first_offset if self._expected is None else self._expected
+        self._found = following = self._fetch.batch_at(end)
+        first, behind = self._fetch.offsets(found, following, expected, exact=not is_first)
         self._expected, self._turn = behind, expansion.turn
-        batch = first.to_bytes(8) + batch[8:] if batch_repair.has_first_offset(batch) else batch
+        if batch.names_first and first != batch.first_offset:
+            batch = Batch(first.to_bytes(8) + batch.raw[8:])
         # The mirror itself notices that Kafka lacks the offsets before the first batch.
         start = first if is_first else min(first, expected)
         try:
-            raw = record_batch.expanded(batch, expansion.most_bytes)
+            raw = batch.expanded(expansion.most_bytes)
         except Poison as poison:
             expansion.left -= expansion.most_bytes
             return FetchedBatch(batch, start, behind, poison=poison)
         expansion.left -= len(raw)
         return FetchedBatch(batch, start, behind, records=MemoryRecords(raw).next_batch())
-
-    def _ends(self, end: int) -> list[int]:
-        """The offset there as the batch there has it, and as the one behind that has it."""
-        ends = batch_repair.offset_at(self._fetched, end)
-        if ends and self._found and batch_repair.has_first_offset(self._found.batch):
-            own, last, _ = record_batch.header(self._found.batch)
-            ends += [at - (last - own + 1) for at in batch_repair.offset_at(self._fetched, self._found.end)]
-        return ends
 
 
 class FetchedBatch:
@@ -136,10 +130,10 @@ class FetchedBatch:
     """
 
     def __init__(
-        self, batch: bytes, start: int, next_offset: int, *, records: Any = None, poison: Poison | None = None
+        self, batch: Batch, start: int, next_offset: int, *, records: Any = None, poison: Poison | None = None
     ) -> None:
-        self._timestamp = record_batch.header(batch).timestamp
-        self._is_old = not batch_repair.has_first_offset(batch)
+        self._timestamp = batch.timestamp
+        self._is_old = not batch.names_first
         self._start = start
         self._records = records
         self._poison = poison

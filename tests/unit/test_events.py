@@ -193,6 +193,10 @@ def record(**changes: Any) -> bytes:
     return json.dumps(json.loads(events.encode(event())) | changes).encode()
 
 
+def nested(levels: int) -> str:
+    return "[" * levels + "]" * levels
+
+
 FOREIGN = {
     "a record without a value": (None, "null-record"),
     "an empty record": (b"", "not-an-event"),
@@ -200,7 +204,9 @@ FOREIGN = {
     "bytes that are not UTF-8": (b'{"id":"\xff"}', "not-an-event"),
     "another object": (b'{"a":1}', "not-an-event"),
     "deep nesting": (b"[" * 100_000, "not-an-event"),
-    "data that nests too deep": (events.encode(event(details=b"[" * 50_000 + b"]" * 50_000)), "not-an-event"),
+    "data that nests far too deep": (events.encode(event(details=b"[" * 50_000 + b"]" * 50_000)), "not-an-event"),
+    "data that nests too deep": (events.encode(event(details=nested(events.MAX_DEPTH + 1).encode())), "not-an-event"),
+    "properties that nest too deep": (record(properties=nested(events.MAX_DEPTH + 1)), "not-an-event"),
     "data that is not UTF-8": (events.encode(event(details=b'{"a":"\xff"}')), "not-an-event"),
     "data with half of a surrogate pair": (events.encode(event(details=b'{"a":"\\ud800"}')), "not-an-event"),
     "properties that are not JSON": (record(properties="{"), "not-an-event"),
@@ -223,6 +229,12 @@ FOREIGN = {
 @pytest.mark.parametrize(("value", "code"), FOREIGN.values(), ids=FOREIGN.keys())
 def test_a_foreign_record_is_poison_with_its_reason(value: bytes | None, code: str) -> None:
     assert reason(lambda: events.decode(value)) == code
+
+
+def test_what_nests_just_as_deep_as_it_may_is_an_event() -> None:
+    deepest = nested(events.MAX_DEPTH)
+    assert events.decode(record(properties=deepest)).properties == deepest
+    assert events.decode(events.encode(event(details=deepest.encode()))).details == deepest.encode()
 
 
 mutations = st.lists(
@@ -522,6 +534,22 @@ def test_instants_come_back_from_text_of_one_length(at: datetime) -> None:
     assert len(written) == 27
     assert written.endswith("Z")
     assert events.from_iso(written) == instant
+
+
+SHAPES = "2025-06-15T15:06:40.123456Z", "2016-12-31T23:59:60.123456Z", "9999-12-31T23:59:59.999999Z"
+
+
+@given(st.sampled_from(SHAPES), st.integers(0, 26), st.sampled_from("0159-+:. TtZz٣²"))
+def test_what_has_the_length_of_our_own_text_is_read_like_any_other(shape: str, at: int, letter: str) -> None:
+    def read(text: str) -> int | None:
+        try:
+            return events.from_iso(text)
+        except ValueError:
+            return None
+
+    text = shape[:at] + letter + shape[at + 1 :]
+    # With one more decimal, which is cut off, it is not of that length.
+    assert read(text) == read(f"{text[:26]}0{text[26:]}")
 
 
 @given(st.integers(-(6 * 10**16), 25 * 10**16), st.integers(-(6 * 10**16), 25 * 10**16))
