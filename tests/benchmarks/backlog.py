@@ -35,7 +35,7 @@ from connector.mirror.mapping import Mapping
 from connector.simulator import wire
 from connector.simulator.shop import Shop
 from tests.benchmarks import orders
-from tests.benchmarks.processes import Carried, Processes
+from tests.benchmarks.processes import Carried, Processes, peak_mb
 from tests.conftest import ROOT, SECRET
 from tests.processes import fresh
 from tests.servers import PostgresServer
@@ -205,7 +205,7 @@ class Backlog:
         until(lambda: _held(engine) >= whole, LONGEST_SECONDS, what=f"the whole: {running[0].log}")
         seconds, carried = time.perf_counter() - began, self.events - first
         spent = own.cpu_seconds() - cpu[0], database.cpu_seconds() - cpu[1]
-        peak = sum(_peak_mb(worker.process.pid) for worker in running)
+        peak = sum(peak_mb(worker.process.pid) for worker in running)
         return Carried(carried / seconds, spent[0] / carried * 1e6, spent[1] / carried * 1e6, peak)
 
 
@@ -299,8 +299,3 @@ def _held(engine: Engine) -> int:
             )
     except Exception:  # noqa: BLE001 - no tables yet, or SQLite is busy: not yet
         return 0
-
-
-def _peak_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024

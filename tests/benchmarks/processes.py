@@ -1,6 +1,7 @@
 """What processes and all that they started take: processor time and memory."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -50,3 +51,9 @@ class Processes:
 
     def _all(self) -> list[psutil.Process]:
         return [one for root in self._roots for one in (root, *root.children(recursive=True))]
+
+
+def peak_mb(pid: int) -> float:
+    """The most memory that a process has had since its program started; it must be running."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024

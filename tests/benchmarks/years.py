@@ -12,6 +12,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -32,6 +33,7 @@ from connector.mirror.rows import Item
 from connector.mirror.sink import Sink
 from connector.simulator import wire
 from connector.simulator.shop import Shop
+from tests.benchmarks.processes import peak_mb
 from tests.conftest import ROOT, SECRET
 from tests.servers import postgres_server
 
@@ -39,6 +41,7 @@ MONTHS, KEPT = 40, 3  # of which a tenth stays in the ledger: with this month ne
 MONTH = 30 * 86_400_000_000  # microseconds
 PARTITIONS = 12
 BATCH = 20_000  # events of a transaction
+POLL_SECONDS = 0.05
 # What PostgreSQL is given, as docs/production.md says.
 POSTGRES = ("shared_buffers=1GB", "max_wal_size=4GB", "checkpoint_timeout=15min")
 
@@ -112,16 +115,23 @@ class Years:
         with log.open("wb") as out:
             process = subprocess.Popen(
                 [*command, "--config", str(self._config_dir)],
+                cwd=self.folder,  # what restore makes of the spool stands there
                 env=environ,
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
-            _, status, usage = os.wait4(process.pid, 0)
+            # Not the peak of its usage: that counts what this process had when it started it.
+            peak, ended = 0.0, 0
+            while not ended:
+                with suppress(OSError, IndexError):  # it is ending
+                    peak = peak_mb(process.pid)
+                time.sleep(POLL_SECONDS)
+                ended, status, usage = os.wait4(process.pid, os.WNOHANG)
             process.returncode = os.waitstatus_to_exitcode(status)
         output = log.read_text(encoding="utf-8")
         assert process.returncode == 0, output
         seconds = time.perf_counter() - started
-        return Step(name, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
+        return Step(name, seconds, usage.ru_utime + usage.ru_stime, peak, output)
 
     def steps(self, target: str) -> Iterator[Step]:
         """Each command, one after another; ``target`` is the URL of an empty database of PostgreSQL."""
