@@ -7,6 +7,7 @@ folder that it leaves behind, and prints each figure once it is known (``bench_y
 """
 
 import os
+import random
 import subprocess
 import sys
 import time
@@ -76,8 +77,8 @@ class Years:
                 text = yaml.safe_dump(given | {"mirror": {"retention": retention}})
             (self._config_dir / name).write_text(text, encoding="utf-8")
 
-    def fill(self, count: int, report: Callable[[int], None] = lambda _: None) -> None:
-        """Write so many events into a new mirror."""
+    def fill(self, count: int, report: Callable[[int], None] = lambda _: None, *, balances: int = 0) -> None:
+        """Write so many events into a new mirror; with ``balances`` nothing but changes of so many."""
         settings = config.load(self._config_dir, {**self._environ, "DATABASE_URL": self.url}, {})
         mapping = Mapping(settings)
         engine = database.connect(settings.database)
@@ -89,8 +90,8 @@ class Years:
 
         schema.ensure(engine, settings, mapping)
         sink = Sink(engine, mapping, schema.fingerprint(mapping), clocks.now)
-        said, ends, done = _said(settings, count), dict[tuple[str, int], int](), 0
-        while batch := list(islice(said, BATCH)):
+        coming, ends, done = _events(settings, count, balances), dict[tuple[str, int], int](), 0
+        while batch := list(islice(coming, BATCH)):
             chunks: dict[tuple[str, int], list[Item]] = {}
             for topic, partition, one in batch:
                 items = chunks.setdefault((topic, partition), [])
@@ -155,11 +156,27 @@ class Years:
         }
 
 
-def _said(settings: Config, count: int) -> Iterator[tuple[str, int, Event]]:
+def _changes(balances: int) -> Iterator[wire.ShopDelivery]:
+    dice = random.Random(1)
+    while True:
+        details = {
+            "ProductNumber": f"P{dice.randrange(balances)}",
+            "Warehouse": "1",
+            "Balance": dice.randrange(1000),
+            "EventName": "CustomerOrderPicked",
+            "EventType": "Outbound",
+        }
+        change = {"Action": "BalanceChanged", "Details": details}
+        yield wire.ShopDelivery(
+            delivery_id=f"{dice.getrandbits(128):032x}", notifications=[change], properties={}
+        )
+
+
+def _events(settings: Config, count: int, balances: int) -> Iterator[tuple[str, int, Event]]:
     """Topic, partition and event, in the order of receipt."""
     routes = Routes(settings)
     at, apart, left = clocks.now() - MONTHS * MONTH, MONTHS * MONTH // count, count
-    for delivery in Shop(1).deliveries():
+    for delivery in _changes(balances) if balances else Shop(1).deliveries():
         properties = wire.compact(delivery.properties).decode()
         for index, notification in enumerate(delivery.notifications):
             at += apart

@@ -18,9 +18,11 @@ def daily(of: Daily) -> str:
         f"WITH RECURSIVE series AS ((SELECT {', '.join(of.per)}, {of.instant} AS first_at "
         f"FROM ({found} {order}) AS one) UNION ALL SELECT one.* FROM series CROSS JOIN LATERAL "
         f"({found} AND ({per}) > ({after}) {order}) AS one) "
-        f"SELECT days.day, {of.shown}, stored.{of.value}{of.shop} FROM series CROSS JOIN ("
+        f"SELECT days.day, {of.shown}, stored.{of.value}{of.shop} FROM ("
         "SELECT day::date AS day, (day + interval '1 day') AT TIME ZONE 'UTC' AS until "
         "FROM generate_series((SELECT date_trunc('day', MIN(first_at) AT TIME ZONE 'UTC') "
         "FROM series), now() AT TIME ZONE 'UTC', interval '1 day') AS day) AS days "
+        # Days come first: for each series, all of them would be made and looked through again.
+        "CROSS JOIN LATERAL (SELECT * FROM series WHERE first_at < days.until OFFSET 0) AS series "
         f"CROSS JOIN LATERAL ({last}) AS stored"
     )

@@ -18,7 +18,7 @@ def difference(source: str, value: str, previous: str) -> tuple[str, str]:
 
 
 def daily(of: Daily) -> str:
-    """See ``Dialect.daily``; series come first, because their days lie side by side in the index."""
+    """See ``Dialect.daily``; days come first: for each series, all of them would be made again."""
     # Every series and its first instant, by a jump through the index from each to the next: to one with the
     # same parts but the last, else with the same but the last two, and so on. SQLite looks up by one part of
     # a row that is greater, and not by all.
@@ -43,7 +43,7 @@ def daily(of: Daily) -> str:
         "days(day, until) AS (SELECT date(MIN(first_at)), date(MIN(first_at), '+1 day') FROM series "
         "UNION ALL SELECT until, date(until, '+1 day') FROM days WHERE until <= date('now')) "
         f"SELECT days.day, {of.shown}, ({last}) AS {of.value}{of.shop} "
-        "FROM series CROSS JOIN days WHERE series.first_at < days.until"
+        "FROM days CROSS JOIN series WHERE series.first_at < days.until"
     )
 
 
