@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from connector.config.source_models import Sources
+from connector.config.source_models import SourceSettings
 from connector.errors import DatabaseOutage, KafkaOutage
 from connector.events import DeadLetter, Event
 from connector.hydrator.hydrator import Hydrator
@@ -30,7 +30,7 @@ REFUSED = Answer(400, {}, b'{"message": "Invalid order"}')
 LIES = ("-1", "999999999999999999999", "soon", "", "1e3", "٣", "0x10", "12.5")
 
 
-def sources(**changes: Any) -> Sources:
+def sources(**changes: Any) -> SourceSettings:
     """What ``sources.yaml`` says of orders."""
     order = {
         "entity": "Order",
@@ -59,7 +59,7 @@ def sources(**changes: Any) -> Sources:
         ],
         "entities": {FAMILY: order},
     }
-    return Sources.model_validate({**settings, **changes})
+    return SourceSettings.model_validate({**settings, **changes})
 
 
 @dataclass
@@ -447,7 +447,7 @@ class Process:
     """One hydrator that runs, with its clock, until it is killed."""
 
     world: World
-    settings: Sources
+    settings: SourceSettings
     skew: Skew
     seed: int
     killed: bool = False

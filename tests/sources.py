@@ -7,7 +7,7 @@ from typing import Any
 
 from connector import events
 from connector.config import Config
-from connector.config.source_models import Sources
+from connector.config.source_models import SourceSettings
 from connector.events import Event
 
 ORDERS = {
@@ -35,7 +35,7 @@ def with_sources(config: Config, **changes: Any) -> Config:
     """The configuration with orders and balances that are fetched; ``changes`` are of its source."""
     entities = {"orders": ORDERS, "balances": STOCK}
     given = {"base_url": "http://127.0.0.1:1", "entities": entities} | changes
-    return config.model_copy(update={"sources": Sources.model_validate(given)})
+    return config.model_copy(update={"sources": SourceSettings.model_validate(given)})
 
 
 def snapshot(

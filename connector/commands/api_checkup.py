@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from connector.commands.checkup import CheckResult
-from connector.config import Config, Sources
+from connector.config import Config, SourceSettings
 from connector.config.source_models import resource
 from connector.hydrator.ports import Answer, ApiOutage, OversizedAnswer
 from connector.hydrator.resource_proof import first_page
@@ -27,7 +27,7 @@ def results(config: Config) -> Iterator[CheckResult]:
 class ApiCheckup:
     """One request for each list of ``sources.yaml``: for what changed since now, which is next to nothing."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: SourceSettings) -> None:
         self._sources = sources.model_copy(
             update={"timeout_seconds": min(sources.timeout_seconds, PATIENT_SECONDS)}
         )

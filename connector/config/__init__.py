@@ -16,17 +16,17 @@ from connector.config import cautions, checks, explanation
 from connector.config.credentials import Credentials
 from connector.config.models import (
     Config,
-    Database,
-    Gateway,
-    Hook,
-    Kafka,
-    Mirror,
-    Worker,
+    DatabaseSettings,
+    GatewaySettings,
+    HookSettings,
+    KafkaSettings,
+    MirrorSettings,
+    WorkerSettings,
 )
 from connector.config.source import Document, nearest_mark
-from connector.config.source_models import Entity, Sources
+from connector.config.source_models import EntitySettings, SourceSettings
 from connector.config.table_models import SHOP_COLUMN, Column, KeyColumn, Source, Table, View, constant_type
-from connector.config.topic_models import ActionRoute, Family, Topics
+from connector.config.topic_models import ActionRoute, FamilySettings, Topics
 from connector.errors import ConfigError, Finding
 
 __all__ = [
@@ -36,20 +36,20 @@ __all__ = [
     "ActionRoute",
     "Column",
     "Config",
-    "Database",
-    "Entity",
-    "Family",
-    "Gateway",
-    "Hook",
-    "Kafka",
+    "DatabaseSettings",
+    "EntitySettings",
+    "FamilySettings",
+    "GatewaySettings",
+    "HookSettings",
+    "KafkaSettings",
     "KeyColumn",
-    "Mirror",
+    "MirrorSettings",
     "Source",
-    "Sources",
+    "SourceSettings",
     "Table",
     "Topics",
     "View",
-    "Worker",
+    "WorkerSettings",
     "constant_type",
     "load",
     "parse",

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, SecretStr
 
-from connector.config.source_models import Sources
+from connector.config.source_models import SourceSettings
 from connector.config.table_models import Table, View
 from connector.config.topic_models import ActionRoute, Topics
 from connector.config.yaml_types import (
@@ -27,7 +27,7 @@ from connector.errors import Finding
 MOST_EXPANDED_BYTES = 67_108_864
 
 
-class Hook(Model):
+class HookSettings(Model):
     """One registered webhook: ``/webhooks/<name>`` and what proves that a delivery is XTND's."""
 
     secrets: tuple[SecretStr, ...] = ()
@@ -43,7 +43,7 @@ class Hook(Model):
     shop: Shop | None = None
 
 
-class Kafka(Model):
+class KafkaSettings(Model):
     bootstrap_servers: str = Field(min_length=1)
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
@@ -60,7 +60,7 @@ class Kafka(Model):
         return [server.strip() for server in self.bootstrap_servers.split(",") if server.strip()]
 
 
-class Database(Model):
+class DatabaseSettings(Model):
     """Where the mirror lives; a SQLAlchemy URL, kept secret because it may hold a password."""
 
     url: SecretStr
@@ -74,7 +74,7 @@ class Database(Model):
     store_schema: SchemaName | None = None
 
 
-class Retention(Model):
+class RetentionSettings(Model):
     """What ``connector archive`` takes out of the ledger, and where to."""
 
     # How many whole months before the present one stay in the ledger.
@@ -83,7 +83,7 @@ class Retention(Model):
     archive: str = Field(min_length=1)
 
 
-class Mirror(Model):
+class MirrorSettings(Model):
     """What holds for all tables."""
 
     # Whether a column ``shop`` is first in every key and last in every view; None: not decided.
@@ -94,10 +94,10 @@ class Mirror(Model):
     sweep_retention_days: int | None = Field(None, ge=1, le=36_500)
     drift_retention_days: int | None = Field(None, ge=1, le=36_500)
     # None: what events say stays in the ledger.
-    retention: Retention | None = None
+    retention: RetentionSettings | None = None
 
 
-class Gateway(Model):
+class GatewaySettings(Model):
     host: str = "0.0.0.0"  # noqa: S104 - the public listener; everything else listens on 127.0.0.1
     port: Port = 8080
     admin_host: str = "127.0.0.1"
@@ -124,7 +124,7 @@ class Gateway(Model):
     spool_max_bytes: int = Field(1_073_741_824, ge=1_048_576)
 
 
-class Rehearsal(Model):
+class RehearsalSettings(Model):
     """What a changed mapping is tried on before it takes effect: the newest events of each action."""
 
     events_per_action: int = Field(200, ge=1, le=10_000)
@@ -132,7 +132,7 @@ class Rehearsal(Model):
     max_refused_share: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
-class Worker(Model):
+class WorkerSettings(Model):
     group: str = Field("xtnd-connector", min_length=1)
     admin_host: str = "127.0.0.1"
     admin_port: Port = 8082
@@ -142,16 +142,16 @@ class Worker(Model):
     session_timeout_seconds: Seconds = 12
     max_poll_interval_seconds: Seconds = 604_800
     watchdog_seconds: Seconds = 120
-    rehearsal: Rehearsal = Rehearsal()
+    rehearsal: RehearsalSettings = RehearsalSettings()
 
 
-class Hydrator(Model):
+class HydratorSettings(Model):
     admin_host: str = "127.0.0.1"
     admin_port: Port = 8083
     admin_hosts: tuple[HostName, ...] = ()
 
 
-class Logging(Model):
+class LoggingSettings(Model):
     """What gateway, worker and hydrator log of their own; libraries log their warnings and errors."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -160,19 +160,19 @@ class Logging(Model):
 class Config(Model):
     """Everything that a process needs to know, checked as a whole."""
 
-    hooks: dict[HookName, Hook] = Field(min_length=1)
-    kafka: Kafka
-    database: Database
-    mirror: Mirror = Mirror()
-    gateway: Gateway = Gateway()
-    worker: Worker = Worker()
-    hydrator: Hydrator = Hydrator()
-    logging: Logging = Logging()
+    hooks: dict[HookName, HookSettings] = Field(min_length=1)
+    kafka: KafkaSettings
+    database: DatabaseSettings
+    mirror: MirrorSettings = MirrorSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    worker: WorkerSettings = WorkerSettings()
+    hydrator: HydratorSettings = HydratorSettings()
+    logging: LoggingSettings = LoggingSettings()
     topics: Topics
     tables: dict[Name, Table] = Field(min_length=1)
     views: dict[Name, View] = Field(default_factory=dict)
     # Where whole records are fetched; None while no address is set (XTND_API_URL).
-    sources: Sources | None = None
+    sources: SourceSettings | None = None
     # Whose records a source has that is off: what was fetched stays theirs.
     _shop_of_source: tuple[str, str] | None = PrivateAttr(default=None)
     _warnings: tuple[Finding, ...] = PrivateAttr(default=())

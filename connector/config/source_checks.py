@@ -8,7 +8,7 @@ from connector.config import paths, table_kinds
 from connector.config.findings import Located, finding, nearest
 from connector.config.models import Config
 from connector.config.source import Location
-from connector.config.source_models import PLACEHOLDER, Entity, Listing, Sources, resource
+from connector.config.source_models import PLACEHOLDER, EntitySettings, Listing, SourceSettings, resource
 
 # A path and a query as a URL has them, with every placeholder taken out.
 RESOURCE = re.compile(r"[A-Za-z0-9._~-][A-Za-z0-9._~/-]*(?:\?[A-Za-z0-9._~$=&/-]*)?")
@@ -38,7 +38,7 @@ LOGIN_CURE = "Set XTND_API_USER and XTND_API_PASSWORD, or XTND_API_USER_FILE and
 class SourcesChecks:
     """Errors of the API that records are fetched from."""
 
-    def __init__(self, config: Config, sources: Sources) -> None:
+    def __init__(self, config: Config, sources: SourceSettings) -> None:
         self._config = config
         self._sources = sources
 
@@ -138,7 +138,7 @@ class SourcesChecks:
 class EntityChecks:
     """Errors of the records of one family; ``at`` is where they are written."""
 
-    def __init__(self, config: Config, family: str, entity: Entity) -> None:
+    def __init__(self, config: Config, family: str, entity: EntitySettings) -> None:
         self.at: Location = ("sources", "entities", family)
         self._families = config.topics.families
         self._tables = {name: one for name, one in config.tables.items() if table_kinds.KINDS[one.kind].folds}

@@ -155,7 +155,7 @@ class Implied(Model):
     actions: dict[ActionName, Sign] = Field(min_length=1)
 
 
-class Entity(Model):
+class EntitySettings(Model):
     """The records of one family: ``<entity>Snapshot`` and ``<entity>Gone`` are made of them."""
 
     entity: EntityName
@@ -179,7 +179,7 @@ class Entity(Model):
     list: Listing | None = None
 
 
-class Sources(Model):
+class SourceSettings(Model):
     """The API of which the records are; off while ``base_url`` is empty."""
 
     name: HookName = "xtnd"
@@ -195,7 +195,7 @@ class Sources(Model):
     response_actions: tuple[ResponseAction, ...] = ()
     # What of records never leaves the process that fetches them.
     exclude: tuple[Path, ...] = ()
-    entities: dict[Name, Entity] = Field(min_length=1)
+    entities: dict[Name, EntitySettings] = Field(min_length=1)
 
     @property
     def request_headers(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ class ActionRoute(Model):
         return (self.key,) if isinstance(self.key, str) else self.key
 
 
-class Family(Model):
+class FamilySettings(Model):
     topic: TopicPart | None = None
     partitions: int | None = Field(None, ge=1, le=1000)
     description: str = ""
@@ -40,7 +40,7 @@ class Topics(Model):
     dead_letters: TopicPart = "dead-letters"
     # Records as they are fetched: a backfill of them must not stand before the events of hooks.
     snapshots: TopicPart = "snapshots"
-    families: dict[Name, Family] = Field(min_length=1)
+    families: dict[Name, FamilySettings] = Field(min_length=1)
 
     @property
     def topic_of_family(self) -> dict[str, str]:

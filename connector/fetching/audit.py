@@ -15,7 +15,7 @@ import structlog
 
 from connector import clocks, failpoints, retry
 from connector.config import Config
-from connector.config.source_models import Sources
+from connector.config.source_models import SourceSettings
 from connector.errors import RecordRefused
 from connector.events import Event
 from connector.fetching.backfill import Report, check_families
@@ -67,7 +67,7 @@ class FamilyAudit:
 
     def __init__(
         self,
-        sources: Sources,
+        sources: SourceSettings,
         family: str,
         *,
         audits: Audits,

@@ -13,7 +13,7 @@ import structlog
 
 from connector import clocks, failpoints, retry
 from connector.config import Config
-from connector.config.source_models import Sources
+from connector.config.source_models import SourceSettings
 from connector.errors import Poison, RecordRefused, StartupError
 from connector.events.snapshot import snapshot
 from connector.fetching.ports import KafkaTopics
@@ -61,7 +61,7 @@ class Backfill:
 
     def __init__(
         self,
-        sources: Sources,
+        sources: SourceSettings,
         list_: RecordList,
         *,
         store: Backfills,
@@ -220,7 +220,7 @@ async def backfill(
             await publisher.close(CLOSE_PRODUCER_SECONDS)
 
 
-def check_families(config: Config, families: Collection[str]) -> Sources:
+def check_families(config: Config, families: Collection[str]) -> SourceSettings:
     """The sources of records; raises ``StartupError`` where there are none, or not of a family."""
     sources = config.sources
     if sources is None:

@@ -19,7 +19,7 @@ import uvloop
 
 from connector import admin, clocks, metrics, private_files
 from connector.config import Config
-from connector.config.source_models import Sources, resource
+from connector.config.source_models import SourceSettings, resource
 from connector.errors import ConnectorError, StartupError
 from connector.fetching.ports import KafkaTopics, MirrorStore
 from connector.fetching.sweep import FamilySweep, keep_sweeping
@@ -64,7 +64,7 @@ def run_hydrator(config: Config) -> int:
 class HydratorProcess:
     """Hydrator, admin port and shutdown."""
 
-    def __init__(self, config: Config, sources: Sources) -> None:
+    def __init__(self, config: Config, sources: SourceSettings) -> None:
         self._config = config
         self._sources = sources
         self._routes = Routes(config)

@@ -17,7 +17,7 @@ import structlog
 
 from connector import clocks, failpoints, retry
 from connector.config import Config
-from connector.config.source_models import Sources
+from connector.config.source_models import SourceSettings
 from connector.errors import ConnectorError
 from connector.fetching.backfill import Report, check_families, publish_record
 from connector.fetching.ports import KafkaTopics
@@ -61,7 +61,7 @@ class FamilySweep:
 
     def __init__(
         self,
-        sources: Sources,
+        sources: SourceSettings,
         list_: RecordList,
         *,
         sweeps: Sweeps,

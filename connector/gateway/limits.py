@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from connector.config import Gateway as Settings
+from connector.config import GatewaySettings
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ class Limited(Protocol):
 class Limits:
     """What the connections of one process may take together."""
 
-    def __init__(self, settings: Settings, *, max_connections: int) -> None:
+    def __init__(self, settings: GatewaySettings, *, max_connections: int) -> None:
         self.max_connections = max_connections
         self.max_header_bytes = settings.max_header_bytes
         self.max_body_bytes = settings.max_body_bytes

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from connector import events
-from connector.config import Config, Hook
+from connector.config import Config, HookSettings
 from connector.config.models import MOST_EXPANDED_BYTES
 from connector.errors import Poison
 from connector.events import DeadLetter, Delivery, Event, OversizedDelivery
@@ -54,7 +54,7 @@ class Translator:
         self._event_headers = [events.CONTENT_TYPE]
         self._hooks = {name: self._rules(hook) for name, hook in config.hooks.items()}
 
-    def _rules(self, hook: Hook) -> HookRules:
+    def _rules(self, hook: HookSettings) -> HookRules:
         families = None if hook.families is None else frozenset(hook.families)
         routes = {
             action: route

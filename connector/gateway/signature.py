@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from connector.config import Hook
+from connector.config import HookSettings
 from connector.errors import ConnectorError
 
 HEADER = b"ms-signature"
@@ -41,7 +41,7 @@ class Keys:
     required: bool = True
 
     @classmethod
-    def of(cls, name: str, hook: Hook) -> Self:
+    def of(cls, name: str, hook: HookSettings) -> Self:
         secrets = [secret.get_secret_value().encode() for secret in hook.secrets]
         return cls(hook=name, keyed=tuple(map(KeyedHash, secrets)), required=hook.verify != "off")
 

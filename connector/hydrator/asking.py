@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import Callable
 
-from connector.config.source_models import Sources
+from connector.config.source_models import SourceSettings
 from connector.hydrator.lane import TICK_SECONDS, Lane
 from connector.hydrator.pace import Pace
 from connector.hydrator.ports import Answer, ApiOutage, OversizedAnswer, Transport
@@ -24,7 +24,7 @@ class Asker:
 
     def __init__(
         self,
-        sources: Sources,
+        sources: SourceSettings,
         records: Records,
         bucket: str,
         *,

@@ -8,7 +8,7 @@ from functools import partial
 import structlog
 
 from connector import events, retry
-from connector.config.source_models import Sources
+from connector.config.source_models import SourceSettings
 from connector.errors import ConnectorError, RecordRefused
 from connector.events import DeadLetter, Event
 from connector.events.snapshot import snapshot
@@ -51,7 +51,7 @@ class Fetcher:
 
     def __init__(
         self,
-        sources: Sources,
+        sources: SourceSettings,
         *,
         transport: Transport,
         store: Store,

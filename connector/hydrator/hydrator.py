@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 
 from connector import clocks, retry
-from connector.config.source_models import Sources
+from connector.config.source_models import SourceSettings
 from connector.errors import Outage, Poison
 from connector.hydrator.fetcher import Fetcher
 from connector.hydrator.lane import AHEAD_SECONDS, Lane, Lease
@@ -35,7 +35,7 @@ class Hydrator:
 
     def __init__(
         self,
-        sources: Sources,
+        sources: SourceSettings,
         *,
         transport: Transport,
         store: Store,

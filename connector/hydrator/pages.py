@@ -12,7 +12,7 @@ import msgspec
 
 from connector import clocks, events
 from connector.config import paths
-from connector.config.source_models import Incremental, Listing, Sources, resource
+from connector.config.source_models import Incremental, Listing, SourceSettings, resource
 from connector.errors import Poison, StartupError
 from connector.hydrator.asking import Asker
 from connector.hydrator.ports import Transport
@@ -75,7 +75,7 @@ class RecordList:
 
     def __init__(
         self,
-        sources: Sources,
+        sources: SourceSettings,
         family: str,
         *,
         transport: Transport,

@@ -9,7 +9,7 @@ import msgspec
 
 from connector import events
 from connector.config import paths
-from connector.config.source_models import PLACEHOLDER, Entity, resource
+from connector.config.source_models import PLACEHOLDER, EntitySettings, resource
 from connector.errors import Poison
 
 _level = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -29,7 +29,7 @@ class Unreadable(Exception):
 class Records:
     """The records of one family. ``exclude`` are dotted paths of what of a record never leaves."""
 
-    def __init__(self, family: str, entity: Entity, exclude: Iterable[str]) -> None:
+    def __init__(self, family: str, entity: EntitySettings, exclude: Iterable[str]) -> None:
         self.family = family
         self.entity = entity
         self.bucket = resource(entity.get)

@@ -8,7 +8,7 @@ from functools import partial
 import structlog
 
 from connector import clocks
-from connector.config.source_models import Sources, resource
+from connector.config.source_models import SourceSettings, resource
 from connector.errors import Poison, StartupError
 from connector.events import Event
 from connector.events.snapshot import snapshot
@@ -31,7 +31,7 @@ class RecordReader:
 
     def __init__(
         self,
-        sources: Sources,
+        sources: SourceSettings,
         family: str,
         *,
         transport: Transport,

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import structlog
 
-from connector.config.source_models import Entity, resource
+from connector.config.source_models import EntitySettings, resource
 from connector.hydrator.pace import Pace
 from connector.hydrator.ports import Answer, ApiOutage, OversizedAnswer, Transport
 from connector.logs import Reports
@@ -46,7 +46,7 @@ class ResourceProof:
         return max(self._next_at - self._steady(), 0.0)
 
     async def found(
-        self, entity: Entity, transport: Transport, seconds: float, passes: Callable[[Answer], bool]
+        self, entity: EntitySettings, transport: Transport, seconds: float, passes: Callable[[Answer], bool]
     ) -> bool:
         """Whether it was there within so many seconds, or is there now; True where it has no list to ask.
 
@@ -92,7 +92,7 @@ class ResourceProof:
             log.warning("records may be gone", bucket=name, error=self.trouble, suppressed=suppressed or None)
 
 
-def first_page(entity: Entity) -> str:
+def first_page(entity: EntitySettings) -> str:
     """A request that costs little: the first page of what changed since now, or of the list."""
     listing = entity.list
     if listing is None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 from yarl import URL
 
-from connector.config.source_models import Sources
+from connector.config.source_models import SourceSettings
 from connector.hydrator.ports import Answer, ApiOutage, OversizedAnswer
 
 CHUNK_BYTES = 65_536
@@ -19,7 +19,7 @@ KEEPALIVE_SECONDS = 15.0
 class HttpTransport:
     """GETs below ``base_url``. No cookie is sent back: they would pile up until the API answers 400."""
 
-    def __init__(self, session: aiohttp.ClientSession, sources: Sources) -> None:
+    def __init__(self, session: aiohttp.ClientSession, sources: SourceSettings) -> None:
         self._session = session
         self._base = sources.base_url
         self._headers = sources.request_headers
@@ -54,7 +54,7 @@ class HttpTransport:
 
 
 @asynccontextmanager
-async def open_transport(sources: Sources) -> AsyncIterator[HttpTransport]:
+async def open_transport(sources: SourceSettings) -> AsyncIterator[HttpTransport]:
     """A transport whose connections are closed at the end."""
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 from urllib.parse import quote
 
-from connector.config.source_models import TOO_MANY_REQUESTS, Sources
+from connector.config.source_models import TOO_MANY_REQUESTS, SourceSettings
 from connector.errors import Poison
 from connector.hydrator.ports import Answer
 from connector.hydrator.record import Records, Unreadable
@@ -49,7 +49,7 @@ class Verdict(NamedTuple):
 class Judge:
     """Judges answers by ``sources.yaml``; nothing that it says holds any part of the login."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: SourceSettings) -> None:
         self._sources = sources
         self._secrets = _secrets(sources)
 
@@ -110,7 +110,7 @@ def _shown(body: str) -> str:
     return "(a page of HTML)" if text.startswith("<") else text[:QUOTED_LETTERS]
 
 
-def _secrets(sources: Sources) -> list[str]:
+def _secrets(sources: SourceSettings) -> list[str]:
     """The parts of the login in each form in which an answer may repeat them; the longest first."""
     found: set[str] = set()
     login = sources.login

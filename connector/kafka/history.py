@@ -11,7 +11,7 @@ from kafka.consumer import fetcher
 from kafka.errors import KafkaError
 from kafka.record import MemoryRecords
 
-from connector.config import Kafka
+from connector.config import KafkaSettings
 from connector.errors import KafkaOutage, named
 from connector.kafka import record_batch
 from connector.kafka.topics import client_settings
@@ -26,7 +26,7 @@ ONE_BYTES = 67_108_864
 _reading = threading.Lock()
 
 
-def read(kafka: Kafka, stretches: Mapping[tuple[str, int], tuple[int, int]]) -> Iterator[list[Any]]:
+def read(kafka: KafkaSettings, stretches: Mapping[tuple[str, int], tuple[int, int]]) -> Iterator[list[Any]]:
     """The records of these partitions, from the first offset to before the second, many at a time.
 
     Raises ``KafkaOutage`` when nothing comes for ``STILL_SECONDS``, or a batch is damaged.
@@ -57,7 +57,7 @@ def read(kafka: Kafka, stretches: Mapping[tuple[str, int], tuple[int, int]]) -> 
         raise KafkaOutage(f"{where}: {named(error)}") from error
 
 
-def record_value(kafka: Kafka, topic: str, partition: int, offset: int) -> bytes | None:
+def record_value(kafka: KafkaSettings, topic: str, partition: int, offset: int) -> bytes | None:
     """The value of one record, or None when it is not there any more.
 
     Raises ``KafkaOutage``, and ``Poison`` when its batch is damaged or expands beyond ``ONE_BYTES``.

@@ -14,7 +14,7 @@ from uuid import UUID
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 
-from connector.config import Kafka
+from connector.config import KafkaSettings
 from connector.errors import KafkaOutage, named
 from connector.kafka.topics import admin_client
 
@@ -37,7 +37,7 @@ class TopicIdentity(NamedTuple):
 class TopicIdentities:
     """Reads which topics are there with one client, made again after an outage; blocking."""
 
-    def __init__(self, kafka: Kafka) -> None:
+    def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
         self._lock = threading.Lock()
         self._open: ExitStack | None = None

@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
 
-from connector.config import Config, Kafka
+from connector.config import Config, KafkaSettings
 from connector.errors import KafkaOutage, named
 from connector.logs import Reports
 from connector.retry import jittered, retry_until_available
@@ -234,7 +234,7 @@ async def abandon(producer: AIOKafkaProducer) -> None:
             task.cancel()
 
 
-def client_settings(kafka: Kafka) -> dict[str, Any]:
+def client_settings(kafka: KafkaSettings) -> dict[str, Any]:
     """What aiokafka needs for reaching the cluster: TLS and SASL."""
     settings: dict[str, Any] = {"security_protocol": kafka.security_protocol}
     if kafka.sasl_mechanism and kafka.sasl_password:

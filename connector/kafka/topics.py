@@ -14,7 +14,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import InvalidReplicationFactorError, KafkaError, TopicAlreadyExistsError
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
-from connector.config import Config, Kafka
+from connector.config import Config, KafkaSettings
 from connector.errors import KafkaOutage, named
 from connector.kafka.claims import claim
 from connector.kafka.routes import Routes
@@ -64,7 +64,7 @@ class Deviation:
     fixed_by_ensure: bool = True
 
 
-def client_settings(kafka: Kafka, *, client_id: str) -> dict[str, Any]:
+def client_settings(kafka: KafkaSettings, *, client_id: str) -> dict[str, Any]:
     """kafka-python settings for reaching the cluster: addresses, TLS and SASL."""
     settings: dict[str, Any] = {
         "bootstrap_servers": kafka.servers,
@@ -84,7 +84,7 @@ def client_settings(kafka: Kafka, *, client_id: str) -> dict[str, Any]:
 
 
 @contextmanager
-def admin_client(kafka: Kafka, *, timeout_seconds: float = 10) -> Iterator[KafkaAdminClient]:
+def admin_client(kafka: KafkaSettings, *, timeout_seconds: float = 10) -> Iterator[KafkaAdminClient]:
     """An admin client; raises ``KafkaOutage`` when no broker answers in time."""
     client: KafkaAdminClient | None = None
     try:

@@ -15,18 +15,18 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from connector.clocks import outside
-from connector.config import Database, database_url
+from connector.config import DatabaseSettings, database_url
 from connector.errors import ConnectorError, DatabaseOutage, Defect
 from connector.mirror import dialects
 from connector.mirror.dialects.dialect import Access
 
 
-def dialect_of(database: Database) -> dialects.Dialect:
+def dialect_of(database: DatabaseSettings) -> dialects.Dialect:
     """The database that the configuration names."""
     return dialects.named(database_url.backend(database.url.get_secret_value()))
 
 
-def url_of(database: Database) -> URL:
+def url_of(database: DatabaseSettings) -> URL:
     """The database with the driver that the connector brings, for people and for other engines.
 
     ``connect`` gives PostgreSQL more than this says.
@@ -34,19 +34,19 @@ def url_of(database: Database) -> URL:
     return dialect_of(database).url(database.url.get_secret_value())
 
 
-def shown(database: Database) -> str:
+def shown(database: DatabaseSettings) -> str:
     """The database as a URL for people: without its password."""
     # libpq takes a password among the options too, where SQLAlchemy does not hide it.
     url = url_of(database).difference_update_query(("password", "sslpassword"))
     return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
 
 
-def file_of(database: Database) -> Path | None:
+def file_of(database: DatabaseSettings) -> Path | None:
     """The file that a mirror in SQLite is; None for PostgreSQL."""
     return dialect_of(database).file(url_of(database))
 
 
-def connect(database: Database, *, connections: int = 1, access: Access = "create") -> Engine:
+def connect(database: DatabaseSettings, *, connections: int = 1, access: Access = "create") -> Engine:
     """An engine; no connection is made yet. ``connections`` is the size of the pool to a server.
 
     With ``read`` nothing can be changed, no write lock is taken, and one transaction sees one state of

@@ -11,7 +11,15 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from connector import events
-from connector.config import Config, Entity, Family, Hook, Mirror, Sources, Table
+from connector.config import (
+    Config,
+    EntitySettings,
+    FamilySettings,
+    HookSettings,
+    MirrorSettings,
+    SourceSettings,
+    Table,
+)
 from connector.errors import Poison
 from connector.events import Event, Sort
 from connector.mirror import storable
@@ -30,12 +38,12 @@ NO_FORMER_NAMES: Any = {
 class Written(BaseModel):
     """What a mapping is compiled from, so that it can be compiled again when it is the former one."""
 
-    families: dict[str, Family]
+    families: dict[str, FamilySettings]
     tables: dict[str, Table]
     shops: dict[str, str] | None = None
     shop_of_source: tuple[str, str] | None = None
     # What is asked for which records; nothing of where and by whom.
-    sources: Sources | None = None
+    sources: SourceSettings | None = None
 
 
 class Mapping:
@@ -108,8 +116,8 @@ def former_config(config: Config, written: str) -> Config | None:
     parts: dict[str, Any] = {
         "topics": config.topics.model_copy(update={"families": former.families}),
         "tables": former.tables,
-        "hooks": {hook: Hook(shop=shop) for hook, shop in (former.shops or {}).items()},
-        "mirror": Mirror(key_by_shop=former.shops is not None),
+        "hooks": {hook: HookSettings(shop=shop) for hook, shop in (former.shops or {}).items()},
+        "mirror": MirrorSettings(key_by_shop=former.shops is not None),
     }
     if former.sources is not None:
         parts["sources"] = former.sources
@@ -128,7 +136,7 @@ def former_mapping(config: Config, written: str) -> Mapping | None:
         return None
 
 
-def sources_of(written: str) -> Sources | None:
+def sources_of(written: str) -> SourceSettings | None:
     """The sources of a mapping's ``written``, without their address; None where it has none."""
     try:
         return Written.model_validate_json(written, strict=True).sources
@@ -136,13 +144,13 @@ def sources_of(written: str) -> Sources | None:
         return None
 
 
-def _asked(sources: Sources) -> Sources:
+def _asked(sources: SourceSettings) -> SourceSettings:
     names = ("entity", "wanted_on", "get", "key", "implied")
     entities = {
-        family: Entity.model_construct(**{name: getattr(entity, name) for name in names})
+        family: EntitySettings.model_construct(**{name: getattr(entity, name) for name in names})
         for family, entity in sources.entities.items()
     }
-    return Sources.model_construct(name=sources.name, shop=sources.shop, entities=entities)
+    return SourceSettings.model_construct(name=sources.name, shop=sources.shop, entities=entities)
 
 
 class Read(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sqlalchemy import Engine
 
 from connector import clocks, events
-from connector.config import Mirror
+from connector.config import MirrorSettings
 from connector.mirror.database import transaction
 from connector.mirror.letters import DISCARDED, REPLAYED
 
@@ -53,7 +53,7 @@ class Retention:
     def __init__(
         self,
         engine: Engine,
-        settings: Mirror,
+        settings: MirrorSettings,
         *,
         step_rows: int = STEP_ROWS,
         now: Callable[[], int] = clocks.now,

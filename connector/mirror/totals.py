@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from connector.config import Database
+from connector.config import DatabaseSettings
 from connector.mirror import dialects
 from connector.mirror.database import connect, translate
 
@@ -31,7 +31,7 @@ class Totals:
     Every method but ``versions`` raises as ``database.transaction`` does.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: DatabaseSettings) -> None:
         self._engine = connect(database, connections=2)
 
     def offsets(self) -> Offsets:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from connector.config import Kafka
+from connector.config import KafkaSettings
 from connector.errors import Poison
 from connector.events import DeadLetter
 from connector.kafka import history
@@ -10,7 +10,7 @@ from connector.kafka.record_batch import TOO_LARGE, UNREADABLE
 from connector.mirror.letters import whole_bytes
 
 
-def completed(letter: DeadLetter, kafka: Kafka) -> DeadLetter:
+def completed(letter: DeadLetter, kafka: KafkaSettings) -> DeadLetter:
     """The letter with all of its payload; a letter that was not cut is given back as it is.
 
     Raises ``Poison`` when Kafka no longer has the record, or the letter is that of a batch that was not

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from connector import clocks, events
-from connector.config import Hook
+from connector.config import HookSettings
 from connector.gateway import signature
 from connector.gateway.records import Translator
 from connector.kafka.record import Record
@@ -83,7 +83,7 @@ def play(
         happened.append(Happened(at, delivery))
 
 
-def posts(happened: Iterable[Happened], hook: Hook, seed: int, withheld: float = 0.0) -> list[Posted]:
+def posts(happened: Iterable[Happened], hook: HookSettings, seed: int, withheld: float = 0.0) -> list[Posted]:
     """The attempts that were received, in the order of receipt; ``withheld`` as for ``traffic``."""
     chance, never = Chance(f"past {seed}"), Chance(f"withheld {seed}")
     schedule = hook.retry_schedule_seconds

@@ -19,7 +19,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from connector.config import Database
+from connector.config import DatabaseSettings
 from connector.local.ports import free_port
 from connector.mirror import database
 
@@ -173,7 +173,7 @@ def stack(database_url: str, tmp_path: Path) -> Iterator[Stack]:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
-        engine = database.connect(Database(url=SecretStr(database_url)))
+        engine = database.connect(DatabaseSettings(url=SecretStr(database_url)))
         yield Stack(process, port, admin_port, tmp_path / "data", environment, engine)
         engine.dispose()
     finally:

@@ -320,8 +320,8 @@ def test_a_check_finds_a_file_that_is_missing_or_altered_and_a_folder_that_canno
 ) -> None:
     write_some_hooks(mirror)
     folder = f"memory://check-{tmp_path.name}" if url else str(tmp_path / "not-yet" / "archives")
-    retention = config_models.Retention(months=1, archive=folder)
-    settings = mirror.config.model_copy(update={"mirror": config_models.Mirror(retention=retention)})
+    retention = config_models.RetentionSettings(months=1, archive=folder)
+    settings = mirror.config.model_copy(update={"mirror": config_models.MirrorSettings(retention=retention)})
 
     def checked(*, deep: bool = False) -> list[str]:
         return [str(one.fault or one.what) for one in archive_checkup.results(settings, deep=deep)]
@@ -351,8 +351,8 @@ def test_a_check_finds_a_file_that_is_missing_or_altered_and_a_folder_that_canno
 def test_a_folder_that_refuses_a_file_is_named_with_the_fix(
     mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, warns: bool
 ) -> None:
-    retention = config_models.Retention(months=1, archive=str(tmp_path))
-    settings = mirror.config.model_copy(update={"mirror": config_models.Mirror(retention=retention)})
+    retention = config_models.RetentionSettings(months=1, archive=str(tmp_path))
+    settings = mirror.config.model_copy(update={"mirror": config_models.MirrorSettings(retention=retention)})
 
     def refuse(**_: Any) -> None:
         raise OSError(code, os.strerror(code))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from connector import config
-from connector.config import Database
+from connector.config import DatabaseSettings
 from connector.local.stopping import wait_until
 from connector.mirror import database
 from tests import processes, strategies
@@ -233,7 +233,7 @@ def test_schema_prints_every_table_and_view(tmp_path: Path, dialect: str) -> Non
 
 
 def test_query_cannot_change_anything(tmp_path: Path, database_url: str) -> None:
-    database.connect(Database.model_validate({"url": database_url})).connect().close()
+    database.connect(DatabaseSettings.model_validate({"url": database_url})).connect().close()
     done = connector("query", "CREATE TABLE evil (a TEXT)", folder=tmp_path, DATABASE_URL=database_url)
     assert done.returncode == 1
     asked = connector(

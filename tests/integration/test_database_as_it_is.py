@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from connector.config import Database
+from connector.config import DatabaseSettings
 from connector.errors import DatabaseDamaged, DatabaseOutage, StartupError
 from connector.events import DeadLetter
 from connector.local.ports import free_port
@@ -184,7 +184,7 @@ def test_pgbouncer_in_transaction_mode_is_refused_by_name(postgres: Any, ignored
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
     process = subprocess.Popen(["pgbouncer", "-q", *user, file], stderr=subprocess.DEVNULL)
     engine = database.connect(
-        Database.model_validate({"url": f"postgresql://postgres@127.0.0.1:{port}/postgres"})
+        DatabaseSettings.model_validate({"url": f"postgresql://postgres@127.0.0.1:{port}/postgres"})
     )
 
     def refusal() -> str:
@@ -202,7 +202,7 @@ def test_pgbouncer_in_transaction_mode_is_refused_by_name(postgres: Any, ignored
 
 
 def test_files_that_postgresql_finds_damaged_stop_the_process_with_the_way_back(postgres: Any) -> None:
-    engine = database.connect(Database.model_validate({"url": postgres.url}))
+    engine = database.connect(DatabaseSettings.model_validate({"url": postgres.url}))
     statement = "DO $$ BEGIN RAISE EXCEPTION 'invalid page in block 3' USING ERRCODE = 'XX001'; END $$"
     with (
         pytest.raises(DatabaseDamaged, match=r"invalid page(.|\n)*backup"),

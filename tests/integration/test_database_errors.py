@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from connector.config import Config, Database
+from connector.config import Config, DatabaseSettings
 from connector.errors import ConnectorError, DatabaseOutage, Defect, Poison
 from connector.mirror import database
 from connector.mirror.dialects import postgresql
@@ -294,6 +294,6 @@ def test_the_distance_to_postgresqls_clock_is_measured(
 
 
 def test_sqlite_has_no_clock_of_its_own_and_is_not_locked_for_a_look(tmp_path: Path) -> None:
-    settings = Database(url=f"sqlite:///{tmp_path / 'mirror.db'}")
+    settings = DatabaseSettings(url=f"sqlite:///{tmp_path / 'mirror.db'}")
     assert database.clock_distance(database.connect(settings)) is None
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from connector import events
-from connector.config.source_models import Sources
+from connector.config.source_models import SourceSettings
 from connector.hydrator.record import Records
 from connector.hydrator.transport import open_transport
 from connector.hydrator.verdict import Judge, Verdict
@@ -18,7 +18,7 @@ from tests.unit.test_sources import LOGIN, sources
 KEYS_OF_A_FAMILY = 3
 
 
-def shipped(url: str, password: str = "simulator") -> Sources:
+def shipped(url: str, password: str = "simulator") -> SourceSettings:
     login = dict(zip(LOGIN, ("simulator", password), strict=True))
     return sources(variables={"XTND_API_URL": url, **login})
 

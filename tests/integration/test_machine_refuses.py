@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.config import Database
+from connector.config import DatabaseSettings
 from connector.mirror import database
 from tests.conftest import ROOT
 from tests.servers import free_port
@@ -111,7 +111,7 @@ def test_what_the_machine_refuses_is_a_sentence(
     tmp_path: Path, fault: Fault, command: tuple[str, ...]
 ) -> None:
     database.connect(
-        Database.model_validate({"url": f"sqlite:///{tmp_path / 'mirror.db'}"})
+        DatabaseSettings.model_validate({"url": f"sqlite:///{tmp_path / 'mirror.db'}"})
     ).connect().close()
     given = {
         "XTND_CONFIG_DIR": str(ROOT / "config"),

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 
 from connector.commands.options import Format, behind_options
 from connector.commands.rows import lines
-from connector.config import Database
+from connector.config import DatabaseSettings
 from connector.errors import ConnectorError, DatabaseOutage, StartupError
 from connector.local.stopping import wait_until
 from connector.mirror import database, remedies
@@ -35,8 +35,8 @@ TABLES = (
 )
 
 
-def settings(url: str, **more: object) -> Database:
-    return Database.model_validate({"url": url, "lock_timeout_seconds": 0.2} | more)
+def settings(url: str, **more: object) -> DatabaseSettings:
+    return DatabaseSettings.model_validate({"url": url, "lock_timeout_seconds": 0.2} | more)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 from connector import events
-from connector.config import Mirror
+from connector.config import MirrorSettings
 from connector.mirror import database, letters
 from connector.mirror.retention import DAY_MICROSECONDS, Retention
 from connector.stream import removal
@@ -93,9 +93,9 @@ def test_what_is_old_and_done_with_is_removed_in_small_steps(
             drift = connection.exec_driver_sql("SELECT column_name FROM _drift").scalars()
             return set(names), sweeps, set(drift)
 
-    assert Retention(mirror.engine, Mirror(), now=lambda: NOON).remove_some() == (0, False)
+    assert Retention(mirror.engine, MirrorSettings(), now=lambda: NOON).remove_some() == (0, False)
     assert len(left()[0]) == len(parked)
-    limits = Mirror(dead_letter_retention_days=30, sweep_retention_days=30, drift_retention_days=30)
+    limits = MirrorSettings(dead_letter_retention_days=30, sweep_retention_days=30, drift_retention_days=30)
     retention = Retention(mirror.engine, limits, step_rows=4, now=lambda: NOON)
     assert retention.remove_some() == (10, True)
 

@@ -15,7 +15,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 from sqlalchemy import text
 
-from connector.config import Database
+from connector.config import DatabaseSettings
 from connector.kafka.publisher import Publisher
 from connector.kafka.record import Record
 from connector.local import kafka_jars
@@ -140,7 +140,7 @@ def test_a_delivery_goes_the_whole_way_over_tls_and_sasl(secured: Secured, tmp_p
         until(lambda: ready(gateway_admin) and ready(worker_admin), log.name)
         number = uuid.uuid4().hex[:8]
         assert post(port, delivery(notification(number)), SECRET).status == 202
-        engine = database.connect(Database.model_validate({"url": url}))
+        engine = database.connect(DatabaseSettings.model_validate({"url": url}))
 
         def mirrored() -> bool:
             with database.transaction(engine) as connection:

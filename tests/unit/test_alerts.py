@@ -9,13 +9,18 @@ import yaml
 from typer.main import get_command
 
 from connector import cli, metrics
-from connector.config import Database, Gateway, Topics, Worker
+from connector.config import DatabaseSettings, GatewaySettings, Topics, WorkerSettings
 from connector.hydrator import metrics as hydrator_metrics
 from tests import alerts
 from tests.conftest import ROOT
 
 RULES = alerts.rules()
-SECTIONS = {"gateway": Gateway, "worker": Worker, "topics": Topics, "database": Database}
+SECTIONS = {
+    "gateway": GatewaySettings,
+    "worker": WorkerSettings,
+    "topics": Topics,
+    "database": DatabaseSettings,
+}
 
 
 def test_promtool_finds_that_each_alert_fires_at_its_fault_and_none_without() -> None:

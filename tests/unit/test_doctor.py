@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from connector.config import Hook
+from connector.config import HookSettings
 from connector.gateway import signature
 from connector.gateway.doctor import diagnose
 from connector.gateway.signature import sign
@@ -158,7 +158,7 @@ spellings = st.tuples(
 @example(header=f" {HEADER}\t", secrets=(SECRET,))
 @example(header=f"{HEADER}\n", secrets=(SECRET,))
 def test_it_says_that_a_signature_matches_exactly_when_the_gateway_takes_it(header, secrets):
-    hook = Hook(secrets=tuple(SecretStr(secret) for secret in secrets))
+    hook = HookSettings(secrets=tuple(SecretStr(secret) for secret in secrets))
     sent = header.encode("utf-8", "surrogatepass")
     try:
         signature.verify([sent], BODY, signature.Keys.of("xtnd", hook))

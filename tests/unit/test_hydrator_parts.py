@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from connector.config.source_models import Entity
+from connector.config.source_models import EntitySettings
 from connector.errors import Poison
 from connector.hydrator.pace import MINUTE, Pace
 from connector.hydrator.ports import Answer
@@ -55,7 +55,7 @@ def orders(*exclude: str, **changes: Any) -> Records:
 
 BALANCES = Records(
     "balances",
-    Entity.model_validate(
+    EntitySettings.model_validate(
         {
             "entity": "Stock",
             "get": "ProductAvailability?warehouse={warehouse}&productNumber={product}",

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector import logs
-from connector.config.models import Kafka
+from connector.config.models import KafkaSettings
 from connector.errors import KafkaOutage
 from connector.kafka import topics
 from connector.logs import KINDS, GrowingSteps, RepeatFilter
@@ -148,7 +148,7 @@ def test_what_is_remembered_of_our_own_reports_is_bounded() -> None:
 def test_kafkas_client_logs_nothing_beside_what_it_raises_and_names_its_error_once(
     stream: io.StringIO,
 ) -> None:
-    kafka = Kafka(bootstrap_servers="127.0.0.1:1")
+    kafka = KafkaSettings(bootstrap_servers="127.0.0.1:1")
     with pytest.raises(KafkaOutage) as caught, topics.admin_client(kafka, timeout_seconds=0.2):
         pass
     assert re.findall(r"\w+(?=: )", str(caught.value)) == ["1", "KafkaTimeoutError"]

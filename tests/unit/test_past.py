@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector import events
-from connector.config import Hook
+from connector.config import HookSettings
 from connector.simulator import calendar, past
 from connector.simulator.past import Happened, ShopClock
 from connector.simulator.records import ShopRecords
@@ -79,15 +79,15 @@ def test_a_history_is_the_same_shop_as_without_one_and_goes_on_as_that(played: P
 def test_each_delivery_is_later_than_the_one_before_and_none_lies_in_the_future(played: Past) -> None:
     assert all(one.at < two.at for one, two in pairwise(played.happened))
     assert UNTIL - 30 * DAY - past.MARGIN <= played.happened[0].at < UNTIL - 29 * DAY
-    posted = past.posts(played.happened, Hook(), seed=1)
+    posted = past.posts(played.happened, HookSettings(), seed=1)
     assert all(one.received_at <= two.received_at for one, two in pairwise(posted))
     assert posted[-1].received_at <= UNTIL
 
 
 def test_what_is_late_is_dated_back_to_when_it_happened(played: Past) -> None:
-    posted = past.posts(played.happened, Hook(), seed=1)
+    posted = past.posts(played.happened, HookSettings(), seed=1)
     at = {one.delivery.delivery_id: one.at for one in played.happened}
-    schedule = Hook().retry_schedule_seconds
+    schedule = HookSettings().retry_schedule_seconds
     for one in posted:
         assert events.occurred_at(one.received_at, one.attempt, schedule) - at[one.delivery.delivery_id] in (
             0,
@@ -106,7 +106,7 @@ def test_what_is_late_is_dated_back_to_when_it_happened(played: Past) -> None:
 
 
 def test_a_withheld_delivery_never_arrives_and_its_record_is_true_all_the_same(played: Past) -> None:
-    posted = past.posts(played.happened, Hook(), seed=1, withheld=0.2)
+    posted = past.posts(played.happened, HookSettings(), seed=1, withheld=0.2)
     missing = set(ids(played.happened)) - {one.delivery.delivery_id for one in posted}
     assert 0.15 < len(missing) / len(played.happened) < 0.25
     assert len(played.records.family("orders")) > 100

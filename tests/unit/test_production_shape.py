@@ -240,7 +240,7 @@ def test_archives_are_on_a_volume_that_workers_read_and_one_command_writes(
     for name, mounted in (("worker", "archive-data:/archive:ro"), ("archive", "archive-data:/archive")):
         service = compose["services"][name]
         settings = config.parse(texts, _variables(service), {}, with_secrets=False)
-        assert settings.mirror.retention == models.Retention(months=12, archive="/archive")
+        assert settings.mirror.retention == models.RetentionSettings(months=12, archive="/archive")
         assert mounted in service["volumes"]
     # A volume has the rights of the folder in the image.
     assert any("install -d -o connector -g connector /data /archive" in line for line in dockerfile)

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from connector.config import Hook
+from connector.config import HookSettings
 from connector.gateway.signature import KeyedHash, Keys, SignatureRefused, VerifiedBody, sign, verify
 
 DATA = Path(__file__).parents[1] / "data"
@@ -23,7 +23,7 @@ BODY = b'{"Id": "1"}'
 
 
 def keys(*secrets: str, required: bool = True) -> Keys:
-    hook = Hook(
+    hook = HookSettings(
         secrets=tuple(SecretStr(secret) for secret in secrets), verify="required" if required else "off"
     )
     return Keys.of("xtnd", hook)

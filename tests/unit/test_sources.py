@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector import config
-from connector.config import Config, Sources, source_models
+from connector.config import Config, SourceSettings, source_models
 from connector.errors import ConfigError
 from connector.mirror import rules
 from connector.mirror.mapping import Mapping
@@ -41,7 +41,7 @@ def parsed(
     return config.parse(texts, ON | (variables or {}), overrides.get("overrides"), with_login=with_login)
 
 
-def sources(*changes: tuple[str, str], **options: Any) -> Sources:
+def sources(*changes: tuple[str, str], **options: Any) -> SourceSettings:
     found = parsed(*changes, **options).sources
     assert found is not None
     return found
@@ -325,7 +325,7 @@ dotted = st.lists(
 ).map(".".join)
 
 
-def loaded(written: dict[str, Any]) -> Sources:
+def loaded(written: dict[str, Any]) -> SourceSettings:
     text = json.dumps({"sources": written}, indent=1, ensure_ascii=False)
     found = config.parse(OTHERS | {"sources.yaml": text}, ON, with_login=True).sources
     assert found is not None

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, Engine, Pool, Table
 
-from connector.config import Database
+from connector.config import DatabaseSettings
 from connector.errors import ConnectorError, StartupError
 from connector.mirror.dialects.fixes import Unknown
 from connector.mirror.dialects.parts import Daily, Encoded, LockHolder, as_text
@@ -64,7 +64,7 @@ class Dialect(Syntax, ABC):
         return None
 
     @abstractmethod
-    def connect(self, database: Database, *, connections: int, access: Access) -> Engine:
+    def connect(self, database: DatabaseSettings, *, connections: int, access: Access) -> Engine:
         """An engine; see ``database.connect``."""
 
     def save(self, engine: Engine, file: Path, observe: Callable[[int, int], None]) -> bool:  # noqa: ARG002
@@ -74,13 +74,16 @@ class Dialect(Syntax, ABC):
         """
         return False
 
-    def spaces(self, database: Database) -> tuple[list[str], str]:  # noqa: ARG002
+    def spaces(self, database: DatabaseSettings) -> tuple[list[str], str]:  # noqa: ARG002
         """Statements that make the schemas of an empty database, and the prefix of a view's name there."""
         return [], ""
 
     @abstractmethod
     def trial(
-        self, database: Database, tables: Callable[[Connection], Collection[str]], kept: Collection[str]
+        self,
+        database: DatabaseSettings,
+        tables: Callable[[Connection], Collection[str]],
+        kept: Collection[str],
     ) -> AbstractContextManager[Engine]:
         """An engine on an empty copy of these tables and all views, which is undone afterwards.
 

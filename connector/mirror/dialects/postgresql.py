@@ -18,7 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import BigInteger, Boolean, LargeBinary, Numeric, Text
 from typing_extensions import override
 
-from connector.config import Database
+from connector.config import DatabaseSettings
 from connector.mirror.dialects import (
     postgresql_errors,
     postgresql_others,
@@ -108,7 +108,7 @@ class PostgreSQL(Loading):
         return URL.create("postgresql+psycopg", user, password, host, port, name, given)
 
     @override
-    def connect(self, database: Database, *, connections: int, access: Access) -> Engine:
+    def connect(self, database: DatabaseSettings, *, connections: int, access: Access) -> Engine:
         parameters = postgresql_session.session(
             database.url.get_secret_value(),
             connect_timeout_seconds=database.connect_timeout_seconds,
@@ -146,7 +146,7 @@ class PostgreSQL(Loading):
         return engine
 
     @override
-    def spaces(self, database: Database) -> tuple[list[str], str]:
+    def spaces(self, database: DatabaseSettings) -> tuple[list[str], str]:
         public = database.schema_name or "public"
         store = database.store_schema or f"{public}_store"
         made = f'CREATE SCHEMA IF NOT EXISTS "{store}"'
@@ -155,7 +155,10 @@ class PostgreSQL(Loading):
     @override
     @contextmanager
     def trial(
-        self, database: Database, tables: Callable[[Connection], Collection[str]], kept: Collection[str]
+        self,
+        database: DatabaseSettings,
+        tables: Callable[[Connection], Collection[str]],
+        kept: Collection[str],
     ) -> Iterator[Engine]:
         engine = self.connect(database, connections=1, access="create")
         try:

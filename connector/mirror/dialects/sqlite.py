@@ -15,7 +15,7 @@ from sqlalchemy.types import UserDefinedType
 from typing_extensions import override
 
 from connector import events
-from connector.config import Database
+from connector.config import DatabaseSettings
 from connector.mirror.dialects import sqlite_errors, sqlite_file, sqlite_saving, sqlite_views
 from connector.mirror.dialects.dialect import Access, Columns, Dialect
 from connector.mirror.dialects.parts import Encoded, LockHolder, as_text
@@ -101,7 +101,7 @@ class SQLite(Dialect):
         return Path(str(url.database))  # which ``database_url`` requires
 
     @override
-    def connect(self, database: Database, *, connections: int, access: Access) -> Engine:
+    def connect(self, database: DatabaseSettings, *, connections: int, access: Access) -> Engine:
         file = self.file(self.url(database.url.get_secret_value()))
         return sqlite_file.engine(file, lock_timeout_seconds=database.lock_timeout_seconds, access=access)
 
@@ -113,7 +113,10 @@ class SQLite(Dialect):
     @override
     @contextmanager
     def trial(
-        self, database: Database, tables: Callable[[Connection], Collection[str]], kept: Collection[str]
+        self,
+        database: DatabaseSettings,
+        tables: Callable[[Connection], Collection[str]],
+        kept: Collection[str],
     ) -> Iterator[Engine]:
         made = sqlite_file.in_memory()
         with made.connect() as connection:  # the only one
