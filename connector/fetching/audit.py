@@ -21,7 +21,7 @@ from connector.events import Event
 from connector.fetching.backfill import Report, check_families
 from connector.fetching.ports import KafkaTopics
 from connector.hydrator import ports
-from connector.hydrator.listing import Reading
+from connector.hydrator.listing import ListReading
 from connector.hydrator.pages import RecordList, Window
 from connector.hydrator.record_reader import RecordReader
 from connector.hydrator.transport import open_transport
@@ -73,7 +73,7 @@ class FamilyAudit:
         audits: Audits,
         backfills: Backfills,
         transport: ports.Transport,
-        publisher: ports.Publisher | None,
+        publisher: ports.SnapshotPublisher | None,
         report: Report,
     ) -> None:
         """Without a ``publisher`` nothing is written: a dry run. ``backfills`` knows the newest instant."""
@@ -151,7 +151,7 @@ class FamilyAudit:
     async def _look_at_list(self, list_: RecordList, place: Place) -> Place:
         """Compare the rows of a list, then single records that the mirror has and the list has not."""
         # From the last page on that was read: rows move to other pages meanwhile.
-        reading, listed = Reading(list_, Window(), place.page), set[str]()
+        reading, listed = ListReading(list_, Window(), place.page), set[str]()
         if place.page is not None:
             listed = await self._stored(partial(self._audits.listed, place))
         while True:
@@ -207,7 +207,7 @@ class FamilyAudit:
             await self._stored(partial(self._audits.advance, former, place, published, asked, listed))
         return place
 
-    async def _publish(self, publisher: ports.Publisher, event: Event) -> bool:
+    async def _publish(self, publisher: ports.SnapshotPublisher, event: Event) -> bool:
         try:
             await self._outages.retry_until_available("kafka", lambda: publisher.publish(event))
         except RecordRefused as error:

@@ -18,7 +18,7 @@ from connector.errors import Poison, RecordRefused, StartupError
 from connector.events.snapshot import snapshot
 from connector.fetching.ports import KafkaTopics
 from connector.hydrator import ports
-from connector.hydrator.listing import Reading
+from connector.hydrator.listing import ListReading
 from connector.hydrator.pages import Page, RecordList, Window
 from connector.hydrator.transport import open_transport
 from connector.kafka import topics
@@ -65,7 +65,7 @@ class Backfill:
         list_: RecordList,
         *,
         store: Backfills,
-        publisher: ports.Publisher,
+        publisher: ports.SnapshotPublisher,
         report: Report,
     ) -> None:
         self._source = sources.name
@@ -101,7 +101,7 @@ class Backfill:
 
     async def _read(self, window: Window, place: Place) -> Place:
         """Read a window once, from where the place is; gives the place behind its last page."""
-        found, reading, resumed = self._found, Reading(self._list, window, place.page), place.page
+        found, reading, resumed = self._found, ListReading(self._list, window, place.page), place.page
         again = 0
         while True:
             newest = 0
@@ -156,7 +156,7 @@ async def publish_record(
     body: bytes,
     at: int,
     *,
-    publisher: ports.Publisher,
+    publisher: ports.SnapshotPublisher,
     outages: Outages,
 ) -> bool:
     """Publish a row of a list that is a record as its snapshot of the instant ``at``; False: it cannot be."""
@@ -181,7 +181,7 @@ async def dry_run(list_: RecordList, since: int, until: int | None, report: Repo
     """Read a list once, and ask for nothing; raises ``ListFault``."""
     found, keys = Backfilled(list_.family, published=list_.listing.rows_are_records), set[str]()
     for window in list_.windows(since, until, clocks.now()):
-        reading = Reading(list_, window)
+        reading = ListReading(list_, window)
         while (page := await reading.next()) is not None:
             keys |= {row.key for row in page.rows}
             found.listed += len(page.rows)

@@ -50,20 +50,20 @@ class MirrorStore:
 
 
 class KafkaTopics:
-    """Snapshots and dead letters on their topics: a ``connector.hydrator.ports.Publisher``."""
+    """Snapshots and dead letters on their topics: a ``connector.hydrator.ports.SnapshotPublisher``."""
 
     def __init__(self, publisher: Publisher, routes: Routes) -> None:
         self._publisher = publisher
         self._routes = routes
 
     async def publish(self, event: Event) -> None:
-        """See ``Publisher.publish``."""
+        """See ``SnapshotPublisher.publish``."""
         topic, value = self._routes.snapshot_topic, events.encode(event)
         record = Record(topic, event.kafka_key, value, [events.CONTENT_TYPE], event.family)
         await self._publisher.publish([record])
 
     async def park(self, letter: DeadLetter) -> None:
-        """See ``Publisher.park``."""
+        """See ``SnapshotPublisher.park``."""
         key, headers = letter.dead_letter_id.encode(), list(letter.headers())
         topic = self._routes.dead_letter_topic
         await self._publisher.publish(

@@ -22,7 +22,7 @@ from connector.errors import ConnectorError
 from connector.fetching.backfill import Report, check_families, publish_record
 from connector.fetching.ports import KafkaTopics
 from connector.hydrator import ports
-from connector.hydrator.listing import Reading
+from connector.hydrator.listing import ListReading
 from connector.hydrator.pages import ListFault, Page, RecordList, Row, Window
 from connector.hydrator.transport import open_transport
 from connector.kafka import topics
@@ -66,7 +66,7 @@ class FamilySweep:
         *,
         sweeps: Sweeps,
         backfills: Backfills,
-        publisher: ports.Publisher | None,
+        publisher: ports.SnapshotPublisher | None,
         report: Report = lambda *_: None,
     ) -> None:
         """Without a ``publisher`` nothing is written: a dry run. ``backfills`` knows the newest instant."""
@@ -105,7 +105,7 @@ class FamilySweep:
         if started is None:
             found.note = "another sweep of it runs"
             return found
-        reading = Reading(self._list, Window(started.since))
+        reading = ListReading(self._list, Window(started.since))
         listed: dict[str, Found] = {}
         while True:
             newest = 0

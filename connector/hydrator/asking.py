@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 
 from connector.config.source_models import SourceSettings
-from connector.hydrator.lane import TICK_SECONDS, Lane
+from connector.hydrator.lane import TICK_SECONDS, RequestLane
 from connector.hydrator.pace import Pace
 from connector.hydrator.ports import Answer, ApiOutage, OversizedAnswer, Transport
 from connector.hydrator.record import Records
@@ -37,7 +37,7 @@ class Asker:
         pace = Pace(sources.rate, bucket, steady=steady, now=now, hidden=self.judge.hidden)
         pace.hydrators = PROCESSES
         chance = chance or random.Random()  # noqa: S311 - no secret depends on it
-        self.lane = Lane(pace, sources.timeout_seconds, steady=steady, chance=chance)
+        self.lane = RequestLane(pace, sources.timeout_seconds, steady=steady, chance=chance)
         self._records = records
         self._transport = transport
         self._now = now

@@ -13,8 +13,16 @@ from connector.errors import ConnectorError, RecordRefused
 from connector.events import DeadLetter, Event
 from connector.events.snapshot import snapshot
 from connector.hydrator import metrics
-from connector.hydrator.lane import Lane, Lease
-from connector.hydrator.ports import ApiOutage, Due, OversizedAnswer, Publisher, Store, Transport, Trouble
+from connector.hydrator.lane import Lease, RequestLane
+from connector.hydrator.ports import (
+    ApiOutage,
+    Due,
+    OversizedAnswer,
+    SnapshotPublisher,
+    Store,
+    Transport,
+    Trouble,
+)
 from connector.hydrator.record import Records
 from connector.hydrator.verdict import OK, Judge, Reason, Verdict
 from connector.logs import Reports
@@ -55,7 +63,7 @@ class Fetcher:
         *,
         transport: Transport,
         store: Store,
-        publisher: Publisher,
+        publisher: SnapshotPublisher,
         outages: Outages,
         steady: Callable[[], float],
         now: Callable[[], int],
@@ -75,7 +83,7 @@ class Fetcher:
         self._stop = stop
         self._reports = Reports(steady)
 
-    async def fetch(self, lane: Lane, lease: Lease) -> None:
+    async def fetch(self, lane: RequestLane, lease: Lease) -> None:
         """Ask for the record and do what the answer needs."""
         # The time of the snapshot is when its request is sent, and after all that is older than it.
         at = max(self._now(), lease.due.after + 1)
@@ -117,7 +125,7 @@ class Fetcher:
         dead_letters.labels(STAGE, reason).inc()
         log.error("a record cannot be fetched", family=due.family, key=due.key, reason=reason, error=text)
 
-    async def _ask(self, lane: Lane, lease: Lease) -> Verdict:
+    async def _ask(self, lane: RequestLane, lease: Lease) -> Verdict:
         try:
             answer = await self._transport.get(lease.path)
         except ApiOutage as outage:
@@ -135,7 +143,7 @@ class Fetcher:
             lane.away(verdict.text, lane.pace.retry_after(answer.headers) or 0.0)
         return verdict
 
-    async def _conclude(self, lane: Lane, lease: Lease, at: int, verdict: Verdict) -> None:
+    async def _conclude(self, lane: RequestLane, lease: Lease, at: int, verdict: Verdict) -> None:
         match verdict.kind:
             case "record":
                 await self._publish(lease, at, verdict.record)
@@ -189,7 +197,7 @@ class Fetcher:
             raise LeaseOver
         await self._publisher.publish(event)
 
-    async def _missing(self, lane: Lane, lease: Lease, at: int) -> None:
+    async def _missing(self, lane: RequestLane, lease: Lease, at: int) -> None:
         """Believe that there is no such record once it was missing for ``gone_after_seconds``.
 
         Its resource must be there, or else no record of it is.

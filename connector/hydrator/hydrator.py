@@ -11,9 +11,9 @@ from connector import clocks, retry
 from connector.config.source_models import SourceSettings
 from connector.errors import Outage, Poison
 from connector.hydrator.fetcher import Fetcher
-from connector.hydrator.lane import AHEAD_SECONDS, Lane, Lease
+from connector.hydrator.lane import AHEAD_SECONDS, Lease, RequestLane
 from connector.hydrator.pace import MINUTE, Pace
-from connector.hydrator.ports import Due, Publisher, Slots, Store, Transport
+from connector.hydrator.ports import Due, Slots, SnapshotPublisher, Store, Transport
 from connector.hydrator.record import Records
 from connector.hydrator.verdict import Judge
 from connector.retry import Outages
@@ -39,7 +39,7 @@ class Hydrator:
         *,
         transport: Transport,
         store: Store,
-        publisher: Publisher,
+        publisher: SnapshotPublisher,
         steady: Callable[[], float] = time.monotonic,
         now: Callable[[], int] = clocks.now,
         chance: random.Random | None = None,
@@ -52,13 +52,13 @@ class Hydrator:
         self._families = {
             family: Records(family, entity, sources.exclude) for family, entity in sources.entities.items()
         }
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[str, RequestLane] = {}
         for records in self._families.values():
             if records.bucket not in self._lanes:
                 hidden = Judge(sources).hidden
                 pace = Pace(sources.rate, records.bucket, steady=steady, now=now, hidden=hidden)
                 timeout = sources.timeout_seconds
-                self._lanes[records.bucket] = Lane(pace, timeout, steady=steady, chance=chance)
+                self._lanes[records.bucket] = RequestLane(pace, timeout, steady=steady, chance=chance)
         # A lease lasts for its wait, its request and an outage of Kafka of a minute.
         longest = max(entity.settle_seconds for entity in sources.entities.values())
         self._lease_seconds = longest + 2 * AHEAD_SECONDS + sources.timeout_seconds + MINUTE

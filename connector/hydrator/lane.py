@@ -43,10 +43,10 @@ class Lease(NamedTuple):
     until: float
 
 
-Fetch = Callable[["Lane", Lease], Coroutine[None, None, None]]
+Fetch = Callable[["RequestLane", Lease], Coroutine[None, None, None]]
 
 
-class Lane:
+class RequestLane:
     """Sends the requests of one bucket; ``fetch`` does all of one request, and never raises an outage."""
 
     def __init__(

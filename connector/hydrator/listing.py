@@ -16,7 +16,7 @@ TRIES_SECONDS = (1.0, 30.0)
 STALE_PAGES = 50
 
 
-class Reading:
+class ListReading:
     """One reading of a list; ``note`` says where it ended before the last page that there was to be."""
 
     def __init__(self, list_: RecordList, window: Window, page: int | None = None) -> None:

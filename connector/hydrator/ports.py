@@ -105,7 +105,7 @@ class Store(Protocol):
         """End leases; the keys are due as before."""
 
 
-class Publisher(Protocol):
+class SnapshotPublisher(Protocol):
     """Where snapshots and dead letters go; returns when Kafka has them, on all replicas in sync."""
 
     async def publish(self, event: Event) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector import config
-from connector.hydrator.listing import Reading
+from connector.hydrator.listing import ListReading
 from connector.hydrator.pages import DAY, WINDOW, ListFault, Page, RecordList, Window
 from connector.hydrator.ports import Answer, ApiOutage
 from connector.simulator.api import ApiOptions, Quirk, SimulatedApi
@@ -93,8 +93,8 @@ class Shelf:
         return {key for one, key in self._api.truth() if one == family}
 
 
-async def read(list_: RecordList, window: Window, first: int | None = None) -> tuple[list[Page], Reading]:
-    reading, pages = Reading(list_, window, first), []
+async def read(list_: RecordList, window: Window, first: int | None = None) -> tuple[list[Page], ListReading]:
+    reading, pages = ListReading(list_, window, first), []
     while (page := await reading.next()) is not None:
         pages.append(page)
     return pages, reading
