@@ -33,7 +33,7 @@ EXIT_CODES: dict[Level, int] = {"healthy": 0, "degraded": 1, "down": 2}
 
 
 @dataclass(slots=True)
-class Part:
+class PartStanding:
     """A process, the database or Kafka: ``state`` is ready, degraded, unready, away or off."""
 
     name: str
@@ -43,7 +43,7 @@ class Part:
 
 
 @dataclass(slots=True)
-class Family:
+class FamilyStanding:
     """A family's events and records; instants are ISO-8601 UTC, None where there is nothing yet."""
 
     family: str
@@ -68,10 +68,10 @@ class Standing:
     at: str
     status: Level = "healthy"
     reasons: list[str] = field(default_factory=list)
-    parts: list[Part] = field(default_factory=list)
+    parts: list[PartStanding] = field(default_factory=list)
     spool: dict[str, float] | None = None
     clocks: dict[str, float] = field(default_factory=dict)
-    families: list[Family] = field(default_factory=list)
+    families: list[FamilyStanding] = field(default_factory=list)
 
 
 class Looking:
@@ -94,11 +94,11 @@ class Looking:
         for name, addresses in self._addresses.items():
             found.parts += [self._process(found, name, address) for address in addresses]
         if self._config.sources is None and not self._addresses.get("hydrator"):
-            found.parts.append(Part("hydrator", "", "off"))
-        mirror = Part("database", database.shown(self._config.database))
-        kafka = Part("kafka", self._config.kafka.bootstrap_servers)
+            found.parts.append(PartStanding("hydrator", "", "off"))
+        mirror = PartStanding("database", database.shown(self._config.database))
+        kafka = PartStanding("kafka", self._config.kafka.bootstrap_servers)
         found.parts += [mirror, kafka]
-        families: dict[str, Family] = {}
+        families: dict[str, FamilyStanding] = {}
         unacknowledged: list[str] = []
         stored: offsets.StoredOffsets | None = None
         try:
@@ -117,9 +117,9 @@ class Looking:
         found.status = "down" if down else "degraded" if degraded else "healthy"
         return found
 
-    def _process(self, found: Standing, name: str, address: str) -> Part:
+    def _process(self, found: Standing, name: str, address: str) -> PartStanding:
         """A process by its own account, and what only its metrics say."""
-        part = Part(name, address)
+        part = PartStanding(name, address)
         try:
             report = json.loads(_page(address, "/readyz"))
             part.state = report["status"]
@@ -143,7 +143,9 @@ class Looking:
             spool["oldest_seconds"] = max(spool["oldest_seconds"], age)
         return part
 
-    def _mirror(self, families: dict[str, Family], unacknowledged: list[str]) -> offsets.StoredOffsets:
+    def _mirror(
+        self, families: dict[str, FamilyStanding], unacknowledged: list[str]
+    ) -> offsets.StoredOffsets:
         """Fill in what the mirror knows of each family; gives its offsets."""
         engine = database.connect(self._config.database, access="read")
         try:
@@ -151,7 +153,7 @@ class Looking:
             shown = query.run(engine, STATUS)
             for row in shown.rows:
                 value = dict(zip(shown.columns, row, strict=True))
-                family = families[value["family"]] = Family(value["family"])
+                family = families[value["family"]] = FamilyStanding(value["family"])
                 for name in ("events", "parked_dead_letters", "records_lost", "lost_hooks"):
                     setattr(family, name, int(value[name]))
                 family.records_stale = int(value["records_stale"])
@@ -165,14 +167,16 @@ class Looking:
                 f"SELECT family, COUNT(*) FROM notifications WHERE received_at > '{since}' GROUP BY family"  # noqa: S608 - our own clock's
             )
             for name, count in query.run(engine, counting).rows:
-                families.setdefault(name, Family(name)).per_minute = round(count * 60 / RATE_SECONDS, 1)
+                families.setdefault(name, FamilyStanding(name)).per_minute = round(
+                    count * 60 / RATE_SECONDS, 1
+                )
             for topic, what in losses.sentences(losses.unacknowledged(engine)):
                 unacknowledged.append(f"topic {topic}: {what} (fix: {losses.FIX})")
             return offsets.stored(engine)
         finally:
             engine.dispose()
 
-    def _lag(self, families: dict[str, Family], stored: offsets.StoredOffsets | None) -> None:
+    def _lag(self, families: dict[str, FamilyStanding], stored: offsets.StoredOffsets | None) -> None:
         """Compare the mirror's offsets with the ends of the logs, and see how old the first record is."""
         with ends.reading(self._config, self._topics.values()) as read:
             logs = read()
@@ -192,7 +196,7 @@ class Looking:
         for name, topic in self._topics.items():
             if name in (RECORDS, LETTERS) and not counts[topic]:
                 continue
-            family = families.setdefault(name, Family(name))
+            family = families.setdefault(name, FamilyStanding(name))
             family.lag_events, family.lag_seconds = counts[topic], 0.0
             if topic in oldest:
                 family.lag_seconds = max(0.0, round(clocks.now() / MICROSECONDS - oldest[topic] / 1000, 1))

@@ -22,7 +22,7 @@ from connector.commands.options import (
 from connector.config import Config
 
 if TYPE_CHECKING:
-    from connector.commands.standing import Family, Standing
+    from connector.commands.standing import FamilyStanding, Standing
 
 STYLES = {
     "healthy": "bold green",
@@ -140,7 +140,7 @@ def _print_columns(rows: list[list[Text]], *, justify: Literal["left", "right"])
         out.print(line)
 
 
-def _cells(one: "Family") -> list[Text]:
+def _cells(one: "FamilyStanding") -> list[Text]:
     late = "yellow" if one.lag_events else ""
     stale = f"{one.records_stale:,}"
     if one.records_stale_since:

@@ -22,7 +22,7 @@ from connector import metrics, private_files
 from connector.errors import SpoolOutage, StartupError
 from connector.spool import salvage
 from connector.spool.layout import connect
-from connector.spool.rows import Oldest, Part, Refusal, Spooled, decode, encode
+from connector.spool.rows import Oldest, Refusal, Spooled, SpooledPart, decode, encode
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +95,7 @@ class SpoolFile:
 
     # --- Rows ---
 
-    def insert(self, parts: Sequence[Part]) -> None:
+    def insert(self, parts: Sequence[SpooledPart]) -> None:
         """Store parts in one transaction; raises ``SpoolOutage`` or ``sqlite3.Error``."""
         size = sum(len(part.body) for part in parts)
         if shutil.disk_usage(self._path.parent).free < RESERVE_BYTES + size:

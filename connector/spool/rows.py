@@ -12,7 +12,7 @@ from connector.kafka.record import Record
 PART_BYTES = 1_048_576
 
 
-class Part(NamedTuple):
+class SpooledPart(NamedTuple):
     """Records of one topic, encoded."""
 
     topic: str
@@ -46,14 +46,14 @@ class Oldest(NamedTuple):
     stored_at: float
 
 
-def parts_of(records: Sequence[Record]) -> list[Part]:
+def parts_of(records: Sequence[Record]) -> list[SpooledPart]:
     """Encode a delivery's records, per topic and in pieces of about ``PART_BYTES``."""
-    found: list[Part] = []
+    found: list[SpooledPart] = []
     by_topic: dict[str, list[Record]] = {}
     for record in records:
         by_topic.setdefault(record.topic, []).append(record)
     for topic, own in by_topic.items():
-        found += [Part(topic, encode(portion)) for portion in portions(own)]
+        found += [SpooledPart(topic, encode(portion)) for portion in portions(own)]
     return found
 
 

@@ -19,7 +19,7 @@ from connector import metrics
 from connector.errors import SpoolOutage
 from connector.kafka.record import Record
 from connector.spool.file import SpoolFile
-from connector.spool.rows import Oldest, Part, Refusal, Spooled, parts_of
+from connector.spool.rows import Oldest, Refusal, Spooled, SpooledPart, parts_of
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ class _Pending:
 
     __slots__ = ("future", "parts", "size")
 
-    def __init__(self, parts: list[Part], future: "asyncio.Future[None]") -> None:
+    def __init__(self, parts: list[SpooledPart], future: "asyncio.Future[None]") -> None:
         self.parts = parts
         self.size = sum(len(part.body) for part in parts)
         self.future = future

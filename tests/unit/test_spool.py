@@ -21,7 +21,7 @@ from connector.kafka.record import Record
 from connector.spool import salvage
 from connector.spool.file import RESERVE_BYTES
 from connector.spool.layout import LAYOUT
-from connector.spool.rows import PART_BYTES, Part, Spooled, encode
+from connector.spool.rows import PART_BYTES, Spooled, SpooledPart, encode
 from connector.spool.spool import TROUBLE_SECONDS, Spool
 
 MIB = 1_048_576
@@ -86,7 +86,7 @@ def test_what_comes_at_once_shares_commits(tmp_path: Path) -> None:
         nonlocal commits
         real = spool._file.insert
 
-        def counted(parts: Sequence[Part]) -> None:
+        def counted(parts: Sequence[SpooledPart]) -> None:
             nonlocal commits
             commits += 1
             real(parts)

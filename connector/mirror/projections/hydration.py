@@ -70,15 +70,15 @@ class HydrationTable(RecordFold):
         )
 
     @override
-    def own_reading(self, sort: Sort) -> "_Reading":
-        return _Reading(self, self.asks[sort])
+    def own_reading(self, sort: Sort) -> "_HydrationReading":
+        return _HydrationReading(self, self.asks[sort])
 
     @override
     def own_indexes(self) -> list[Index]:
         return [Index("ix_hydration_due", "family", "wanted_at", **only(DUE))]
 
 
-class _Reading:
+class _HydrationReading:
     """Reads the events of one sort for the table; what has no key of a record is left out."""
 
     def __init__(self, table: HydrationTable, asks: Sequence[Ask]) -> None:

@@ -80,15 +80,15 @@ class ImpliedTable(RecordFold):
         )
 
     @override
-    def own_reading(self, sort: Sort) -> "_Reading":
-        return _Reading(self, self.rules[sort])
+    def own_reading(self, sort: Sort) -> "_ImpliedReading":
+        return _ImpliedReading(self, self.rules[sort])
 
     @override
     def own_indexes(self) -> list[Index]:
         return [Index("ix_implied_hooks_missing", "family", "implied_at", **only(MISSING))]
 
 
-class _Reading:
+class _ImpliedReading:
     """Reads the events of one sort for the table; what has no key of a record is left out."""
 
     def __init__(self, table: ImpliedTable, rule: Implies) -> None:

@@ -24,7 +24,7 @@ VERSION, GONE = "snapshot__version", "gone__version"
 VERSION_FACT = Fact(VERSION, "text", "Version of the newest snapshot.", exact=True, shown=False)
 
 
-class Record(msgspec.Struct, array_like=True):
+class SnapshotRow(msgspec.Struct, array_like=True):
     """A record's row, or a part of it; a version is "" and an instant None until there is one."""
 
     cells: Cells
@@ -45,14 +45,14 @@ class SnapshotTable(Projection):
     )
     stamped = True
     adds = False
-    folded = Record
+    folded = SnapshotRow
     abandoned = f"{VERSION} = '' AND {GONE} = ''"
 
     @override
     def fold_in(self, rows: Rows, event: Event, version: str, key: Key, cells: Cells) -> None:
         row = rows.get(key)
         if row is None:
-            row = rows[key] = Record((None,) * len(self.columns))
+            row = rows[key] = SnapshotRow((None,) * len(self.columns))
         if event.is_gone:
             if version >= row.gone_version:
                 row.gone_version, row.gone_at = version, event.occurred_at
