@@ -15,8 +15,8 @@ from connector.config import Config
 from connector.errors import StartupError
 
 if TYPE_CHECKING:
-    from connector.mirror.archives import Stored
-    from connector.mirror.archiving import Due
+    from connector.mirror.archives import StoredArchive
+    from connector.mirror.archiving import DueMonth
 
 out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -53,7 +53,7 @@ def archive(
             if not due:
                 out.print("nothing is due")
         return
-    found: list[Stored] = []
+    found: list[StoredArchive] = []
     try:
         with progress(err) as report:
             for made in _archive(settings, moved_to, report):
@@ -69,7 +69,7 @@ def archive(
         out.print("nothing is due")
 
 
-def _archive(settings: Config, moved_to: str | None, report: Report) -> "Iterator[Stored]":
+def _archive(settings: Config, moved_to: str | None, report: Report) -> "Iterator[StoredArchive]":
     from connector.mirror import archiving, database  # noqa: PLC0415 - only what a command needs is loaded
     from connector.mirror.mapping import Mapping  # noqa: PLC0415
     from connector.mirror.mirrored_sources import as_mirrored  # noqa: PLC0415
@@ -84,7 +84,7 @@ def _archive(settings: Config, moved_to: str | None, report: Report) -> "Iterato
     yield from archiving.archive(engine, mapping, folder, months, report)
 
 
-def _due(settings: Config) -> "list[Due]":
+def _due(settings: Config) -> "list[DueMonth]":
     from connector.mirror import archiving, database, steps  # noqa: PLC0415
 
     _, months = _retention(settings)
@@ -105,7 +105,7 @@ def _retention(settings: Config) -> tuple[str, int]:
     return retention.archive, retention.months
 
 
-def _print(made: "Stored") -> None:
+def _print(made: "StoredArchive") -> None:
     out.print(
         safe_text.plain(f"{made.month}: {made.events:,} events in {made.file} ({made.size_bytes:,} bytes)")
     )

@@ -7,7 +7,7 @@ from connector.commands.checkup import CheckResult
 from connector.config import Config
 from connector.errors import ArchiveAway, ConnectorError, StartupError
 from connector.mirror import archive_places, archives, database, steps
-from connector.mirror.archives import Stored
+from connector.mirror.archives import StoredArchive
 
 
 def results(config: Config, *, deep: bool) -> Iterator[CheckResult]:
@@ -26,7 +26,7 @@ def results(config: Config, *, deep: bool) -> Iterator[CheckResult]:
         yield _place(config.mirror.retention.archive)
 
 
-def _known(config: Config) -> list[Stored]:
+def _known(config: Config) -> list[StoredArchive]:
     try:
         engine = database.connect(config.database, access="read")
         steps.require(engine)
@@ -36,7 +36,7 @@ def _known(config: Config) -> list[Stored]:
         return []
 
 
-def _fault(archive: Stored, *, deep: bool) -> CheckResult | None:
+def _fault(archive: StoredArchive, *, deep: bool) -> CheckResult | None:
     what = f"archive of {archive.month}"
     try:
         archive_places.require_size(archive.file, archive.size_bytes)

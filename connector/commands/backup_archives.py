@@ -11,12 +11,12 @@ from connector.commands.progress import Report
 from connector.config import Config
 from connector.errors import DatabaseDamaged, StartupError
 from connector.mirror import archive_copies, archive_places, database
-from connector.mirror.archives import Stored
+from connector.mirror.archives import StoredArchive
 
 NAME_ANOTHER = "name another folder or URL with --archives"
 
 
-def of(mirror: Config) -> list[Stored]:
+def of(mirror: Config) -> list[StoredArchive]:
     """The archives that a mirror which was saved has."""
     engine = database.connect(mirror.database, access="read")
     try:
@@ -26,7 +26,7 @@ def of(mirror: Config) -> list[Stored]:
         engine.dispose()
 
 
-def members(archives: Iterable[Stored]) -> list[Member]:
+def members(archives: Iterable[StoredArchive]) -> list[Member]:
     """Their files as members of a backup; opened, they raise ``StartupError`` and ``ArchiveAway``."""
     return [Member(_member(one), one.sha256, one.size_bytes, partial(_opened, one)) for one in archives]
 
@@ -64,7 +64,7 @@ def put_back(found: Backup, mirror: Config, folder: str, report: Report) -> list
     return list(_sentences(folder, len(given), made, [one for one in known if one not in given], unfinished))
 
 
-def folders(archives: Iterable[Stored]) -> str:
+def folders(archives: Iterable[StoredArchive]) -> str:
     """The folders in which archives stand, for people."""
     return ", ".join(sorted({one.file.rpartition("/")[0] for one in archives}))
 
@@ -78,7 +78,7 @@ def unfinished_sentence(file: str) -> str:
 
 
 def _sentences(
-    folder: str, given: int, made: int, left: list[Stored], unfinished: list[str]
+    folder: str, given: int, made: int, left: list[StoredArchive], unfinished: list[str]
 ) -> Iterable[str]:
     if given:
         there = f" ({given - made} stood there)" if made < given else ""
@@ -91,13 +91,13 @@ def _sentences(
     yield from map(unfinished_sentence, unfinished)
 
 
-def _extracted(found: Backup, archive: Stored, file: Path, report: Report) -> IO[bytes]:
+def _extracted(found: Backup, archive: StoredArchive, file: Path, report: Report) -> IO[bytes]:
     file.unlink(missing_ok=True)
     found.extract(_member(archive), file, partial(report, f"reading the archive {archive.month} (bytes)"))
     return file.open("rb")
 
 
-def _opened(archive: Stored) -> IO[bytes]:
+def _opened(archive: StoredArchive) -> IO[bytes]:
     try:
         return archive_places.opened(archive.file, archive.sha256)
     except DatabaseDamaged as error:
@@ -108,7 +108,7 @@ def _opened(archive: Stored) -> IO[bytes]:
         raise StartupError(f"{error.what} There is no backup.", cure) from error
 
 
-def _member(archive: Stored) -> str:
+def _member(archive: StoredArchive) -> str:
     name = ARCHIVES + archive.file.rpartition("/")[2]
     if not MEMBER.fullmatch(name):
         raise StartupError(f"The archive {archive.file} has not the name of one.", "rename it as it was")

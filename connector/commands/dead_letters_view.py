@@ -18,7 +18,7 @@ from connector.safe_text import hexdump, plain, readable
 
 if TYPE_CHECKING:  # so that a look at the list does not load Kafka's client
     from connector.mirror.dry_run import Effects, RowChange
-    from connector.mirror.letters import Stored
+    from connector.mirror.letters import StoredLetter
     from connector.replay import Outcome
     from connector.replay.plans import ReplayPlan
 
@@ -35,7 +35,7 @@ TABLE: Any = {"box": None, "pad_edge": False, "header_style": "bold", "padding":
 JsonObject = dict[str, Any]
 
 
-def summary(stored: Stored) -> JsonObject:
+def summary(stored: StoredLetter) -> JsonObject:
     """Everything of a letter but payload and context."""
     letter = stored.letter
     report = {
@@ -47,7 +47,7 @@ def summary(stored: Stored) -> JsonObject:
     return report | {name: getattr(letter, name) for name in FACTS}
 
 
-def whole(stored: Stored) -> JsonObject:
+def whole(stored: StoredLetter) -> JsonObject:
     """A letter with context and payload; bytes that are no UTF-8 come as hex."""
     payload, text = stored.letter.payload, readable(stored.letter.payload, strict=False)
     shown = {"payload": text} if text is not None else {"payload_hex": payload.hex()}
@@ -126,7 +126,7 @@ class LettersConsole:
         # Narrower, columns would be left out; a terminal breaks the lines instead.
         self._out.width = max(self._out.width, NARROWEST)
 
-    def letters(self, found: Sequence[Stored], total: int, state: str) -> None:
+    def letters(self, found: Sequence[StoredLetter], total: int, state: str) -> None:
         """One line of facts and one of the error per letter, at any width."""
         if not found:
             self._out.print("No dead letters." if state == "all" else f"No dead letters are {state}.")
@@ -146,7 +146,7 @@ class LettersConsole:
         more = "" if total == len(found) else "; --limit shows more, --reason and others fewer"
         self._out.print(f"\n{len(found)} of {total}{more}. Next: connector dead-letters show ID")
 
-    def letter(self, stored: Stored) -> None:
+    def letter(self, stored: StoredLetter) -> None:
         """Every field of a letter, then its payload."""
         table = Table(show_header=False, **TABLE)
         table.add_column(style="bold", no_wrap=True)

@@ -29,7 +29,7 @@ from connector.kafka import topics
 from connector.kafka.publisher import Publisher
 from connector.kafka.routes import Routes
 from connector.mirror import database, steps
-from connector.mirror.audits import Audits, Place
+from connector.mirror.audits import AuditPlace, Audits
 from connector.mirror.backfills import Backfills
 from connector.mirror.mapping import Mapping
 from connector.retry import Outages
@@ -120,7 +120,7 @@ class FamilyAudit:
             await self._stored(partial(audits.finish, place))
         return found
 
-    async def _look_at(self, keys: Collection[str], place: Place, *, moves: bool) -> Place:
+    async def _look_at(self, keys: Collection[str], place: AuditPlace, *, moves: bool) -> AuditPlace:
         """Read single records and compare them; ``moves`` the place behind each few of them."""
         left = [*keys]
         while left:
@@ -148,7 +148,7 @@ class FamilyAudit:
         self._report(self._family, self._done, max(self._all, self._done))
         return event
 
-    async def _look_at_list(self, list_: RecordList, place: Place) -> Place:
+    async def _look_at_list(self, list_: RecordList, place: AuditPlace) -> AuditPlace:
         """Compare the rows of a list, then single records that the mirror has and the list has not."""
         # From the last page on that was read: rows move to other pages meanwhile.
         reading, listed = ListReading(list_, Window(), place.page), set[str]()
@@ -177,8 +177,8 @@ class FamilyAudit:
         return place
 
     async def _compare(
-        self, answers: Sequence[Event], former: Place, place: Place, listed: Collection[str] = ()
-    ) -> Place:
+        self, answers: Sequence[Event], former: AuditPlace, place: AuditPlace, listed: Collection[str] = ()
+    ) -> AuditPlace:
         """Compare, note what differs and have it repaired, and note the place, which it gives.
 
         ``listed`` are the keys that the page of a list had.

@@ -25,7 +25,7 @@ from connector.kafka import topics
 from connector.kafka.publisher import Publisher
 from connector.kafka.routes import Routes
 from connector.mirror import database, steps
-from connector.mirror.backfills import Backfills, Place
+from connector.mirror.backfills import BackfillPlace, Backfills
 from connector.retry import Outages
 
 log = structlog.get_logger(__name__)
@@ -99,7 +99,7 @@ class Backfill:
         found.listed, found.records, found.per_minute = place.listed, place.asked, self._list.per_minute
         return found
 
-    async def _read(self, window: Window, place: Place) -> Place:
+    async def _read(self, window: Window, place: BackfillPlace) -> BackfillPlace:
         """Read a window once, from where the place is; gives the place behind its last page."""
         found, reading, resumed = self._found, ListReading(self._list, window, place.page), place.page
         again = 0
@@ -128,7 +128,9 @@ class Backfill:
             found.notes.append(f"the list ended early: {reading.note}")
         return place
 
-    async def _publish(self, former: Place, place: Place, page: Page, at: int) -> Place:
+    async def _publish(
+        self, former: BackfillPlace, place: BackfillPlace, page: Page, at: int
+    ) -> BackfillPlace:
         """Publish the records of a page as snapshots, and note the place behind it."""
         rows = {row.key: row.body for row in page.rows if row.key not in self._published}
         done = await asyncio.gather(*[self._publish_one(key, body, at) for key, body in rows.items()])
@@ -142,7 +144,7 @@ class Backfill:
         self._found.left_out += not done
         return done
 
-    async def _ask(self, former: Place, place: Place, keys: list[str]) -> Place:
+    async def _ask(self, former: BackfillPlace, place: BackfillPlace, keys: list[str]) -> BackfillPlace:
         return await self._stored(lambda: self._store.ask(self._family, former, place, keys))
 
     async def _stored(self, act: Callable[[], T]) -> T:

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, inspect
 
 from connector.errors import DatabaseDamaged, StartupError
 from connector.mirror import archive_places, archives, archiving
-from connector.mirror.archives import Stored
+from connector.mirror.archives import StoredArchive
 
 
-def of_copy(connection: Connection) -> list[Stored]:
+def of_copy(connection: Connection) -> list[StoredArchive]:
     """The archives that a copy of a mirror has; none where its layout is of before there were any."""
     return list(archives.readable(connection).values()) if _has_any(connection) else []
 
@@ -49,7 +49,9 @@ def is_there(file: str, sha256: str) -> bool:
     )
 
 
-def put_back(connection: Connection, archive: Stored, folder: str, given: Callable[[], IO[bytes]]) -> bool:
+def put_back(
+    connection: Connection, archive: StoredArchive, folder: str, given: Callable[[], IO[bytes]]
+) -> bool:
     """Have an archive stand in a folder, from the bytes that ``given`` opens; False where it stood there.
 
     Raises ``StartupError`` where another file has its name, and where it is not read back as it was written;

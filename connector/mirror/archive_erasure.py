@@ -10,14 +10,14 @@ from connector import failpoints
 from connector.events import Event, Identity, Sort
 from connector.mirror import archive_files, archive_places, archives, archiving
 from connector.mirror.archive_files import Archived, Reader
-from connector.mirror.archives import Stored
+from connector.mirror.archives import StoredArchive
 from connector.mirror.rebuilder import Rebuilder
 
 
 class Replaced(NamedTuple):
     """An archive with the file that is to take the place of its own, which stands beside it already."""
 
-    archive: Stored
+    archive: StoredArchive
     file: str
     sha256: str
     size_bytes: int
@@ -69,7 +69,7 @@ def replace(
 
 def _replaced(
     session: Rebuilder,
-    archive: Stored,
+    archive: StoredArchive,
     reader: Reader,
     changed: set[Identity],
     without: Callable[[Event], Event],

@@ -17,7 +17,7 @@ import msgspec
 from connector.mirror.archive_places import hashed, opened, require
 
 ROWS = 10_000  # of a row group, which is what memory takes
-# Names and Arrow types, as ``Written`` has them.
+# Names and Arrow types, as ``WrittenArchive`` has them.
 COLUMNS = {
     "event_id": "string",
     "source": "string",
@@ -59,7 +59,7 @@ class Archived(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenArchive:
     """A file that was made, open and not in its place yet: its name has the hash."""
 
     data: IO[bytes]
@@ -73,7 +73,7 @@ class Written:
 
 
 @contextmanager
-def made(month: str, rows: Iterable[Archived]) -> Iterator[Written]:
+def made(month: str, rows: Iterable[Archived]) -> Iterator[WrittenArchive]:
     """Write rows into a file without a name, which is gone with the block or the process."""
     require()
     import pyarrow as pa  # noqa: PLC0415 - large, and few commands need it
@@ -91,7 +91,7 @@ def made(month: str, rows: Iterable[Archived]) -> Iterator[Written]:
                 ]
                 writer.write_batch(pa.record_batch(columns, schema=schema))
         sha256, size = hashed(data)
-        yield Written(
+        yield WrittenArchive(
             data, f"{month}-{sha256[:16]}.parquet", sha256, size, digest.count, digest.unkeyed, digest.value
         )
 
@@ -116,7 +116,7 @@ class Reader:
     ) -> Iterator[list[Archived]]:
         """The rows in groups; those of hooks with these actions and those of sources with these families.
 
-        All of them where neither is given; ``unkeyed``: those that ``Written.unkeyed`` counts.
+        All of them where neither is given; ``unkeyed``: those that ``WrittenArchive.unkeyed`` counts.
         """
         import pyarrow.compute as pc  # noqa: PLC0415
 
@@ -146,7 +146,7 @@ class Reader:
             yield from (row for row in _archived(table) if (row.event_id, row.source) in asked)
 
     def digest(self) -> tuple[int, str]:
-        """How many rows there are, and ``Written.digest`` of them."""
+        """How many rows there are, and ``WrittenArchive.digest`` of them."""
         digest = _Digest()
         for rows in self.rows():
             for _ in digest.through(iter(rows)):

@@ -20,7 +20,7 @@ from connector.mirror.models import Archive, LedgerRow
 IDENTITY = LedgerRow.key()
 
 
-class Stored(NamedTuple):
+class StoredArchive(NamedTuple):
     """A row of ``_archives``; instants are text, null while that did not happen."""
 
     archive: int
@@ -41,14 +41,14 @@ class Stored(NamedTuple):
             yield reader
 
 
-def stored(connection: Connection) -> dict[int, Stored]:
+def stored(connection: Connection) -> dict[int, StoredArchive]:
     """Every archive, by its number."""
     columns = Archive.__table__.c
-    query = select(*(columns[name] for name in Stored._fields)).order_by(columns.archive)
-    return {row[0]: Stored._make(row) for row in connection.execute(query)}
+    query = select(*(columns[name] for name in StoredArchive._fields)).order_by(columns.archive)
+    return {row[0]: StoredArchive._make(row) for row in connection.execute(query)}
 
 
-def readable(connection: Connection) -> dict[int, Stored]:
+def readable(connection: Connection) -> dict[int, StoredArchive]:
     """Archives whose file was read back: of another one there may be none, and the ledger names none."""
     return {number: one for number, one in stored(connection).items() if one.read_at is not None}
 
@@ -73,7 +73,7 @@ def events(connection: Connection, named: Mapping[int, Collection[Identity]]) ->
     return found
 
 
-def lacks(archive: Stored, identity: Identity) -> DatabaseDamaged:
+def lacks(archive: StoredArchive, identity: Identity) -> DatabaseDamaged:
     """The error for an event that an archive should have."""
     return DatabaseDamaged(
         f"The archive {archive.file} does not have the event {identity[0]} of {identity[1]}, "
@@ -105,7 +105,7 @@ def rows_of(reader: Reader, sorts: Collection[Sort], *, unkeyed: bool = False) -
     return reader.rows(actions, families, unkeyed=unkeyed)
 
 
-def counting(connection: Connection, archive: Stored, rows: Iterable[Archived]) -> Iterator[Archived]:
+def counting(connection: Connection, archive: StoredArchive, rows: Iterable[Archived]) -> Iterator[Archived]:
     """Those rows of a file that count: for which the ledger names the archive.
 
     Each is looked up by itself, so that no planner chooses to read the whole ledger instead.

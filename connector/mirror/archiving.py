@@ -19,7 +19,7 @@ from connector import clocks, events, failpoints
 from connector.errors import StartupError
 from connector.mirror import archive_files, archive_places, archived_rows, archives, bodies, dialects, ledger
 from connector.mirror.archive_files import Archived
-from connector.mirror.archives import Stored
+from connector.mirror.archives import StoredArchive
 from connector.mirror.batches import Batch, run
 from connector.mirror.mapping import Mapping
 from connector.mirror.models import Archive, names
@@ -30,14 +30,14 @@ STEP = 500  # events of one transaction, beside which batches wait
 COPY = (*ledger.IDENTITY, ("received_at", "timestamp"), ("attempt", "integer"))
 
 
-class Due(NamedTuple):
+class DueMonth(NamedTuple):
     """A month that is to be archived, and how many of its events are in the ledger."""
 
     month: str
     events: int
 
 
-def due(connection: Connection, months: int, now: int) -> Iterator[Due]:
+def due(connection: Connection, months: int, now: int) -> Iterator[DueMonth]:
     """Months with events in the ledger that are before the last ``months`` whole ones.
 
     ``now`` in microseconds since the epoch.
@@ -48,7 +48,7 @@ def due(connection: Connection, months: int, now: int) -> Iterator[Due]:
     while (first := _first_live(connection, first or 0, limit)) is not None:
         month, until = _month(first)
         query = f"SELECT COUNT(*) FROM _notifications WHERE {_received(first, until)} {ledger.LIVE}"
-        yield Due(month, int(connection.exec_driver_sql(query).scalar_one()))
+        yield DueMonth(month, int(connection.exec_driver_sql(query).scalar_one()))
         first = until
 
 
@@ -59,7 +59,7 @@ def archive(
     months: int,
     report: Report,
     now: Callable[[], int] = clocks.now,
-) -> Iterator[Stored]:
+) -> Iterator[StoredArchive]:
     """Archive what is due, month by month; gives each archive once its events are out of the ledger.
 
     The only one of this mirror that archives, rebuilds or forgets meanwhile. Raises ``StartupError`` (with
@@ -77,7 +77,7 @@ def archive(
             yield work.month(one)
 
 
-def move(engine: Engine, mapping: Mapping, folder: str) -> list[Stored]:
+def move(engine: Engine, mapping: Mapping, folder: str) -> list[StoredArchive]:
     """Note that all files stand in another folder, where each was read and found whole."""
     with rebuilding(engine, mapping) as session:
         clear(session)
@@ -103,14 +103,14 @@ class _Archiving:
         self._report = report
         self._now = now
 
-    def finish(self) -> Iterator[Stored]:
+    def finish(self) -> Iterator[StoredArchive]:
         """Bring to an end what was interrupted; gives what was emptied."""
         clear(self._session)
         for one in self._stored().values():
             if one.emptied_at is None:
                 yield self._empty(one)
 
-    def month(self, month: Due) -> Stored:
+    def month(self, month: DueMonth) -> StoredArchive:
         """Archive a month."""
         first = _start(int(month.month[:4]), int(month.month[5:]))
         with ExitStack() as stack:
@@ -121,7 +121,7 @@ class _Archiving:
             made = self._put(month, written)
         return self._empty(made)
 
-    def _put(self, month: Due, written: archive_files.Written) -> Stored:
+    def _put(self, month: DueMonth, written: archive_files.WrittenArchive) -> StoredArchive:
         """Put a file in its place, and read it again."""
         file = archive_places.within(self._folder, written.name)
         now = self._now()
@@ -142,7 +142,7 @@ class _Archiving:
         failpoints.reach("archive-read")
         return self._stored()[number]
 
-    def _empty(self, archive: Stored) -> Stored:
+    def _empty(self, archive: StoredArchive) -> StoredArchive:
         """Have the ledger's rows say no more than that their events are in this archive."""
         done = 0
         self._session.change(lambda connection: archived_rows.ensure(connection, self._session.mapping))
@@ -158,7 +158,7 @@ class _Archiving:
         self._session.change(partial(record, number=archive.archive, emptied_at=events.iso(self._now())))
         return self._stored()[archive.archive]
 
-    def _empty_some(self, archive: Stored, rows: Sequence[Archived], connection: Connection) -> None:
+    def _empty_some(self, archive: StoredArchive, rows: Sequence[Archived], connection: Connection) -> None:
         """Those of these rows that the ledger has as the file has them; a better copy that came stays."""
         batch = Batch(COPY, [(row.event_id, row.source, row.received_at, row.attempt or 0) for row in rows])
         same = (
@@ -190,7 +190,7 @@ class _Archiving:
             if done % archive_files.ROWS == 0:
                 self._report(what, done, total)
 
-    def _stored(self) -> dict[int, Stored]:
+    def _stored(self) -> dict[int, StoredArchive]:
         with self._session.snapshot() as connection:
             return archives.stored(connection)
 
@@ -208,7 +208,7 @@ def clear(session: Rebuilder) -> None:
             session.change(partial(_drop, number=one.archive))
 
 
-def put(file: str, written: archive_files.Written) -> None:
+def put(file: str, written: archive_files.WrittenArchive) -> None:
     """Put a file in its place, and read it again.
 
     Raises ``StartupError`` where it is not what was written, and ``ArchiveAway``.

@@ -32,7 +32,7 @@ LISTED = "INSERT INTO _hydration_work AS w (family, entity_key, shop, audited_at
 ON_LISTED = "ON CONFLICT (shop, family, entity_key) DO UPDATE SET audited_at = excluded.audited_at"
 
 
-class Place(NamedTuple):
+class AuditPlace(NamedTuple):
     """How far an audit is: after the page of a list, and after the single record ``entity_key``.
 
     With its counts; ``started_at`` in µs.
@@ -99,7 +99,7 @@ class Audits:
         self._tables = RecordTables(config, mapping, family)
         self._fingerprint = rules.fingerprint(mapping)
 
-    def start(self, *, from_start: bool) -> Place:
+    def start(self, *, from_start: bool) -> AuditPlace:
         """Where to go on, or to start; ``from_start`` leaves an audit of all records where it is.
 
         Raises ``StartupError`` where another mapping made the tables.
@@ -108,19 +108,19 @@ class Audits:
             rules.require(connection, self._fingerprint)
             now = self._now(connection)
             if from_start:
-                return Place(now)
+                return AuditPlace(now)
             started = self._dialect.microseconds("started_at")
             unfinished = f"{self._row()} AND finished_at IS NULL"
             query = f"SELECT {started}, entity_key, {', '.join(COUNTS)}, page FROM _audits WHERE {unfinished}"
             if (found := connection.exec_driver_sql(query).first()) is not None:
-                return Place(*found)
+                return AuditPlace(*found)
             shop, family = self._texts(self._shop, self._family)
             connection.exec_driver_sql(f"DELETE FROM _audits WHERE {self._row()}")
             connection.exec_driver_sql(
                 f"INSERT INTO _audits (shop, family, started_at, entity_key, {', '.join(COUNTS)}) "
                 f"VALUES ({shop}, {family}, {_at(now)}, '', 0, 0, 0)"
             )
-        return Place(now)
+        return AuditPlace(now)
 
     def count(self) -> int:
         """How many records the mirror has."""
@@ -133,7 +133,7 @@ class Audits:
         (last,) = self._texts(after)
         return self._keys(f"AND entity_key > {last} ORDER BY entity_key LIMIT {most}")
 
-    def listed(self, place: Place) -> set[str]:
+    def listed(self, place: AuditPlace) -> set[str]:
         """The keys of records that the pages of a list had that this audit has read."""
         query = "SELECT entity_key FROM _hydration_work AS w"
         with transaction(self._engine) as connection:
@@ -165,7 +165,7 @@ class Audits:
         compared = known | {one.entity_key for one in reported}
         return Compared(compared, moved, found, reported, states)
 
-    def note(self, place: Place, found: Compared, answers: Sequence[Event]) -> None:
+    def note(self, place: AuditPlace, found: Compared, answers: Sequence[Event]) -> None:
         """Note differences from these snapshots, each once in an audit."""
         columns = Drift.columns("shop", "family", "started_at")
         asked = {event.entity_key or "": event.occurred_at for event in answers}
@@ -185,8 +185,8 @@ class Audits:
 
     def advance(
         self,
-        former: Place,
-        place: Place,
+        former: AuditPlace,
+        place: AuditPlace,
         published: Iterable[tuple[str, int]],
         asked: Iterable[str],
         listed: Iterable[str] = (),
@@ -216,12 +216,12 @@ class Audits:
                 page = "NULL" if place.page is None else place.page
                 self._change(connection, former, place, f"entity_key = {last}, page = {page}")
 
-    def finish(self, place: Place) -> None:
+    def finish(self, place: AuditPlace) -> None:
         """Note that all records were read: the next start is a new audit."""
         with transaction(self._engine) as connection:
             self._change(connection, place, place, f"finished_at = {_at(self._now(connection))}")
 
-    def drift(self, place: Place) -> tuple[int, int]:
+    def drift(self, place: AuditPlace) -> tuple[int, int]:
         """How many records differ, and in how many cells and rows, without what hooks have explained since.
 
         A hook that was on its way when the record was read explains why the mirror had not its change yet.
@@ -257,7 +257,7 @@ class Audits:
         found = run(connection, query, batch, ")") if batch.rows else ()
         return dict.fromkeys(keys, State()) | {key: State(*instants) for key, *instants in found}
 
-    def _change(self, connection: Connection, former: Place, place: Place, sets: str) -> None:
+    def _change(self, connection: Connection, former: AuditPlace, place: AuditPlace, sets: str) -> None:
         """Change the row, if it stands where this audit left it; or is there, where the answer was lost."""
         either = ", ".join(self._texts(former.entity_key, place.entity_key))
         pages = ", ".join(str(-1 if one.page is None else one.page) for one in (former, place))
@@ -285,7 +285,7 @@ class Audits:
         return round(seconds * MICROSECONDS)
 
 
-def _counts(place: Place) -> str:
+def _counts(place: AuditPlace) -> str:
     return ", ".join(f"{name} = {number}" for name, number in zip(COUNTS, place.counts, strict=True))
 
 

@@ -20,7 +20,7 @@ INSTANTS = ("changed_since", "changed_until", "started_at")
 NUMBERS = ("part", "reading", "page", "listed", "asked")
 
 
-class Place(NamedTuple):
+class BackfillPlace(NamedTuple):
     """How far a backfill is; instants are microseconds since the epoch.
 
     ``part`` counts the windows of changes from 0, ``reading`` is 0 for the first and 1 for the second time
@@ -46,13 +46,13 @@ class Backfills:
         self._dialect = dialects.of(engine)
         self._shop = shop
 
-    def start(self, family: str, since: int, until: int | None) -> tuple[Place, Place | None]:
+    def start(self, family: str, since: int, until: int | None) -> tuple[BackfillPlace, BackfillPlace | None]:
         """Where to go on, or to start; and an unfinished backfill of other dates, which is given up."""
         with transaction(self._engine) as connection:
             former = self._stored(connection, family)
             if former is not None and (former.changed_since, former.changed_until) == (since, until):
                 return former, None
-            place = Place(since, until, self._now(connection))
+            place = BackfillPlace(since, until, self._now(connection))
             connection.exec_driver_sql(f"DELETE FROM _backfills WHERE {self._row(family)}")
             names = ("shop", "family", *INSTANTS, *NUMBERS)
             values = (*self._texts(self._shop, family), *map(_at, place[:3]), *map(_number, place[3:]))
@@ -80,7 +80,9 @@ class Backfills:
             found = [connection.exec_driver_sql(one).scalar_one() for one in greatest]
         return max((instant for instant in found if instant is not None), default=0)
 
-    def ask(self, family: str, former: Place, place: Place, keys: Sequence[str]) -> Place:
+    def ask(
+        self, family: str, former: BackfillPlace, place: BackfillPlace, keys: Sequence[str]
+    ) -> BackfillPlace:
         """Have the hydrator fetch a page's records, and note the place with how many were asked for."""
         started = _at(former.started_at)
         conflict = (
@@ -97,7 +99,9 @@ class Backfills:
             self._advance(connection, family, former, place)
         return place
 
-    def mark(self, family: str, former: Place, place: Place, keys: Sequence[str], at: int) -> Place:
+    def mark(
+        self, family: str, former: BackfillPlace, place: BackfillPlace, keys: Sequence[str], at: int
+    ) -> BackfillPlace:
         """Note the place behind a page whose rows are on Kafka as snapshots of the instant ``at``."""
         place = place._replace(asked=former.asked + len(keys))
         listed = ", ".join(self._texts(*sorted(set(keys))))
@@ -110,16 +114,18 @@ class Backfills:
             self._advance(connection, family, former, place)
         return place
 
-    def finish(self, family: str, place: Place) -> None:
+    def finish(self, family: str, place: BackfillPlace) -> None:
         """Note that all is listed: the next start is a new backfill."""
         with transaction(self._engine) as connection:
             self._change(connection, family, place, f"finished_at = {_at(self._now(connection))}")
 
-    def _advance(self, connection: Connection, family: str, former: Place, place: Place) -> None:
+    def _advance(
+        self, connection: Connection, family: str, former: BackfillPlace, place: BackfillPlace
+    ) -> None:
         pairs = zip(NUMBERS, place[3:], strict=True)
         self._change(connection, family, former, ", ".join(f"{name} = {_number(one)}" for name, one in pairs))
 
-    def _change(self, connection: Connection, family: str, former: Place, sets: str) -> None:
+    def _change(self, connection: Connection, family: str, former: BackfillPlace, sets: str) -> None:
         """Change the row, if it stands where this backfill left it."""
         pairs = zip(NUMBERS, former[3:], strict=True)
         same = [f"started_at = {_at(former.started_at)}", "finished_at IS NULL"]
@@ -131,12 +137,12 @@ class Backfills:
                 "let it end, or end it; then run this again",
             )
 
-    def _stored(self, connection: Connection, family: str) -> Place | None:
+    def _stored(self, connection: Connection, family: str) -> BackfillPlace | None:
         """How far an unfinished backfill is."""
         read = ", ".join([*map(self._dialect.microseconds, INSTANTS), *NUMBERS])
         query = f"SELECT {read} FROM _backfills WHERE {self._row(family)} AND finished_at IS NULL"
         row = connection.exec_driver_sql(query).first()
-        return None if row is None else Place(*row)
+        return None if row is None else BackfillPlace(*row)
 
     def _row(self, family: str) -> str:
         shop, name = self._texts(self._shop, family)

@@ -33,7 +33,7 @@ from connector.mirror import (
     shape,
     steps,
 )
-from connector.mirror.archives import Stored
+from connector.mirror.archives import StoredArchive
 from connector.mirror.copied_rows import CopiedTable, Digest, Row, differences
 from connector.mirror.database import shown, transaction
 from connector.mirror.mapped import logical, stored
@@ -60,7 +60,7 @@ class Copied(NamedTuple):
     """
 
     rows: dict[str, int]
-    archives: list[Stored]
+    archives: list[StoredArchive]
     unfinished: list[str]
     frozen: list[str]
     views: list[str]

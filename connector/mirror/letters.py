@@ -56,7 +56,7 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredLetter:
     """A dead letter with its state; ``state_at`` is ISO-8601 UTC text."""
 
     letter: DeadLetter
@@ -122,7 +122,7 @@ class Letters:
         newest = self.ids(Filter(state=None, limit=RECENT))
         return [letter_id[: max(length, SUGGESTED_LETTERS)] for letter_id in newest]
 
-    def load(self, ids: Sequence[str], *, with_payload: bool = True) -> list[Stored]:
+    def load(self, ids: Sequence[str], *, with_payload: bool = True) -> list[StoredLetter]:
         """These letters in this order; what is not there is left out.
 
         Without payloads many take little memory; then ``payload`` is empty.
@@ -133,7 +133,7 @@ class Letters:
         # The id of a snapshot, which came by no hook, names its source's record.
         same = or_(event.source == source, and_(letter.hook.is_(None), event.hook.is_(None)))
         known = select(event.event_id).where(event.event_id == letter.event_id, same)
-        found: dict[str, Stored] = {}
+        found: dict[str, StoredLetter] = {}
         with transaction(self._engine) as connection:
             for start in range(0, len(ids), PAGE):
                 query = select(*columns, known.exists().label("mirrored"))
@@ -174,10 +174,10 @@ def whole_bytes(letter: DeadLetter) -> int | None:
     return length if isinstance(length, int) and length > len(letter.payload) else None
 
 
-def _stored(row: Any) -> Stored:
+def _stored(row: Any) -> StoredLetter:
     fields = {name: getattr(row, name) for name in DeadLetter.__struct_fields__ if name in row._fields}
     letter = DeadLetter(**fields | {"context": _context(row.context)})
-    return Stored(letter, row.state, row.state_at, bool(row.mirrored))
+    return StoredLetter(letter, row.state, row.state_at, bool(row.mirrored))
 
 
 def _context(value: Any) -> dict[str, Any]:

@@ -35,7 +35,7 @@ NO_FORMER_NAMES: Any = {
 }
 
 
-class Written(BaseModel):
+class WrittenMapping(BaseModel):
     """What a mapping is compiled from, so that it can be compiled again when it is the former one."""
 
     families: dict[str, FamilySettings]
@@ -61,7 +61,7 @@ class Mapping:
         mapped = [compiler.projection(name, table) for name, table in in_order]
         self.tables = (*mapped, HydrationTable.of(config), ImpliedTable.of(config))
         self.by_shop = config.shops is not None
-        self.written = Written(
+        self.written = WrittenMapping(
             families=config.topics.families,
             tables=config.tables,
             shops=config.shops,
@@ -110,7 +110,7 @@ class Mapping:
 def former_config(config: Config, written: str) -> Config | None:
     """A configuration with the tables of a mapping's ``written``; None where that cannot be read."""
     try:
-        former = Written.model_validate_json(written, strict=True)
+        former = WrittenMapping.model_validate_json(written, strict=True)
     except ValueError:  # of a connector before this one, or after it
         return None
     parts: dict[str, Any] = {
@@ -139,7 +139,7 @@ def former_mapping(config: Config, written: str) -> Mapping | None:
 def sources_of(written: str) -> SourceSettings | None:
     """The sources of a mapping's ``written``, without their address; None where it has none."""
     try:
-        return Written.model_validate_json(written, strict=True).sources
+        return WrittenMapping.model_validate_json(written, strict=True).sources
     except ValueError:
         return None
 

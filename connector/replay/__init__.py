@@ -18,7 +18,7 @@ from connector.kafka.tool import Publish, publishing
 from connector.mirror import database, schema
 from connector.mirror.dry_run import DryRun, Effects
 from connector.mirror.hydration import DueKeys
-from connector.mirror.letters import PARKED, REPLAYED, REPLAYED_AT, Letters, Stored
+from connector.mirror.letters import PARKED, REPLAYED, REPLAYED_AT, Letters, StoredLetter
 from connector.mirror.mapping import Mapping
 from connector.replay.origin import completed
 from connector.replay.plans import Planner, ReplayPlan, is_body
@@ -151,7 +151,7 @@ class Replay:
     def _pages(self, ids: Sequence[str], outcome: Outcome) -> Iterator[list[ReplayPlan]]:
         """Plans of the letters that are parked, in pages; the others are noted as refused."""
         for start in range(0, len(ids), PAGE):
-            page: list[Stored] = self._letters.load(ids[start : start + PAGE])
+            page: list[StoredLetter] = self._letters.load(ids[start : start + PAGE])
             outcome.refused |= {one.id: one.state for one in page if one.state != PARKED}
             yield [self._plan(one.letter) for one in page if one.state == PARKED]
 

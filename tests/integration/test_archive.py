@@ -33,7 +33,7 @@ from connector.mirror import (
     spill,
     verify,
 )
-from connector.mirror.archives import Stored
+from connector.mirror.archives import StoredArchive
 from connector.mirror.entities import Entity
 from tests import strategies
 from tests.conftest import DATABASES, ROOT, SECRET, new_database, tables_of_hooks
@@ -66,7 +66,7 @@ def mirror(whole: Mirror) -> Mirror:
 of_a_file = pytest.mark.parametrize("whole", ["sqlite"], indirect=True)
 
 
-def archive(mirror: Mirror, folder: Path, *, now: int = LATER) -> list[Stored]:
+def archive(mirror: Mirror, folder: Path, *, now: int = LATER) -> list[StoredArchive]:
     return [
         *archiving.archive(mirror.engine, mirror.mapping, str(folder), 1, lambda *_: None, now=lambda: now)
     ]

@@ -19,7 +19,7 @@ from connector.config import redaction
 from connector.config.database_url import Backend
 from connector.errors import StartupError
 from connector.mirror import archiving, database, verify
-from connector.mirror.archives import Stored
+from connector.mirror.archives import StoredArchive
 from connector.mirror.entities import Entity
 from connector.mirror.erasure import erase
 from connector.mirror.mapping import Mapping
@@ -86,7 +86,7 @@ def test_a_backup_under_load_is_of_one_moment_and_a_worker_goes_on_from_it(
         assert "records expired before they were mirrored" in printed
 
 
-def archive_into(folder: Path, mirror: strategies.Mirror) -> list[Stored]:
+def archive_into(folder: Path, mirror: strategies.Mirror) -> list[StoredArchive]:
     given = (mirror.engine, mirror.mapping, str(folder), 1, lambda *_: None)
     return list(archiving.archive(*given, now=lambda: NOON + YEAR))
 

@@ -32,7 +32,7 @@ from connector.local.stopping import wait_until
 from connector.mirror import database, schema, verify
 from connector.mirror.chunks import Chunk, Letter
 from connector.mirror.hydration import DueKeys
-from connector.mirror.letters import DISCARDED, PARKED, REPLAYED, Filter, Letters, Stored
+from connector.mirror.letters import DISCARDED, PARKED, REPLAYED, Filter, Letters, StoredLetter
 from connector.mirror.mapping import Mapping
 from connector.mirror.rules import FINGERPRINT
 from connector.mirror.sink import Sink
@@ -147,7 +147,7 @@ class Shop:
             return bool(made == schema.fingerprint(self.mapping))
         return False
 
-    def wait_for_letters(self, count: int, state: str = PARKED) -> list[Stored]:
+    def wait_for_letters(self, count: int, state: str = PARKED) -> list[StoredLetter]:
         self.wait_for_tables()
         wanted = Filter(state=state)
         self.wait(lambda: self.letters.count(wanted) == count, f"not {count} letters {state}")
@@ -521,7 +521,7 @@ def send_raw(shop: Shop, topic: str, *values: bytes) -> None:
     producer.close()
 
 
-def by_id(told: list[dict[str, Any]], stored: list[Stored]) -> list[dict[str, Any]]:
+def by_id(told: list[dict[str, Any]], stored: list[StoredLetter]) -> list[dict[str, Any]]:
     found = {one["id"]: one for one in told}
     return [found[one.id] for one in stored]
 
