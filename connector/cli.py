@@ -23,6 +23,7 @@ from connector.commands import (
     failures,
     forget,
     rebuild,
+    restore,
     schema,
     simulate,
     status,
@@ -226,7 +227,8 @@ def check(
     accept_mapping: AcceptMapping = False,
 ) -> None:
     """Check configuration, broker, topics, database, archives and API; print each failure's fix."""
-    from connector.commands import api_checkup, archive_checkup, checkup  # noqa: PLC0415
+    from connector.commands import api_checkup, checkup  # noqa: PLC0415
+    from connector.commands.archive_checkup import ArchiveCheckup  # noqa: PLC0415
 
     options: dict[str, Any] = {"kafka": kafka, "database_url": database_url}
     missing: list[errors.Finding] = []
@@ -242,7 +244,7 @@ def check(
         settings = load_beside(config_dir, data_dir, **options)
     results = checkup.Checkup(settings).results(missing, accept_mapping=accept_mapping)
     findings = 0
-    archives = archive_checkup.results(settings, deep=deep)
+    archives = ArchiveCheckup(settings, deep=deep).results()
     for result in itertools.chain(results, archives, api_checkup.results(settings)):
         if result.fault is None:
             out.print(Text.assemble(("ok", "green"), f" {safe_text.plain(result.what)}"))
@@ -343,7 +345,7 @@ app.command()(forget.forget)
 app.command()(archive.archive)
 app.command()(status.status)
 app.command()(backup.backup)
-app.command()(backup.restore)
+app.command()(restore.restore)
 
 
 @app.command("copy")

@@ -43,8 +43,9 @@ def archive(
     logs.configure()
     failpoints.load(os.environ)
     settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
+    archiving = Archiving(settings, moved_to)
     if dry_run and moved_to is None:
-        due = _due(settings)
+        due = archiving.due()
         if as_json:
             print(json.dumps({"dry_run": True, "months": [one._asdict() for one in due]}))  # noqa: T201
         else:
@@ -56,10 +57,11 @@ def archive(
     found: list[StoredArchive] = []
     try:
         with progress(err) as report:
-            for made in _archive(settings, moved_to, report):
+            for made in archiving.run(report):
                 found.append(made)
                 if not as_json:
-                    _print(made)
+                    what = f"{made.month}: {made.events:,} events in {made.file} ({made.size_bytes:,} bytes)"
+                    out.print(safe_text.plain(what))
     except KeyboardInterrupt:
         err.print("interrupted: what is printed above is done; run it again for the rest")
         raise
@@ -69,43 +71,44 @@ def archive(
         out.print("nothing is due")
 
 
-def _archive(settings: Config, moved_to: str | None, report: Report) -> "Iterator[StoredArchive]":
-    from connector.mirror import archiving, database  # noqa: PLC0415 - only what a command needs is loaded
-    from connector.mirror.mapping import Mapping  # noqa: PLC0415
-    from connector.mirror.mirrored_sources import as_mirrored  # noqa: PLC0415
+class Archiving:
+    """What one run does; with ``moved_to`` it notes where all files are now, and archives nothing."""
 
-    private_files.keep_new_files_private()
-    folder, months = _retention(settings) if moved_to is None else (moved_to, 0)
-    engine = database.connect(settings.database, access="write")
-    mapping = Mapping(as_mirrored(engine, settings))
-    if moved_to is not None:
-        yield from archiving.move(engine, mapping, moved_to)
-        return
-    yield from archiving.archive(engine, mapping, folder, months, report)
+    def __init__(self, settings: Config, moved_to: str | None) -> None:
+        self._settings = settings
+        self._moved_to = moved_to
 
+    def due(self) -> "list[DueMonth]":
+        """The months that a run would archive."""
+        from connector.mirror import archiving, database, steps  # noqa: PLC0415 - only what a command needs
 
-def _due(settings: Config) -> "list[DueMonth]":
-    from connector.mirror import archiving, database, steps  # noqa: PLC0415
+        _, months = self._retention()
+        engine = database.connect(self._settings.database, access="read")
+        steps.require(engine)
+        with database.transaction(engine) as connection:
+            return list(archiving.due(connection, months, clocks.now()))
 
-    _, months = _retention(settings)
-    engine = database.connect(settings.database, access="read")
-    steps.require(engine)
-    with database.transaction(engine) as connection:
-        return list(archiving.due(connection, months, clocks.now()))
+    def run(self, report: Report) -> "Iterator[StoredArchive]":
+        """Archive what is due, or note the move; gives each archive once it is done."""
+        from connector.mirror import archiving, database  # noqa: PLC0415
+        from connector.mirror.mapping import Mapping  # noqa: PLC0415
+        from connector.mirror.mirrored_sources import as_mirrored  # noqa: PLC0415
 
+        private_files.keep_new_files_private()
+        folder, months = self._retention() if self._moved_to is None else (self._moved_to, 0)
+        engine = database.connect(self._settings.database, access="write")
+        mapping = Mapping(as_mirrored(engine, self._settings))
+        if self._moved_to is not None:
+            yield from archiving.move(engine, mapping, self._moved_to)
+            return
+        yield from archiving.archive(engine, mapping, folder, months, report)
 
-def _retention(settings: Config) -> tuple[str, int]:
-    """Where archives go, and how many months stay."""
-    retention = settings.mirror.retention
-    if retention is None:
-        raise StartupError(
-            "The configuration does not say what is archived.",
-            "write into connector.yaml: mirror: {retention: {months: 12, archive: data/archive}}",
-        )
-    return retention.archive, retention.months
-
-
-def _print(made: "StoredArchive") -> None:
-    out.print(
-        safe_text.plain(f"{made.month}: {made.events:,} events in {made.file} ({made.size_bytes:,} bytes)")
-    )
+    def _retention(self) -> tuple[str, int]:
+        """Where archives go, and how many months stay."""
+        retention = self._settings.mirror.retention
+        if retention is None:
+            raise StartupError(
+                "The configuration does not say what is archived.",
+                "write into connector.yaml: mirror: {retention: {months: 12, archive: data/archive}}",
+            )
+        return retention.archive, retention.months

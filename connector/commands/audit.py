@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -19,12 +19,7 @@ from connector.commands.options import (
     Kafka,
     load_beside,
 )
-from connector.commands.progress import progress
-from connector.config import Config
-
-if TYPE_CHECKING:
-    from connector.fetching.audit import Audited
-    from connector.fetching.backfill import Report
+from connector.commands.progress import collected, progress
 
 out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -55,37 +50,26 @@ def audit(
     """
     logs.configure()
     failpoints.load(os.environ)
+    from connector.fetching import audit as work  # noqa: PLC0415 - each command loads only what it needs
+
     settings = load_beside(config_dir, data_dir, with_login=True, kafka=kafka, database_url=database_url)
     try:
         with progress(err) as report:
-            found = asyncio.run(_run(settings, families or [], sample, report, dry=dry_run))
+            found = asyncio.run(collected(work.audit(settings, families or [], sample, report, dry=dry_run)))
     except KeyboardInterrupt:
         if not dry_run and sample is None:
             err.print("interrupted: run it again, and it goes on where it was")
         raise
     if as_json:
         print(json.dumps({"dry_run": dry_run, "families": [asdict(one) for one in found]}))  # noqa: T201
-    else:
-        for one in found:
-            _print(one)
+    for one in found if not as_json else ():
+        drift = f"{one.drifted:,} drifted (cells or rows: {one.cells:,})" if one.drifted else "no drift"
+        out.print(safe_text.plain(f"{one.family}: {one.compared:,} records compared; {drift}"))
+        if one.moved:
+            out.print(
+                f"  {one.moved:,} were left to the hydrator: hooks asked for them, or they changed meanwhile"
+            )
+        if one.left_out:
+            out.print(f"  {one.left_out:,} could not be read")
     if any(one.drifted for one in found):
         raise typer.Exit(1)
-
-
-async def _run(
-    settings: Config, families: list[str], sample: int | None, report: "Report", *, dry: bool
-) -> list["Audited"]:
-    from connector.fetching import audit as work  # noqa: PLC0415 - each command loads only what it needs
-
-    return [one async for one in work.audit(settings, families, sample, report, dry=dry)]
-
-
-def _print(found: "Audited") -> None:
-    drift = f"{found.drifted:,} drifted (cells or rows: {found.cells:,})" if found.drifted else "no drift"
-    out.print(safe_text.plain(f"{found.family}: {found.compared:,} records compared; {drift}"))
-    if found.moved:
-        out.print(
-            f"  {found.moved:,} were left to the hydrator: hooks asked for them, or they changed meanwhile"
-        )
-    if found.left_out:
-        out.print(f"  {found.left_out:,} could not be read")

@@ -20,11 +20,10 @@ from connector.commands.options import (
     Kafka,
     load_beside,
 )
-from connector.commands.progress import progress
-from connector.config import Config
+from connector.commands.progress import collected, progress
 
 if TYPE_CHECKING:
-    from connector.fetching.backfill import Backfilled, Report
+    from connector.fetching.backfill import Backfilled
 
 out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -69,10 +68,13 @@ def backfill(
         raise typer.BadParameter("it is before --since", param_hint="--until")
     logs.configure()
     failpoints.load(os.environ)
+    from connector.fetching import backfill as work  # noqa: PLC0415 - each command loads only what it needs
+
     settings = load_beside(config_dir, data_dir, with_login=True, kafka=kafka, database_url=database_url)
     try:
         with progress(err) as report:
-            found = asyncio.run(_run(settings, families, since, until, report, dry=dry_run))
+            listing = work.backfill(settings, families, since, until, report, dry=dry_run)
+            found = asyncio.run(collected(listing))
     except KeyboardInterrupt:
         if not dry_run:
             err.print("interrupted: run it again with the same dates, and it goes on where it was")
@@ -82,14 +84,6 @@ def backfill(
         return
     for one in found:
         _print(one, dry=dry_run)
-
-
-async def _run(
-    settings: Config, families: list[str], since: int, until: int | None, report: "Report", *, dry: bool
-) -> list["Backfilled"]:
-    from connector.fetching import backfill as work  # noqa: PLC0415 - each command loads only what it needs
-
-    return [one async for one in work.backfill(settings, families, since, until, report, dry=dry)]
 
 
 def _print(found: "Backfilled", *, dry: bool) -> None:

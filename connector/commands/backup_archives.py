@@ -31,39 +31,6 @@ def members(archives: Iterable[StoredArchive]) -> list[Member]:
     return [Member(_member(one), one.sha256, one.size_bytes, partial(_opened, one)) for one in archives]
 
 
-def require_place(found: Backup, folder: str) -> None:
-    """Raise ``StartupError`` where the archives of a backup cannot be put, before anything is made."""
-    within = [name for name in found.manifest.members if name.startswith(ARCHIVES)]
-    if not within:
-        return
-    if why := archive_places.refusal(folder):
-        raise StartupError(f"Archives cannot be written into {folder}: {why}", NAME_ANOTHER)
-    for name in within:
-        archive_copies.is_there(archive_places.within(folder, name), found.manifest.members[name])
-
-
-def put_back(found: Backup, mirror: Config, folder: str, report: Report) -> list[str]:
-    """Put a backup's archives into a folder, where the mirror that was read from it has them from now on.
-
-    Gives what was done and what was not as sentences. Raises ``StartupError`` and ``ArchiveAway``.
-    """
-    engine = database.connect(mirror.database, access="write")
-    try:
-        with database.transaction(engine) as connection, tempfile.TemporaryDirectory() as scratch:
-            unfinished = archive_copies.leave(connection)
-            known = archive_copies.of_copy(connection)
-            given = [one for one in known if _member(one) in found.manifest.members]
-            made = 0
-            for one in given:
-                file = Path(scratch) / "archive"
-                made += archive_copies.put_back(
-                    connection, one, folder, partial(_extracted, found, one, file, report)
-                )
-    finally:
-        engine.dispose()
-    return list(_sentences(folder, len(given), made, [one for one in known if one not in given], unfinished))
-
-
 def folders(archives: Iterable[StoredArchive]) -> str:
     """The folders in which archives stand, for people."""
     return ", ".join(sorted({one.file.rpartition("/")[0] for one in archives}))
@@ -77,24 +44,57 @@ def unfinished_sentence(file: str) -> str:
     )
 
 
-def _sentences(
-    folder: str, given: int, made: int, left: list[StoredArchive], unfinished: list[str]
-) -> Iterable[str]:
-    if given:
-        there = f" ({given - made} stood there)" if made < given else ""
-        yield f"archives: {given} in {folder}{there}; each is as it was written"
-    if left:
-        yield (
-            f"not in the backup: {len(left)} archives. The mirror reads them where they were, in "
-            f"{folders(left)}; where they stand elsewhere, say so: connector archive --moved-to FOLDER"
-        )
-    yield from map(unfinished_sentence, unfinished)
+class ArchivesOfBackup:
+    """A backup's archives on their way into ``folder``, where a mirror that was read from it finds them."""
 
+    def __init__(self, found: Backup, folder: str) -> None:
+        self._found = found
+        self._folder = folder
 
-def _extracted(found: Backup, archive: StoredArchive, file: Path, report: Report) -> IO[bytes]:
-    file.unlink(missing_ok=True)
-    found.extract(_member(archive), file, partial(report, f"reading the archive {archive.month} (bytes)"))
-    return file.open("rb")
+    def require_place(self) -> None:
+        """Raise ``StartupError`` where the archives cannot be put, before anything is made."""
+        listed = self._found.manifest.members
+        within = [name for name in listed if name.startswith(ARCHIVES)]
+        if not within:
+            return
+        if why := archive_places.refusal(self._folder):
+            raise StartupError(f"Archives cannot be written into {self._folder}: {why}", NAME_ANOTHER)
+        for name in within:
+            archive_copies.is_there(archive_places.within(self._folder, name), listed[name])
+
+    def put_back(self, mirror: Config, report: Report) -> list[str]:
+        """Put them into the folder, where the mirror that was read from the backup has them from now on.
+
+        Gives what was done and what was not as sentences. Raises ``StartupError`` and ``ArchiveAway``.
+        """
+        engine = database.connect(mirror.database, access="write")
+        try:
+            with database.transaction(engine) as connection, tempfile.TemporaryDirectory() as scratch:
+                unfinished = archive_copies.leave(connection)
+                known = archive_copies.of_copy(connection)
+                given = [one for one in known if _member(one) in self._found.manifest.members]
+                made = 0
+                for one in given:
+                    extracted = partial(self._extracted, one, Path(scratch) / "archive", report)
+                    made += archive_copies.put_back(connection, one, self._folder, extracted)
+        finally:
+            engine.dispose()
+        sentences = []
+        if given:
+            there = f" ({len(given) - made} stood there)" if made < len(given) else ""
+            sentences.append(f"archives: {len(given)} in {self._folder}{there}; each is as it was written")
+        if left := [one for one in known if one not in given]:
+            sentences.append(
+                f"not in the backup: {len(left)} archives. The mirror reads them where they were, in "
+                f"{folders(left)}; where they stand elsewhere, say so: connector archive --moved-to FOLDER"
+            )
+        return [*sentences, *map(unfinished_sentence, unfinished)]
+
+    def _extracted(self, archive: StoredArchive, file: Path, report: Report) -> IO[bytes]:
+        file.unlink(missing_ok=True)
+        observe = partial(report, f"reading the archive {archive.month} (bytes)")
+        self._found.extract(_member(archive), file, observe)
+        return file.open("rb")
 
 
 def _opened(archive: StoredArchive) -> IO[bytes]:

@@ -1,14 +1,16 @@
 """How far a command has come: done, per second, and the time that is left."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 LINE_SECONDS = 5.0
 Report = Callable[[str, int, int | None], None]
+T = TypeVar("T")
 
 
 @contextmanager
@@ -55,3 +57,8 @@ def progress(console: Console) -> Iterator[Report]:
             progress.update(task, completed=done, total=total, rate=f"{rate(what, done):,.0f}/s")
 
         yield bar
+
+
+async def collected(work: AsyncIterator[T]) -> list[T]:
+    """All that work which reports as it goes comes to, for ``asyncio.run``."""
+    return [one async for one in work]

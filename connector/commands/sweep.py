@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -19,12 +19,7 @@ from connector.commands.options import (
     Kafka,
     load_beside,
 )
-from connector.commands.progress import progress
-from connector.config import Config
-
-if TYPE_CHECKING:
-    from connector.fetching.backfill import Report
-    from connector.fetching.sweep import Swept
+from connector.commands.progress import collected, progress
 
 out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -54,9 +49,11 @@ def sweep(
     """
     logs.configure()
     failpoints.load(os.environ)
+    from connector.fetching import sweep as work  # noqa: PLC0415 - each command loads only what it needs
+
     settings = load_beside(config_dir, data_dir, with_login=True, kafka=kafka, database_url=database_url)
     with progress(err) as report:
-        found = asyncio.run(_run(settings, families or [], report, whole=whole, dry=dry_run))
+        found = asyncio.run(collected(work.sweep(settings, families or [], report, whole=whole, dry=dry_run)))
     if as_json:
         print(json.dumps({"dry_run": dry_run, "families": [asdict(one) for one in found]}))  # noqa: T201
         return
@@ -65,11 +62,3 @@ def sweep(
         done = "published from the list" if one.published else "asked for; the hydrator fetches them"
         text = f"{one.family}: {one.listed:,} rows listed; {one.enqueued:,} records {were} {done}"
         out.print(safe_text.plain(f"{text}{one.note and f' ({one.note})'}"))
-
-
-async def _run(
-    settings: Config, families: list[str], report: "Report", *, whole: bool, dry: bool
-) -> list["Swept"]:
-    from connector.fetching.sweep import sweep as work  # noqa: PLC0415 - each command loads only what it needs
-
-    return [one async for one in work(settings, families, report, whole=whole, dry=dry)]

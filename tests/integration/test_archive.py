@@ -17,7 +17,8 @@ import pytest
 from typer.testing import CliRunner
 
 from connector import cli, config, events, failpoints
-from connector.commands import archive_checkup, failures
+from connector.commands import failures
+from connector.commands.archive_checkup import ArchiveCheckup
 from connector.config import models as config_models
 from connector.errors import ArchiveAway, ConfigError, DatabaseDamaged, StartupError
 from connector.events import Event
@@ -324,7 +325,7 @@ def test_a_check_finds_a_file_that_is_missing_or_altered_and_a_folder_that_canno
     settings = mirror.config.model_copy(update={"mirror": config_models.MirrorSettings(retention=retention)})
 
     def checked(*, deep: bool = False) -> list[str]:
-        return [str(one.fault or one.what) for one in archive_checkup.results(settings, deep=deep)]
+        return [str(one.fault or one.what) for one in ArchiveCheckup(settings, deep=deep).results()]
 
     can = f"mirror.retention.archive, {folder}: files can be written there"
     assert checked() == [can]
@@ -341,7 +342,7 @@ def test_a_check_finds_a_file_that_is_missing_or_altered_and_a_folder_that_canno
     system.pipe_file(path, content[:-1])
     assert f"was altered: it has {len(content) - 1:,} bytes, and {len(content):,}" in checked()[0]
     system.rm_file(path)
-    (fault, _) = archive_checkup.results(settings, deep=False)
+    (fault, _) = ArchiveCheckup(settings, deep=False).results()
     assert (fault.fault, fault.warns) == (f"The archive {made.file} is missing.", False)
     assert "connector archive --moved-to" in fault.cure
 
@@ -358,7 +359,7 @@ def test_a_folder_that_refuses_a_file_is_named_with_the_fix(
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(archive_places.tempfile, "TemporaryFile", refuse)
-    (result,) = archive_checkup.results(settings, deep=False)
+    (result,) = ArchiveCheckup(settings, deep=False).results()
     assert (result.what, result.warns) == (f"mirror.retention.archive, {tmp_path}", warns)
     assert os.strerror(code) in str(result.fault)
     assert ("connector forget where it can" if warns else "the right to write there") in result.cure
