@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from connector.kafka.record_batch import CRC_END, HEADER, LENGTH_END, START, Batch, batch_end
+from connector.kafka.record_batch import CRC_END, HEADER, LENGTH_END, START, RecordBatch, batch_end
 
 FORMAT, FORMAT_AT = 2, CRC_END - 5
 # More records, of seven bytes each, than a worker expands of a batch: the next batch starts before.
@@ -22,7 +22,7 @@ MOST_LOOKS = 8
 class LocatedBatch(NamedTuple):
     """A batch, and where in the fetch the next one starts."""
 
-    batch: Batch
+    batch: RecordBatch
     end: int
 
 
@@ -49,12 +49,12 @@ class Fetch:
                 continue
             fields = list(HEADER.unpack_from(fetched, start))
             fields[1], fields[3] = one - start - LENGTH_END, FORMAT
-            whole = Batch(HEADER.pack(*fields) + fetched[start + HEADER.size : one])
+            whole = RecordBatch(HEADER.pack(*fields) + fetched[start + HEADER.size : one])
             if not whole.is_damaged:
                 return LocatedBatch(whole, one)
         if behind - start < HEADER.size or (end is None and start):
             return None  # cut off where the fetch ends; it comes again, as the first
-        return LocatedBatch(Batch(fetched[start:behind]), behind)
+        return LocatedBatch(RecordBatch(fetched[start:behind]), behind)
 
     def offsets(
         self, found: LocatedBatch, following: LocatedBatch | None, expected: int, *, exact: bool
@@ -109,7 +109,7 @@ class Fetch:
 
     def _sound_at(self, start: int) -> LocatedBatch | None:
         end = batch_end(self._fetched, start)
-        batch = None if end is None else Batch(self._fetched[start:end])
+        batch = None if end is None else RecordBatch(self._fetched[start:end])
         return LocatedBatch(batch, end) if batch and end and batch.is_sound else None
 
 

@@ -91,7 +91,9 @@ def _expanding_one_batch() -> Iterator[None]:
         """Only the batch that holds the record that was asked for, expanded within the limit."""
         whole = bytes(fetched or b"")
         end = record_batch.batch_end(whole, 0)
-        return MemoryRecords(whole if end is None else record_batch.Batch(whole[:end]).expanded(ONE_BYTES))
+        return MemoryRecords(
+            whole if end is None else record_batch.RecordBatch(whole[:end]).expanded(ONE_BYTES)
+        )
 
     with _reading:
         former, fetcher.MemoryRecords = fetcher.MemoryRecords, first_batch

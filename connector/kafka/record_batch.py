@@ -45,7 +45,7 @@ def batch_end(fetched: bytes, start: int) -> int | None:
     return end if start + START.size < end <= len(fetched) else None
 
 
-class Batch:
+class RecordBatch:
     """A batch of a fetch; its header and its checksum are read once, for batches may be many and small.
 
     ``raw`` has more bytes than ``START``. ``is_damaged``: the checksum is wrong of what it covers, which is

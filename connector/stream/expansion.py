@@ -17,7 +17,7 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from connector.errors import Poison
 from connector.kafka import batch_repair, record_batch
-from connector.kafka.record_batch import Batch
+from connector.kafka.record_batch import RecordBatch
 
 # Bytes that one turn of fetching may expand; the batch that reaches it is still read.
 FETCH_BYTES = 8_388_608
@@ -111,7 +111,7 @@ class FetchedBatches:
         first, behind = self._fetch.offsets(found, following, expected, exact=not is_first)
         self._expected, self._turn = behind, expansion.turn
         if batch.names_first and first != batch.first_offset:
-            batch = Batch(first.to_bytes(8) + batch.raw[8:])
+            batch = RecordBatch(first.to_bytes(8) + batch.raw[8:])
         # The mirror itself notices that Kafka lacks the offsets before the first batch.
         start = first if is_first else min(first, expected)
         try:
@@ -130,7 +130,13 @@ class FetchedBatch:
     """
 
     def __init__(
-        self, batch: Batch, start: int, next_offset: int, *, records: Any = None, poison: Poison | None = None
+        self,
+        batch: RecordBatch,
+        start: int,
+        next_offset: int,
+        *,
+        records: Any = None,
+        poison: Poison | None = None,
     ) -> None:
         self._timestamp = batch.timestamp
         self._is_old = not batch.names_first

@@ -340,7 +340,7 @@ def test_the_bytes_of_a_record_are_those_of_key_value_and_headers() -> None:
 
 def test_expanding_raises_only_poison_for_any_bytes() -> None:
     with pytest.raises(Poison, match="checksum"):
-        record_batch.Batch(bytes(61)).expanded(LIMIT)
+        record_batch.RecordBatch(bytes(61)).expanded(LIMIT)
 
 
 def with_checksum(raw: bytes) -> bytes:
