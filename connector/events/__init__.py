@@ -1,7 +1,7 @@
 """Deliveries, notifications and events: what XTND sends, and what travels on Kafka."""
 
 from connector.events.cloud_event import CONTENT_TYPE, MAX_DEPTH, TYPE_PREFIX, CloudEvent, decode, encode
-from connector.events.dead_letter import DeadLetter, decode_dead_letter, is_dead_letter
+from connector.events.dead_letter import DeadLetter
 from connector.events.delivery import (
     DELIVERY_ID,
     MAX_ATTEMPT,
@@ -76,11 +76,9 @@ __all__ = [
     "compact",
     "decimal_text",
     "decode",
-    "decode_dead_letter",
     "encode",
     "exact_json",
     "from_iso",
-    "is_dead_letter",
     "iso",
     "key_text",
     "microseconds",

@@ -41,6 +41,38 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
     properties: str
     data: msgspec.Raw
 
+    def fits(self, event: Event) -> bool:
+        """Whether its parts fit together: others break the total order of events or the ledger's key."""
+        return bool(
+            (self._fits_hook(event) if event.source_name is None else self._fits_snapshot(event))
+            and 0 <= event.occurred_at <= MAX_INSTANT
+            and 0 <= event.received_at <= MAX_INSTANT
+            and self.id == event.event_id
+            and self.source == event.source
+            and event.action
+            and event.family
+        )
+
+    def _fits_hook(self, event: Event) -> bool:
+        return bool(
+            self.hook is not msgspec.UNSET
+            and self.deliveryindex is not msgspec.UNSET
+            and DELIVERY_ID.match(event.delivery_id)
+            and 0 <= event.index <= MAX_INDEX
+            and 1 <= event.attempt <= MAX_ATTEMPT
+        )
+
+    def _fits_snapshot(self, event: Event) -> bool:
+        of_hook = (self.hook, self.deliveryid, self.deliveryindex, self.attempt)
+        return bool(
+            all(part is msgspec.UNSET for part in of_hook)
+            and SOURCE_NAME.match(event.source_name or "")
+            and FAMILY.match(event.family)
+            and event.entity_key
+            and event.event_id == snapshot_id(event.family, event.entity_key, event.occurred_at)
+            and event.action.endswith((SNAPSHOT, GONE))
+        )
+
 
 _cloud_event = msgspec.json.Decoder(CloudEvent)
 _any_json = msgspec.json.Decoder(msgspec.Raw)
@@ -108,43 +140,7 @@ def decode(value: bytes | None) -> Event:
         raise Poison(
             "not-an-event", f"The record is no CloudEvents JSON of this connector: {error}."
         ) from None
-    _check(event, cloud)
-    return event
-
-
-def _check(event: Event, cloud: CloudEvent) -> None:
-    """Refuse what would break the total order of events or the ledger's key."""
-    sound = (
-        (_is_of_hook(event, cloud) if event.source_name is None else _is_snapshot(event, cloud))
-        and 0 <= event.occurred_at <= MAX_INSTANT
-        and 0 <= event.received_at <= MAX_INSTANT
-        and cloud.id == event.event_id
-        and cloud.source == event.source
-        and event.action
-        and event.family
-    )
-    if not sound:
+    if not cloud.fits(event):
         what = "its id, source, hook, deliveryid, deliveryindex, attempt, time, action and family"
         raise Poison("foreign-event", f"The record is a CloudEvent, but {what} do not fit together.")
-
-
-def _is_of_hook(event: Event, cloud: CloudEvent) -> bool:
-    return bool(
-        cloud.hook is not msgspec.UNSET
-        and cloud.deliveryindex is not msgspec.UNSET
-        and DELIVERY_ID.match(event.delivery_id)
-        and 0 <= event.index <= MAX_INDEX
-        and 1 <= event.attempt <= MAX_ATTEMPT
-    )
-
-
-def _is_snapshot(event: Event, cloud: CloudEvent) -> bool:
-    of_hook = (cloud.hook, cloud.deliveryid, cloud.deliveryindex, cloud.attempt)
-    return bool(
-        all(part is msgspec.UNSET for part in of_hook)
-        and SOURCE_NAME.match(event.source_name or "")
-        and FAMILY.match(event.family)
-        and event.entity_key
-        and event.event_id == snapshot_id(event.family, event.entity_key, event.occurred_at)
-        and event.action.endswith((SNAPSHOT, GONE))
-    )
+    return event

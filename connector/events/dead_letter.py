@@ -1,7 +1,7 @@
 """Dead letters: what can never be mirrored as it is, on its way through Kafka."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -36,22 +36,19 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
         """Kafka headers that hold everything but the payload."""
         yield ("dead-letter", _encoder.encode({**msgspec.structs.asdict(self), "payload": ""}))
 
+    @staticmethod
+    def is_in(headers: Sequence[tuple[str, bytes]]) -> bool:
+        """Whether a record is a dead letter, by its headers."""
+        return any(name == "dead-letter" for name, _ in headers)
 
-_dead_letter = msgspec.json.Decoder(DeadLetter)
-
-
-def is_dead_letter(headers: Sequence[tuple[str, bytes]]) -> bool:
-    """Whether a record is a dead letter, by its headers."""
-    return any(name == "dead-letter" for name, _ in headers)
-
-
-def decode_dead_letter(headers: Sequence[tuple[str, bytes]], value: bytes | None) -> DeadLetter:
-    """Read a record of the dead-letter topic; raises ``Poison`` when its header is not ours."""
-    header = dict(headers).get("dead-letter")
-    if header is None:
-        raise Poison("foreign-dead-letter", "The record has no dead-letter header.")
-    try:
-        letter = _dead_letter.decode(header)
-    except JSON_ERRORS as error:
-        raise Poison("foreign-dead-letter", f"The dead-letter header cannot be read: {error}.") from None
-    return msgspec.structs.replace(letter, payload=value or b"")
+    @classmethod
+    def decode(cls, headers: Sequence[tuple[str, bytes]], value: bytes | None) -> Self:
+        """Read a record of the dead-letter topic; raises ``Poison`` when its header is not ours."""
+        header = dict(headers).get("dead-letter")
+        if header is None:
+            raise Poison("foreign-dead-letter", "The record has no dead-letter header.")
+        try:
+            letter = msgspec.json.decode(header, type=cls)
+        except JSON_ERRORS as error:
+            raise Poison("foreign-dead-letter", f"The dead-letter header cannot be read: {error}.") from None
+        return msgspec.structs.replace(letter, payload=value or b"")

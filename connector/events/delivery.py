@@ -7,7 +7,7 @@ too deep, spoils its own notification and no other (docs/contract.md, The gatewa
 
 import re
 from functools import lru_cache
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 # A delivery's Id is 32 hex digits; others are taken as long as they sort and print safely.
 DELIVERY_ID = re.compile(r"[0-9A-Za-z_-]{1,64}\Z")
+UNUSABLE_ID = ("no-delivery-id", "Id must be text of 1 to 64 letters, digits, '-' or '_'.")
 MAX_INDEX = 999_999
 MAX_ATTEMPT = 1_000_000
 # Below so many commas it costs less to read an array than to count what it would give.
@@ -40,6 +41,12 @@ class OversizedDelivery(Poison):
     It is answered as accepted and parked as a whole, in one dead letter: raise the setting that the
     error names, then replay it.
     """
+
+    @classmethod
+    def beyond(cls, most: int) -> Self:
+        """Of more than ``most`` notifications."""
+        what = f"One delivery may have {most} notifications (gateway.max_notifications); this one has more."
+        return cls("too-many-notifications", f"{what} Raise it if that is real, then replay.")
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,9 +110,9 @@ def parse_delivery(body: bytes, *, max_depth: int = 32, max_notifications: int =
     except JSON_ERRORS:
         return _parse_unusual(body, max_depth, max_notifications)
     if len(read.Notifications) > max_notifications:
-        raise _too_many(max_notifications)
+        raise OversizedDelivery.beyond(max_notifications)
     if not DELIVERY_ID.match(read.Id):
-        raise _unusable_id()
+        raise Poison(*UNUSABLE_ID)
     properties, fault = _properties(bytes(read.Properties))
     return Delivery(
         delivery_id=read.Id,
@@ -134,9 +141,9 @@ def _parse_unusual(body: bytes, max_depth: int, max_notifications: int) -> Deliv
         raise Poison("no-notifications", "The body has no Notifications array.")
     delivery_id = _decoded(_text, envelope.Id)
     if delivery_id is None or not DELIVERY_ID.match(delivery_id):
-        raise _unusable_id()
+        raise Poison(*UNUSABLE_ID)
     if structure.items(array, max_notifications) > max_notifications:
-        raise _too_many(max_notifications)
+        raise OversizedDelivery.beyond(max_notifications)
     attempt = _decoded(_whole_number, envelope.Attempt) or 1
     properties, fault = _properties(shown(bytes(envelope.Properties)))
     return Delivery(
@@ -154,15 +161,6 @@ def _decoded(decoder: msgspec.json.Decoder[T], raw: msgspec.Raw) -> T | None:
         return decoder.decode(raw)
     except JSON_ERRORS:
         return None
-
-
-def _too_many(most: int) -> OversizedDelivery:
-    what = f"One delivery may have {most} notifications (gateway.max_notifications); this one has more."
-    return OversizedDelivery("too-many-notifications", f"{what} Raise it if that is real, then replay.")
-
-
-def _unusable_id() -> Poison:
-    return Poison("no-delivery-id", "Id must be text of 1 to 64 letters, digits, '-' or '_'.")
 
 
 def _properties(raw: bytes) -> tuple[str, Poison | None]:

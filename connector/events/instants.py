@@ -49,15 +49,17 @@ def from_iso(text: str) -> int:
     for all else.
     """
     decimals = text[20:26]
-    if len(text) == _ISO_LENGTH and text[19] == "." and text[26] == "Z" and _is_number(decimals):
+    if (
+        len(text) == _ISO_LENGTH
+        and text[19] == "."
+        and text[26] == "Z"
+        and decimals.isascii()
+        and decimals.isdecimal()
+    ):
         return _since_epoch(f"{text[:19]}Z") + int(
             decimals
         )  # as ``iso`` writes them, and every event has two
     return _since_epoch(text)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal()
 
 
 @lru_cache(maxsize=8192)

@@ -85,16 +85,16 @@ def read_json(name: str, raw: bytes) -> Any:
     try:
         data = _stored_json.decode(raw)
     except JSON_ERRORS as error:
-        raise _unreadable(name, raw, error) from None
+        raise _Unreadable(name, raw, error).poison() from None
     if len(raw) > MAX_EXPONENT and _LONG_NUMBER in raw.translate(_AS_ZEROS) and _holds_too_large(data):
-        raise _unreadable(name, raw)
+        raise _Unreadable(name, raw).poison()
     return data
 
 
 def refuse_nul(name: str, raw: bytes) -> None:
     """Raise ``Poison`` naming the field below ``name`` that holds U+0000, which JSON text may."""
     if b"\\u0000" in raw and _NUL.search(raw):
-        raise _unreadable(name, raw)
+        raise _Unreadable(name, raw).poison()
 
 
 def _holds_too_large(data: Any) -> bool:
@@ -111,57 +111,65 @@ def _holds_too_large(data: Any) -> bool:
     return False
 
 
-def _unreadable(name: str, raw: bytes, error: Exception | None = None) -> Poison:
-    """Find the first value that cannot be kept, and say where it stands."""
-    try:
-        # Python's own parser reads half a surrogate pair, and leaves numbers to us.
-        data = json.loads(raw.decode(), parse_int=_number, parse_float=_number, parse_constant=_number)
-    except (ValueError, RecursionError) as fault:
-        return Poison("details-kind", f"{name} cannot be read as JSON: {error or fault}.")
-    for path, value in _texts_and_numbers(name, data):
-        if value is _NO_NUMBER:
-            what = f"is a number of more than {MAX_EXPONENT} digits"
-            return Poison("number-range", f"{path} {what}, which cannot be kept exactly.")
-        if isinstance(value, str) and "\0" in value:
-            return Poison("nul-character", f"{path} holds U+0000, which no database column can.")
-        if isinstance(value, str) and _SURROGATE.search(value):
-            what = "holds half of a surrogate pair (a character that was cut in two)"
-            return Poison("lone-surrogate", f"{path} {what}, which is no text.")
-    return Poison("details-kind", f"{name} cannot be read as JSON: {error}.")
+class _Unreadable:
+    """JSON text, which stands in the field ``name``, with a value that cannot be kept."""
 
+    def __init__(self, name: str, raw: bytes, error: Exception | None = None) -> None:
+        self._name = name
+        self._raw = raw
+        self._error = error
 
-def _number(text: str) -> Any:
-    """Nothing for a number that can be kept, ``_NO_NUMBER`` for another; NaN is a ``ValueError``."""
-    try:
-        number = _STORED.create_decimal(text)
-    except ArithmeticError:
-        return _NO_NUMBER
-    if not number.is_finite():
-        raise ValueError(f"{text} is no number")
-    return None
+    def poison(self) -> Poison:
+        """Find the first value that cannot be kept, and say where it stands."""
+        number = self._number
+        try:
+            # Python's own parser reads half a surrogate pair, and leaves numbers to us.
+            data = json.loads(self._raw.decode(), parse_int=number, parse_float=number, parse_constant=number)
+        except (ValueError, RecursionError) as fault:
+            return Poison("details-kind", f"{self._name} cannot be read as JSON: {self._error or fault}.")
+        for path, value in self._texts_and_numbers(data):
+            if value is _NO_NUMBER:
+                what = f"is a number of more than {MAX_EXPONENT} digits"
+                return Poison("number-range", f"{path} {what}, which cannot be kept exactly.")
+            if isinstance(value, str) and "\0" in value:
+                return Poison("nul-character", f"{path} holds U+0000, which no database column can.")
+            if isinstance(value, str) and _SURROGATE.search(value):
+                what = "holds half of a surrogate pair (a character that was cut in two)"
+                return Poison("lone-surrogate", f"{path} {what}, which is no text.")
+        return Poison("details-kind", f"{self._name} cannot be read as JSON: {self._error}.")
 
+    @staticmethod
+    def _number(text: str) -> Any:
+        """Nothing for a number that can be kept, ``_NO_NUMBER`` for another; NaN is a ``ValueError``."""
+        try:
+            number = _STORED.create_decimal(text)
+        except ArithmeticError:
+            return _NO_NUMBER
+        if not number.is_finite():
+            raise ValueError(f"{text} is no number")
+        return None
 
-def _texts_and_numbers(name: str, data: Any) -> Iterator[tuple[str, Any]]:
-    """Each key, and each value that holds no others, with the path to it."""
-    nested = [iter([(name, data)])]
-    while nested:
-        found = next(nested[-1], None)
-        if found is None:
-            nested.pop()
-            continue
-        path, value = found
-        if isinstance(value, dict):
-            yield from ((_below(path, key), key) for key in value)
-            nested.append(iter([(_below(path, key), inner) for key, inner in value.items()]))
-        elif isinstance(value, list):
-            nested.append(zip(repeat(path), value))
-        else:
-            yield found
+    def _texts_and_numbers(self, data: Any) -> Iterator[tuple[str, Any]]:
+        """Each key, and each value that holds no others, with the path to it."""
+        nested = [iter([(self._name, data)])]
+        while nested:
+            found = next(nested[-1], None)
+            if found is None:
+                nested.pop()
+                continue
+            path, value = found
+            if isinstance(value, dict):
+                yield from ((self._below(path, key), key) for key in value)
+                nested.append(iter([(self._below(path, key), inner) for key, inner in value.items()]))
+            elif isinstance(value, list):
+                nested.append(zip(repeat(path), value))
+            else:
+                yield found
 
-
-def _below(path: str, key: str) -> str:
-    longer = f"{path}.{key if key.isprintable() else ascii(key)}"
-    return longer if len(longer) <= _SHOWN_PATH else f"{longer[:_SHOWN_PATH]}…"
+    @staticmethod
+    def _below(path: str, key: str) -> str:
+        longer = f"{path}.{key if key.isprintable() else ascii(key)}"
+        return longer if len(longer) <= _SHOWN_PATH else f"{longer[:_SHOWN_PATH]}…"
 
 
 def row_objects(data: Any) -> list[dict[str, Any]]:
@@ -185,17 +193,12 @@ def value_at(row: Any, path: Sequence[str]) -> Any:
         elif value is None:
             return None
         else:
-            raise _no_object(row, path)
+            passed = 0
+            while isinstance(row, dict):
+                row, passed = row.get(path[passed]), passed + 1
+            way = ".".join(path[:passed])
+            raise Poison("details-kind", f"{way} is {_KINDS.get(type(row), 'a number')}, not an object.")
     return value
-
-
-def _no_object(row: Any, path: Sequence[str]) -> Poison:
-    """Where a path leads through something else than an object."""
-    passed = 0
-    while isinstance(row, dict):
-        row, passed = row.get(path[passed]), passed + 1
-    way = ".".join(path[:passed])
-    return Poison("details-kind", f"{way} is {_KINDS.get(type(row), 'a number')}, not an object.")
 
 
 def key_text(value: Any) -> str | None:

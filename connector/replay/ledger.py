@@ -42,7 +42,7 @@ def restore(config: Config, session: Rebuilder, report: Report) -> LedgerUnion:
 def _events(records: Iterable[Any]) -> Iterator[LedgerEvent]:
     """Those records that are events; of the others there are dead letters."""
     for record in records:
-        if events.is_dead_letter(record.headers):
+        if events.DeadLetter.is_in(record.headers):
             continue
         try:
             event = events.decode(record.value)

@@ -78,7 +78,7 @@ class Planner:
         """Refuse what the gateway or the worker would only park again."""
         for record in made:
             if record.parked:
-                bad = events.decode_dead_letter(record.headers, record.value)
+                bad = events.DeadLetter.decode(record.headers, record.value)
                 raise Poison(bad.reason, bad.error)
             if record.size > self._max_bytes:
                 what = f"The event takes {record.size} bytes on Kafka; {self._max_bytes} are taken."

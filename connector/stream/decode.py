@@ -71,7 +71,7 @@ def decode_dead_letters(fetched: Fetched, now: int) -> Decoded:
     letters = []
     for record in fetched.records:
         try:
-            letter = events.decode_dead_letter(record.headers, record.value)
+            letter = events.DeadLetter.decode(record.headers, record.value)
         except Poison as poison:
             letter = dead_letter(record, poison, None, now)
         at = Origin(record.topic, record.partition, record.offset)
@@ -81,8 +81,8 @@ def decode_dead_letters(fetched: Fetched, now: int) -> Decoded:
 
 def decode_any(mapping: Mapping, fetched: Fetched, now: int) -> Decoded:
     """Read a former topic, of which the configuration does not say whether it has events or letters."""
-    letters = [record for record in fetched.records if events.is_dead_letter(record.headers)]
-    others = [record for record in fetched.records if not events.is_dead_letter(record.headers)]
+    letters = [record for record in fetched.records if events.DeadLetter.is_in(record.headers)]
+    others = [record for record in fetched.records if not events.DeadLetter.is_in(record.headers)]
     read = decode_events(mapping, replace(fetched, records=tuple(others)), now)
     parked = decode_dead_letters(replace(fetched, records=tuple(letters)), now)
     chunk = _chunk(fetched, items=read.chunk.items, letters=parked.chunk.letters)

@@ -182,7 +182,7 @@ def test_a_bad_notification_is_parked_and_its_neighbours_accepted(
         assert post(port, body, SECRET).json == {"accepted": 2, "parked": 1}
     records = log.since()
     dead = [record for record in records if record.topic == config.topics.prefix + "dead-letters"]
-    letters = [events.decode_dead_letter(record.headers, record.value) for record in dead]
+    letters = [events.DeadLetter.decode(record.headers, record.value) for record in dead]
     letter = letters[0]
     assert len(records) == 6
     assert {letter.dead_letter_id for letter in letters} == {dead[0].key.decode()}
@@ -215,7 +215,7 @@ def test_a_value_that_cannot_be_read_costs_its_own_notification_only(
     body = whole.replace(b": 0", b": " + value)
     assert post(port, body, SECRET).json == {"accepted": 2, "parked": 1}
     [parked] = [record for record in log.since() if record.topic.endswith("dead-letters")]
-    letter = events.decode_dead_letter(parked.headers, parked.value)
+    letter = events.DeadLetter.decode(parked.headers, parked.value)
     assert (letter.reason, letter.context["index"]) == (reason, 1)
     assert f"Details.{field} " in letter.error
     assert value in letter.payload
@@ -226,7 +226,7 @@ def test_a_delivery_of_too_many_notifications_is_one_dead_letter(port: int, log:
     body = b'{"Id": "1", "Notifications": [' + b"1," * 20_000 + b"1]}"
     assert post(port, body, SECRET).json == {"accepted": 0, "parked": 1}
     [record] = log.since()
-    letter = events.decode_dead_letter(record.headers, record.value)
+    letter = events.DeadLetter.decode(record.headers, record.value)
     assert (letter.reason, letter.payload) == ("too-many-notifications", body)
     assert "gateway.max_notifications" in letter.error
 
@@ -267,7 +267,7 @@ def test_what_is_signed_but_no_delivery_is_refused_and_parked(
     refused(post(port, body, SECRET), 400)
     records = log.since()
     assert {record.topic for record in records} == {config.topics.prefix + "dead-letters"}
-    letters = [events.decode_dead_letter(record.headers, record.value) for record in records]
+    letters = [events.DeadLetter.decode(record.headers, record.value) for record in records]
     assert len(letters) == 2
     assert len({letter.dead_letter_id for letter in letters}) == 1
     assert (letters[0].stage, letters[0].reason, letters[0].payload) == ("gateway", reason, body)

@@ -569,7 +569,7 @@ def test_a_dead_letter_comes_back_from_its_record_with_its_payload_as_it_was() -
     letter = events.DeadLetter(
         dead_letter_id="d", stage="gateway", reason="r", error="e.", context={"k": "ü"}, payload=b"\xff\x00"
     )
-    assert events.decode_dead_letter(list(letter.headers()), letter.payload) == letter
+    assert events.DeadLetter.decode(list(letter.headers()), letter.payload) == letter
 
 
 @pytest.mark.parametrize(
@@ -585,4 +585,4 @@ def test_a_dead_letter_comes_back_from_its_record_with_its_payload_as_it_was() -
     ],
 )
 def test_a_foreign_record_among_dead_letters_is_poison(headers: list[tuple[str, bytes]]) -> None:
-    assert reason(lambda: events.decode_dead_letter(headers, None)) == "foreign-dead-letter"
+    assert reason(lambda: events.DeadLetter.decode(headers, None)) == "foreign-dead-letter"

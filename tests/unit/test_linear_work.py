@@ -116,7 +116,7 @@ def test_a_delivery_takes_time_in_proportion_to_its_bytes(
 
 
 def read_letter(value: bytes) -> Any:
-    return events.decode_dead_letter([("dead-letter", value)], value)
+    return events.DeadLetter.decode([("dead-letter", value)], value)
 
 
 def read_head(before: bytes, after: bytes) -> Callable[[bytes], Any]:

@@ -34,7 +34,7 @@ def translated(config: Config, raw: bytes | str, hook: str = "xtnd") -> list[Rec
 
 def letter_of(record: Record) -> DeadLetter:
     assert record.parked
-    return events.decode_dead_letter(record.headers, record.value)
+    return events.DeadLetter.decode(record.headers, record.value)
 
 
 def body(*notifications: str, properties: str = "{}") -> str:

@@ -48,7 +48,7 @@ def receive(config: Config, raw: bytes) -> list[Record]:
 
 def letter_of(record: Record) -> DeadLetter:
     assert record.parked
-    return events.decode_dead_letter(record.headers, record.value)
+    return events.DeadLetter.decode(record.headers, record.value)
 
 
 def planned(config: Config, letter: DeadLetter) -> ReplayPlan:
