@@ -325,10 +325,10 @@ def verify(
     from connector.commands import checkup  # noqa: PLC0415
 
     settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
-    found, events = checkup.verify(settings, journal, deep=deep)
+    found, events = checkup.Checkup(settings).verify(journal, deep=deep)
     if found and repair:
-        rebuild.repair(settings, accept_smaller_ledger=accept_smaller_ledger)
-        found, events = checkup.verify(settings, journal, deep=deep)
+        rebuild.make_again(settings, accept_smaller_ledger=accept_smaller_ledger)
+        found, events = checkup.Checkup(settings).verify(journal, deep=deep)
     for difference in found[:20]:
         err.print(safe_text.plain(difference))
     if found:

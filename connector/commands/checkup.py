@@ -185,7 +185,7 @@ class Checkup:
             found = topic_state.compare(config, stored)
         except ConnectorError:
             return
-        yield from _gaps(config, found)
+        yield from self._gaps(found)
         for topic, count in found.draining.items():
             state = f"{count} records to read" if count else "empty: take it out of topics.yaml"
             yield CheckResult(f"former topic {topic}: {state}")
@@ -193,6 +193,38 @@ class Checkup:
             yield CheckResult(
                 "records on Kafka: all losses are reported, and every topic with records is read"
             )
+
+    def _gaps(self, found: TopicState) -> Iterator[CheckResult]:
+        """What Kafka's topics have, or had, that the mirror has not read."""
+        if found.unread:
+            yield CheckResult("former topics", found.sentence(), found.fix(self._config))
+        for topic in found.recreated:
+            what = "was re-created since the mirror read it; what it had beyond the mirror's offsets is gone"
+            cure = "let a worker run (connector worker): it reads the topic from its start"
+            yield CheckResult(f"topic {topic}", what, cure)
+        for topic, count in found.expired.items():
+            what = f"{count} records expired before they were mirrored; a worker has not reported them yet"
+            cure = "start a worker (connector worker): its log says from when to when"
+            yield CheckResult(f"topic {topic}", what, cure)
+
+    def verify(self, journal: Path | None, *, deep: bool = False) -> tuple[list[str], int]:
+        """What differs from the fold of the ledger, ``deep``: and of its archives; how many events it has."""
+        config = self._config
+        engine = database.connect(config.database, access="read")
+        steps.require(engine)
+        mapping = Mapping(as_mirrored(engine, config))
+        found = mirror_verify.differences(engine, mapping, deep=deep)
+        with suppress(KafkaOutage):
+            # What is known to be lost no worker can bring back; what is not read it can.
+            stands = replace(topic_state.compare(config, offsets.stored(engine)), expired={})
+            found += [f"{one.what}: {one.fault} (fix: {one.cure})" for one in self._gaps(stands)]
+        if journal is not None:
+            must = {event.identity for event in journal_verify.must(journal)}
+            found += [
+                f"{event_id} of {source or 'any hook'}: acknowledged, but not in the ledger"
+                for event_id, source in mirror_verify.missing(engine, must)
+            ]
+        return found, mirror_verify.count(engine)
 
 
 def clock_result(ahead: float | None) -> CheckResult:
@@ -202,36 +234,3 @@ def clock_result(ahead: float | None) -> CheckResult:
         return CheckResult("clock of the database", f"this host's is {abs(ahead):.1f} s {where} it", CURE)
     shown = "this host's" if ahead is None else f"within {max(abs(ahead), 0.1):.1f} s of this host's"
     return CheckResult(f"clock of the database: {shown}")
-
-
-def _gaps(config: Config, found: TopicState) -> Iterator[CheckResult]:
-    """What Kafka's topics have, or had, that the mirror has not read."""
-    if found.unread:
-        yield CheckResult("former topics", found.sentence(), found.fix(config))
-    for topic in found.recreated:
-        what = "was re-created since the mirror read it; what it had beyond the mirror's offsets is gone"
-        cure = "let a worker run (connector worker): it reads the topic from its start"
-        yield CheckResult(f"topic {topic}", what, cure)
-    for topic, count in found.expired.items():
-        what = f"{count} records expired before they were mirrored; a worker has not reported them yet"
-        cure = "start a worker (connector worker): its log says from when to when"
-        yield CheckResult(f"topic {topic}", what, cure)
-
-
-def verify(config: Config, journal: Path | None, *, deep: bool = False) -> tuple[list[str], int]:
-    """What differs from the fold of the ledger, ``deep``: and of its archives; how many events there are."""
-    engine = database.connect(config.database, access="read")
-    steps.require(engine)
-    mapping = Mapping(as_mirrored(engine, config))
-    found = mirror_verify.differences(engine, mapping, deep=deep)
-    with suppress(KafkaOutage):
-        # What is known to be lost no worker can bring back; what is not read it can.
-        stands = replace(topic_state.compare(config, offsets.stored(engine)), expired={})
-        found += [f"{one.what}: {one.fault} (fix: {one.cure})" for one in _gaps(config, stands)]
-    if journal is not None:
-        must = {event.identity for event in journal_verify.must(journal)}
-        found += [
-            f"{event_id} of {source or 'any hook'}: acknowledged, but not in the ledger"
-            for event_id, source in mirror_verify.missing(engine, must)
-        ]
-    return found, mirror_verify.count(engine)

@@ -6,7 +6,7 @@ when everything asked for was done, else 1.
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -83,7 +83,11 @@ def list_letters(
     filter_ = Filter(None if state == "all" else state, stage, reason, action, hook, since, limit)
     found, total = letters.load(letters.ids(filter_), with_payload=False), letters.count(filter_)
     if as_json:
-        _json({"total": total, "letters": [view.summary(stored) for stored in found]})
+        typer.echo(
+            safe_text.as_json(
+                {"total": total, "letters": [view.summary(stored) for stored in found]}, indent=2
+            )
+        )
     else:
         view.LettersConsole().letters(found, total, state)
 
@@ -104,7 +108,7 @@ def show(
     letters = _letters(settings, access="read")
     (stored,) = letters.load(letters.resolve([letter_id]))
     if as_json:
-        _json(view.whole(stored))
+        typer.echo(safe_text.as_json(view.whole(stored), indent=2))
     else:
         view.LettersConsole().letter(stored)
 
@@ -149,7 +153,7 @@ def replay(
     else:
         outcome, effects = Replay(settings).run(chosen), None
     if as_json:
-        _json(view.outcome(outcome, effects))
+        typer.echo(safe_text.as_json(view.outcome(outcome, effects), indent=2))
     else:
         view.LettersConsole().outcome(outcome, effects)
     raise typer.Exit(0 if outcome.complete else 1)
@@ -178,7 +182,9 @@ def discard(
         if stored.id not in discarded
     }
     if as_json:
-        _json({"discarded": sorted(discarded), "refused": view.refusals(refused)})
+        typer.echo(
+            safe_text.as_json({"discarded": sorted(discarded), "refused": view.refusals(refused)}, indent=2)
+        )
     else:
         view.LettersConsole().discarded(len(discarded), refused)
     raise typer.Exit(1 if refused else 0)
@@ -192,7 +198,3 @@ def _letters(settings: "Config", *, access: "Access" = "write") -> "Letters":
     letters = Letters(database.connect(settings.database, access=access))
     letters.require()
     return letters
-
-
-def _json(report: dict[str, Any]) -> None:
-    typer.echo(safe_text.as_json(report, indent=2))

@@ -58,17 +58,17 @@ def rebuild(
             "--from kafka makes the ledger again, and with it every table.",
             "name no table, or take --from ledger",
         )
-    _run(settings, tables, source, accept_smaller_ledger=accept_smaller_ledger)
+    make_again(settings, tables, source, accept_smaller_ledger=accept_smaller_ledger)
 
 
-def repair(settings: Config, *, accept_smaller_ledger: bool = False) -> None:
-    """Put right what differs from the fold of the ledger, and say what it was."""
-    _run(settings, None, accept_smaller_ledger=accept_smaller_ledger)
-
-
-def _run(
-    settings: Config, names: list[str] | None, source: RebuildFrom = "ledger", *, accept_smaller_ledger: bool
+def make_again(
+    settings: Config,
+    names: list[str] | None = None,
+    source: RebuildFrom = "ledger",
+    *,
+    accept_smaller_ledger: bool,
 ) -> None:
+    """Put right what differs from the fold of the ledger, and say what it was; without names everywhere."""
     logs.configure()
     failpoints.load(os.environ)
     from connector.mirror import database, rebuilder  # noqa: PLC0415 - each command loads only what it needs

@@ -162,7 +162,14 @@ def sign(
     """Print a body's signature, or why a signature does not match."""
     from connector.gateway import doctor, signature  # noqa: PLC0415
 
-    data = sys.stdin.buffer.read() if str(body) == "-" else _bytes(body)
+    if str(body) == "-":
+        data = sys.stdin.buffer.read()
+    else:
+        try:
+            data = body.read_bytes()
+        except OSError as error:
+            what = f"{body} cannot be read: {error.strerror}."
+            raise errors.StartupError(what, "name a file that holds the body's exact bytes") from None
     secret = _secret(secret_file, data_dir)
     if header is None:
         print(signature.sign(data, secret))  # noqa: T201
@@ -180,15 +187,6 @@ def sign(
         for finding in diagnosis.findings:
             out.print(f"  {safe_text.plain(finding)}")
     raise typer.Exit(0 if diagnosis.matches else 1)
-
-
-def _bytes(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise errors.StartupError(
-            f"{file} cannot be read: {error.strerror}.", "name a file that holds the body's exact bytes"
-        ) from None
 
 
 def _secret(file: Path | None, data_dir: Path) -> str:

@@ -73,6 +73,32 @@ class Standing:
     clocks: dict[str, float] = field(default_factory=dict)
     families: list[FamilyStanding] = field(default_factory=list)
 
+    def down(self) -> Iterator[str]:
+        """Why nothing works."""
+        for part in self.parts:
+            if part.state in ("away", "unready") and part.name != "hydrator":
+                yield f"{part.name} {part.address} is {part.state}: {'; '.join(part.troubles.values())}"
+
+    def degraded(self) -> Iterator[str]:
+        """Why a person should look."""
+        for part in self.parts:
+            if part.state == "degraded" or (part.state in ("away", "unready") and part.name == "hydrator"):
+                yield f"{part.name} {part.address} is {part.state}: {'; '.join(part.troubles.values())}"
+        if self.spool and self.spool["oldest_seconds"] > SPOOLED_SECONDS:
+            yield f"the oldest delivery in the spool waits for {self.spool['oldest_seconds']:.0f} s"
+        for to, seconds in self.clocks.items():
+            if abs(seconds) > clocks.LIMIT_SECONDS:
+                yield f"the clock of the {to} is {abs(seconds):.1f} s off. {clocks.CURE}"
+        for one in self.families:
+            if (one.lag_seconds or 0) > LATE_SECONDS:
+                yield f"{one.family}: {one.lag_events} records wait, the oldest for {one.lag_seconds:.0f} s"
+            if one.parked_dead_letters:
+                count = one.parked_dead_letters
+                yield f"{one.family}: {count} dead letters are parked (connector dead-letters list)"
+            since = events.from_iso(one.records_stale_since) if one.records_stale_since else clocks.now()
+            if (late := (clocks.now() - since) / MICROSECONDS) > STALE_SECONDS:
+                yield f"{one.family}: {one.records_stale} records are stale, the first for {late:.0f} s"
+
 
 class Looking:
     """Looks at what one configuration names; ``addresses`` are the admin ports by part, each HOST:PORT."""
@@ -112,7 +138,7 @@ class Looking:
         except ConnectorError as error:
             kafka.state, kafka.troubles = "away", {"kafka": str(error)}
         found.families = list(families.values())
-        down, degraded = list(_down(found)), [*_degraded(found), *unacknowledged]
+        down, degraded = list(found.down()), [*found.degraded(), *unacknowledged]
         found.reasons = down + degraded
         found.status = "down" if down else "degraded" if degraded else "healthy"
         return found
@@ -121,10 +147,10 @@ class Looking:
         """A process by its own account, and what only its metrics say."""
         part = PartStanding(name, address)
         try:
-            report = json.loads(_page(address, "/readyz"))
+            report = json.loads(self._page(address, "/readyz"))
             part.state = report["status"]
             part.troubles = {**report["failures"], **report.get("warnings", {})}
-            page = _page(address, "/metrics").decode()
+            page = self._page(address, "/metrics").decode()
         except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
             part.state, part.troubles = "away", {"admin port": f"{type(error).__name__}: {error}"}
             return part
@@ -158,8 +184,8 @@ class Looking:
                     setattr(family, name, int(value[name]))
                 family.records_stale = int(value["records_stale"])
                 for name in ("last_received_at", "last_mirrored_at"):
-                    setattr(family, name, _instant(value[name]))
-                family.records_stale_since = _instant(value["records_stale_since"])
+                    setattr(family, name, self._instant(value[name]))
+                family.records_stale_since = self._instant(value["records_stale_since"])
                 distance = value["clock_distance_seconds"]
                 family.clock_distance_seconds = None if distance is None else float(distance)
             since = events.iso(clocks.now() - RATE_SECONDS * MICROSECONDS)
@@ -201,45 +227,19 @@ class Looking:
             if topic in oldest:
                 family.lag_seconds = max(0.0, round(clocks.now() / MICROSECONDS - oldest[topic] / 1000, 1))
 
+    @staticmethod
+    def _page(address: str, path: str) -> bytes:
+        """A page of an admin port, whatever its status; raises ``OSError`` or ``HTTPException``."""
+        host, _, port = address.rpartition(":")
+        connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=ANSWER_SECONDS)
+        try:
+            # The name of a container is in no list of hosts that the admin port answers to.
+            connection.request("GET", path, headers={"Host": "localhost"})
+            return connection.getresponse().read()
+        finally:
+            connection.close()
 
-def _page(address: str, path: str) -> bytes:
-    """A page of an admin port, whatever its status; raises ``OSError`` or ``HTTPException``."""
-    host, _, port = address.rpartition(":")
-    connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=ANSWER_SECONDS)
-    try:
-        # The name of a container is in no list of hosts that the admin port answers to.
-        connection.request("GET", path, headers={"Host": "localhost"})
-        return connection.getresponse().read()
-    finally:
-        connection.close()
-
-
-def _instant(value: Any) -> str | None:
-    """An instant of a query, which PostgreSQL gives as such and SQLite as text."""
-    return events.iso(events.microseconds(value)) if isinstance(value, datetime) else value
-
-
-def _down(found: Standing) -> Iterator[str]:
-    for part in found.parts:
-        if part.state in ("away", "unready") and part.name != "hydrator":
-            yield f"{part.name} {part.address} is {part.state}: {'; '.join(part.troubles.values())}"
-
-
-def _degraded(found: Standing) -> Iterator[str]:
-    for part in found.parts:
-        if part.state == "degraded" or (part.state in ("away", "unready") and part.name == "hydrator"):
-            yield f"{part.name} {part.address} is {part.state}: {'; '.join(part.troubles.values())}"
-    if found.spool and found.spool["oldest_seconds"] > SPOOLED_SECONDS:
-        yield f"the oldest delivery in the spool waits for {found.spool['oldest_seconds']:.0f} s"
-    for to, seconds in found.clocks.items():
-        if abs(seconds) > clocks.LIMIT_SECONDS:
-            yield f"the clock of the {to} is {abs(seconds):.1f} s off. {clocks.CURE}"
-    for one in found.families:
-        if (one.lag_seconds or 0) > LATE_SECONDS:
-            yield f"{one.family}: {one.lag_events} records wait, the oldest for {one.lag_seconds:.0f} s"
-        if one.parked_dead_letters:
-            count = one.parked_dead_letters
-            yield f"{one.family}: {count} dead letters are parked (connector dead-letters list)"
-        since = events.from_iso(one.records_stale_since) if one.records_stale_since else clocks.now()
-        if (late := (clocks.now() - since) / MICROSECONDS) > STALE_SECONDS:
-            yield f"{one.family}: {one.records_stale} records are stale, the first for {late:.0f} s"
+    @staticmethod
+    def _instant(value: Any) -> str | None:
+        """An instant of a query, which PostgreSQL gives as such and SQLite as text."""
+        return events.iso(events.microseconds(value)) if isinstance(value, datetime) else value

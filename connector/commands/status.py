@@ -76,7 +76,7 @@ def status(
             if as_json:
                 out.print(safe_text.as_json(asdict(found)))
             else:
-                _show(found)
+                StatusConsole().show(found)
             if not watch:
                 break
             time.sleep(every)
@@ -104,76 +104,76 @@ def _addresses(
         yield name, given[name] or (f"{host}:{port}",)
 
 
-def _show(found: "Standing") -> None:
-    """Print it for a person: colours on a terminal, the same text in a pipe."""
-    out.print(Text.assemble((found.status, STYLES[found.status]), f" at {found.at}"))
-    for reason in found.reasons:
-        out.print(f"  {safe_text.plain(reason)}")
-    parts = [
-        [Text(part.name), Text(part.state, STYLES.get(part.state, "yellow")), Text(part.address)]
-        for part in found.parts
-    ]
-    if found.spool:
-        count, size, age = (found.spool[name] for name in ("deliveries", "bytes", "oldest_seconds"))
-        waits = f"{count:,.0f} deliveries, {size:,.0f} bytes, the oldest for {_span(age)}"
-        state = Text("waits", "yellow") if count else Text("empty")
-        parts.append([Text("spool"), state, Text(waits if count else "")])
-    for to, seconds in found.clocks.items():
-        where = f"{abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} the {to}'s"
-        parts.append(
-            [Text("clock"), Text("off" if abs(seconds) > clocks.LIMIT_SECONDS else "ready"), Text(where)]
+class StatusConsole:
+    """Prints for a person: colours on a terminal, the same text in a pipe."""
+
+    def show(self, found: "Standing") -> None:
+        """Print everything of one moment."""
+        out.print(Text.assemble((found.status, STYLES[found.status]), f" at {found.at}"))
+        for reason in found.reasons:
+            out.print(f"  {safe_text.plain(reason)}")
+        parts = [
+            [Text(part.name), Text(part.state, STYLES.get(part.state, "yellow")), Text(part.address)]
+            for part in found.parts
+        ]
+        if found.spool:
+            count, size, age = (found.spool[name] for name in ("deliveries", "bytes", "oldest_seconds"))
+            waits = f"{count:,.0f} deliveries, {size:,.0f} bytes, the oldest for {self.span(age)}"
+            state = Text("waits", "yellow") if count else Text("empty")
+            parts.append([Text("spool"), state, Text(waits if count else "")])
+        for to, seconds in found.clocks.items():
+            where = f"{abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} the {to}'s"
+            state = Text("off" if abs(seconds) > clocks.LIMIT_SECONDS else "ready")
+            parts.append([Text("clock"), state, Text(where)])
+        self._columns(parts, justify="left")
+        if found.families:
+            head = [Text(name, "dim") for name in COLUMNS]
+            self._columns([head, *map(self._cells, found.families)], justify="right")
+
+    @staticmethod
+    def _columns(rows: list[list[Text]], *, justify: Literal["left", "right"]) -> None:
+        """Print rows in columns, of which the first is to the left; a line is never cut."""
+        widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
+        for row in rows:
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True)):
+                cell.align("left" if number == 0 else justify, width)
+            line = Text("  ").join(row)
+            line.rstrip()
+            out.print(line)
+
+    def _cells(self, one: "FamilyStanding") -> list[Text]:
+        late = "yellow" if one.lag_events else ""
+        stale = f"{one.records_stale:,}"
+        if one.records_stale_since:
+            stale += f" ({self._since(one.records_stale_since)})"
+        received, mirrored = (
+            "-" if instant is None else f"{self._since(instant)} ago"
+            for instant in (one.last_received_at, one.last_mirrored_at)
         )
-    _print_columns(parts, justify="left")
-    if found.families:
-        head = [Text(name, "dim") for name in COLUMNS]
-        _print_columns([head, *map(_cells, found.families)], justify="right")
+        return [
+            Text(safe_text.plain(one.family)),
+            Text(f"{one.events:,}"),
+            Text(f"{one.per_minute:,.1f}"),
+            Text(received),
+            Text(mirrored),
+            Text("?" if one.lag_events is None else f"{one.lag_events:,}", late),
+            Text("?" if one.lag_seconds is None else self.span(one.lag_seconds), late),
+            Text(f"{one.parked_dead_letters:,}", "red" if one.parked_dead_letters else ""),
+            Text(f"{one.records_lost:,}", "red" if one.records_lost else ""),
+            Text(stale, "yellow" if one.records_stale else ""),
+            Text(f"{one.lost_hooks:,}", "yellow" if one.lost_hooks else ""),
+        ]
 
+    def _since(self, instant: str) -> str:
+        return self.span((clocks.now() - events.from_iso(instant)) / 1_000_000)
 
-def _print_columns(rows: list[list[Text]], *, justify: Literal["left", "right"]) -> None:
-    """Print rows in columns, of which the first is to the left; a line is never cut."""
-    widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        for number, (cell, width) in enumerate(zip(row, widths, strict=True)):
-            cell.align("left" if number == 0 else justify, width)
-        line = Text("  ").join(row)
-        line.rstrip()
-        out.print(line)
-
-
-def _cells(one: "FamilyStanding") -> list[Text]:
-    late = "yellow" if one.lag_events else ""
-    stale = f"{one.records_stale:,}"
-    if one.records_stale_since:
-        stale += f" ({_span(_since(one.records_stale_since))})"
-    return [
-        Text(safe_text.plain(one.family)),
-        Text(f"{one.events:,}"),
-        Text(f"{one.per_minute:,.1f}"),
-        Text(_ago(one.last_received_at)),
-        Text(_ago(one.last_mirrored_at)),
-        Text("?" if one.lag_events is None else f"{one.lag_events:,}", late),
-        Text("?" if one.lag_seconds is None else _span(one.lag_seconds), late),
-        Text(f"{one.parked_dead_letters:,}", "red" if one.parked_dead_letters else ""),
-        Text(f"{one.records_lost:,}", "red" if one.records_lost else ""),
-        Text(stale, "yellow" if one.records_stale else ""),
-        Text(f"{one.lost_hooks:,}", "yellow" if one.lost_hooks else ""),
-    ]
-
-
-def _since(instant: str) -> float:
-    return (clocks.now() - events.from_iso(instant)) / 1_000_000
-
-
-def _ago(instant: str | None) -> str:
-    return "-" if instant is None else f"{_span(_since(instant))} ago"
-
-
-def _span(seconds: float | None) -> str:
-    """A time in its two largest units, such as 2 h 5 min."""
-    left = max(0, round(seconds or 0))
-    shown: list[str] = []
-    for size, unit in UNITS:
-        if left >= size or (unit == "s" and not shown):
-            shown.append(f"{left // size} {unit}")
-            left %= size
-    return " ".join(shown[:2])
+    @staticmethod
+    def span(seconds: float) -> str:
+        """A time in its two largest units, such as 2 h 5 min."""
+        left = max(0, round(seconds))
+        shown: list[str] = []
+        for size, unit in UNITS:
+            if left >= size or (unit == "s" and not shown):
+                shown.append(f"{left // size} {unit}")
+                left %= size
+        return " ".join(shown[:2])

@@ -79,7 +79,7 @@ def test_deliveries_before_any_worker_ran_are_refused_and_drained_after_a_change
     assert [one.cure for one in checkup.Checkup(changed).results() if one.what == "former topics"] == [
         f"set {fix} in topics.yaml, and the worker reads them too; or delete those topics"
     ]
-    assert any(fix in one for one in checkup.verify(changed, None)[0])
+    assert any(fix in one for one in checkup.Checkup(changed).verify(None)[0])
     change(world, former_prefixes=[world.prefix])
     worker = world.worker().wait_ready()
     until(lambda: len(world.ledger_ids()) == 2, what="the former topic drained")
@@ -139,4 +139,4 @@ def test_a_topic_that_was_recreated_is_reported_while_no_worker_runs(world: Worl
     assert (found.recreated, found.expired) == ({world.topic: 1}, {})
     [fault] = [one.fault for one in checkup.Checkup(world.config).topic_faults()]
     assert "was re-created" in str(fault)
-    assert any("was re-created" in one for one in checkup.verify(world.config, None)[0])
+    assert any("was re-created" in one for one in checkup.Checkup(world.config).verify(None)[0])

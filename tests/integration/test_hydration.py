@@ -208,7 +208,7 @@ def test_a_command_without_the_apis_address_takes_what_the_worker_asked_for(
     assert faults == []
     with database.transaction(mirror.engine) as connection:
         connection.exec_driver_sql("UPDATE _hydration SET wanted_at = NULL WHERE entity_key = '1'")
-    (found,) = [one for one in checkup.verify(off, None)[0] if one.startswith("hydration")]
+    (found,) = [one for one in checkup.Checkup(off).verify(None)[0] if one.startswith("hydration")]
     assert "wanted_at is None and should be" in found
     repair(off)
     assert stored(mirror) == due

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from connector import cli, clocks, events
 from connector.commands.standing import Looking
-from connector.commands.status import _span
+from connector.commands.status import StatusConsole
 from connector.local.ports import free_port
 from tests import strategies, workers
 from tests.conftest import DATABASES, MakeConfig, new_database
@@ -98,4 +98,4 @@ def test_each_answers_for_itself_where_the_others_are_away(
     ("seconds", "shown"), [(0, "0 s"), (59.6, "1 min"), (3661, "1 h 1 min"), (90_000, "1 d 1 h")]
 )
 def test_a_time_is_shown_in_its_two_largest_units(seconds: float, shown: str) -> None:
-    assert _span(seconds) == shown
+    assert StatusConsole.span(seconds) == shown

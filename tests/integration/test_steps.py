@@ -489,7 +489,7 @@ def test_a_store_of_a_newer_connector_is_refused_with_both_versions_and_the_fix(
     looks = (
         newer.ensure,
         lambda: schema.state(newer.engine, newer.mapping),
-        lambda: checkup.verify(newer.config, None),
+        lambda: checkup.Checkup(newer.config).verify(None),
         Letters(newer.engine).require,
     )
     for look in looks:
@@ -509,7 +509,7 @@ def test_a_store_of_a_newer_connector_is_refused_with_both_versions_and_the_fix(
 def test_readers_say_of_an_older_store_that_a_worker_brings_it_up_and_leave_it_alone(store: Store) -> None:
     before = store.everything()
     for look in (
-        lambda: checkup.verify(store.config, None),
+        lambda: checkup.Checkup(store.config).verify(None),
         Letters(store.engine).require,
     ):
         with pytest.raises(StartupError, match=r"(?s)layout 1, and this connector's is .*connector worker"):
