@@ -26,49 +26,64 @@ QUOTED = frozenset(',"\r\n')
 Row = Sequence[Any]
 
 
-def print_rows(columns: Sequence[str], rows: Sequence[Row], format_: Format | None = None) -> None:
-    """Print to standard output; without a format a terminal gets what fits it, and a pipe gets CSV."""
-    terminal = sys.stdout.isatty()
-    if format_ is None and not terminal:
-        format_ = Format.csv
-    for line in lines(columns, rows, format_, width=shutil.get_terminal_size().columns, terminal=terminal):
-        sys.stdout.write(f"{line}\n")
+class Rows:
+    """The rows of a query, with the names of their columns."""
 
+    def __init__(self, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        self._columns = columns
+        self._rows = rows
 
-def lines(
-    columns: Sequence[str], rows: Sequence[Row], format_: Format | None, *, width: int, terminal: bool
-) -> Iterator[str]:
-    """The rows as lines; None is a table where it is at most ``width`` cells wide, else a record per row."""
-    if format_ is Format.csv:
-        for row in (columns, *rows):
-            line = ",".join(map(_csv, row))
-            yield plain(line) if terminal else line
-        return
-    if format_ is Format.json:
-        names = [as_json(name) for name in _distinct(columns)]
-        for row in rows:
-            members = (f"{name}: {_json(value)}" for name, value in zip(names, row, strict=True))
-            yield f"{{{', '.join(members)}}}"
-        return
-    names = [plain(name) for name in columns]
-    shown = [[NULL if value is None else plain(_text(value)) for value in row] for row in rows]
-    widths = [max(map(cell_len, cells)) for cells in zip(names, *shown, strict=True)]
-    fits = sum(widths) + len(GAP) * max(len(widths) - 1, 0) <= width
-    if format_ is Format.table or (format_ is None and fits):
-        for row in (names, ["-" * width for width in widths], *shown):
-            yield GAP.join(map(set_cell_size, row, widths)).rstrip()
-    else:
-        yield from _records(names, shown)
+    def print(self, format_: Format | None = None) -> None:
+        """Print to standard output; without a format a terminal gets what fits it, and a pipe gets CSV."""
+        terminal = sys.stdout.isatty()
+        if format_ is None and not terminal:
+            format_ = Format.csv
+        for line in self.lines(format_, width=shutil.get_terminal_size().columns, terminal=terminal):
+            sys.stdout.write(f"{line}\n")
 
+    def lines(self, format_: Format | None, *, width: int, terminal: bool) -> Iterator[str]:
+        """The rows as lines; None is a table where that is at most ``width`` wide, else a record per row."""
+        if format_ is Format.csv:
+            for row in (self._columns, *self._rows):
+                line = ",".join(map(_csv, row))
+                yield plain(line) if terminal else line
+            return
+        if format_ is Format.json:
+            names = [as_json(name) for name in self._distinct()]
+            for row in self._rows:
+                members = (f"{name}: {_json(value)}" for name, value in zip(names, row, strict=True))
+                yield f"{{{', '.join(members)}}}"
+            return
+        names = [plain(name) for name in self._columns]
+        shown = [[NULL if value is None else plain(_text(value)) for value in row] for row in self._rows]
+        widths = [max(map(cell_len, cells)) for cells in zip(names, *shown, strict=True)]
+        fits = sum(widths) + len(GAP) * max(len(widths) - 1, 0) <= width
+        if format_ is Format.table or (format_ is None and fits):
+            for row in (names, ["-" * width for width in widths], *shown):
+                yield GAP.join(map(set_cell_size, row, widths)).rstrip()
+        else:
+            yield from self._records(names, shown)
 
-def _records(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    width = max(map(cell_len, names), default=0)
-    for number, row in enumerate(rows, 1):
-        yield f"-[ {number} ]-"
-        for name, cell in zip(names, row, strict=True):
-            yield f"{set_cell_size(name, width)}{GAP}{cell}"
-    if not rows:
-        yield f"(no rows; columns: {', '.join(names)})"
+    @staticmethod
+    def _records(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+        width = max(map(cell_len, names), default=0)
+        for number, row in enumerate(rows, 1):
+            yield f"-[ {number} ]-"
+            for name, cell in zip(names, row, strict=True):
+                yield f"{set_cell_size(name, width)}{GAP}{cell}"
+        if not rows:
+            yield f"(no rows; columns: {', '.join(names)})"
+
+    def _distinct(self) -> list[str]:
+        """Names of which none stands twice, as an object needs them: ``id``, ``id_2``."""
+        names: list[str] = []
+        for column in self._columns:
+            name, number = column, 1
+            while name in names or (number > 1 and name in self._columns):
+                number += 1
+                name = f"{column}_{number}"
+            names.append(name)
+        return names
 
 
 def _text(value: Any) -> str:
@@ -107,15 +122,3 @@ def _json(value: Any) -> str:
     if value is None or isinstance(value, bool | int | str):
         return as_json(value)
     return as_json(_text(value))
-
-
-def _distinct(columns: Sequence[str]) -> list[str]:
-    """Names of which none stands twice, as an object needs them: ``id``, ``id_2``."""
-    names: list[str] = []
-    for column in columns:
-        name, number = column, 1
-        while name in names or (number > 1 and name in columns):
-            number += 1
-            name = f"{column}_{number}"
-        names.append(name)
-    return names

@@ -17,7 +17,7 @@ from connector.commands.options import (
     Format,
     load_beside,
 )
-from connector.config.database_url import Backend, backend
+from connector.config.database_url import Backend
 from connector.errors import ConfigError, StartupError
 
 app = typer.Typer(help="Print the mirror's schema as SQL, plan and make its changes, or let a role read it.")
@@ -38,7 +38,7 @@ def schema(
 
     unused = ("kafka", "database") if dialect else ("kafka",)
     settings = load_beside(config_dir, data_dir, unused=unused, database_url=database_url)
-    for statement in ddl(settings, dialect or backend(settings.database.url.get_secret_value())):
+    for statement in ddl(settings, dialect or Backend.of(settings.database.url.get_secret_value())):
         typer.echo(f"{statement};\n")
 
 
@@ -62,10 +62,10 @@ def plan(
     except ConfigError as error:
         failures.report(error)
         raise typer.Exit(failures.FAILED) from None  # its own code is that of a change
-    from connector.commands.rows import print_rows  # noqa: PLC0415
+    from connector.commands.rows import Rows  # noqa: PLC0415
 
     found = plans.of(settings, Mapping(settings), accept_mapping=accept_mapping)
-    print_rows(plans.Change._fields, found.changes, format_)
+    Rows(plans.Change._fields, found.changes).print(format_)
     raise typer.Exit(1 if found.is_refused else 0 if found.is_empty else 2)
 
 

@@ -125,6 +125,5 @@ def parse(
     if config.sources is not None and not config.sources.base_url:
         shop = config.shop_of_source
         config = config.model_copy(update={"sources": None}).with_shop_of_source(shop)
-    warnings = [*odd, *document.warnings, *cautions.shared_tables(config, document)]
-    warnings += [*cautions.unknown_entities(config, document), *cautions.open_login(config, document)]
+    warnings = [*odd, *document.warnings, *cautions.Cautions(config, document).findings()]
     return config.with_warnings(warnings, partial(nearest_mark, document.marks))

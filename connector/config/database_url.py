@@ -54,7 +54,20 @@ Fault = tuple[str, str]
 
 def fault(url: str) -> Fault | None:
     """The first thing that is wrong with a database URL, or None; never any part of a password."""
-    return next(_faults(url), None)
+    scheme = SCHEME.match(url)
+    name = scheme["name"] if scheme else ""
+    if url != url.strip():
+        return "starts or ends with a blank or a line end", "Remove it."
+    if any(ord(letter) < ord(" ") or letter == "\x7f" for letter in url):
+        return "holds a line end or another control character", "Remove it."
+    found = next((one for one in Backend if name.lower() in one.schemes), None)
+    if found is None:
+        labels = " or ".join(one.label for one in Backend)
+        examples = " or ".join(one.example for one in Backend)
+        return f"names no database that the mirror can live in: {labels}", f"Write {examples}."
+    if name != name.lower():
+        return "starts with capital letters", f"Write {name.lower()}:// in small ones."
+    return next(found.faults(url.partition(":")[2]), None)
 
 
 def without_password(url: str) -> str:
@@ -67,23 +80,6 @@ def without_password(url: str) -> str:
     user, colon, _ = login.partition(":")
     shown = f"{user}{colon}{'***' if colon else ''}{at}{place}"
     return f"{start}://{shown}{mark}" + STARRED.sub(r"\1***", query)
-
-
-def _faults(url: str) -> Iterator[Fault]:
-    scheme = SCHEME.match(url)
-    name = scheme["name"] if scheme else ""
-    if url != url.strip():
-        yield "starts or ends with a blank or a line end", "Remove it."
-    elif any(ord(letter) < ord(" ") or letter == "\x7f" for letter in url):
-        yield "holds a line end or another control character", "Remove it."
-    elif not (found := next((one for one in Backend if name.lower() in one.schemes), None)):
-        labels = " or ".join(one.label for one in Backend)
-        examples = " or ".join(one.example for one in Backend)
-        yield f"names no database that the mirror can live in: {labels}", f"Write {examples}."
-    elif name != name.lower():
-        yield "starts with capital letters", f"Write {name.lower()}:// in small ones."
-    else:
-        yield from found.faults(url.partition(":")[2])
 
 
 def _sqlite_faults(rest: str) -> Iterator[Fault]:
@@ -193,7 +189,7 @@ class Backend(StrEnum):
         made.label, made.example, made.faults, made.schemes = label, example, faults, (scheme, *others)
         return made
 
-
-def backend(url: str) -> Backend:
-    """The database of a URL without faults."""
-    return next(one for one in Backend if url.partition(":")[0].partition("+")[0] in one.schemes)
+    @classmethod
+    def of(cls, url: str) -> Self:
+        """The database of a URL without faults."""
+        return next(one for one in cls if url.partition(":")[0].partition("+")[0] in one.schemes)

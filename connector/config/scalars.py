@@ -30,6 +30,8 @@ UNALIKE = re.compile(r"[\t\r\ufeff!?]|[|>][-+0-9]*#")
 # What connector 0.1 read otherwise than PyYAML does by itself.
 FORMER_BOOLEAN = re.compile(r"(?:true|false)\Z")
 FORMER_TEXT = (TAG + "bool", TAG + "timestamp")
+# Of whole numbers, by how they start.
+BASES = {"0o": 8, "0x": 16}
 
 
 class Loader(yaml.SafeLoader):
@@ -108,14 +110,9 @@ def former(text: str) -> Any:
         return ...
 
 
-def _integer(text: str) -> int:
-    base = {"0o": 8, "0x": 16}.get(text[:2], 10)
-    return int(text if base == 10 else text[2:], base)  # noqa: PLR2004 - the usual base
-
-
 _READERS: dict[str, Callable[[str], Any]] = {
     TAG + "null": lambda _: None,
     TAG + "bool": lambda text: text.lower() == "true",
-    TAG + "int": _integer,
+    TAG + "int": lambda text: int(text[2:], BASES[text[:2]]) if text[:2] in BASES else int(text),
     TAG + "float": lambda text: float(text.lower().replace(".inf", "inf").replace(".nan", "nan")),
 }

@@ -178,13 +178,22 @@ class Document:
         value = scalars.value(tag, text)
         if node.style is None:
             self._warn_of_change(where, at, text, value)
-        if _is_plain(value):
+        if self._is_plain(value):
             return value
         if at in self.substituted:
             return text
         # Without the value: it may be a secret.
         self._refuse(where, "the value cannot be read", "Put it in quotes.")
         return None
+
+    @staticmethod
+    def _is_plain(value: Any) -> bool:
+        """Whether a value is text, a boolean, a number that JSON has, or nothing."""
+        if isinstance(value, float):
+            return math.isfinite(value)
+        if isinstance(value, int):
+            return -INT64 <= value < INT64
+        return value is None or isinstance(value, str)
 
     def _refuse_unstorable(self, where: str, at: Location, text: str) -> None:
         if SURROGATE.search(text):
@@ -202,8 +211,13 @@ class Document:
         if (type(former), repr(former)) == (type(value), repr(value)) or former is ...:
             return
         dotted, shown = ".".join(map(str, at)), at[0] in OPEN_SECTIONS
-        what = f"{dotted!r} is {_kind(value, shown=shown)} by YAML 1.2"
-        what += f", and connector 0.1 took it for {_kind(former, shown=shown)}"
+        kinds = {bool: "a boolean", int: "a number", float: "a number", str: "text"}
+        now, before = (
+            # As it is, where it can be no secret.
+            f"the {kind.removeprefix('a ')} {one!r}" if shown and one is not ... else kind
+            for one, kind in ((one, kinds.get(type(one), "no value")) for one in (value, former))
+        )
+        what = f"{dotted!r} is {now} by YAML 1.2, and connector 0.1 took it for {before}"
         self.warnings.append(Finding(where, what, "Put it in quotes if text is meant."))
 
     def raise_findings(self, more: list[Finding] | None = None) -> None:
@@ -224,19 +238,3 @@ def nearest_mark(marks: Mapping[Location, str], location: Location) -> str:
     return next(
         (marks[location[:length]] for length in lengths if location[:length] in marks), "configuration"
     )
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether a value is text, a boolean, a number that JSON has, or nothing."""
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, int):
-        return -INT64 <= value < INT64
-    return value is None or isinstance(value, str)
-
-
-def _kind(value: Any, *, shown: bool) -> str:
-    """A value by its kind; ``shown`` as it is, where it can be no secret."""
-    kinds = {bool: "a boolean", int: "a number", float: "a number", str: "text"}
-    kind = kinds.get(type(value), "no value")
-    return f"the {kind.removeprefix('a ')} {value!r}" if shown and value is not ... else kind

@@ -23,7 +23,7 @@ from connector.mirror.dialects.dialect import Access
 
 def dialect_of(database: DatabaseSettings) -> dialects.Dialect:
     """The database that the configuration names."""
-    return dialects.named(database_url.backend(database.url.get_secret_value()))
+    return dialects.named(database_url.Backend.of(database.url.get_secret_value()))
 
 
 def url_of(database: DatabaseSettings) -> URL:

@@ -92,7 +92,7 @@ def test_a_url_that_cannot_work_is_refused_with_the_fix_and_without_the_password
 )
 def test_a_url_that_libpq_takes_is_taken(url: str) -> None:
     assert database_url.fault(url) is None
-    if database_url.backend(url) == "postgresql":
+    if database_url.Backend.of(url) == "postgresql":
         postgresql_session.parameters_of(url)
 
 

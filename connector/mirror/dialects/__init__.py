@@ -41,7 +41,7 @@ def of(bound: Engine | Connection) -> Dialect:
 
 
 def named(name: str) -> Dialect:
-    """The database that a URL names so (``database_url.backend``)."""
+    """The database that a URL names so (``database_url.Backend.of``)."""
     return _ALL[name]
 
 
