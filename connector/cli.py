@@ -208,7 +208,7 @@ def topics_command(
         (plan.name, plan.partitions, retention, "; ".join(wrong.get(plan.name, ["as planned"])))
         for plan in topics.plans(settings)
     ]
-    rows.Rows(("topic", "partitions", "retention", "state"), planned).print(Format.table)
+    rows.PrintedRows(("topic", "partitions", "retention", "state"), planned).print(Format.table)
     for result in checkup.Checkup(settings).topic_faults():
         out.print(safe_text.plain(f"{result.what}: {result.fault}"))
         out.print(f"  Fix: {safe_text.plain(result.cure)}")
@@ -268,7 +268,7 @@ def losses(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """List records that expired on Kafka before they were mirrored, and when XTND sent them."""
-    from connector.commands.rows import Rows  # noqa: PLC0415
+    from connector.commands.rows import PrintedRows  # noqa: PLC0415
     from connector.mirror import database, steps  # noqa: PLC0415
     from connector.mirror import losses as kept  # noqa: PLC0415
 
@@ -277,7 +277,7 @@ def losses(
     steps.require(engine)
     found = kept.unacknowledged(engine)
     columns = [name for name, _ in kept.COLUMNS]
-    Rows(columns, [[getattr(one, name) for name in columns] for one in found]).print(format_)
+    PrintedRows(columns, [[getattr(one, name) for name in columns] for one in found]).print(format_)
     if acknowledge:
         kept.acknowledge(engine, found)
 
@@ -295,13 +295,13 @@ def query(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Run a SELECT on the mirror; it cannot change anything."""
-    from connector.commands.rows import Rows  # noqa: PLC0415
+    from connector.commands.rows import PrintedRows  # noqa: PLC0415
     from connector.mirror import database  # noqa: PLC0415
     from connector.mirror.query import run  # noqa: PLC0415
 
     settings = load_beside(config_dir, data_dir, unused=("kafka",), database_url=database_url)
     result = run(database.connect(settings.database, access="read"), sql)
-    Rows(result.columns, result.rows).print(Format.json if as_json else format_)
+    PrintedRows(result.columns, result.rows).print(Format.json if as_json else format_)
 
 
 @app.command()

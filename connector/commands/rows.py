@@ -26,7 +26,7 @@ QUOTED = frozenset(',"\r\n')
 Row = Sequence[Any]
 
 
-class Rows:
+class PrintedRows:
     """The rows of a query, with the names of their columns."""
 
     def __init__(self, columns: Sequence[str], rows: Sequence[Row]) -> None:

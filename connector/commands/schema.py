@@ -62,10 +62,10 @@ def plan(
     except ConfigError as error:
         failures.report(error)
         raise typer.Exit(failures.FAILED) from None  # its own code is that of a change
-    from connector.commands.rows import Rows  # noqa: PLC0415
+    from connector.commands.rows import PrintedRows  # noqa: PLC0415
 
     found = plans.of(settings, Mapping(settings), accept_mapping=accept_mapping)
-    Rows(plans.Change._fields, found.changes).print(format_)
+    PrintedRows(plans.Change._fields, found.changes).print(format_)
     raise typer.Exit(1 if found.is_refused else 0 if found.is_empty else 2)
 
 

@@ -174,7 +174,7 @@ def sign(
     if header is None:
         print(signature.sign(data, secret))  # noqa: T201
         return
-    diagnosis = doctor.diagnose(data, header, [secret])
+    diagnosis = doctor.Doctor(data, [secret]).diagnose(header)
     if as_json:
         report = {
             "matches": diagnosis.matches,

@@ -2,7 +2,6 @@
 
 import html
 import json
-from collections.abc import Iterable
 from typing import Literal, NamedTuple
 from urllib.parse import quote
 
@@ -51,7 +50,7 @@ class Judge:
 
     def __init__(self, sources: SourceSettings) -> None:
         self._sources = sources
-        self._secrets = _secrets(sources)
+        self._secrets = self._forms_of_login()
 
     def verdict(self, records: Records, key: str, answer: Answer) -> Verdict:
         """What the answer to the request for a key means."""
@@ -62,7 +61,7 @@ class Judge:
     def failure(self, records: Records, answer: Answer) -> Verdict:
         """What an answer means whose status is not 200."""
         status, body = answer.status, answer.body.decode(errors="replace")
-        what = f"The API answers {status} {_shown(self.hidden(body))}".rstrip()
+        what = f"The API answers {status} {self._shown(self.hidden(body))}".rstrip()
         match self._sources.reaction(status, body):
             case "retry":
                 return Verdict("limited" if status == TOO_MANY_REQUESTS else "away", f"{what}.")
@@ -103,25 +102,21 @@ class Judge:
             return Verdict("missing", "The list that the API answers with is empty.")
         return Verdict("record", record=record)
 
+    @staticmethod
+    def _shown(body: str) -> str:
+        """The start of an error's body; a page has nothing to say."""
+        text = " ".join(body.split())
+        return "(a page of HTML)" if text.startswith("<") else text[:QUOTED_LETTERS]
 
-def _shown(body: str) -> str:
-    """The start of an error's body; a page has nothing to say."""
-    text = " ".join(body.split())
-    return "(a page of HTML)" if text.startswith("<") else text[:QUOTED_LETTERS]
-
-
-def _secrets(sources: SourceSettings) -> list[str]:
-    """The parts of the login in each form in which an answer may repeat them; the longest first."""
-    found: set[str] = set()
-    login = sources.login
-    pair = [] if login is None else [login.user, login.password]
-    texts = [one.get_secret_value() for one in pair if one is not None]
-    headers = sources.request_headers.items()
-    for text in (*texts, *[value for name, value in headers if name.lower() not in PUBLIC_HEADERS]):
+    def _forms_of_login(self) -> list[str]:
+        """The parts of the login in each form in which an answer may repeat them; the longest first."""
+        found: set[str] = set()
+        login = self._sources.login
+        pair = [] if login is None else [login.user, login.password]
+        texts = [one.get_secret_value() for one in pair if one is not None]
+        headers = self._sources.request_headers.items()
+        texts += [value for name, value in headers if name.lower() not in PUBLIC_HEADERS]
         # Of "Basic …", what stands behind the scheme.
-        found.update(_forms(text), _forms(text.rpartition(" ")[2]))
-    return sorted(filter(None, found), key=len, reverse=True)
-
-
-def _forms(text: str) -> Iterable[str]:
-    return {text, quote(text), quote(text, safe=""), html.escape(text), json.dumps(text)[1:-1]}
+        for text in (*texts, *(one.rpartition(" ")[2] for one in texts)):
+            found |= {text, quote(text), quote(text, safe=""), html.escape(text), json.dumps(text)[1:-1]}
+        return sorted(filter(None, found), key=len, reverse=True)

@@ -20,9 +20,9 @@ import structlog
 
 from connector import metrics, private_files
 from connector.errors import SpoolOutage, StartupError
-from connector.spool import salvage
 from connector.spool.layout import connect
 from connector.spool.rows import Oldest, Refusal, Spooled, SpooledPart, decode, encode
+from connector.spool.salvage import Salvage, SalvagedFile
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +50,7 @@ class SpoolFile:
         """Open and check the file; raises ``StartupError`` when it cannot be used."""
         try:
             private_files.own_database(self._path, setting="gateway.spool_path")
-            salvage.finish(self._path)
+            SalvagedFile(self._path).finish()
             try:
                 sound = self._connected.execute("PRAGMA quick_check").fetchone() == ("ok",)
             except sqlite3.DatabaseError as error:
@@ -230,13 +230,14 @@ class SpoolFile:
         on the way starts from the old one again.
         """
         self.close()
-        fresh = salvage.unfinished(self._path)
-        with salvage.opened(self._path) as damaged, closing(connect(fresh)) as connection:
+        salvaged = SalvagedFile(self._path)
+        fresh = salvaged.unfinished()
+        with Salvage.of(self._path) as damaged, closing(connect(fresh)) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            carried_over, unreadable = salvage.carry_over(damaged, connection, check=decode)
+            carried_over, unreadable = damaged.carry_over(connection, check=decode)
             connection.execute("COMMIT")
-        aside = salvage.keep_aside(self._path, f"damaged-{int(self._clock())}")
-        salvage.complete(self._path)
+        aside = salvaged.keep_aside(f"damaged-{int(self._clock())}")
+        salvaged.complete()
         metrics.spool_damaged.inc(unreadable)
         log.error(
             "the spool is damaged; what can be read was carried over",

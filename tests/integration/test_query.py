@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from connector.commands.options import Format, behind_options
-from connector.commands.rows import Rows
+from connector.commands.rows import PrintedRows
 from connector.config import DatabaseSettings
 from connector.errors import ConnectorError, DatabaseOutage, StartupError
 from connector.local.stopping import wait_until
@@ -276,7 +276,7 @@ __main__.main()
 
 def test_json_lines_hold_every_digit(reader: Engine) -> None:
     result = run(reader, "SELECT amount, NULL AS absent, status FROM orders")
-    (line,) = Rows(result.columns, result.rows).lines(Format.json, width=80, terminal=False)
+    (line,) = PrintedRows(result.columns, result.rows).lines(Format.json, width=80, terminal=False)
     exact = "1.50" if reader.dialect.name == "postgresql" else "1.5"
     assert line.startswith(f'{{"amount": {exact}, "absent": null, "status": ')
     assert line.isprintable()

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from connector.config import HookSettings
 from connector.gateway import signature
-from connector.gateway.doctor import diagnose
+from connector.gateway.doctor import Doctor
 from connector.gateway.signature import sign
 
 DATA = Path(__file__).parents[1] / "data"
@@ -25,20 +25,20 @@ DATA_OF_BODY = json.loads(BODY)
 
 
 def told(body: bytes = BODY, header: str | None = HEADER, secrets: tuple[str, ...] = (SECRET,)) -> str:
-    diagnosis = diagnose(body, header, secrets)
+    diagnosis = Doctor(body, secrets).diagnose(header)
     assert not diagnosis.matches
     return " ".join(diagnosis.findings)
 
 
 def test_a_good_signature_matches():
-    diagnosis = diagnose(BODY, HEADER, [SECRET])
+    diagnosis = Doctor(BODY, [SECRET]).diagnose(HEADER)
     assert diagnosis.matches
     assert diagnosis.secret == 0
     assert diagnosis.expected == HEADER
 
 
 def test_it_tells_which_of_several_secrets_matched():
-    diagnosis = diagnose(BODY, HEADER, ["another", SECRET])
+    diagnosis = Doctor(BODY, ["another", SECRET]).diagnose(HEADER)
     assert diagnosis.matches
     assert diagnosis.secret == 1
     assert "number 2" in diagnosis.findings[0]
@@ -122,7 +122,7 @@ def test_what_is_wrong_with_the_header(header, words):
 
 
 def test_a_prefix_in_another_case_is_no_fault():
-    assert diagnose(BODY, HEADER.replace("sha256", "SHA256"), [SECRET]).matches
+    assert Doctor(BODY, [SECRET]).diagnose(HEADER.replace("sha256", "SHA256")).matches
 
 
 def test_two_faults_at_once_are_both_reported():
@@ -138,7 +138,7 @@ def test_without_a_secret_it_says_so():
 @given(body=st.binary(max_size=300), header=st.text(max_size=100), secret=st.text(max_size=80))
 def test_it_never_raises_and_never_says_yes_to_nonsense(body, header, secret):
     secret = secret.encode("utf-8", "replace").decode()
-    assert not diagnose(body, header, [secret]).matches
+    assert not Doctor(body, [secret]).diagnose(header).matches
 
 
 blanks = st.text(" \t", max_size=3)
@@ -166,4 +166,4 @@ def test_it_says_that_a_signature_matches_exactly_when_the_gateway_takes_it(head
         taken = False
     else:
         taken = True
-    assert diagnose(BODY, header, secrets).matches == taken
+    assert Doctor(BODY, secrets).diagnose(header).matches == taken

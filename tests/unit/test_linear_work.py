@@ -155,10 +155,10 @@ PARSERS: dict[str, tuple[Callable[[bytes], Any], list[int]]] = {
     "chunks": (read_chunks, SIZES),
     # Some hundred ways to spoil a body are tried, each with a signature.
     "a body with a wrong signature": (
-        lambda raw: doctor.diagnose(raw, signature.sign(b"", "x"), ["y"]),
+        lambda raw: doctor.Doctor(raw, ["y"]).diagnose(signature.sign(b"", "x")),
         [1024, 4096, 16_384],
     ),
-    "a wrong signature": (lambda raw: doctor.diagnose(b"", raw.decode(), ["y"]), SIZES[:-1]),
+    "a wrong signature": (lambda raw: doctor.Doctor(b"", ["y"]).diagnose(raw.decode()), SIZES[:-1]),
     "a header that is no signature": (
         lambda raw: signature.verify([raw], b"", Keys("xtnd", (), required=True)),
         SIZES,

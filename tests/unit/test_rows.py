@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.commands.options import Format
-from connector.commands.rows import Rows
+from connector.commands.rows import PrintedRows
 from connector.safe_text import JsonText, as_json, plain, plain_lines
 
 ESCAPES = (
@@ -37,7 +37,9 @@ def tables(draw: st.DrawFn) -> tuple[list[str], list[tuple[Any, ...]]]:
 
 def shown(columns: list[str], rows: list[tuple[Any, ...]], format_: Format | None, **options: Any) -> str:
     width, terminal = options.get("width", 80), options.get("terminal", False)
-    return "".join(f"{line}\n" for line in Rows(columns, rows).lines(format_, width=width, terminal=terminal))
+    return "".join(
+        f"{line}\n" for line in PrintedRows(columns, rows).lines(format_, width=width, terminal=terminal)
+    )
 
 
 @given(tables(), st.sampled_from([None, *Format]), st.integers(1, 200))
@@ -73,7 +75,7 @@ def test_csv_says_every_value_exactly_and_tells_null_from_empty_text(
                 assert field == value
             elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
                 assert Decimal(field) == Decimal(repr(value) if isinstance(value, float) else value)
-    assert list(Rows(["a", "b"], [(None, "")]).lines(Format.csv, width=80, terminal=False))[1] == ',""'
+    assert list(PrintedRows(["a", "b"], [(None, "")]).lines(Format.csv, width=80, terminal=False))[1] == ',""'
 
 
 @given(tables())
@@ -92,7 +94,7 @@ def test_json_has_one_object_per_row_with_exact_numbers(
 
 def test_json_keeps_columns_of_one_name_apart_and_embeds_stored_json() -> None:
     row = (1, 2, 3, JsonText('{"n": 1.10,\n\t"t": "\u202e"}'), Decimal("1.50"), Decimal("NaN"), float("-inf"))
-    rows = Rows(["id", "id", "id_2", "j", "d", "n", "i"], [row])
+    rows = PrintedRows(["id", "id", "id_2", "j", "d", "n", "i"], [row])
     (line,) = rows.lines(Format.json, width=80, terminal=False)
     assert line == (
         '{"id": 1, "id_3": 2, "id_2": 3, "j": {"n": 1.10,  "t": "\\u202e"}, "d": 1.50, "n": "NaN", '

@@ -385,13 +385,13 @@ def test_a_salvage_that_is_cut_off_is_done_again_at_the_next_start(
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size - 50_000)
 
-    def die(path: Path, *_: str) -> Path:
+    def die(_file: salvage.SalvagedFile, *_: str) -> Path:
         if dies_in != "finish" or path.with_name(path.name + salvage.BUILT).exists():
             raise OSError("cut off")
         return path
 
     with monkeypatch.context() as patch:
-        patch.setattr(salvage, dies_in, die)
+        patch.setattr(salvage.SalvagedFile, dies_in, die)
         with pytest.raises(StartupError):
             opened(path)
     found = run(path, drain)
