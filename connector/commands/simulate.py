@@ -145,7 +145,9 @@ def send(
     """Sign files and post them as they are."""
     from connector import simulator  # noqa: PLC0415
 
-    raise typer.Exit(simulator.send_files(callback(url, data_dir), _secret(secret_file, data_dir), files))
+    raise typer.Exit(
+        simulator.FileSender(callback(url, data_dir), _secret(secret_file, data_dir)).send(files)
+    )
 
 
 def sign(

@@ -6,8 +6,8 @@
 XTND's REST API does.
 """
 
-from connector.simulator.files import send_files
+from connector.simulator.files import FileSender
 from connector.simulator.options import PastOptions, SimulateOptions, api_options
 from connector.simulator.run import run_simulation, simulate
 
-__all__ = ["PastOptions", "SimulateOptions", "api_options", "run_simulation", "send_files", "simulate"]
+__all__ = ["FileSender", "PastOptions", "SimulateOptions", "api_options", "run_simulation", "simulate"]

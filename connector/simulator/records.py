@@ -127,11 +127,7 @@ def stockholm_time(at: int) -> tuple[datetime, int]:
     time from 01:00 UTC on the last Sunday of March to 01:00 UTC on the last Sunday of October.
     """
     utc = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
-    start, end = (_last_sunday(utc.year, month) for month in (3, 10))
+    lasts = (datetime(utc.year, month, 31, 1, tzinfo=UTC) for month in (3, 10))
+    start, end = (last - timedelta(days=(last.weekday() - SUNDAY) % 7) for last in lasts)
     hours = 2 if start <= utc < end else 1
     return (utc + timedelta(hours=hours)).replace(tzinfo=None), hours
-
-
-def _last_sunday(year: int, month: int) -> datetime:
-    last = datetime(year, month, 31, 1, tzinfo=UTC)
-    return last - timedelta(days=(last.weekday() - SUNDAY) % 7)

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from connector.simulator.api import SimulatedApi, serving
 from connector.simulator.client import session
 from connector.simulator.journal import Journal
-from connector.simulator.opening import OpenShop, open_shop
+from connector.simulator.opening import Opening, OpenShop
 from connector.simulator.options import SimulateOptions, check, require_listener, say
 from connector.simulator.sender import Sender
 from connector.simulator.tally import Tally
@@ -32,7 +32,7 @@ def run_simulation(options: SimulateOptions, console: Console | None = None) -> 
     """
     parts = check(options)
     console = console or Console()
-    opened = open_shop(options, console)
+    opened = Opening(options, console).open()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         if options.withheld < 1 and options.deliveries:
             runner.run(require_listener(parts))
@@ -42,7 +42,7 @@ def run_simulation(options: SimulateOptions, console: Console | None = None) -> 
 async def simulate(options: SimulateOptions, console: Console, opened: OpenShop | None = None) -> int:
     """As ``run_simulation``, inside a running loop."""
     tally = Tally()
-    shop, deliveries = opened or open_shop(options, console)
+    shop, deliveries = opened or Opening(options, console).open()
     async with AsyncExitStack() as stack:
         url = None
         if options.api_port is not None:

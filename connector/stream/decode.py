@@ -75,7 +75,7 @@ def decode_dead_letters(fetched: Fetched, now: int) -> Decoded:
         except Poison as poison:
             letter = dead_letter(record, poison, None, now)
         at = Origin(record.topic, record.partition, record.offset)
-        letters.append(Letter(record.offset, _row(letter, at, now)))
+        letters.append(Letter(record.offset, LetterRow(letter, at, now).values()))
     return Decoded(_chunk(fetched, letters=letters))
 
 
@@ -140,7 +140,7 @@ def without(chunk: Chunk, item: Item) -> Chunk:
 def with_letters(chunk: Chunk, letters: Iterable[DeadLetter], now: int) -> Chunk:
     """The chunk with those of the dead letters that its own records became, as rows."""
     own = [
-        Letter(letter.kafka_offset, _row(letter, Origin(*chunk.tp, letter.kafka_offset), now))
+        Letter(letter.kafka_offset, LetterRow(letter, Origin(*chunk.tp, letter.kafka_offset), now).values())
         for letter in letters
         if (letter.kafka_topic, letter.kafka_partition) == chunk.tp
         and letter.kafka_offset is not None
@@ -172,65 +172,63 @@ def _chunk(fetched: Fetched, **content: Any) -> Chunk:
         first=fetched.first,
         next_offset=fetched.next_offset,
         topic_id=fetched.topic_id,
-        clock_distance=_clock_distance(fetched),
+        clock_distance=fetched.clock_distance,
         **content,
     )
 
 
-def _clock_distance(fetched: Fetched) -> int | None:
-    """Milliseconds by the header of the last record; None where it has none that can be read."""
-    headers = dict(fetched.records[-1].headers) if fetched.records else {}
-    try:
-        milliseconds = round(float(headers.get(events.CLOCK_DISTANCE, b"")) * 1000)
-    except (ValueError, OverflowError):
-        return None
-    return milliseconds if -INT64 <= milliseconds < INT64 else None
-
-
-def _row(letter: DeadLetter, origin: Origin, now: int) -> dict[str, Any]:
-    """Values of a ``dead_letters`` row that every database takes, whatever the header claims.
+class LetterRow:
+    """A letter as a row of ``dead_letters`` that every database takes, whatever its header claims.
 
     ``origin`` is for a letter that names no origin itself.
     """
-    at = _instant(letter.parked_at or events.iso(now), now)
-    context = {_clean(key): _storable(value) for key, value in letter.context.items()}
-    values = msgspec.structs.asdict(letter)
-    values |= {name: _short(value) for name, value in values.items() if isinstance(value, str)}
-    return values | {
-        "error": _clean(letter.error),
-        "context": msgspec.json.encode(context).decode(),
-        "kafka_topic": _short(letter.kafka_topic or origin.topic),
-        "kafka_partition": _number(letter.kafka_partition, origin.partition, INT32),
-        "kafka_offset": _number(letter.kafka_offset, origin.offset, INT64),
-        "parked_at": at,
-        "state": "parked",
-        "state_at": at,
-    }
 
+    def __init__(self, letter: DeadLetter, origin: Origin, now: int) -> None:
+        self._letter = letter
+        self._origin = origin
+        self._now = now
 
-def _number(claimed: int | None, actual: int, below: int) -> int:
-    return actual if claimed is None or not 0 <= claimed < below else claimed
+    def values(self) -> dict[str, Any]:
+        """The row's values by column."""
+        letter, origin = self._letter, self._origin
+        at = self._parked_at()
+        context = {_clean(key): self._storable(value) for key, value in letter.context.items()}
+        values = msgspec.structs.asdict(letter)
+        values |= {name: _short(value) for name, value in values.items() if isinstance(value, str)}
+        return values | {
+            "error": _clean(letter.error),
+            "context": msgspec.json.encode(context).decode(),
+            "kafka_topic": _short(letter.kafka_topic or origin.topic),
+            "kafka_partition": self._number(letter.kafka_partition, origin.partition, INT32),
+            "kafka_offset": self._number(letter.kafka_offset, origin.offset, INT64),
+            "parked_at": at,
+            "state": "parked",
+            "state_at": at,
+        }
 
+    def _parked_at(self) -> str:
+        try:
+            return events.iso(events.from_iso(self._letter.parked_at or events.iso(self._now)))
+        except ValueError:
+            return events.iso(self._now)
 
-def _storable(value: Any) -> Any:
-    """A value that a JSON column takes: text without U+0000, small whole numbers, else its text."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int) and -INT64 <= value < INT64:
-        return value
-    return _clean(value if isinstance(value, str) else repr(value))
+    @staticmethod
+    def _number(claimed: int | None, actual: int, below: int) -> int:
+        return actual if claimed is None or not 0 <= claimed < below else claimed
+
+    @staticmethod
+    def _storable(value: Any) -> Any:
+        """A value that a JSON column takes: text without U+0000, small whole numbers, else its text."""
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int) and -INT64 <= value < INT64:
+            return value
+        return _clean(value if isinstance(value, str) else repr(value))
 
 
 def _short(text: str | None) -> str | None:
     """Text for a column that is a key or indexed; no real one is longer."""
     return None if text is None else _clean(text[:SHORT])
-
-
-def _instant(text: str, now: int) -> str:
-    try:
-        return events.iso(events.from_iso(text))
-    except ValueError:
-        return events.iso(now)
 
 
 def _clean(text: str | None) -> str | None:

@@ -8,7 +8,10 @@ from typing import Any, Protocol
 from faust.types import TP
 from typing_extensions import override
 
+from connector import events
 from connector.stream.expansion import first_offset, size_of
+
+INT64 = 2**63
 
 
 class LogReader(Protocol):
@@ -71,6 +74,16 @@ class Fetched:
     @property
     def next_offset(self) -> int:
         return int(self.records[-1].offset) + 1 if self.records else self.start
+
+    @property
+    def clock_distance(self) -> int | None:
+        """Milliseconds by the header of the last record; None where it has none that can be read."""
+        headers = dict(self.records[-1].headers) if self.records else {}
+        try:
+            milliseconds = round(float(headers.get(events.CLOCK_DISTANCE, b"")) * 1000)
+        except (ValueError, OverflowError):
+            return None
+        return milliseconds if -INT64 <= milliseconds < INT64 else None
 
 
 class Locator(Protocol):

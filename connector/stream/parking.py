@@ -45,7 +45,7 @@ class Parking:
     async def park(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
         """Put letters on Kafka, many at once; gives those that Kafka does not take."""
         refused: list[DeadLetter] = []
-        for some in _groups(letters):
+        for some in self._groups(letters):
             self._report(some)
             publish = partial(self._publish_left, list(some), refused)
             await self._outages.retry_until_available("kafka", publish, topic=some[0].kafka_topic or "")
@@ -103,11 +103,11 @@ class Parking:
             try:
                 await self._publish(fitting)
             except (RecordRefused, KafkaOutage) as error:
-                if size and _is_too_large(error):
+                if size and self._is_too_large(error):
                     size //= 2
                     fitting = _cut(letter, size)
                     continue
-                if isinstance(error, KafkaOutage) and not _is_too_large(error):
+                if isinstance(error, KafkaOutage) and not self._is_too_large(error):
                     raise
                 if self._reports.due("refused") is not None:
                     log.error("Kafka refuses a dead letter; the mirror keeps it", error=str(error))
@@ -115,6 +115,27 @@ class Parking:
             if fitting is not letter:
                 log.warning("dead letter cut", event_id=letter.event_id, error=fitting.error)
             return True
+
+    @staticmethod
+    def _groups(letters: Sequence[DeadLetter]) -> Iterator[list[DeadLetter]]:
+        """Letters that go to Kafka together, bounded in number and bytes."""
+        group: list[DeadLetter] = []
+        size = 0
+        for letter in letters:
+            if group and (len(group) >= GROUP_LETTERS or size + len(letter.payload) > GROUP_BYTES):
+                yield group
+                group, size = [], 0
+            group.append(letter)
+            size += len(letter.payload)
+        if group:
+            yield group
+
+    @staticmethod
+    def _is_too_large(error: BaseException | None) -> bool:
+        """Whether producer or broker refused a record for its size, and for nothing that passes."""
+        while error is not None and not isinstance(error, MessageSizeTooLargeError):
+            error = error.__cause__
+        return error is not None
 
 
 def after_replays(letters: Sequence[DeadLetter], fetched: Sequence[Fetched]) -> list[DeadLetter]:
@@ -138,27 +159,6 @@ def after_replay(letter: DeadLetter, record: Any) -> DeadLetter:
     except ValueError:  # not of a replay of ours
         return letter
     return msgspec.structs.replace(letter, parked_at=max(letter.parked_at, events.iso(after)))
-
-
-def _groups(letters: Sequence[DeadLetter]) -> Iterator[list[DeadLetter]]:
-    """Letters that go to Kafka together, bounded in number and bytes."""
-    group: list[DeadLetter] = []
-    size = 0
-    for letter in letters:
-        if group and (len(group) >= GROUP_LETTERS or size + len(letter.payload) > GROUP_BYTES):
-            yield group
-            group, size = [], 0
-        group.append(letter)
-        size += len(letter.payload)
-    if group:
-        yield group
-
-
-def _is_too_large(error: BaseException | None) -> bool:
-    """Whether producer or broker refused a record for its size, and for nothing that passes."""
-    while error is not None and not isinstance(error, MessageSizeTooLargeError):
-        error = error.__cause__
-    return error is not None
 
 
 def _cut(letter: DeadLetter, size: int) -> DeadLetter:

@@ -225,7 +225,10 @@ def park(shop: Shop, *raws: bytes, at: int = RECEIVED_AT, wrong: Config | None =
 
 def write_letter(shop: Shop, record: Record | DeadLetter, at: int) -> None:
     letter = letter_of(record) if isinstance(record, Record) else record
-    row = decode._row(letter, _Origin, at) | {"parked_at": events.iso(at), "state_at": events.iso(at)}
+    row = decode.LetterRow(letter, _Origin, at).values() | {
+        "parked_at": events.iso(at),
+        "state_at": events.iso(at),
+    }
     sink = Sink(shop.engine, shop.mapping, schema.fingerprint(shop.mapping), clocks.now)
     ((_, position),) = sink.positions([("letters", 0)]).items() or ((("letters", 0), 0),)
     chunk = Chunk("letters", 0, position, position, position + 1, letters=[Letter(position, row)])

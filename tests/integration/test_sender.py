@@ -20,7 +20,7 @@ from yarl import URL
 
 from connector.errors import StartupError
 from connector.gateway.signature import sign
-from connector.simulator import SimulateOptions, journal, run_simulation, send_files, simulate, verify
+from connector.simulator import FileSender, SimulateOptions, journal, run_simulation, simulate, verify
 from connector.simulator.shop import Shop
 
 SECRET = "0123456789ABCDEF" * 4
@@ -287,7 +287,7 @@ def test_a_url_where_nothing_listens_is_an_error_with_a_fix(unused_port):
     with pytest.raises(StartupError, match=f"(?s)Cannot connect to {url}.*make up, or connector gateway"):
         run_simulation(SimulateOptions(url=url, secret=SECRET), Console(file=io.StringIO()))
     with pytest.raises(StartupError, match=f"(?s)Cannot connect to {url}.*make up, or connector gateway"):
-        send_files(url, SECRET, sorted((FILES / "deliveries").glob("*.json")))
+        FileSender(url, SECRET).send(sorted((FILES / "deliveries").glob("*.json")))
 
 
 @pytest.fixture
@@ -309,8 +309,8 @@ def test_files_are_sent_byte_for_byte_with_one_line_each():
     out = io.StringIO()
 
     async def act() -> int:
-        send = (receiver.url, manifest["secret"], files)
-        return await asyncio.to_thread(send_files, *send, console=Console(file=out, width=60))
+        sender = FileSender(receiver.url, manifest["secret"], console=Console(file=out, width=60))
+        return await asyncio.to_thread(sender.send, files)
 
     assert against(receiver, act) == 1
     assert receiver.bodies == [file.read_bytes() for file in files]
@@ -325,4 +325,4 @@ def test_files_are_sent_byte_for_byte_with_one_line_each():
 
 def test_a_file_that_cannot_be_read_is_named_before_anything_is_sent(tmp_path):
     with pytest.raises(StartupError, match=r"nothing-here\.json cannot be read"):
-        send_files("http://127.0.0.1:9/", SECRET, [tmp_path / "nothing-here.json"])
+        FileSender("http://127.0.0.1:9/", SECRET).send([tmp_path / "nothing-here.json"])

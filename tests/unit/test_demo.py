@@ -12,7 +12,7 @@ from connector.local import DataFolder
 from connector.local.demo import kafka_of
 from connector.local.plan import LaunchPlan, UpOptions
 from connector.simulator import SimulateOptions
-from connector.simulator.opening import open_shop
+from connector.simulator.opening import Opening
 from connector.simulator.resume import Progress, ResumeFile
 from connector.simulator.run import sendings
 from connector.simulator.shop import Shop
@@ -73,7 +73,7 @@ def test_a_resumed_shop_goes_on_after_what_has_left(tmp_path):
 
     def opened(**changes):
         changed = replace(options, **changes)
-        return sendings(open_shop(changed, Console()).deliveries, changed)
+        return sendings(Opening(changed, Console()).open().deliveries, changed)
 
     left = [sending.delivery.delivery_id for _ in range(3) for sending in islice(opened(), 30)]
     assert left == [delivery.delivery_id for delivery in islice(Shop(1).deliveries(), 90)]
