@@ -7,6 +7,7 @@ from connector.commands.checkup import CheckResult
 from connector.config import Config
 from connector.errors import ArchiveAway, ConnectorError, StartupError
 from connector.mirror import archive_places, archives, database, steps
+from connector.mirror.archive_places import ArchivePlace
 from connector.mirror.archives import StoredArchive
 
 
@@ -46,9 +47,10 @@ class ArchiveCheckup:
     def _fault(self, archive: StoredArchive) -> CheckResult | None:
         what = f"archive of {archive.month}"
         try:
-            archive_places.require_size(archive.file, archive.size_bytes)
+            place = ArchivePlace(archive.file)
+            place.require_size(archive.size_bytes)
             if self._deep:
-                archive_places.opened(archive.file, archive.sha256).close()
+                place.opened(archive.sha256).close()
         except StartupError as error:  # with DatabaseDamaged, which has its own fix
             return CheckResult(what, error.what, error.cure)
         except ArchiveAway as error:
@@ -62,7 +64,7 @@ class ArchiveCheckup:
             archive_places.require()
         except StartupError as error:
             return CheckResult(what, error.what, error.cure)
-        refusal = archive_places.refusal(folder)
+        refusal = ArchivePlace(folder).refusal()
         if refusal is None:
             return CheckResult(f"{what}: files can be written there")
         # As where workers alone run: they read archives.

@@ -10,7 +10,8 @@ from connector.commands.backup_file import ARCHIVES, MEMBER, Backup, Member
 from connector.commands.progress import Report
 from connector.config import Config
 from connector.errors import DatabaseDamaged, StartupError
-from connector.mirror import archive_copies, archive_places, database
+from connector.mirror import archive_copies, database
+from connector.mirror.archive_places import ArchivePlace
 from connector.mirror.archives import StoredArchive
 
 NAME_ANOTHER = "name another folder or URL with --archives"
@@ -57,10 +58,11 @@ class ArchivesOfBackup:
         within = [name for name in listed if name.startswith(ARCHIVES)]
         if not within:
             return
-        if why := archive_places.refusal(self._folder):
+        place = ArchivePlace(self._folder)
+        if why := place.refusal():
             raise StartupError(f"Archives cannot be written into {self._folder}: {why}", NAME_ANOTHER)
         for name in within:
-            archive_copies.is_there(archive_places.within(self._folder, name), listed[name])
+            archive_copies.is_there(place.within(name), listed[name])
 
     def put_back(self, mirror: Config, report: Report) -> list[str]:
         """Put them into the folder, where the mirror that was read from the backup has them from now on.
@@ -99,7 +101,7 @@ class ArchivesOfBackup:
 
 def _opened(archive: StoredArchive) -> IO[bytes]:
     try:
-        return archive_places.opened(archive.file, archive.sha256)
+        return ArchivePlace(archive.file).opened(archive.sha256)
     except DatabaseDamaged as error:
         cure = (
             "run it again where connector forget or archive --moved-to ran beside it; for a backup that has "

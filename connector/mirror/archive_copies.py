@@ -11,7 +11,8 @@ from typing import IO
 from sqlalchemy import Connection, inspect
 
 from connector.errors import DatabaseDamaged, StartupError
-from connector.mirror import archive_places, archives, archiving
+from connector.mirror import archives, archiving
+from connector.mirror.archive_places import ArchivePlace
 from connector.mirror.archives import StoredArchive
 
 
@@ -38,10 +39,11 @@ def is_there(file: str, sha256: str) -> bool:
 
     Nothing is put in the place of what is there.
     """
-    if archive_places.size(file) is None:
+    place = ArchivePlace(file)
+    if place.size() is None:
         return False
     with suppress(DatabaseDamaged):
-        archive_places.opened(file, sha256).close()
+        place.opened(sha256).close()
         return True
     raise StartupError(
         f"{file} is there already, and is not the archive of this name.",
@@ -57,11 +59,11 @@ def put_back(
     Raises ``StartupError`` where another file has its name, and where it is not read back as it was written;
     ``ArchiveAway``.
     """
-    file = archive_places.within(folder, archive.file)
+    file = ArchivePlace(folder).within(archive.file)
     if not (was_there := is_there(file, archive.sha256)):
         with given() as data:
-            archive_places.put(file, data)
-        archive_places.opened(file, archive.sha256).close()
+            ArchivePlace(file).put(data)
+        ArchivePlace(file).opened(archive.sha256).close()
     archiving.record(connection, archive.archive, file=file)
     return not was_there
 

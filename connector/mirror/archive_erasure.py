@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from connector import failpoints
 from connector.events import Event, Identity, Sort
-from connector.mirror import archive_files, archive_places, archives, archiving
+from connector.mirror import archive_files, archives, archiving
 from connector.mirror.archive_files import Archived, Reader
 from connector.mirror.archives import StoredArchive
 from connector.mirror.rebuilder import Rebuilder
@@ -81,7 +81,7 @@ def _replaced(
                 yield archives.row(without(archives.event(row))) if is_changed else row
 
     with archive_files.made(archive.month, rows()) as written:
-        file = archive_places.beside(archive.file, written.name)
+        file = f"{archive.file.rpartition('/')[0]}/{written.name}"
         # As what is to be removed, until it has taken the other's place.
         session.change(lambda connection: archiving.record(connection, archive.archive, former=file))
         archiving.put(file, written)

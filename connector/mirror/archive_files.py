@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from connector.mirror.archive_places import hashed, opened, require
+from connector.mirror.archive_places import ArchivePlace, hashed, require
 
 ROWS = 10_000  # of a row group, which is what memory takes
 # Names and Arrow types, as ``WrittenArchive`` has them.
@@ -104,7 +104,7 @@ class Reader:
         require()
         import pyarrow.parquet as pq  # noqa: PLC0415
 
-        self._data = opened(file, sha256)
+        self._data = ArchivePlace(file).opened(sha256)
         self._parquet: Any = pq.ParquetFile(self._data)
 
     def close(self) -> None:

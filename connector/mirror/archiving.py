@@ -19,6 +19,7 @@ from connector import clocks, events, failpoints
 from connector.errors import StartupError
 from connector.mirror import archive_files, archive_places, archived_rows, archives, bodies, dialects, ledger
 from connector.mirror.archive_files import Archived
+from connector.mirror.archive_places import ArchivePlace
 from connector.mirror.archives import StoredArchive
 from connector.mirror.batches import Batch, run
 from connector.mirror.mapping import Mapping
@@ -83,7 +84,7 @@ def move(engine: Engine, mapping: Mapping, folder: str) -> list[StoredArchive]:
         clear(session)
         with session.snapshot() as connection:
             known = archives.stored(connection).values()
-        found = [one._replace(file=archive_places.within(folder, one.file)) for one in known]
+        found = [one._replace(file=ArchivePlace(folder).within(one.file)) for one in known]
         for one in found:
             with one.reading():
                 pass
@@ -123,7 +124,7 @@ class _Archiving:
 
     def _put(self, month: DueMonth, written: archive_files.WrittenArchive) -> StoredArchive:
         """Put a file in its place, and read it again."""
-        file = archive_places.within(self._folder, written.name)
+        file = ArchivePlace(self._folder).within(written.name)
         now = self._now()
 
         def note(connection: Connection) -> int:
@@ -201,10 +202,10 @@ def clear(session: Rebuilder) -> None:
         known = archives.stored(connection)
     for one in known.values():
         if one.former:
-            archive_places.remove(one.former)
+            ArchivePlace(one.former).remove()
             session.change(partial(record, number=one.archive, former=None))
         if one.read_at is None:
-            archive_places.remove(one.file)
+            ArchivePlace(one.file).remove()
             session.change(partial(_drop, number=one.archive))
 
 
@@ -213,7 +214,7 @@ def put(file: str, written: archive_files.WrittenArchive) -> None:
 
     Raises ``StartupError`` where it is not what was written, and ``ArchiveAway``.
     """
-    archive_places.put(file, written.data)
+    ArchivePlace(file).put(written.data)
     failpoints.reach("archive-put")
     with archive_files.reading(file, written.sha256) as reader:
         if reader.digest() != (written.events, written.digest):

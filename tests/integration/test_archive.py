@@ -120,8 +120,10 @@ def test_what_is_read_back_otherwise_than_it_was_written_empties_nothing(
     write_some(mirror)
     before = mirror.content()
     if fault == "bytes":
-        put = archive_places.put
-        monkeypatch.setattr(archive_places, "put", lambda file, data: put(file, BytesIO(data.read()[:-1])))
+        put = archive_places.ArchivePlace.put
+        monkeypatch.setattr(
+            archive_places.ArchivePlace, "put", lambda place, data: put(place, BytesIO(data.read()[:-1]))
+        )
     else:
         monkeypatch.setattr(archive_files.Reader, "digest", lambda _: (6, "another"))
     with pytest.raises(StartupError, match=r"was altered|does not have what was written into it"):
