@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from connector.commands.checkup import CheckResult
 from connector.config import Config
 from connector.errors import ArchiveAway, ConnectorError, StartupError
-from connector.mirror import archive_places, archives, database, steps
+from connector.mirror import archive_places, database, steps
 from connector.mirror.archive_places import ArchivePlace
-from connector.mirror.archives import StoredArchive
+from connector.mirror.archives import Archives, StoredArchive
 
 
 class ArchiveCheckup:
@@ -40,7 +40,7 @@ class ArchiveCheckup:
             engine = database.connect(self._config.database, access="read")
             steps.require(engine)
             with database.transaction(engine) as connection:
-                return list(archives.readable(connection).values())
+                return list(Archives(connection).readable().values())
         except ConnectorError:
             return []
 

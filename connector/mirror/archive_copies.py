@@ -11,14 +11,16 @@ from typing import IO
 from sqlalchemy import Connection, inspect
 
 from connector.errors import DatabaseDamaged, StartupError
-from connector.mirror import archives, archiving
+from connector.mirror import archiving
 from connector.mirror.archive_places import ArchivePlace
-from connector.mirror.archives import StoredArchive
+from connector.mirror.archives import Archives, StoredArchive
 
 
 def of_copy(connection: Connection) -> list[StoredArchive]:
     """The archives that a copy of a mirror has; none where its layout is of before there were any."""
-    return list(archives.readable(connection).values()) if _has_any(connection) else []
+    return (
+        list(Archives(connection).readable().values()) if inspect(connection).has_table("_archives") else []
+    )
 
 
 def leave(connection: Connection) -> list[str]:
@@ -26,9 +28,9 @@ def leave(connection: Connection) -> list[str]:
 
     They are of a run of ``connector archive`` that was interrupted or goes on, or were replaced.
     """
-    if not _has_any(connection):
+    if not inspect(connection).has_table("_archives"):
         return []
-    known = archives.stored(connection).values()
+    known = Archives(connection).stored().values()
     connection.exec_driver_sql("DELETE FROM _archives WHERE read_at IS NULL")
     connection.exec_driver_sql("UPDATE _archives SET former = NULL WHERE former IS NOT NULL")
     return [one.file for one in known if one.read_at is None] + [one.former for one in known if one.former]
@@ -66,7 +68,3 @@ def put_back(
         ArchivePlace(file).opened(archive.sha256).close()
     archiving.record(connection, archive.archive, file=file)
     return not was_there
-
-
-def _has_any(connection: Connection) -> bool:
-    return inspect(connection).has_table("_archives")

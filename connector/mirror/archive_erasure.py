@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 
 from connector import failpoints
 from connector.events import Event, Identity, Sort
-from connector.mirror import archive_files, archives, archiving
+from connector.mirror import archive_files, archiving
 from connector.mirror.archive_files import Archived, Reader
-from connector.mirror.archives import StoredArchive
+from connector.mirror.archives import Archives, StoredArchive
 from connector.mirror.rebuilder import Rebuilder
 
 
@@ -50,17 +50,16 @@ def replace(
     """
     archiving.clear(session)
     with session.snapshot() as connection:
-        known, counted = archives.stored(connection), archives.counted(connection)
+        archives = Archives(connection)
+        known, counted = archives.stored(), archives.counted()
     found = []
     for number, archive in known.items():
         with archive.reading() as reader:
             # With copies that do not count each row is looked at: no event of the ledger leads to them.
             is_whole = counted.get(number, 0) == archive.events
-            rows = reader.some(named) if is_whole else chain.from_iterable(archives.rows_of(reader, sorts))
+            rows = reader.some(named) if is_whole else chain.from_iterable(reader.rows(sorts))
             changed = {
-                (row.event_id, row.source)
-                for row in rows
-                if without(event := archives.event(row)) is not event
+                (row.event_id, row.source) for row in rows if without(event := row.event()) is not event
             }
             if changed:
                 found.append(_replaced(session, archive, reader, changed, without))
@@ -78,12 +77,12 @@ def _replaced(
         for group in reader.rows():
             for row in group:
                 is_changed = (row.event_id, row.source) in changed
-                yield archives.row(without(archives.event(row))) if is_changed else row
+                yield Archived.of(without(row.event())) if is_changed else row
 
     with archive_files.made(archive.month, rows()) as written:
         file = f"{archive.file.rpartition('/')[0]}/{written.name}"
         # As what is to be removed, until it has taken the other's place.
         session.change(lambda connection: archiving.record(connection, archive.archive, former=file))
-        archiving.put(file, written)
+        written.put(file)
         failpoints.reach("archive-replaced")
         return Replaced(archive, file, written.sha256, written.size_bytes, written.unkeyed)

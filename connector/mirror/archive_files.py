@@ -6,14 +6,17 @@ changed: one that is to say less is written under another name, because the name
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, Self
 
 import msgspec
 
+from connector import failpoints
+from connector.errors import StartupError
+from connector.events import SOURCES, Event, Sort
 from connector.mirror.archive_places import ArchivePlace, hashed, require
 
 ROWS = 10_000  # of a row group, which is what memory takes
@@ -57,6 +60,43 @@ class Archived(NamedTuple):
         """Which of several copies of the event it is."""
         return (self.attempt, self.received_at)
 
+    @classmethod
+    def of(cls, one: Event) -> Self:
+        """The row of an event."""
+        of_hook = one.source_name is None
+        return cls(
+            *one.identity,
+            one.delivery_id if of_hook else None,
+            one.index if of_hook else None,
+            one.hook if of_hook else None,
+            one.attempt if of_hook else None,
+            one.family,
+            one.action,
+            one.entity_key,
+            one.details.decode(),
+            one.properties,
+            one.received_at,
+            one.occurred_at,
+        )
+
+    def event(self) -> Event:
+        """The event that it is the row of."""
+        of_hook = self.hook is not None
+        return Event(
+            delivery_id=self.event_id if self.delivery_id is None else self.delivery_id,
+            index=self.notification_index or 0,
+            hook=self.hook or "",
+            attempt=1 if self.attempt is None else self.attempt,
+            family=self.family,
+            action=self.action,
+            entity_key=self.entity_key,
+            details=self.details.encode(),
+            properties=self.properties,
+            received_at=self.received_at,
+            occurred_at=self.occurred_at,
+            source_name=None if of_hook else self.source.removeprefix(SOURCES),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class WrittenArchive:
@@ -70,6 +110,20 @@ class WrittenArchive:
     unkeyed: int
     # Of the rows themselves, to compare them with what is read back.
     digest: str
+
+    def put(self, file: str) -> None:
+        """Put it in its place, and read it again.
+
+        Raises ``StartupError`` where it is not what was written, and ``ArchiveAway``.
+        """
+        ArchivePlace(file).put(self.data)
+        failpoints.reach("archive-put")
+        with closing(Reader(file, self.sha256)) as reader:
+            if reader.digest() != (self.events, self.digest):
+                raise StartupError(
+                    f"The archive {file} does not have what was written into it; nothing was emptied.",
+                    "check the disk or service that has it, and run this again",
+                )
 
 
 @contextmanager
@@ -102,8 +156,12 @@ class Reader:
     def __init__(self, file: str, sha256: str) -> None:
         """Raises ``DatabaseDamaged`` for a file that is missing or another one, and ``ArchiveAway``."""
         require()
+        import pyarrow as pa  # noqa: PLC0415
+        import pyarrow.compute as pc  # noqa: PLC0415
         import pyarrow.parquet as pq  # noqa: PLC0415
 
+        self._pa: Any = pa
+        self._pc: Any = pc
         self._data = ArchivePlace(file).opened(sha256)
         self._parquet: Any = pq.ParquetFile(self._data)
 
@@ -111,26 +169,28 @@ class Reader:
         """Close the file."""
         self._data.close()
 
-    def rows(
-        self, names: Sequence[str] = (), families: Sequence[str] = (), *, unkeyed: bool = False
-    ) -> Iterator[list[Archived]]:
-        """The rows in groups; those of hooks with these actions and those of sources with these families.
+    def rows(self, sorts: Collection[Sort] = (), *, unkeyed: bool = False) -> Iterator[list[Archived]]:
+        """The rows in groups, of these sorts or of all, whether they count or not.
 
-        All of them where neither is given; ``unkeyed``: those that ``WrittenArchive.unkeyed`` counts.
+        ``unkeyed``: those that ``WrittenArchive.unkeyed`` counts.
         """
-        import pyarrow.compute as pc  # noqa: PLC0415
-
+        pc = self._pc
+        names, families = (
+            sorted(sort.name for sort in sorts if sort.of_source is of_source) for of_source in (False, True)
+        )
         for group in range(self._parquet.num_row_groups):
             table = self._parquet.read_row_group(group, use_threads=False)
-            if names or families:
+            if sorts:
                 of_source = pc.is_null(table["hook"])
-                of_hooks = pc.and_(pc.invert(of_source), _in(table["action"], names))
-                table = table.filter(pc.or_(of_hooks, pc.and_(of_source, _in(table["family"], families))))
+                of_hooks = pc.and_(pc.invert(of_source), self._in(table["action"], names))
+                table = table.filter(
+                    pc.or_(of_hooks, pc.and_(of_source, self._in(table["family"], families)))
+                )
             if unkeyed:
                 is_array = pc.starts_with(table["details"], "[")
                 table = table.filter(pc.or_(is_array, pc.is_null(table["entity_key"])))
             if table.num_rows:
-                yield _archived(table)
+                yield self._archived(table)
 
     def some(self, identities: Iterable[tuple[str, str]]) -> Iterator[Archived]:
         """The rows with these identities, as far as the file has them."""
@@ -142,8 +202,8 @@ class Reader:
             if not within:
                 continue
             table = self._parquet.read_row_group(group, use_threads=False)
-            table = table.filter(_in(table["event_id"], within))
-            yield from (row for row in _archived(table) if (row.event_id, row.source) in asked)
+            table = table.filter(self._in(table["event_id"], within))
+            yield from (row for row in self._archived(table) if (row.event_id, row.source) in asked)
 
     def digest(self) -> tuple[int, str]:
         """How many rows there are, and ``WrittenArchive.digest`` of them."""
@@ -153,12 +213,16 @@ class Reader:
                 pass
         return digest.count, digest.value
 
+    def _archived(self, table: Any) -> list[Archived]:
+        instants = [name for name, type_ in COLUMNS.items() if type_ == "timestamp"]
+        columns = [
+            (table[name].cast(self._pa.int64()) if name in instants else table[name]).to_pylist()
+            for name in COLUMNS
+        ]
+        return list(map(Archived._make, zip(*columns, strict=True)))
 
-@contextmanager
-def reading(file: str, sha256: str) -> Iterator[Reader]:
-    """A ``Reader``, closed with the block."""
-    with closing(Reader(file, sha256)) as reader:
-        yield reader
+    def _in(self, column: Any, values: Sequence[str]) -> Any:
+        return self._pc.is_in(column, self._pa.array(values, self._pa.string()))
 
 
 class _Digest:
@@ -180,20 +244,3 @@ class _Digest:
     @property
     def value(self) -> str:
         return self._hash.hexdigest()
-
-
-def _archived(table: Any) -> list[Archived]:
-    import pyarrow as pa  # noqa: PLC0415
-
-    instants = [name for name, type_ in COLUMNS.items() if type_ == "timestamp"]
-    columns = [
-        (table[name].cast(pa.int64()) if name in instants else table[name]).to_pylist() for name in COLUMNS
-    ]
-    return list(map(Archived._make, zip(*columns, strict=True)))
-
-
-def _in(column: Any, values: Sequence[str]) -> Any:
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.compute as pc  # noqa: PLC0415
-
-    return pc.is_in(column, pa.array(values, pa.string()))

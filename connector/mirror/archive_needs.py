@@ -6,7 +6,8 @@ from sqlmodel import col
 from connector.config import Config
 from connector.errors import ConfigError, Finding, StartupError
 from connector.events import Sort
-from connector.mirror import archive_places, archives, ledger, rules, steps
+from connector.mirror import archive_places, ledger, rules, steps
+from connector.mirror.archives import Archives
 from connector.mirror.database import transaction
 from connector.mirror.mapping import Mapping
 from connector.mirror.models import LedgerRow
@@ -18,7 +19,7 @@ def require(engine: Engine, config: Config, mapping: Mapping) -> None:
     ``StartupError`` where there are archives and the extra is not installed. Raises ``DatabaseOutage``.
     """
     with transaction(engine) as connection:
-        if steps.version_of(connection) is None or not (known := archives.readable(connection)):
+        if steps.version_of(connection) is None or not (known := Archives(connection).readable()):
             return
         archive_places.require()
         recorded = rules.recorded(connection)

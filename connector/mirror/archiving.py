@@ -16,11 +16,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine
 
 from connector import clocks, events, failpoints
-from connector.errors import StartupError
 from connector.mirror import archive_files, archive_places, archived_rows, archives, bodies, dialects, ledger
 from connector.mirror.archive_files import Archived
 from connector.mirror.archive_places import ArchivePlace
-from connector.mirror.archives import StoredArchive
+from connector.mirror.archives import Archives, StoredArchive
 from connector.mirror.batches import Batch, run
 from connector.mirror.mapping import Mapping
 from connector.mirror.models import Archive, names
@@ -45,11 +44,18 @@ def due(connection: Connection, months: int, now: int) -> Iterator[DueMonth]:
     """
     today = datetime.fromtimestamp(now / 1e6, UTC)
     limit = _start(today.year, today.month - months)
-    first: int | None = 0
-    while (first := _first_live(connection, first or 0, limit)) is not None:
+    oldest = dialects.of(connection).microseconds("MIN(received_at)")
+    query = "SELECT {} FROM _notifications WHERE received_at >= '{}' AND received_at < '{}' {}"
+    first = 0
+    while True:
+        # When the first event was received that is in no archive.
+        of_first = query.format(oldest, events.iso(first), events.iso(limit), ledger.LIVE)
+        if (found := connection.exec_driver_sql(of_first).scalar()) is None:
+            return
+        first = int(found)
         month, until = _month(first)
-        query = f"SELECT COUNT(*) FROM _notifications WHERE {_received(first, until)} {ledger.LIVE}"
-        yield DueMonth(month, int(connection.exec_driver_sql(query).scalar_one()))
+        of_month = query.format("COUNT(*)", events.iso(first), events.iso(until), ledger.LIVE)
+        yield DueMonth(month, int(connection.exec_driver_sql(of_month).scalar_one()))
         first = until
 
 
@@ -83,7 +89,7 @@ def move(engine: Engine, mapping: Mapping, folder: str) -> list[StoredArchive]:
     with rebuilding(engine, mapping) as session:
         clear(session)
         with session.snapshot() as connection:
-            known = archives.stored(connection).values()
+            known = Archives(connection).stored().values()
         found = [one._replace(file=ArchivePlace(folder).within(one.file)) for one in known]
         for one in found:
             with one.reading():
@@ -116,7 +122,7 @@ class _Archiving:
         first = _start(int(month.month[:4]), int(month.month[5:]))
         with ExitStack() as stack:
             with self._session.snapshot() as connection:
-                rows = map(archives.row, ledger.received(connection, first, _month(first)[1]))
+                rows = map(Archived.of, ledger.received(connection, first, _month(first)[1]))
                 watched = self._watched(f"writing {month.month}", rows, month.events)
                 written = stack.enter_context(archive_files.made(month.month, watched))
             made = self._put(month, written)
@@ -138,7 +144,7 @@ class _Archiving:
         # It is noted first, so that no file is left that nobody knows of.
         number = self._session.change(note)
         failpoints.reach("archive-noted")
-        put(file, written)
+        written.put(file)
         self._session.change(partial(record, number=number, read_at=events.iso(self._now())))
         failpoints.reach("archive-read")
         return self._stored()[number]
@@ -183,7 +189,7 @@ class _Archiving:
         # Only what a source gave has a body that stands elsewhere.
         owners = {(row.entity_key, row.source) for row in taken if row.hook is None}
         bodies.drop_unused(connection, owners)
-        archived_rows.add(connection, self._session.mapping, map(archives.event, taken))
+        archived_rows.add(connection, self._session.mapping, map(Archived.event, taken))
 
     def _watched(self, what: str, rows: Iterator[Archived], total: int) -> Iterator[Archived]:
         for done, row in enumerate(rows, 1):
@@ -193,35 +199,21 @@ class _Archiving:
 
     def _stored(self) -> dict[int, StoredArchive]:
         with self._session.snapshot() as connection:
-            return archives.stored(connection)
+            return Archives(connection).stored()
 
 
 def clear(session: Rebuilder) -> None:
     """Remove files that stand beside archives: those of interrupted runs, and those that were replaced."""
     with session.snapshot() as connection:
-        known = archives.stored(connection)
+        known = Archives(connection).stored()
     for one in known.values():
         if one.former:
             ArchivePlace(one.former).remove()
             session.change(partial(record, number=one.archive, former=None))
         if one.read_at is None:
             ArchivePlace(one.file).remove()
-            session.change(partial(_drop, number=one.archive))
-
-
-def put(file: str, written: archive_files.WrittenArchive) -> None:
-    """Put a file in its place, and read it again.
-
-    Raises ``StartupError`` where it is not what was written, and ``ArchiveAway``.
-    """
-    ArchivePlace(file).put(written.data)
-    failpoints.reach("archive-put")
-    with archive_files.reading(file, written.sha256) as reader:
-        if reader.digest() != (written.events, written.digest):
-            raise StartupError(
-                f"The archive {file} does not have what was written into it; nothing was emptied.",
-                "check the disk or service that has it, and run this again",
-            )
+            delete = f"DELETE FROM _archives WHERE archive = {one.archive}"
+            session.change(partial(Connection.exec_driver_sql, statement=delete))
 
 
 def record(connection: Connection, number: int, **values: Any) -> None:
@@ -230,22 +222,6 @@ def record(connection: Connection, number: int, **values: Any) -> None:
     sets = ", ".join(f"{name} = {mark}" for name in values)
     statement = f"UPDATE _archives SET {sets} WHERE archive = {mark}"
     connection.exec_driver_sql(statement, (*values.values(), number))
-
-
-def _drop(connection: Connection, number: int) -> None:
-    connection.exec_driver_sql(f"DELETE FROM _archives WHERE archive = {number}")
-
-
-def _first_live(connection: Connection, first: int, until: int) -> int | None:
-    """When the first event of a stretch of time was received that is in no archive."""
-    oldest = dialects.of(connection).microseconds("MIN(received_at)")
-    query = f"SELECT {oldest} FROM _notifications WHERE {_received(first, until)} {ledger.LIVE}"
-    found = connection.exec_driver_sql(query).scalar()
-    return None if found is None else int(found)
-
-
-def _received(first: int, until: int) -> str:
-    return f"received_at >= '{events.iso(first)}' AND received_at < '{events.iso(until)}'"
 
 
 def _month(instant: int) -> tuple[str, int]:

@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 
 from connector import events
 from connector.events import Event
-from connector.mirror import archived_rows, dialects
+from connector.mirror import dialects
+from connector.mirror.archived_rows import ArchivedTable
 from connector.mirror.database import translate
 from connector.mirror.mapped import Contribution, Key, Rows
 from connector.mirror.projections import Projection
@@ -65,7 +66,7 @@ class Comparison:
         self._waiting: Rows = {}
         self._encode = msgspec.msgpack.Encoder().encode
         if table.folded:
-            for key, row in archived_rows.each(connection, table):
+            for key, row in ArchivedTable(connection, table).each():
                 spill.add(self._place("kept", key), (key, row))
 
     def add(self, event: Event, version: str, one: Contribution, *, archived: bool) -> None:
@@ -124,7 +125,8 @@ class Comparison:
         rows: Rows = {key: table.loaded(row) for key, row in kept}
         if deep:
             given = self._fold({}, "archived", part)
-            found = archived_rows.differences(table, rows, given) if table.folded else []
+            kept_rows = ArchivedTable(self._connection, table)
+            found = kept_rows.differences(rows, given) if table.folded else []
             rows = given
         return self._fold(rows, "live", part), found
 

@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 from connector import clocks, events
 from connector.errors import Poison
 from connector.events import Event, Sort
-from connector.mirror import archived_rows, dialects, ledger
+from connector.mirror import dialects, ledger
+from connector.mirror.archived_rows import ArchivedTable
 from connector.mirror.fold import Folded, fold
 from connector.mirror.mapped import Contribution, MappedColumn
 from connector.mirror.mapping import reader
@@ -69,7 +70,7 @@ def _fill(
     counts: Mapping[Sort, int],
 ) -> None:
     connection.exec_driver_sql(table.clear(columns))
-    archived_rows.remove(connection, table.name)  # they are made again when all tables are filled
+    ArchivedTable(connection, table).remove()  # they are made again when all tables are filled
     pairs: list[tuple[Event, list[Contribution]]] = []
     left_out: list[Poison] = []
     misfits, first = 0, ""

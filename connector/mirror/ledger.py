@@ -15,7 +15,8 @@ from sqlmodel import col
 
 from connector.errors import DatabaseDamaged
 from connector.events import MAX_INSTANT, SOURCES, Event, Identity, Sort, iso
-from connector.mirror import archives, bodies, dialects, models
+from connector.mirror import bodies, dialects, models
+from connector.mirror.archives import Archives
 from connector.mirror.batches import Batch, Columns, Encoded, add, run
 from connector.mirror.database import translate
 from connector.mirror.dialects import Dialect
@@ -163,7 +164,7 @@ def of_entities(
             yield event
     unkeyed = f"AND ({models.unkeyed(dialects.of(connection))}) {LIVE}"
     others = iter(()) if only == ARCHIVED else _pages(connection, accepted, unkeyed)
-    archived = () if only == LIVE else archives.of_sorts(connection, accepted, unkeyed=True)
+    archived = () if only == LIVE else Archives(connection).of_sorts(accepted, unkeyed=True)
     yield from (event for event in chain(others, archived) if event.identity not in seen)
 
 
@@ -177,7 +178,7 @@ def of_sorts(connection: Connection, sorts: Iterable[Sort], only: str = "") -> I
     """Every event of these sorts, read in pages: those in archives, then all others; or ``only`` these."""
     found = set(sorts)
     if only != LIVE:
-        yield from archives.of_sorts(connection, found)
+        yield from Archives(connection).of_sorts(found)
     if only != ARCHIVED:
         yield from _pages(connection, found, LIVE)
 
@@ -269,7 +270,7 @@ def _whole(connection: Connection, rows: Iterable[Any]) -> Iterator[Event]:
     for event, archive in found:
         if archive is not None:
             named.setdefault(archive, set()).add(event.identity)
-    archived = archives.events(connection, named)
+    archived = Archives(connection).events(named)
     return (archived.get(event.identity, event) if archived else event for event, _ in found)
 
 

@@ -17,8 +17,6 @@ from sqlalchemy import Connection, Engine, delete
 from connector import failpoints
 from connector.errors import Poison, StartupError
 from connector.mirror import (
-    archived_rows,
-    archives,
     bodies,
     counters,
     database,
@@ -30,6 +28,8 @@ from connector.mirror import (
     shape,
     steps,
 )
+from connector.mirror.archived_rows import ArchivedTable
+from connector.mirror.archives import Archives
 from connector.mirror.mapped import logical
 from connector.mirror.mapping import Mapping
 from connector.mirror.models import MirrorCounter
@@ -154,16 +154,18 @@ class Rebuilder:
     def _put_archived_right(self, table: Projection) -> bool:
         """Have what archives give for rows as they have it; False where a batch changed that meanwhile."""
         with self.snapshot() as connection:
-            if not archives.readable(connection):
+            if not Archives(connection).readable():
                 return True
-            kept, due = archived_rows.rows(connection, table), archived_rows.due(connection, table)
-        if not archived_rows.differences(table, kept, due):
+            archived = ArchivedTable(connection, table)
+            kept, due = archived.rows(), archived.due()
+        if not archived.differences(kept, due):
             return True
 
         def replace(connection: Connection) -> bool:
-            stands = not archived_rows.differences(table, kept, archived_rows.rows(connection, table))
+            archived = ArchivedTable(connection, table)
+            stands = not archived.differences(kept, archived.rows())
             if stands:
-                archived_rows.replace(connection, table, due)
+                archived.replace(due)
             return stands
 
         return self.change(replace)

@@ -14,7 +14,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from connector.events import Event, Identity
-from connector.mirror import archived_rows, dialects, ledger
+from connector.mirror import dialects, ledger
+from connector.mirror.archived_rows import ArchivedTable
 from connector.mirror.batches import Encoded, Statement
 from connector.mirror.dialects import Dialect
 from connector.mirror.fold import fold
@@ -101,7 +102,7 @@ def refold(connection: Connection, table: Projection, keys: set[Key], now: int) 
     """
     groups, columns = table.groups(keys), table.group_columns
     on_keys(connection, table.clear(), columns, groups)
-    before = {table.name: archived_rows.rows(connection, table, groups)} if table.folded else {}
+    before = {table.name: ArchivedTable(connection, table).rows(groups)} if table.folded else {}
     pairs = _of_groups(connection, table, groups, ledger.LIVE if table.folded else "")
     if rows := fold(pairs, before).get(table.name):
         for statement in table.merge(dialects.of(connection), rows):
@@ -115,8 +116,9 @@ def refold_archived(connection: Connection, table: Projection, keys: set[Key]) -
     """Fold again what archives give for these rows, because they have other events now."""
     if table.folded:
         groups = table.groups(keys)
-        archived_rows.remove(connection, table.name, groups)
-        archived_rows.add_to(connection, table, _of_groups(connection, table, groups, ledger.ARCHIVED))
+        kept = ArchivedTable(connection, table)
+        kept.remove(groups)
+        kept.add(_of_groups(connection, table, groups, ledger.ARCHIVED))
 
 
 def events_of(connection: Connection, table: Projection, keys: set[Key], only: str = "") -> Iterable[Event]:

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Engine
 
 from connector import events
 from connector.events import Identity
-from connector.mirror import archives, counters, dialects, ledger
+from connector.mirror import counters, dialects, ledger
+from connector.mirror.archives import Archives
 from connector.mirror.comparison import Comparison, Values, by_key, due_rows, stored_query
 from connector.mirror.database import transaction
 from connector.mirror.fold import fold
@@ -97,7 +98,7 @@ def _compare(
             table.name: Comparison(connection, table, spill, "" if deep else table.live, only)
             for table, only in tables.items()
         }
-        archived = archives.whole(connection, sorts, found) if deep else ()
+        archived = Archives(connection).whole(sorts, found) if deep else ()
         for is_archived, given in ((True, archived), (False, ledger.live(connection, sorts))):
             for event in given:
                 version = event.version

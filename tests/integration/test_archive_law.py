@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from connector import config, failpoints
 from connector.events import Event
 from connector.events.values import exact_json
-from connector.mirror import archives, archiving, bodies, database, erasure, rebuilder
+from connector.mirror import archiving, bodies, database, erasure, rebuilder
+from connector.mirror.archives import Archives
 from connector.mirror.entities import Entity
 from tests import strategies
 from tests.conftest import SECRET, shipped
@@ -96,9 +97,9 @@ def archived(mirror: Mirror) -> list[Event]:
     """Every event of every file, whether it counts or not."""
     with database.transaction(mirror.engine) as connection:
         found = []
-        for one in archives.readable(connection).values():
+        for one in Archives(connection).readable().values():
             with one.reading() as reader:
-                found += [archives.event(row) for rows in reader.rows() for row in rows]
+                found += [row.event() for rows in reader.rows() for row in rows]
         assert not bodies.any_unused(connection)
         return found
 
