@@ -6,101 +6,84 @@ from sqlalchemy import Connection
 
 from connector.mirror import dialects
 
+# By layout; in braces are what a database declares for a type, and its options of a table.
+STATEMENTS: dict[int, tuple[str, ...]] = {
+    # What events say about the gateway's clock; unknown until the next event.
+    7: ("ALTER TABLE _consumer_offsets ADD COLUMN clock_distance_ms {integer}",),
+    # ``_hydration`` is made and filled as a table that is new.
+    8: (
+        (
+            "CREATE TABLE IF NOT EXISTS _hydration_work (shop {exact} NOT NULL, family {exact} NOT NULL, "
+            "entity_key {exact} NOT NULL, asked_at {timestamp}, again_at {timestamp}, "
+            "answered_at {timestamp}, marked_at {timestamp}, lease {integer}, leased_by TEXT, "
+            "leased_at {timestamp}, leased_until {timestamp}, not_before {timestamp}, "
+            "trouble TEXT NOT NULL, tries INTEGER NOT NULL, "
+            "PRIMARY KEY (shop, family, entity_key)){options}"
+        ),
+    ),
+    9: (
+        (
+            "CREATE TABLE IF NOT EXISTS _backfills (shop {exact} NOT NULL, family {exact} NOT NULL, "
+            "changed_since {timestamp} NOT NULL, changed_until {timestamp}, started_at {timestamp} NOT NULL, "
+            "finished_at {timestamp}, part INTEGER NOT NULL, reading INTEGER NOT NULL, page INTEGER, "
+            "listed {integer} NOT NULL, asked {integer} NOT NULL, PRIMARY KEY (shop, family)){options}"
+        ),
+    ),
+    # Also columns for what a sweep knows of a record.
+    10: (
+        "ALTER TABLE _hydration_work ADD COLUMN swept_at {timestamp}",
+        "ALTER TABLE _hydration_work ADD COLUMN changed_at {timestamp}",
+        "ALTER TABLE _hydration_work ADD COLUMN row_digest TEXT",
+        (
+            "CREATE TABLE IF NOT EXISTS _sweeps (shop {exact} NOT NULL, family {exact} NOT NULL, "
+            "started_at {timestamp} NOT NULL, alive_until {timestamp} NOT NULL, finished_at {timestamp}, "
+            "whole INTEGER NOT NULL, listed {integer} NOT NULL, enqueued {integer} NOT NULL, "
+            "repaired {integer} NOT NULL, lost_hooks {integer} NOT NULL, "
+            "PRIMARY KEY (shop, family, started_at)){options}"
+        ),
+    ),
+    11: (
+        (
+            "CREATE TABLE IF NOT EXISTS _audits (shop {exact} NOT NULL, family {exact} NOT NULL, "
+            "started_at {timestamp} NOT NULL, finished_at {timestamp}, entity_key {exact} NOT NULL, "
+            "compared {integer} NOT NULL, moved {integer} NOT NULL, left_out {integer} NOT NULL, "
+            "PRIMARY KEY (shop, family)){options}"
+        ),
+        (
+            "CREATE TABLE IF NOT EXISTS _drift (shop {exact} NOT NULL, family {exact} NOT NULL, "
+            "started_at {timestamp} NOT NULL, entity_key {exact} NOT NULL, table_name {exact} NOT NULL, "
+            "row_key {exact} NOT NULL, column_name {exact} NOT NULL, found_at {timestamp} NOT NULL, "
+            "hooked_at {timestamp}, mirrored TEXT, source TEXT, "
+            "PRIMARY KEY (shop, family, started_at, entity_key, table_name, row_key, column_name)){options}"
+        ),
+    ),
+    12: (
+        (
+            "CREATE TABLE IF NOT EXISTS _forgotten (shop {exact} NOT NULL, family {exact} NOT NULL, "
+            "entity_key {exact} NOT NULL, forgotten_at {timestamp} NOT NULL, ended_at {timestamp}, "
+            "changed_at {timestamp} NOT NULL, PRIMARY KEY (shop, family, entity_key)){options}"
+        ),
+    ),
+    # What an audit knows of the list that it reads.
+    13: (
+        "ALTER TABLE _hydration_work ADD COLUMN audited_at {timestamp}",
+        "ALTER TABLE _audits ADD COLUMN page INTEGER",
+    ),
+    # Events that are there keep the bodies that they hold.
+    14: (
+        "ALTER TABLE _notifications ADD COLUMN body {binary}",
+        (
+            "CREATE TABLE IF NOT EXISTS _bodies (entity_key {exact} NOT NULL, source {exact} NOT NULL, "
+            "digest {binary} NOT NULL, details {json} NOT NULL, "
+            "PRIMARY KEY (entity_key, source, digest)){options}"
+        ),
+    ),
+}
 
-def add_clock_distance(connection: Connection, _mapped: Collection[str]) -> None:
-    """Have a column for what events say about the gateway's clock; unknown until the next event."""
-    integer = dialects.of(connection).declared("integer")
-    connection.exec_driver_sql(f"ALTER TABLE _consumer_offsets ADD COLUMN clock_distance_ms {integer}")
 
-
-def make_hydration_work(connection: Connection, _mapped: Collection[str]) -> None:
-    """Make ``_hydration_work``; ``_hydration`` is made and filled as a table that is new."""
+def act(version: int, connection: Connection, _mapped: Collection[str]) -> None:
+    """Take the step to a layout of ``STATEMENTS``."""
     dialect = dialects.of(connection)
-    text, count, instant = map(dialect.declared, ("exact", "integer", "timestamp"))
-    early = ("asked_at", "again_at", "answered_at", "marked_at")
-    late = ("leased_at", "leased_until", "not_before")
-    connection.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS _hydration_work (shop {text} NOT NULL, family {text} NOT NULL, "
-        f"entity_key {text} NOT NULL, {', '.join(f'{name} {instant}' for name in early)}, lease {count}, "
-        "leased_by TEXT, "
-        f"{', '.join(f'{name} {instant}' for name in late)}, trouble TEXT NOT NULL, tries INTEGER NOT NULL, "
-        f"PRIMARY KEY (shop, family, entity_key)){dialect.table_options}"
-    )
-
-
-def make_backfills(connection: Connection, _mapped: Collection[str]) -> None:
-    """Make ``_backfills``."""
-    dialect = dialects.of(connection)
-    text, count, instant = map(dialect.declared, ("exact", "integer", "timestamp"))
-    connection.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS _backfills (shop {text} NOT NULL, family {text} NOT NULL, "
-        f"changed_since {instant} NOT NULL, changed_until {instant}, started_at {instant} NOT NULL, "
-        f"finished_at {instant}, part INTEGER NOT NULL, reading INTEGER NOT NULL, page INTEGER, "
-        f"listed {count} NOT NULL, asked {count} NOT NULL, "
-        f"PRIMARY KEY (shop, family)){dialect.table_options}"
-    )
-
-
-def make_sweeps(connection: Connection, _mapped: Collection[str]) -> None:
-    """Make ``_sweeps``, and columns for what a sweep knows of a record."""
-    dialect = dialects.of(connection)
-    text, count, instant = map(dialect.declared, ("exact", "integer", "timestamp"))
-    for name, type_ in (("swept_at", instant), ("changed_at", instant), ("row_digest", "TEXT")):
-        connection.exec_driver_sql(f"ALTER TABLE _hydration_work ADD COLUMN {name} {type_}")
-    counts = ("listed", "enqueued", "repaired", "lost_hooks")
-    connection.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS _sweeps (shop {text} NOT NULL, family {text} NOT NULL, "
-        f"started_at {instant} NOT NULL, alive_until {instant} NOT NULL, finished_at {instant}, "
-        f"whole INTEGER NOT NULL, {', '.join(f'{name} {count} NOT NULL' for name in counts)}, "
-        f"PRIMARY KEY (shop, family, started_at)){dialect.table_options}"
-    )
-
-
-def make_audits(connection: Connection, _mapped: Collection[str]) -> None:
-    """Make ``_audits`` and ``_drift``."""
-    dialect = dialects.of(connection)
-    text, count, instant = map(dialect.declared, ("exact", "integer", "timestamp"))
-    counts = ("compared", "moved", "left_out")
-    connection.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS _audits (shop {text} NOT NULL, family {text} NOT NULL, "
-        f"started_at {instant} NOT NULL, finished_at {instant}, entity_key {text} NOT NULL, "
-        f"{', '.join(f'{name} {count} NOT NULL' for name in counts)}, "
-        f"PRIMARY KEY (shop, family)){dialect.table_options}"
-    )
-    names = ("entity_key", "table_name", "row_key", "column_name")
-    connection.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS _drift (shop {text} NOT NULL, family {text} NOT NULL, "
-        f"started_at {instant} NOT NULL, {', '.join(f'{name} {text} NOT NULL' for name in names)}, "
-        f"found_at {instant} NOT NULL, hooked_at {instant}, mirrored TEXT, source TEXT, "
-        f"PRIMARY KEY (shop, family, started_at, {', '.join(names)})){dialect.table_options}"
-    )
-
-
-def make_forgotten(connection: Connection, _mapped: Collection[str]) -> None:
-    """Make ``_forgotten``."""
-    dialect = dialects.of(connection)
-    text, instant = map(dialect.declared, ("exact", "timestamp"))
-    connection.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS _forgotten (shop {text} NOT NULL, family {text} NOT NULL, "
-        f"entity_key {text} NOT NULL, forgotten_at {instant} NOT NULL, ended_at {instant}, "
-        f"changed_at {instant} NOT NULL, PRIMARY KEY (shop, family, entity_key)){dialect.table_options}"
-    )
-
-
-def add_audited_pages(connection: Connection, _mapped: Collection[str]) -> None:
-    """Add what an audit knows of the list that it reads."""
-    instant = dialects.of(connection).declared("timestamp")
-    connection.exec_driver_sql(f"ALTER TABLE _hydration_work ADD COLUMN audited_at {instant}")
-    connection.exec_driver_sql("ALTER TABLE _audits ADD COLUMN page INTEGER")
-
-
-def make_bodies(connection: Connection, _mapped: Collection[str]) -> None:
-    """Make ``_bodies``; events that are there keep the bodies that they hold."""
-    dialect = dialects.of(connection)
-    text, json, binary = map(dialect.declared, ("exact", "json", "binary"))
-    connection.exec_driver_sql(f"ALTER TABLE _notifications ADD COLUMN body {binary}")
-    connection.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS _bodies (entity_key {text} NOT NULL, source {text} NOT NULL, "
-        f"digest {binary} NOT NULL, details {json} NOT NULL, "
-        f"PRIMARY KEY (entity_key, source, digest)){dialect.table_options}"
-    )
+    types = {one: dialect.declared(one) for one in ("exact", "integer", "timestamp", "json", "binary")}
+    for statement in STATEMENTS[version]:
+        connection.exec_driver_sql(statement.format(**types, options=dialect.table_options))

@@ -62,19 +62,19 @@ STEPS: tuple[Step, ...] = (
     Step(
         7,
         "how far the gateways' clocks are from Kafka's stands beside the offsets",
-        later_steps.add_clock_distance,
+        partial(later_steps.act, 7),
     ),
-    Step(8, "how far the hydrator is with each record is a row", later_steps.make_hydration_work),
-    Step(9, "how far backfills are is a row for each family", later_steps.make_backfills),
-    Step(10, "what sweeps find is a row for each", later_steps.make_sweeps),
+    Step(8, "how far the hydrator is with each record is a row", partial(later_steps.act, 8)),
+    Step(9, "how far backfills are is a row for each family", partial(later_steps.act, 9)),
+    Step(10, "what sweeps find is a row for each", partial(later_steps.act, 10)),
     Step(
         11,
         "how far audits are, and where the mirror was not as the source, are rows",
-        later_steps.make_audits,
+        partial(later_steps.act, 11),
     ),
-    Step(12, "entities that were removed are rows", later_steps.make_forgotten),
-    Step(13, "an audit knows which page of a list it has read", later_steps.add_audited_pages),
-    Step(14, "bodies of records stand apart, each once", later_steps.make_bodies),
+    Step(12, "entities that were removed are rows", partial(later_steps.act, 12)),
+    Step(13, "an audit knows which page of a list it has read", partial(later_steps.act, 13)),
+    Step(14, "bodies of records stand apart, each once", partial(later_steps.act, 14)),
     Step(15, "what events say may stand in archives", archive_step.act),
     Step(16, "the key of a history starts with the instant of its event", history_step.act),
 )
@@ -90,33 +90,29 @@ def bring_up(
     takes a step and the others wait for it. Raises ``DatabaseOutage``, and ``StartupError`` for a store that
     is newer than this connector.
     """
-    while locks.until_granted(partial(_take_next, engine, mapped, clear)):
+
+    def take_next() -> bool:
+        """Take one step, in one transaction; whether there was one to take."""
+        with transaction(engine) as connection:
+            lock_for_change(connection)
+            version = refuse_newer(connection)
+            step = next((step for step in STEPS if version is not None and step.version > version), None)
+            if step is None:
+                return False
+            clear(connection)
+            started = time.monotonic()
+            log.info("changing the layout of the store", version=step.version, why=step.what)
+            # Locked before the work: the step starts again where a lock is not granted.
+            tables = {"notifications", "dead_letters", "consumer_offsets", *mapped}
+            tables = (tables | {*map(stored, tables)}) & {*inspect(connection).get_table_names()}
+            dialects.of(connection).lock_tables(connection, sorted(tables))
+            step.act(connection, mapped)
+            record(connection, step.version)
+        log.info("layout changed", version=step.version, seconds=round(time.monotonic() - started, 1))
+        return True
+
+    while locks.until_granted(take_next):
         pass
-
-
-def _take_next(engine: Engine, mapped: Collection[str], clear: Callable[[Connection], None]) -> bool:
-    """Take one step, in one transaction; whether there was one to take."""
-    with transaction(engine) as connection:
-        lock_for_change(connection)
-        version = refuse_newer(connection)
-        step = next((step for step in STEPS if version is not None and step.version > version), None)
-        if step is None:
-            return False
-        clear(connection)
-        started = time.monotonic()
-        log.info("changing the layout of the store", version=step.version, why=step.what)
-        tables = {"notifications", "dead_letters", "consumer_offsets", *mapped}
-        _lock(connection, tables | {*map(stored, tables)})
-        step.act(connection, mapped)
-        record(connection, step.version)
-    log.info("layout changed", version=step.version, seconds=round(time.monotonic() - started, 1))
-    return True
-
-
-def _lock(connection: Connection, tables: Collection[str]) -> None:
-    """Lock tables before the work: the step starts again where a lock is not granted."""
-    existing = sorted(set(inspect(connection).get_table_names()) & set(tables))
-    dialects.of(connection).lock_tables(connection, existing)
 
 
 def lock_for_change(connection: Connection) -> None:
