@@ -24,13 +24,11 @@ from connector import __version__, clocks, events
 from connector.errors import StartupError
 from connector.mirror import (
     apart_step,
-    archive_step,
     dialects,
-    early_steps,
     history_step,
-    later_steps,
     locks,
     source_step,
+    sql_steps,
 )
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import lock_schema, transaction
@@ -55,27 +53,29 @@ class Step:
 
 STEPS: tuple[Step, ...] = (
     Step(2, "an event is identified by its source and its id", source_step.act),
-    Step(3, "the actions of the families are rows", early_steps.make_routes),
-    Step(4, "each loss is a row, with the time in which XTND sent what is missing", early_steps.make_losses),
-    Step(5, "the events of each partition and family are counted", early_steps.make_counters),
+    Step(3, "the actions of the families are rows", partial(sql_steps.act, 3)),
+    Step(
+        4, "each loss is a row, with the time in which XTND sent what is missing", partial(sql_steps.act, 4)
+    ),
+    Step(5, "the events of each partition and family are counted", sql_steps.make_counters),
     Step(6, "tables stand apart from what people read", apart_step.act),
     Step(
         7,
         "how far the gateways' clocks are from Kafka's stands beside the offsets",
-        partial(later_steps.act, 7),
+        partial(sql_steps.act, 7),
     ),
-    Step(8, "how far the hydrator is with each record is a row", partial(later_steps.act, 8)),
-    Step(9, "how far backfills are is a row for each family", partial(later_steps.act, 9)),
-    Step(10, "what sweeps find is a row for each", partial(later_steps.act, 10)),
+    Step(8, "how far the hydrator is with each record is a row", partial(sql_steps.act, 8)),
+    Step(9, "how far backfills are is a row for each family", partial(sql_steps.act, 9)),
+    Step(10, "what sweeps find is a row for each", partial(sql_steps.act, 10)),
     Step(
         11,
         "how far audits are, and where the mirror was not as the source, are rows",
-        partial(later_steps.act, 11),
+        partial(sql_steps.act, 11),
     ),
-    Step(12, "entities that were removed are rows", partial(later_steps.act, 12)),
-    Step(13, "an audit knows which page of a list it has read", partial(later_steps.act, 13)),
-    Step(14, "bodies of records stand apart, each once", partial(later_steps.act, 14)),
-    Step(15, "what events say may stand in archives", archive_step.act),
+    Step(12, "entities that were removed are rows", partial(sql_steps.act, 12)),
+    Step(13, "an audit knows which page of a list it has read", partial(sql_steps.act, 13)),
+    Step(14, "bodies of records stand apart, each once", partial(sql_steps.act, 14)),
+    Step(15, "what events say may stand in archives", partial(sql_steps.act, 15)),
     Step(16, "the key of a history starts with the instant of its event", history_step.act),
 )
 NEWEST = STEPS[-1].version
