@@ -29,6 +29,11 @@ PAGE = 5000  # rows of one event each that are summed up at once
 Values = dict[str, Any]
 Cells = tuple[Any, ...]
 
+SHOWN: dict[str, Callable[[Sequence[Any]], Sequence[Any]]] = {
+    "timestamp": lambda values: [value if value is None else events.iso(value) for value in values],
+    "boolean": lambda values: [value if value is None else int(value) for value in values],
+}
+
 
 class Addition(msgspec.Struct, array_like=True, gc=False):
     """A contribution, with what a fold needs of its event."""
@@ -59,6 +64,7 @@ class Comparison:
         differ.
         """
         self._connection, self._table, self._spill, self._where = connection, table, spill, where
+        self._plain = PlainRows(table)
         count = connection.exec_driver_sql(f"SELECT COUNT(*) FROM {quoted(table.store)}").scalar_one()
         self._parts = int(count) // ROWS + 1
         self._only = only
@@ -107,7 +113,7 @@ class Comparison:
         for part in range(self._parts) if self._only is None else sorted(self._only):
             rows, sentences = self._folded(part, deep=deep)
             found += sentences
-            if sum(map(self._digest, due_rows(self._table, rows))) != sums[part]:
+            if sum(map(self._digest, self._plain.due(rows))) != sums[part]:
                 wrong.add(part)
         for row in self._stored() if wrong else ():
             if (place := self._place("stored", row))[2] in wrong:
@@ -115,7 +121,7 @@ class Comparison:
         for part in sorted(wrong):
             rows, _ = self._folded(part, deep=deep)
             stored = list(self._spill.read((self._table.name, "stored", part), Cells))
-            found += differences(self._table, list(due_rows(self._table, rows)), stored)
+            found += self._plain.differences(list(self._plain.due(rows)), stored)
         return sorted(found), set()
 
     def _folded(self, part: int, *, deep: bool) -> tuple[Rows, list[str]]:
@@ -136,13 +142,13 @@ class Comparison:
         return rows
 
     def _sum_up(self, due: dict[int, int]) -> None:
-        for row in due_rows(self._table, self._waiting):
+        for row in self._plain.due(self._waiting):
             due[self._part(row)] += self._digest(row)
         self._waiting = {}
 
     def _stored(self) -> Iterator[Cells]:
         dialect = dialects.of(self._connection)
-        query, plain = stored_query(self._table, dialect)
+        query, plain = self._plain.query(dialect)
         query += f" WHERE {self._where}" if self._where else ""
         try:
             yield from map(plain, dialect.stream(self._connection, query))
@@ -161,68 +167,65 @@ class Comparison:
         return int.from_bytes(hashlib.blake2b(self._encode(row), digest_size=16).digest(), "little")
 
 
-def due_rows(table: Projection, rows: Rows) -> Iterable[Cells]:
-    """Rows of a fold as ``stored_query`` gives those of the table."""
-    if not rows:
-        return ()
-    columns = [
-        _SHOWN[type_](values) if type_ in _SHOWN else values
-        for (_, type_), values in zip(table.kept(), table.by_column(rows), strict=True)
-    ]
-    return zip(*columns, strict=True)
+class PlainRows:
+    """Rows of a table as they are compared: instants and numbers are text."""
 
+    def __init__(self, table: Projection) -> None:
+        self._table = table
 
-_SHOWN: dict[str, Callable[[Sequence[Any]], Sequence[Any]]] = {
-    "timestamp": lambda values: [value if value is None else events.iso(value) for value in values],
-    "boolean": lambda values: [value if value is None else int(value) for value in values],
-}
+    def due(self, rows: Rows) -> Iterable[Cells]:
+        """Rows of a fold as ``query`` gives those of the table."""
+        if not rows:
+            return ()
+        columns = [
+            SHOWN[type_](values) if type_ in SHOWN else values
+            for (_, type_), values in zip(self._table.kept(), self._table.by_column(rows), strict=True)
+        ]
+        return zip(*columns, strict=True)
 
+    def query(self, dialect: dialects.Dialect) -> tuple[str, Callable[[Sequence[Any]], Cells]]:
+        """A query for the rows of a table, and what makes each plain: instants and numbers are text."""
+        kept = self._table.kept()
+        # A binary float, which somebody wrote into SQLite, is no number of the mirror's.
+        shown = [
+            quoted(name)
+            if dialect.numeric_is_any and type_ == "numeric"
+            else dialect.portable(quoted(name), type_)
+            for name, type_ in kept
+        ]
+        numeric = [place for place, (_, type_) in enumerate(kept) if type_ == "numeric"]
 
-def stored_query(
-    table: Projection, dialect: dialects.Dialect
-) -> tuple[str, Callable[[Sequence[Any]], Cells]]:
-    """A query for the rows of a table, and what makes each plain: instants and numbers are text."""
-    kept = table.kept()
-    # A binary float, which somebody wrote into SQLite, is no number of the mirror's.
-    shown = [
-        quoted(name)
-        if dialect.numeric_is_any and type_ == "numeric"
-        else dialect.portable(quoted(name), type_)
-        for name, type_ in kept
-    ]
-    numeric = [place for place, (_, type_) in enumerate(kept) if type_ == "numeric"]
+        def plain(row: Sequence[Any]) -> Cells:
+            values = [*row]
+            for place in numeric:
+                if isinstance(values[place], int):
+                    values[place] = str(values[place])
+            return tuple(values)
 
-    def plain(row: Sequence[Any]) -> Cells:
-        values = [*row]
-        for place in numeric:
-            if isinstance(values[place], int):
-                values[place] = str(values[place])
-        return tuple(values)
+        return f"SELECT {', '.join(shown)} FROM {quoted(self._table.store)} AS stored", plain
 
-    return f"SELECT {', '.join(shown)} FROM {quoted(table.store)} AS stored", plain
+    def by_key(self, rows: Iterable[Sequence[Any]]) -> dict[Key, Values]:
+        """Rows by their keys, the rest of each by the names of columns."""
+        width, names = len(self._table.key), [name for name, _ in self._table.kept()]
+        return {tuple(row[:width]): dict(zip(names[width:], row[width:], strict=True)) for row in rows}
 
-
-def by_key(table: Projection, rows: Iterable[Sequence[Any]]) -> dict[Key, Values]:
-    """Rows by their keys, the rest of each by the names of columns."""
-    width, names = len(table.key), [name for name, _ in table.kept()]
-    return {tuple(row[:width]): dict(zip(names[width:], row[width:], strict=True)) for row in rows}
-
-
-def differences(table: Projection, given: Sequence[Cells], found: Sequence[Cells]) -> Iterator[str]:
-    """A sentence for each row that is not among those that are due, or is missing."""
-    due, stored = by_key(table, given), by_key(table, found)
-    if len(found) > len(stored):  # as somebody can have it who took the key away
-        counts: dict[Key, int] = defaultdict(int)
-        for row in found:
-            counts[row[: len(table.key)]] += 1
-        yield from (f"{table.name} {key}: the row is there {n} times" for key, n in counts.items() if n > 1)
-    yield from (f"{table.name} {key}: the row is missing" for key in due.keys() - stored.keys())
-    yield from (f"{table.name} {key}: no event says this row" for key in stored.keys() - due.keys())
-    for key in due.keys() & stored.keys():
-        if due[key] != stored[key]:
-            parts = [
-                f"{name} is {stored[key][name]!r} and should be {value!r}"
-                for name, value in due[key].items()
-                if stored[key][name] != value
-            ]
-            yield f"{table.name} {key}: {'; '.join(parts)}"
+    def differences(self, given: Sequence[Cells], found: Sequence[Cells]) -> Iterator[str]:
+        """A sentence for each row that is not among those that are due, or is missing."""
+        due, stored = self.by_key(given), self.by_key(found)
+        if len(found) > len(stored):  # as somebody can have it who took the key away
+            counts: dict[Key, int] = defaultdict(int)
+            for row in found:
+                counts[row[: len(self._table.key)]] += 1
+            yield from (
+                f"{self._table.name} {key}: the row is there {n} times" for key, n in counts.items() if n > 1
+            )
+        yield from (f"{self._table.name} {key}: the row is missing" for key in due.keys() - stored.keys())
+        yield from (f"{self._table.name} {key}: no event says this row" for key in stored.keys() - due.keys())
+        for key in due.keys() & stored.keys():
+            if due[key] != stored[key]:
+                parts = [
+                    f"{name} is {stored[key][name]!r} and should be {value!r}"
+                    for name, value in due[key].items()
+                    if stored[key][name] != value
+                ]
+                yield f"{self._table.name} {key}: {'; '.join(parts)}"

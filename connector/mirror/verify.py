@@ -13,7 +13,7 @@ from connector import events
 from connector.events import Identity
 from connector.mirror import counters, dialects, ledger
 from connector.mirror.archives import Archives
-from connector.mirror.comparison import Comparison, Values, by_key, due_rows, stored_query
+from connector.mirror.comparison import Comparison, PlainRows, Values
 from connector.mirror.database import transaction
 from connector.mirror.fold import fold
 from connector.mirror.mapped import Key, Rows
@@ -70,7 +70,8 @@ def expected(
     """
     read = read or reader(table)
     rows = fold(((event, read(event)) for event in of), {table.name: before or {}}).get(table.name, {})
-    return by_key(table, due_rows(table, rows))
+    plain = PlainRows(table)
+    return plain.by_key(plain.due(rows))
 
 
 def actual(
@@ -80,10 +81,11 @@ def actual(
 
     Of these groups of rows alone (``group_columns``), where given.
     """
-    query, plain = stored_query(table, dialects.of(connection))
+    rows = PlainRows(table)
+    query, plain = rows.query(dialects.of(connection))
     if groups is not None:
-        return by_key(table, map(plain, on_keys(connection, query, table.group_columns, groups)))
-    return by_key(table, map(plain, connection.exec_driver_sql(query)))
+        return rows.by_key(map(plain, on_keys(connection, query, table.group_columns, groups)))
+    return rows.by_key(map(plain, connection.exec_driver_sql(query)))
 
 
 def _compare(
