@@ -90,11 +90,6 @@ def save(engine: Engine, file: Path, observe: Callable[[int, int], None]) -> boo
         raise translate(error, str(file)) from error
 
 
-def lock_schema(connection: Connection, *, shared: bool = False) -> None:
-    """Hold the schema as it is (``shared``) or for a change, until the transaction ends."""
-    dialects.of(connection).lock_schema(connection, shared=shared)
-
-
 def translate(error: Exception, file: str = "of database.url") -> ConnectorError:
     """What a database error means for the caller: ``DatabaseOutage``, ``Poison``, ``Defect`` or damage.
 

@@ -8,14 +8,14 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from connector import events
 from connector.errors import Poison
 from connector.events import Event, Identity
 from connector.mirror import dialects, ledger, rules, touched
 from connector.mirror.chunks import CommitResult
-from connector.mirror.database import lock_schema, translate
+from connector.mirror.database import translate
 from connector.mirror.ledger import LedgerEvent
 from connector.mirror.mapped import Key
 from connector.mirror.projections import Projection
@@ -60,6 +60,35 @@ class Effects:
     # Events that the ledger holds already.
     known: set[Identity] = field(default_factory=set)
 
+    def add_rows(self, table: Projection, before: dict[Key, Values], after: dict[Key, Values]) -> None:
+        """Compare the rows of a table, by key."""
+        names = [name for name, _ in table.shown_key]
+
+        def rest(row: Values | None) -> Values | None:
+            return None if row is None else {name: one for name, one in row.items() if name not in names}
+
+        for key in sorted(before.keys() | after.keys()):
+            old, new = before.get(key), after.get(key)
+            if old != new:
+                named = dict(zip(names, key, strict=True))
+                self.changes.append(RowChange(table.name, named, rest(old), rest(new)))
+
+    def add_events(self, before: dict[Identity, Event], after: dict[Identity, Event]) -> None:
+        """Compare the ledger's events."""
+
+        def shown(event: Event) -> Values:
+            values = {name: getattr(event, name) for name in LEDGER_SHOWN}
+            if event.source_name is not None:
+                values |= {"hook": None, "attempt": None}  # as the ledger has them
+            return values | {name: events.iso(values[name]) for name in ("received_at", "occurred_at")}
+
+        for identity, event in after.items():
+            former = before.get(identity)
+            if former != event:
+                named = dict(zip(("event_id", "source"), identity, strict=True))
+                old = None if former is None else shown(former)
+                self.changes.append(RowChange("notifications", named, old, shown(event)))
+
 
 class DryRun(Sink):
     """A sink that writes as the worker's does and then takes everything back."""
@@ -73,12 +102,8 @@ class DryRun(Sink):
         effects, identities = Effects(), [event.identity for event in incoming]
         touches = partial(self._touched, incoming)
         copies = self._dialect.one_writer
-        with (
-            touched.copied(self._engine, identities, touches)
-            if copies
-            else _undone(self._engine) as connection
-        ):
-            lock_schema(connection, shared=True)
+        with touched.copied(self._engine, identities, touches) if copies else self._undone() as connection:
+            self._dialect.lock_schema(connection, shared=True)
             self._refuse_other(connection.exec_driver_sql(rules.FINGERPRINT).scalar())
             stored = ledger.stored(connection, identities)
             effects.known = set(stored)
@@ -86,10 +111,9 @@ class DryRun(Sink):
             before = {table.name: _rows(connection, table, keys) for table, keys in rows}
             for event in incoming:
                 self._try(connection, event, effects)
-            effects.changes += _ledger_changes(connection, incoming, stored)
+            effects.add_events(stored, ledger.stored(connection, identities))
             for table, keys in rows:
-                after = _rows(connection, table, keys)
-                effects.changes += _changes(table, before[table.name], after)
+                effects.add_rows(table, before[table.name], _rows(connection, table, keys))
         return effects
 
     def _touched(self, incoming: Iterable[Event], stored: Iterable[Event]) -> touched.Touched:
@@ -111,16 +135,15 @@ class DryRun(Sink):
                 raise
             effects.refused[event.identity] = meaning
 
-
-@contextmanager
-def _undone(engine: Engine) -> Iterator[Connection]:
-    """A transaction that is rolled back whatever happens; the database's errors come out translated."""
-    try:
-        with engine.connect() as connection:
-            connection.begin()  # closing the connection rolls it back
-            yield connection
-    except dialects.ERRORS as error:
-        raise translate(error) from error
+    @contextmanager
+    def _undone(self) -> Iterator[Connection]:
+        """A transaction that is rolled back whatever happens; the database's errors come out translated."""
+        try:
+            with self._engine.connect() as connection:
+                connection.begin()  # closing the connection rolls it back
+                yield connection
+        except dialects.ERRORS as error:
+            raise translate(error) from error
 
 
 def _rows(connection: Connection, table: Projection, keys: set[Key]) -> dict[Key, Values]:
@@ -133,42 +156,6 @@ def _rows(connection: Connection, table: Projection, keys: set[Key]) -> dict[Key
         cells = {name: _shown(type_, value) for (name, type_), value in zip(columns, row, strict=True)}
         found[tuple(row[:width])] = cells
     return found
-
-
-def _changes(table: Projection, before: dict[Key, Values], after: dict[Key, Values]) -> Iterator[RowChange]:
-    names = [name for name, _ in table.shown_key]
-    for key in sorted(before.keys() | after.keys()):
-        old, new = before.get(key), after.get(key)
-        if old != new:
-            named = dict(zip(names, key, strict=True))
-            yield RowChange(table.name, named, _rest(old, names), _rest(new, names))
-
-
-def _rest(row: Values | None, key: Sequence[str]) -> Values | None:
-    return None if row is None else {name: value for name, value in row.items() if name not in key}
-
-
-def _ledger_changes(
-    connection: Connection, incoming: Sequence[Event], before: dict[Identity, Event]
-) -> Iterator[RowChange]:
-    after = ledger.stored(connection, [event.identity for event in incoming])
-    for identity, event in after.items():
-        former = before.get(identity)
-        if former != event:
-            old = None if former is None else _ledger_values(former)
-            yield RowChange(
-                "notifications",
-                dict(zip(("event_id", "source"), identity, strict=True)),
-                old,
-                _ledger_values(event),
-            )
-
-
-def _ledger_values(event: Event) -> Values:
-    values = {name: getattr(event, name) for name in LEDGER_SHOWN}
-    if event.source_name is not None:
-        values |= {"hook": None, "attempt": None}  # as the ledger has them
-    return values | {name: events.iso(values[name]) for name in ("received_at", "occurred_at")}
 
 
 def _shown(type_: str, value: Any) -> Any:

@@ -18,7 +18,7 @@ from connector.events import Event, Identity
 from connector.mirror import counters, dialects, indexes, ledger, letters, losses, obstacles, offsets
 from connector.mirror.batches import run_both
 from connector.mirror.chunks import Chunk, CommitResult
-from connector.mirror.database import lock_schema, transaction
+from connector.mirror.database import transaction
 from connector.mirror.forgotten import Forgetting
 from connector.mirror.losses import Loss
 from connector.mirror.mapping import Mapping
@@ -104,7 +104,7 @@ class Sink:
         """
         result = CommitResult()
         with transaction(self._engine) as connection:
-            lock_schema(connection, shared=True)
+            self._dialect.lock_schema(connection, shared=True)
             clear(connection)
             if self._unsynced:
                 connection.exec_driver_sql(self._unsynced)

@@ -31,7 +31,7 @@ from connector.mirror import (
     sql_steps,
 )
 from connector.mirror.batches import Batch, run
-from connector.mirror.database import lock_schema, transaction
+from connector.mirror.database import transaction
 from connector.mirror.mapped import stored
 
 log = structlog.get_logger(__name__)
@@ -118,7 +118,7 @@ def bring_up(
 def lock_for_change(connection: Connection) -> None:
     """Lock the schema exclusively until the transaction ends; waits for locks are short (``locks``)."""
     locks.wait_briefly(connection)
-    lock_schema(connection)
+    dialects.of(connection).lock_schema(connection, shared=False)
 
 
 def version_of(connection: Connection) -> int | None:
