@@ -71,7 +71,7 @@ def ensure(connection: Connection, mapping: TableMapping, *, ahead: bool = False
 
 
 class ArchivedTable:
-    """What archives give for the rows of one table, which has ``folded``."""
+    """What archives give for the rows of one table: nothing where it has not ``folded``."""
 
     def __init__(self, connection: Connection, table: Projection) -> None:
         self._connection, self._table = connection, table

@@ -263,7 +263,8 @@ class Audits:
         pages = ", ".join(str(-1 if one.page is None else one.page) for one in (former, place))
         same = f"started_at = {_at(former.started_at)} AND entity_key IN ({either})"
         same += f" AND COALESCE(page, -1) IN ({pages})"
-        update = f"UPDATE _audits SET {sets}, {_counts(place)} WHERE {self._row()} AND {same}"
+        sets += "".join(f", {name} = {number}" for name, number in zip(COUNTS, place.counts, strict=True))
+        update = f"UPDATE _audits SET {sets} WHERE {self._row()} AND {same}"
         if connection.exec_driver_sql(update).rowcount != 1:
             raise StartupError(
                 f"Another audit of {self._family} runs on this mirror.",
@@ -283,10 +284,6 @@ class Audits:
             return clocks.now()
         seconds: float = connection.exec_driver_sql(f"SELECT {self._dialect.clock}").scalar_one()
         return round(seconds * MICROSECONDS)
-
-
-def _counts(place: AuditPlace) -> str:
-    return ", ".join(f"{name} = {number}" for name, number in zip(COUNTS, place.counts, strict=True))
 
 
 def _at(instant: int) -> str:

@@ -5,7 +5,7 @@ break another.
 """
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -20,8 +20,12 @@ def working(connection: Connection, besides: Collection[str] = ()) -> set[str]:
 
     ``besides`` are names of which nobody wants to know: each is a query.
     """
-    views = dialects.catalogue(connection).views().keys() - besides
-    return {name for name in views if _works(connection, name)}
+    found = set()
+    for name in dialects.catalogue(connection).views().keys() - besides:
+        with suppress(DBAPIError):
+            connection.exec_driver_sql(f"SELECT * FROM {quoted(name)} LIMIT 0")
+            found.add(name)
+    return found
 
 
 @contextmanager
@@ -63,11 +67,3 @@ def named(connection: Connection, refusal: str) -> Iterator[None]:
             raise
         fix = "drop these objects, run it again, and create them again"
         raise StartupError(f"{refusal}: {error.orig}.", fix) from error
-
-
-def _works(connection: Connection, view: str) -> bool:
-    try:
-        connection.exec_driver_sql(f"SELECT * FROM {quoted(view)} LIMIT 0")
-    except DBAPIError:
-        return False
-    return True

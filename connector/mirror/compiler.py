@@ -30,10 +30,14 @@ class Compiler:
         self._sources = config.sources
         self._shop_of_source = config.shop_of_source
         self._shop = None if config.shops is None else ShopColumn(tuple(sorted(config.shops.items())))
-        # Text that an index holds. The same limit for all, the least, so that a value which several
-        # columns hold is read once.
-        most = values.most_bytes((self._shop is not None) + max(map(_most_texts, config.tables.values())))
-        self._indexed_text = values.limited_text(most)
+        # How many texts the widest index holds. The same limit for all text that an index holds, the least,
+        # so that a value which several columns hold is read once.
+        texts = 0
+        for table in config.tables.values():
+            others = {name for name, column in table.columns.items() if _type(column) != "text"}
+            for index in (tuple(table.key), *table.indexes):
+                texts = max(texts, sum(name not in others for name in index))
+        self._indexed_text = values.limited_text(values.most_bytes((self._shop is not None) + texts))
 
     def projection(self, name: str, table: Table) -> Projection:
         """A table, with a column for the shop where shops are kept apart."""
@@ -130,13 +134,6 @@ class Compiler:
                 return None
             ways.add(tuple([place for place in places if place is not None]))
         return frozenset(ways)
-
-
-def _most_texts(table: Table) -> int:
-    """How many texts the widest index of a table holds."""
-    indexes = (tuple(table.key), *table.indexes)
-    others = {name for name, column in table.columns.items() if _type(column) != "text"}
-    return max(sum(name not in others for name in index) for index in indexes)
 
 
 def _paths(source: Source, action: str) -> tuple[tuple[str, ...], ...]:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Connection, Table
+from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql
 
 from connector import events
@@ -42,8 +42,12 @@ class CopiedTable:
     @classmethod
     def of(cls, table: Table) -> "CopiedTable":
         """The table as the schema has it."""
-        columns = tuple((column.name, _type(column)) for column in table.columns)
-        return cls(table, columns, tuple(column.name for column in table.primary_key))
+        columns = []
+        for column in table.columns:
+            # What SQLite has no type for, such as an instant, only PostgreSQL's name of the type tells.
+            name = str(column.type.compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
+            columns.append((column.name, TYPES.get(name, "")))
+        return cls(table, tuple(columns), tuple(column.name for column in table.primary_key))
 
     @property
     def name(self) -> str:
@@ -169,9 +173,3 @@ def meaning(text: str) -> bytes:
         return _encoder.encode(_decoder.decode(text))
     except ValueError:  # no JSON, which somebody wrote into SQLite
         return text.encode()
-
-
-def _type(column: Column[Any]) -> str:
-    # What SQLite has no type for, such as an instant, only PostgreSQL's name of the type tells.
-    name = str(column.type.compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
-    return TYPES.get(name, "")

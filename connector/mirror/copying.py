@@ -57,6 +57,8 @@ class Copied(NamedTuple):
     """What was copied, in rows by table, and what stays behind in the source.
 
     ``archives`` stand where they stood, for both; ``unfinished`` are files that the source alone knows.
+    ``frozen`` is what ``tables.yaml`` no longer has, ``views`` are those of others, ``readers`` are roles
+    that may read.
     """
 
     rows: dict[str, int]
@@ -86,9 +88,15 @@ def copy(source: Engine, target: Engine, config: Config, mapping: Mapping, obser
         dialects.of(read).hold(read, tables.metadata.tables)
         _require_as_configured(read, mapping, tables)  # now that nobody can change it
         copied = [CopiedTable.of(one) for one in tables.metadata.sorted_tables if one.name != NOT_COPIED]
-        counts = {one.name: _count(read, one.name) for one in copied}
+        counted = {one.name: f"SELECT COUNT(*) FROM {quoted(one.name)}" for one in copied}
+        counts = {name: int(read.exec_driver_sql(query).scalar_one()) for name, query in counted.items()}
         with naming_target(), transaction(target) as write:
-            _take_over(write)
+            # Locked until the end, at which the note of ``_announce`` is gone.
+            steps.lock_for_change(write)
+            if not steps.copy_is_unfinished(write):
+                cure = "start a worker there"
+                raise StartupError("Another copy into the target was finished meanwhile.", cure)
+            write.exec_driver_sql(f"DROP TABLE {steps.UNFINISHED_COPY}")
             schema.apply(cast("Engine", _Inside(write)), config, mapping, tables)
             run = _Run(read, write, observe, sum(counts.values()))
             run.fill(copied, tables.metadata.sorted_tables)
@@ -97,7 +105,9 @@ def copy(source: Engine, target: Engine, config: Config, mapping: Mapping, obser
             archives = archive_copies.of_copy(write)
             failpoints.reach("before-copy-commit")
         rows = {logical(name): count for name, count in counts.items()}
-        return Copied(rows, archives, unfinished, *_left_behind(read, tables))
+        old = [one.name for one in frozen.of(read, tables)]
+        views = dialects.of(read).others_views(read, rules.views(rules.recorded(read)).keys())
+        return Copied(rows, archives, unfinished, old, views, dialects.of(read).readers(read))
 
 
 def require_empty(config: Config) -> None:
@@ -240,14 +250,6 @@ def _require_empty(connection: Connection, name: str) -> bool:
     return True
 
 
-def _take_over(write: Connection) -> None:
-    """Lock the target until the end, and drop the note of ``_announce``."""
-    steps.lock_for_change(write)
-    if not steps.copy_is_unfinished(write):
-        raise StartupError("Another copy into the target was finished meanwhile.", "start a worker there")
-    write.exec_driver_sql(f"DROP TABLE {steps.UNFINISHED_COPY}")
-
-
 def _require_as_configured(read: Connection, mapping: Mapping, tables: Tables) -> None:
     """Raise ``StartupError`` unless the source is what ``tables.yaml`` says, and filled."""
     expected = {**rules.of_mapping(mapping), ("", ""): rules.fingerprint(mapping)}
@@ -260,14 +262,3 @@ def _require_as_configured(read: Connection, mapping: Mapping, tables: Tables) -
             "name the configuration of its worker with --config, or run: connector schema apply "
             "(connector schema plan shows what that changes)",
         )
-
-
-def _count(connection: Connection, table: str) -> int:
-    return int(connection.exec_driver_sql(f"SELECT COUNT(*) FROM {quoted(table)}").scalar_one())
-
-
-def _left_behind(read: Connection, tables: Tables) -> tuple[list[str], list[str], list[str]]:
-    """What ``tables.yaml`` no longer has, views of others, and roles that may read."""
-    old = [one.name for one in frozen.of(read, tables)]
-    dialect = dialects.of(read)
-    return old, dialect.others_views(read, rules.views(rules.recorded(read)).keys()), dialect.readers(read)

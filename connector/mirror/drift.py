@@ -69,12 +69,20 @@ class RecordTables:
     def reported(self, connection: Connection, answers: Iterable[Event]) -> list[Difference]:
         """Where rows of hooks have another number than these snapshots (``Entity.reported``)."""
         given = {event.entity_key or "": events.exact_json.decode(event.details) for event in answers}
-        return [
-            found
-            for table, columns in self._reported.items()
-            for record, row in self._of_hooks(connection, table, given).items()
-            for found in _compare_reported(record, table, row, columns, given[record])
-        ]
+        found: list[Difference] = []
+        for table, columns in self._reported.items():
+            types = {column.name: column.type for column in table.columns}
+            for record, row in self._of_hooks(connection, table, given).items():
+                for column, path in columns.items():
+                    mirrored, type_ = row[column], types[column]
+                    try:
+                        source = values.READERS[type_](events.value_at(given[record], path))
+                    except Poison:
+                        continue  # it cannot be compared
+                    if mirrored is not None and mirrored != source:
+                        texts = _text(mirrored, type_), _text(source, type_)
+                        found.append(Difference(record, table.name, "", column, *texts))
+        return found
 
     def _of_hooks(
         self, connection: Connection, table: Projection, records: Iterable[str]
@@ -87,20 +95,6 @@ class RecordTables:
                 by_place = dict(zip(places, parts, strict=True))
                 keys[(*self._shop, *[by_place[place] for place in sorted(by_place)])] = record
         return {keys[key]: row for key, row in verify.actual(table, connection, keys).items()}
-
-
-def _compare_reported(
-    record: str, table: Projection, row: Values, columns: Mapping[str, tuple[str, ...]], data: Any
-) -> Iterator[Difference]:
-    types = {column.name: column.type for column in table.columns}
-    for column, path in columns.items():
-        mirrored, type_ = row[column], types[column]
-        try:
-            source = values.READERS[type_](events.value_at(data, path))
-        except Poison:
-            continue  # it cannot be compared
-        if mirrored is not None and mirrored != source:
-            yield Difference(record, table.name, "", column, _text(mirrored, type_), _text(source, type_))
 
 
 def _compare(
