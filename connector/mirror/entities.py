@@ -49,8 +49,9 @@ class Entities:
         """
         if event.source_name is None and event.action not in self._routes:
             return event
-        objects, entities = self._objects(event)
-        hidden = [one is not None and is_forgotten(one) for one in entities]
+        objects, family, keys = self._objects(event)
+        shop = self._shop(event)
+        hidden = [bool(key) and is_forgotten(Entity(shop, family, key)) for key in keys]
         if not any(hidden):
             return event
         details = NOTHING
@@ -66,15 +67,17 @@ class Entities:
             attempt=min(-abs(event.attempt), -1) if event.source_name is None else event.attempt,
         )
 
-    def _objects(self, event: Event) -> tuple[Sequence[bytes], Sequence[Entity | None]]:
-        """The text of each row object, and its entity: the event's key is that of the first."""
-        shop = self._shop(event)
+    def _objects(self, event: Event) -> tuple[Sequence[bytes], str, Sequence[str]]:
+        """The text of each row object, their family, and the key of each, empty where it has none.
+
+        The event's key is that of the first.
+        """
         if event.source_name is not None:
-            return [event.details], [_entity(shop, event.family, event.entity_key)]
+            return [event.details], event.family, [event.entity_key or ""]
         family, key_paths = self._routes[event.action]
         is_array = event.details.startswith(b"[")
         if event.entity_key is not None and not is_array:  # as nearly always, and to decode costs much
-            return [event.details], [_entity(shop, family, event.entity_key)]
+            return [event.details], family, [event.entity_key]
         objects: list[bytes] = [event.details]
         try:
             if is_array:
@@ -84,7 +87,7 @@ class Entities:
             objects, keys = [event.details], [""]
         if event.entity_key is not None and keys:
             keys[0] = event.entity_key
-        return objects, [_entity(shop, family, key) for key in keys]
+        return objects, family, keys
 
 
 def entity_key(row: Row, key_paths: Sequence[tuple[str, ...]]) -> str:
@@ -95,7 +98,3 @@ def entity_key(row: Row, key_paths: Sequence[tuple[str, ...]]) -> str:
     except Poison:
         return ""
     return key if key and all(part.strip() for part in parts) else ""
-
-
-def _entity(shop: str, family: str, key: str | None) -> Entity | None:
-    return Entity(shop, family, key) if key else None

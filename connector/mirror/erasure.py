@@ -69,8 +69,7 @@ def erase(engine: Engine, mapping: TableMapping, entity: Entity, *, dry_run: boo
             first = _Erasure(connection, mapping, entity)
             archived = first.archived()
         sorts = mapping.entities.sorts(entity.family)
-        without = partial(_without, mapping, entity)
-        replaced = archive_erasure.replace(session, first.identities, sorts, without)
+        replaced = archive_erasure.replace(session, first.identities, sorts, first.without)
 
         def run(connection: Connection) -> Erased:
             return _Erasure(connection, mapping, entity, archived).run(replaced)
@@ -85,10 +84,6 @@ def erase(engine: Engine, mapping: TableMapping, entity: Entity, *, dry_run: boo
             ) from error
         archiving.clear(session)
         return erased
-
-
-def _without(mapping: TableMapping, entity: Entity, event: Event) -> Event:
-    return mapping.entities.without(event, lambda one: one == entity)
 
 
 class _Erasure:
@@ -108,8 +103,7 @@ class _Erasure:
         if archived:
             still = ledger.archived(connection, archived)
             speaking = chain(speaking, (archived[one] for one in sorted(still)))
-        self._without = partial(_without, mapping, entity)
-        pairs = ((event, self._without(event)) for event in speaking)
+        pairs = ((event, self.without(event)) for event in speaking)
         # What it says, and what is left of it.
         self._events = [(event, left) for event, left in pairs if left is not event]
         contributions = [one for event, _ in self._events for one in mapping.stored_contributions(event)]
@@ -117,6 +111,10 @@ class _Erasure:
         self._letters: list[str] = []
         self._erased = Erased(len(self._events))
         self._erased.forgotten_before = entity in forgotten.stored(connection)
+
+    def without(self, event: Event) -> Event:
+        """What is left of an event, which is the same object where it does not speak of the entity."""
+        return self._mapping.entities.without(event, lambda one: one == self._entity)
 
     def found(self) -> Erased:
         """What would be taken out; a row of which something is left counts too."""
@@ -219,7 +217,7 @@ class _Erasure:
             event = events.decode(payload)
         except (Poison, *events.JSON_ERRORS):
             return False
-        left = self._without(event)
+        left = self.without(event)
         return left is not event and left.details == NOTHING
 
     def _empty_letters(self, now: int) -> None:

@@ -24,6 +24,8 @@ from connector.mirror.rows import Item
 from connector.mirror.statements import on_keys
 
 COLUMNS, KEY = ForgottenEntity.columns(), ForgottenEntity.key()
+# Where a tombstone ends: of two workers that end one at once, the earlier hook counts.
+EARLIER = "CASE WHEN stored.ended_at < excluded.ended_at THEN stored.ended_at ELSE excluded.ended_at END"
 INSERT = f"INSERT INTO _forgotten AS stored ({names(COLUMNS)})"
 
 
@@ -61,12 +63,6 @@ def put(
     sets = ", ".join(f"{name} = excluded.{name}" for name in ("forgotten_at", "changed_at"))
     after = f"ON CONFLICT ({names(KEY)}) DO UPDATE SET {sets}, ended_at = {ended_at}"
     run(connection, INSERT, Batch(COLUMNS, rows), after)
-
-
-def end(connection: Connection, tombstones: Tombstones, now: int) -> None:
-    """Write tombstones that end; of two workers that end one at once, the earlier hook counts."""
-    earlier = "CASE WHEN stored.ended_at < excluded.ended_at THEN stored.ended_at ELSE excluded.ended_at END"
-    put(connection, tombstones, now, earlier)
 
 
 def remaining(connection: Connection, shop: str, keys: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -117,7 +113,7 @@ class Forgetting:
 
         left = [self._mapping.entities.without(event, partial(hides, event)) for event in given]
         if ended:
-            end(connection, ended, now)
+            put(connection, ended, now, EARLIER)
             # What was fetched before this hook was read here is hidden: it is fetched again.
             on_keys(connection, "DELETE FROM _hydration_work", KEY, ended)
         return left

@@ -273,7 +273,7 @@ def test_of_two_workers_that_end_tombstones_at_once_each_hears_of_the_other(mirr
     # This one's hook is later than the other's, which has it already.
     with database.transaction(mirror.engine) as connection:
         stones = {Entity("", "orders", "1"): Tombstone(NOON, later + MINUTE)}
-        forgotten.end(connection, stones, clocks.now())
+        forgotten.put(connection, stones, clocks.now(), forgotten.EARLIER)
         assert forgotten.stored(connection)[ONE].ended_at == later
 
 
