@@ -118,7 +118,7 @@ def _changes(connection: Connection, config: Config, mapping: Mapping) -> Iterat
         *_indexes(config, mapping, tables, shapes, recorded, pending),
         *(
             Change(what, "view", pending.table(name), detail=WHY_NOT.get(what, ""))
-            for what, name in view_schema.changes(connection, config, mapping, tables)
+            for what, name in view_schema.Views(connection, config, mapping, tables).changes()
         ),
     ]
     views = {one.name for one in found if one.kind == "view"}

@@ -39,7 +39,7 @@ def _prune(engine: Engine, config: Config, mapping: Mapping) -> list[Frozen]:
                 if not one.column:
                     _drop_table(connection, one)
             # First the views without the columns, then the columns.
-            view_schema.ensure(connection, config, mapping, tables, shows_removed=False)
+            view_schema.Views(connection, config, mapping, tables, shows_removed=False).ensure()
         with broken_views.put_aside(connection):
             for one in found:
                 if one.column:

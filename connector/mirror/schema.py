@@ -79,7 +79,7 @@ def ddl(config: Config, dialect_name: str) -> Iterator[str]:
     yield steps.record_statement(clocks.now())
     of_tables = shown.of_tables(tables, dialect, {})
     for view in (*of_tables, *views.statements(config, mapping, dialect)):
-        yield from view_schema.statements(schema, view, dialect)
+        yield from view.statements(schema, dialect)
 
 
 def ensure(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping: bool = False) -> Filled:
@@ -182,7 +182,7 @@ def _change_renamed(connection: Connection, config: Config, mapping: Mapping, ta
         steps.record(connection, steps.NEWEST)
     _route(connection, config)
     with broken_views.none_breaks(connection, "Views cannot be changed as tables.yaml says"):
-        view_schema.ensure(connection, config, mapping, tables)
+        view_schema.Views(connection, config, mapping, tables).ensure()
     return not existing & set(tables.metadata.tables)
 
 

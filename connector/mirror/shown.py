@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Numeric, Table, inspect
-from sqlalchemy.types import TypeEngine
 
 from connector.config import SHOP_COLUMN
 from connector.mirror import dialects
+from connector.mirror.dialects.dialect import literal
 from connector.mirror.mapped import logical
 from connector.mirror.models import OWN as OWN_TABLES
 from connector.mirror.models import SOURCE
@@ -31,6 +31,21 @@ class ViewDefinition(NamedTuple):
     select: str
     comment: str
     columns: Mapping[str, str] = {}
+
+    def statements(self, schema: str, dialect: dialects.Dialect) -> list[str]:
+        """DROP, CREATE, and COMMENT where there are any; ``schema`` stands before the name."""
+        name = schema + quoted(self.name)
+        made = [f"DROP VIEW IF EXISTS {name}", f"CREATE VIEW {name} AS {self.select}"]
+        comments = self.comments(schema) if dialect.compiler.supports_comments else {}
+        return [*made, *comments.values()]
+
+    def comments(self, schema: str) -> dict[str, str]:
+        """COMMENT of each column, and of the view under an empty name, as PostgreSQL takes them."""
+        name = schema + quoted(self.name)
+        made = {"": f"COMMENT ON VIEW {name} IS {literal(self.comment)}"} if self.comment else {}
+        for column, comment in self.columns.items():
+            made[column] = f"COMMENT ON COLUMN {name}.{quoted(column)} IS {literal(comment)}"
+        return made
 
 
 def of_tables(
@@ -67,7 +82,13 @@ def _of_table(
     columns.sort(key=lambda column: column[0] == last)
     shown = [column for column in columns if not column[0].endswith("__version")]
     listed = ", ".join(
-        f"{sql} AS {column}" if (sql := elsewhere.get(column)) else _shown(column, type_, dialect)
+        (
+            f"{sql} AS {column}"
+            if (sql := elsewhere.get(column))
+            else number(quoted(column), dialect)
+            if isinstance(type_, Numeric)
+            else quoted(column)
+        )
         for column, type_, _ in shown
     )
     described = EVENT if EVENT.keys() <= {*table.columns.keys()} else {}
@@ -75,12 +96,6 @@ def _of_table(
     visible = f" WHERE {where}" if (where := table.info.get(VISIBLE)) else ""
     select = f"SELECT {listed} FROM {quoted(table.name)}{visible}"
     return ViewDefinition(name, select, table.comment or "", comments)
-
-
-def _shown(column: str, type_: TypeEngine[Any], dialect: dialects.Dialect) -> str:
-    """A column of the store as a reader sees it."""
-    name = quoted(column)
-    return number(name, dialect) if isinstance(type_, Numeric) else name
 
 
 def number(column: str, dialect: dialects.Dialect) -> str:
