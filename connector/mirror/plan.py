@@ -6,7 +6,7 @@ start would refuse is found by the same checks, on the newest events, and by a t
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from sqlalchemy import Connection, Engine, create_engine, inspect
 
@@ -53,6 +53,13 @@ class Change(NamedTuple):
     seconds: float | None = None
     detail: str = ""
 
+    @classmethod
+    def refusal(cls, refused: StartupError) -> Self:
+        """The line for what a start refuses."""
+        where, _, what = refused.what.partition(": ")
+        detail = f"{what or where} Fix: {refused.cure}"
+        return cls("refuse", "tables.yaml", where if what else "", detail=detail)
+
 
 class Plan(NamedTuple):
     """Every change in the order in which it is made, then what is refused."""
@@ -87,7 +94,12 @@ def of(config: Config, mapping: Mapping, *, accept_mapping: bool = False) -> Pla
                 why = f"{steps.older(version)}; what else changes is known when it is changed"
                 changes = [Change("change", "layout", str(steps.NEWEST), detail=why)]
             else:
-                changes = list(_changes(connection, config, mapping))
+                try:
+                    pending = renames.pending(connection, config)
+                except StartupError as refused:
+                    changes = [Change.refusal(refused)]
+                else:
+                    changes = list(_Start(connection, config, mapping, pending).changes())
         if any(one.change == "refuse" for one in changes):
             return Plan(changes)
         return Plan([*changes, *_refused(engine, config, mapping, accept_mapping=accept_mapping)])
@@ -95,166 +107,154 @@ def of(config: Config, mapping: Mapping, *, accept_mapping: bool = False) -> Pla
         engine.dispose()
 
 
-def _changes(connection: Connection, config: Config, mapping: Mapping) -> Iterator[Change]:
+class _Start:
     """What a start changes: found under the names that the database still has, listed under today's."""
-    try:
-        pending = renames.pending(connection, config)
-    except StartupError as refused:
-        yield _refusal(refused)
-        return
-    today, config = config, pending.undone(config)
-    if pending:
-        mapping = Mapping(config)
-    tables, recorded = Tables(mapping), rules.recorded(connection)
-    shapes = shape.of(connection, tables)
-    is_fresh = not {*inspect(connection).get_table_names()} & {*tables.metadata.tables}
-    found = [
-        *_shaped(shapes, pending),
-        *(() if is_fresh else _filled(connection, mapping, tables, shapes, recorded, pending)),
-        *(
-            Change("freeze" if one.is_new else "frozen", _kind(one), one.name, detail=str(one))
-            for one in (one._replace(table=pending.table(one.table)) for one in frozen.of(connection, tables))
-        ),
-        *_indexes(config, mapping, tables, shapes, recorded, pending),
-        *(
-            Change(what, "view", pending.table(name), detail=WHY_NOT.get(what, ""))
-            for what, name in view_schema.Views(connection, config, mapping, tables).changes()
-        ),
-    ]
-    views = {one.name for one in found if one.kind == "view"}
-    renamed = [
-        *(Change("rename", "table", name, detail=f"to {today}") for name, today in pending.tables.items()),
-        *(
-            Change("rename", "column", f"{table}.{was}", detail=f"to {name}")
-            for (table, was), name in pending.columns.items()
-        ),
-    ]
-    of_renamed = [table for table in today.tables if table in {table for table, _ in pending.columns}]
-    found = [
-        *renamed,
-        *found,
-        *(Change("change", "view", table) for table in of_renamed if table not in views),
-    ]
-    yield from found
-    if not rules.stands(recorded, mapping) and Plan(found).is_empty:
-        why = "descriptions, families or the order of tables.yaml"
-        yield Change("record", "tables.yaml", "tables.yaml", detail=why)
-    yield from _checked(connection, config, mapping, tables, shapes)
 
+    def __init__(
+        self, connection: Connection, config: Config, mapping: Mapping, pending: renames.Renames
+    ) -> None:
+        self._connection, self._pending = connection, pending
+        self._today, self._config = config, pending.undone(config)
+        self._mapping = Mapping(self._config) if pending else mapping
+        self._tables, self._recorded = Tables(self._mapping), rules.recorded(connection)
+        self._shapes = shape.of(connection, self._tables)
 
-def _kind(one: frozen.Frozen) -> str:
-    return "column" if one.column else "table"
+    def changes(self) -> Iterator[Change]:
+        """Every change in the order in which it is made, then what is refused."""
+        pending, tables = self._pending, self._tables
+        is_fresh = not {*inspect(self._connection).get_table_names()} & {*tables.metadata.tables}
+        views = view_schema.Views(self._connection, self._config, self._mapping, tables)
+        frozen_now = [
+            one._replace(table=pending.table(one.table)) for one in frozen.of(self._connection, tables)
+        ]
+        found = [
+            *self._shaped(),
+            *(() if is_fresh else self._filled()),
+            *(
+                Change(
+                    "freeze" if one.is_new else "frozen",
+                    "column" if one.column else "table",
+                    one.name,
+                    detail=str(one),
+                )
+                for one in frozen_now
+            ),
+            *self._indexes(),
+            *(
+                Change(what, "view", pending.table(name), detail=WHY_NOT.get(what, ""))
+                for what, name in views.changes()
+            ),
+        ]
+        changed = {one.name for one in found if one.kind == "view"}
+        of_renamed = {table for table, _ in pending.columns} - changed
+        found = [
+            *(
+                Change("rename", "table", name, detail=f"to {today}")
+                for name, today in pending.tables.items()
+            ),
+            *(
+                Change("rename", "column", f"{table}.{was}", detail=f"to {name}")
+                for (table, was), name in pending.columns.items()
+            ),
+            *found,
+            *(Change("change", "view", table) for table in self._today.tables if table in of_renamed),
+        ]
+        yield from found
+        if not rules.stands(self._recorded, self._mapping) and Plan(found).is_empty:
+            why = "descriptions, families or the order of tables.yaml"
+            yield Change("record", "tables.yaml", "tables.yaml", detail=why)
+        yield from self._checked()
 
+    def _shaped(self) -> Iterator[Change]:
+        """Tables and columns that are made, and what somebody changed by hand and is set back."""
+        for store, found in self._shapes.items():
+            table = self._pending.table(logical(store))
+            if found.missing:
+                yield Change("add", "table", table)
+                continue
+            for column in found.columns:
+                value = column.removesuffix("__version")
+                if value == column or value not in found.columns:
+                    yield Change("add", "column", f"{table}.{column}")
+            rest = replace(found, columns=[], indexes=[])
+            if found.gains_shop:
+                yield Change("change", "table", table, detail="the shop is put first in its key")
+                rest = replace(rest, key=None)
+            yield from (Change("restore", "table", table, detail=fault) for fault in rest.faults(table))
 
-def _shaped(shapes: dict[str, Shape], pending: renames.Renames) -> Iterator[Change]:
-    """Tables and columns that are made, and what somebody changed by hand and is set back."""
-    for store, found in shapes.items():
-        table = pending.table(logical(store))
-        if found.missing:
-            yield Change("add", "table", table)
-            continue
-        for column in found.columns:
-            value = column.removesuffix("__version")
-            if value == column or value not in found.columns:
-                yield Change("add", "column", f"{table}.{column}")
-        rest = replace(found, columns=[], indexes=[])
-        if found.gains_shop:
-            yield Change("change", "table", table, detail="the shop is put first in its key")
-            rest = replace(rest, key=None)
-        yield from (Change("restore", "table", table, detail=fault) for fault in rest.faults(table))
+    def _filled(self) -> Iterator[Change]:
+        """What is filled from the ledger, with the events that are read for it."""
+        unfilled = schema.unfilled(self._recorded, self._tables, self._shapes)
+        changes = [(table, rules.changed_columns(table, unfilled)) for table in self._mapping.tables]
+        if not any(changed is None or changed for _, changed in changes):
+            return
+        # A ledger that is missing is refused elsewhere.
+        events = (
+            ledger.counts(self._connection) if inspect(self._connection).has_table("_notifications") else {}
+        )
+        for table, changed in changes:
+            if changed is None or changed:
+                count = sum(events.get(sort, 0) for sort in table.sorts)
+                found = self._shapes.get(table.store, Shape())
+                name, seconds = self._pending.table(table.name), round(count / FILLED_PER_SECOND, 1)
+                detail = self._why(changed, found, name)
+                yield Change("fill", "table", name, count, seconds, detail)
 
+    def _why(self, changed: list[MappedColumn] | None, found: Shape, table: str) -> str:
+        """Why a table is filled: for every row where ``changed`` is None, else for these columns."""
+        if changed is None:
+            why = "the table is new" if found.missing else "what decides its rows was changed"
+            return f"every row: {why}"
+        new = [one.name for one in changed if one.name in found.columns]
+        other = [self._pending.column(table, one.name) for one in changed if one.name not in found.columns]
+        parts = (("new", new), ("filled again", other))
+        return "; ".join(f"{what}: {', '.join(names)}" for what, names in parts if names)
 
-def _filled(
-    connection: Connection,
-    mapping: Mapping,
-    tables: Tables,
-    shapes: dict[str, Shape],
-    recorded: rules.Rules,
-    pending: renames.Renames,
-) -> Iterator[Change]:
-    """What is filled from the ledger, with the events that are read for it."""
-    recorded = schema.unfilled(recorded, tables, shapes)
-    changes = [(table, rules.changed_columns(table, recorded)) for table in mapping.tables]
-    if not any(changed is None or changed for _, changed in changes):
-        return
-    # A ledger that is missing is refused elsewhere.
-    events = ledger.counts(connection) if inspect(connection).has_table("_notifications") else {}
-    for table, changed in changes:
-        if changed is None or changed:
-            count = sum(events.get(sort, 0) for sort in table.sorts)
-            found = shapes.get(table.store, Shape())
-            name, seconds = pending.table(table.name), round(count / FILLED_PER_SECOND, 1)
-            detail = _why_all(found) if changed is None else _why(changed, found, name, pending)
-            yield Change("fill", "table", name, count, seconds, detail)
+    def _indexes(self) -> Iterator[Change]:
+        names = self._pending.indexes(self._config) if self._pending else {}
+        for store, found in self._shapes.items():
+            where = f"on {self._pending.table(logical(store))}"
+            yield from (Change("add", "index", names.get(name, name), detail=where) for name in found.indexes)
+        former = former_mapping(self._config, self._recorded.get(rules.MAPPING, ""))
+        if former is not None and former.written != self._mapping.written:
+            before = Tables(former).metadata.tables
+            for name, table in self._tables.metadata.tables.items():
+                former_names = (
+                    {str(index.name) for index in before[name].indexes} if name in before else set()
+                )
+                gone = former_names - {str(index.name) for index in table.indexes}
+                where = f"on {self._pending.table(logical(name))}"
+                yield from (Change("drop", "index", one, detail=where) for one in sorted(gone))
 
-
-def _why_all(found: Shape) -> str:
-    return "every row: the table is new" if found.missing else "every row: what decides its rows was changed"
-
-
-def _why(changed: list[MappedColumn], found: Shape, table: str, pending: renames.Renames) -> str:
-    new = [one.name for one in changed if one.name in found.columns]
-    other = [pending.column(table, one.name) for one in changed if one.name not in found.columns]
-    parts = (("new", new), ("filled again", other))
-    return "; ".join(f"{what}: {', '.join(names)}" for what, names in parts if names)
-
-
-def _indexes(
-    config: Config,
-    mapping: Mapping,
-    tables: Tables,
-    shapes: dict[str, Shape],
-    recorded: rules.Rules,
-    pending: renames.Renames,
-) -> Iterator[Change]:
-    names = pending.indexes(config) if pending else {}
-    for store, found in shapes.items():
-        where = f"on {pending.table(logical(store))}"
-        yield from (Change("add", "index", names.get(name, name), detail=where) for name in found.indexes)
-    former = former_mapping(config, recorded.get(rules.MAPPING, ""))
-    if former is not None and former.written != mapping.written:
-        before = Tables(former).metadata.tables
-        for name, table in tables.metadata.tables.items():
-            former_names = {str(index.name) for index in before[name].indexes} if name in before else set()
-            gone = former_names - {str(index.name) for index in table.indexes}
-            where = f"on {pending.table(logical(name))}"
-            yield from (Change("drop", "index", one, detail=where) for one in sorted(gone))
-
-
-def _checked(
-    connection: Connection, config: Config, mapping: Mapping, tables: Tables, shapes: dict[str, Shape]
-) -> Iterator[Change]:
-    """What a start refuses: names of others, other types, other keys, all tables at once."""
-    strange = {table for table, found in shapes.items() if found.missing or found.columns or found.key}
-    new = shape.absent(shapes)
-    expected, recorded = rules.of_mapping(mapping), rules.recorded(connection)
-    refusals: list[StartupError] = []
-    try:
-        relations.refuse_foreign(connection, config, strange, recorded)
-        by_shop = [table for table, found in shapes.items() if found.loses_shop]
-        relations.refuse_shared_shops(connection, config, by_shop)
-    except StartupError as refused:
-        refusals.append(refused)
-    for key, rule in expected.items():
+    def _checked(self) -> Iterator[Change]:
+        """What a start refuses: names of others, other types, other keys, all tables at once."""
+        strange = {
+            table for table, found in self._shapes.items() if found.missing or found.columns or found.key
+        }
+        new = shape.absent(self._shapes)
+        expected = rules.of_mapping(self._mapping)
+        refusals: list[StartupError] = []
         try:
-            relations.refuse_other_types(connection, config, {key: rule}, new, recorded)
+            relations.refuse_foreign(self._connection, self._config, strange, self._recorded)
+            by_shop = [table for table, found in self._shapes.items() if found.loses_shop]
+            relations.refuse_shared_shops(self._connection, self._config, by_shop)
         except StartupError as refused:
             refusals.append(refused)
-    for store, found in shapes.items():
-        changed = rules.changed_rules(logical(store), recorded, mapping)
-        if not found.missing and not found.loses_shop:
+        for key, rule in expected.items():
             try:
-                shape.refuse(connection, tables.metadata.tables[store], found, changed, config)
+                relations.refuse_other_types(self._connection, self._config, {key: rule}, new, self._recorded)
             except StartupError as refused:
                 refusals.append(refused)
-    # A column of another type is found by its rule and in the database.
-    yield from {one.what.partition(": ")[0]: _refusal(one) for one in refusals}.values()
-
-
-def _refusal(refused: StartupError) -> Change:
-    where, _, what = refused.what.partition(": ")
-    detail = f"{what or where} Fix: {refused.cure}"
-    return Change("refuse", "tables.yaml", where if what else "", detail=detail)
+        for store, found in self._shapes.items():
+            changed = rules.changed_rules(logical(store), self._recorded, self._mapping)
+            if not found.missing and not found.loses_shop:
+                try:
+                    table = self._tables.metadata.tables[store]
+                    shape.Restoration(self._connection, table, found, changed, self._config).refuse()
+                except StartupError as refused:
+                    refusals.append(refused)
+        # A column of another type is found by its rule and in the database.
+        yield from {one.what.partition(": ")[0]: Change.refusal(one) for one in refusals}.values()
 
 
 def _refused(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping: bool) -> Iterator[Change]:
@@ -268,4 +268,4 @@ def _refused(engine: Engine, config: Config, mapping: Mapping, *, accept_mapping
     try:
         schema_trial.run(config, mapping)
     except StartupError as refused:
-        yield _refusal(refused)
+        yield Change.refusal(refused)

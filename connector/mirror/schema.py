@@ -73,7 +73,8 @@ def ddl(config: Config, dialect_name: str) -> Iterator[str]:
     for table in tables.metadata.sorted_tables:
         yield _text(CreateTable(table), dialect.compiler)
         yield from (
-            _text(CreateIndex(index), dialect.compiler) for index in sorted(table.indexes, key=_index_name)
+            _text(CreateIndex(index), dialect.compiler)
+            for index in sorted(table.indexes, key=lambda one: str(one.name))
         )
         yield from (statement for _, _, statement in _comments(table, dialect.compiler))
     yield steps.record_statement(clocks.now())
@@ -109,14 +110,22 @@ def apply(engine: Engine, config: Config, mapping: Mapping, tables: Tables) -> F
 
     ``tables`` are the mapping's.
     """
-    fresh = _made_way(engine, mapping, partial(_change, engine, config, mapping, tables))
-    filled = _made_way(engine, mapping, partial(_fill, engine, config, mapping, tables))
+
+    def done(act: Callable[[_Making], T]) -> T:
+        """Do it in a transaction of its own, in spite of others' locks and objects."""
+
+        def attempt(clear: obstacles.Clear) -> T:
+            with transaction(engine) as connection:
+                steps.lock_for_change(connection)
+                clear(connection)
+                steps.refuse_newer(connection)
+                return act(_Making(connection, config, mapping, tables))
+
+        return obstacles.overcome(engine, mapping, lambda clear: locks.until_granted(partial(attempt, clear)))
+
+    fresh = done(_Making.change)
+    filled = done(_Making.fill)
     return Filled({} if fresh else filled)
-
-
-def _made_way(engine: Engine, mapping: Mapping, act: Callable[[obstacles.Clear], T]) -> T:
-    """Do it, in spite of others' locks and objects."""
-    return obstacles.overcome(engine, mapping, lambda clear: locks.until_granted(partial(act, clear)))
 
 
 def state(engine: Engine, mapping: Mapping) -> str | None:
@@ -142,65 +151,117 @@ def state(engine: Engine, mapping: Mapping) -> str | None:
         return "; ".join([*faults, *view_schema.faults(connection, recorded)]) or None
 
 
-def _change(engine: Engine, config: Config, mapping: Mapping, tables: Tables, clear: obstacles.Clear) -> bool:
-    """Make tables, columns and views as they should be; whether there were no tables before."""
-    with transaction(engine) as connection:
-        steps.lock_for_change(connection)
-        clear(connection)
-        steps.refuse_newer(connection)
-        dialects.catalogue(connection).make_store()
-        with renames.pending(connection, config).applied(connection, config):
-            return _change_renamed(connection, config, mapping, tables)
+class _Making:
+    """What a start does in one transaction, which no batch and no other start runs beside."""
 
+    def __init__(self, connection: Connection, config: Config, mapping: Mapping, tables: Tables) -> None:
+        self._connection, self._config, self._mapping, self._tables = connection, config, mapping, tables
 
-def _change_renamed(connection: Connection, config: Config, mapping: Mapping, tables: Tables) -> bool:
-    """The same, after renames."""
-    existing, recorded = set(inspect(connection).get_table_names()), rules.recorded(connection)
-    shapes = shape.of(connection, tables)
-    # A table of another shape of which nothing is recorded is another program's.
-    strange = {table for table, found in shapes.items() if found.missing or found.columns or found.key}
-    relations.refuse_foreign(connection, config, strange, recorded)
-    by_shop = [table for table, found in shapes.items() if found.loses_shop]
-    relations.refuse_shared_shops(connection, config, by_shop)
-    new = shape.absent(shapes)
-    relations.refuse_other_types(connection, config, rules.of_mapping(mapping), new, recorded)
-    described = rules.stands(recorded, mapping)
-    for table in tables.metadata.sorted_tables:
-        found = shapes.get(table.name)
-        made = found is not None and found.missing
-        if made:
-            _make(connection, table, recorded)
-        elif found:
-            changed = rules.changed_rules(logical(table.name), recorded, mapping)
-            unfilled = shape.restore(connection, table, found, changed=changed, config=config)
-            _forget(connection, table, unfilled)
-        if made or not described:
-            _comment(connection, table, made=made)
-    if (found := shapes.get(stored("mirror_counters"))) and found.missing:
-        counters.fill(connection)
-    if stored("mirror_layout") not in existing:
-        steps.record(connection, steps.NEWEST)
-    _route(connection, config)
-    with broken_views.none_breaks(connection, "Views cannot be changed as tables.yaml says"):
-        view_schema.Views(connection, config, mapping, tables).ensure()
-    return not existing & set(tables.metadata.tables)
+    def change(self) -> bool:
+        """Make tables, columns and views as they should be; whether there were no tables before."""
+        dialects.catalogue(self._connection).make_store()
+        with renames.pending(self._connection, self._config).applied(self._connection, self._config):
+            return self._change_renamed()
 
+    def fill(self) -> dict[str, list[str] | None]:
+        """Fill what is new or changed from the ledger, and make the indexes that are missing."""
+        recorded = rules.recorded(self._connection)
+        filled: dict[str, list[str] | None] = {}
+        # First, because their locks may not be granted: then the transaction runs again.
+        written = recorded.get(rules.MAPPING, "")
+        former = None if written == self._mapping.written else former_mapping(self._config, written)
+        if former is not None:
+            indexes.drop(self._connection, Tables(former), self._tables)
+        indexes.make_missing(self._connection, self._tables)
+        counts = cache(partial(ledger.counts, self._connection))
+        for mapped in self._mapping.tables:
+            changed = rules.changed_columns(mapped, recorded)
+            if changed is None or changed:
+                fill = partial(filling.fill, self._connection, mapped, changed, counts())
+                aside = late_wants.in_background if mapped.name == hydration.NAME else nullcontext
+                with aside(self._connection):
+                    indexes.making_way(self._connection, mapped.store, fill)
+                filled[mapped.name] = None if changed is None else [column.name for column in changed]
+        archived_rows.ensure(self._connection, self._mapping)
+        if filled or not rules.stands(recorded, self._mapping):
+            rules.record(self._connection, self._mapping, recorded)
+        # Nothing is read for a table that no event fills.
+        return {name: columns for name, columns in filled.items() if self._mapping.table(name).row_specs}
 
-def _make(connection: Connection, table: Table, recorded: rules.Rules) -> None:
-    if recorded and table.name in (stored("notifications"), stored("bodies")):
-        raise StartupError(f"The ledger, the table {table.name}, is gone.", shape.RESTORE)
-    if recorded and logical(table.name) in ("dead_letters", "consumer_offsets"):
-        log.warning("a missing table was created again, empty", table=logical(table.name))
-    # Its indexes come last, as those that are missing: a table that was renamed has kept their names.
-    connection.execute(CreateTable(table))
-    if recorded:
-        _forget(connection, table, None)
+    def _change_renamed(self) -> bool:
+        """``change``, after renames."""
+        existing = set(inspect(self._connection).get_table_names())
+        recorded = rules.recorded(self._connection)
+        shapes = shape.of(self._connection, self._tables)
+        # A table of another shape of which nothing is recorded is another program's.
+        strange = {table for table, found in shapes.items() if found.missing or found.columns or found.key}
+        relations.refuse_foreign(self._connection, self._config, strange, recorded)
+        by_shop = [table for table, found in shapes.items() if found.loses_shop]
+        relations.refuse_shared_shops(self._connection, self._config, by_shop)
+        new = shape.absent(shapes)
+        relations.refuse_other_types(
+            self._connection, self._config, rules.of_mapping(self._mapping), new, recorded
+        )
+        described = rules.stands(recorded, self._mapping)
+        for table in self._tables.metadata.sorted_tables:
+            found = shapes.get(table.name)
+            made = found is not None and found.missing
+            if made:
+                self._make(table, recorded)
+            elif found:
+                changed = rules.changed_rules(logical(table.name), recorded, self._mapping)
+                unfilled = shape.Restoration(self._connection, table, found, changed, self._config).act()
+                self._forget(table, unfilled)
+            if made or not described:
+                self._comment(table, made=made)
+        if (found := shapes.get(stored("mirror_counters"))) and found.missing:
+            counters.fill(self._connection)
+        if stored("mirror_layout") not in existing:
+            steps.record(self._connection, steps.NEWEST)
+        self._route()
+        with broken_views.none_breaks(self._connection, "Views cannot be changed as tables.yaml says"):
+            view_schema.Views(self._connection, self._config, self._mapping, self._tables).ensure()
+        return not existing & set(self._tables.metadata.tables)
 
+    def _make(self, table: Table, recorded: rules.Rules) -> None:
+        if recorded and table.name in (stored("notifications"), stored("bodies")):
+            raise StartupError(f"The ledger, the table {table.name}, is gone.", shape.RESTORE)
+        if recorded and logical(table.name) in ("dead_letters", "consumer_offsets"):
+            log.warning("a missing table was created again, empty", table=logical(table.name))
+        # Its indexes come last, as those that are missing: a table that was renamed has kept their names.
+        self._connection.execute(CreateTable(table))
+        if recorded:
+            self._forget(table, None)
 
-def _forget(connection: Connection, table: Table, columns: Collection[str] | None) -> None:
-    """Have columns filled, or all rows when they hold more than mapped columns and their versions."""
-    if table.name not in OWN:
-        rules.forget(connection, logical(table.name), _to_fill(table, columns))
+    def _forget(self, table: Table, columns: Collection[str] | None) -> None:
+        """Have columns filled, or all rows when they hold more than mapped columns and their versions."""
+        if table.name not in OWN:
+            rules.forget(self._connection, logical(table.name), _to_fill(table, columns))
+
+    def _route(self) -> None:
+        """Write ``mirror_routes``, where it differs."""
+        rows = views.routes(self._config)
+        table = MirrorRoute.__table__
+        if sorted(map(tuple, self._connection.execute(select(table)))) != rows:
+            self._connection.execute(delete(table))
+            names = table.columns.keys()
+            self._connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+
+    def _comment(self, table: Table, *, made: bool) -> None:
+        """Set the comments that differ; those that others gave to columns without one stay.
+
+        ``made``: just now, so there is none yet.
+        """
+        if not self._connection.dialect.supports_comments:
+            return
+        found: dict[str, str | None] = {}
+        if not made:
+            inspector = inspect(self._connection)
+            found = {column["name"]: column["comment"] for column in inspector.get_columns(table.name)}
+            found[""] = inspector.get_table_comment(table.name)["text"]
+        comments = _comments(table, dialects.of(self._connection).compiler)
+        differing = [statement for name, text, statement in comments if found.get(name) != text]
+        dialects.catalogue(self._connection).execute(*differing)
 
 
 def _to_fill(table: Table, columns: Collection[str] | None) -> set[str] | None:
@@ -222,65 +283,6 @@ def unfilled(recorded: rules.Rules, tables: Tables, shapes: Readonly[str, shape.
     return left
 
 
-def _route(connection: Connection, config: Config) -> None:
-    """Write ``mirror_routes``, where it differs."""
-    rows = views.routes(config)
-    table = MirrorRoute.__table__
-    if sorted(map(tuple, connection.execute(select(table)))) != rows:
-        connection.execute(delete(table))
-        names = table.columns.keys()
-        connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
-
-
-def _fill(
-    engine: Engine, config: Config, mapping: Mapping, tables: Tables, clear: obstacles.Clear
-) -> dict[str, list[str] | None]:
-    """Fill what is new or changed from the ledger, and make the indexes that are missing."""
-    with transaction(engine) as connection:
-        steps.lock_for_change(connection)
-        clear(connection)
-        steps.refuse_newer(connection)
-        recorded = rules.recorded(connection)
-        filled: dict[str, list[str] | None] = {}
-        # First, because their locks may not be granted: then the transaction runs again.
-        written = recorded.get(rules.MAPPING, "")
-        former = None if written == mapping.written else former_mapping(config, written)
-        if former is not None:
-            indexes.drop(connection, Tables(former), tables)
-        indexes.make_missing(connection, tables)
-        counts = cache(partial(ledger.counts, connection))
-        for mapped in mapping.tables:
-            changed = rules.changed_columns(mapped, recorded)
-            if changed is None or changed:
-                fill = partial(filling.fill, connection, mapped, changed, counts())
-                aside = late_wants.in_background if mapped.name == hydration.NAME else nullcontext
-                with aside(connection):
-                    indexes.making_way(connection, mapped.store, fill)
-                filled[mapped.name] = None if changed is None else [column.name for column in changed]
-        archived_rows.ensure(connection, mapping)
-        if filled or not rules.stands(recorded, mapping):
-            rules.record(connection, mapping, recorded)
-    # Nothing is read for a table that no event fills.
-    return {name: columns for name, columns in filled.items() if mapping.table(name).row_specs}
-
-
-def _comment(connection: Connection, table: Table, *, made: bool) -> None:
-    """Set the comments that differ; those that others gave to columns without one stay.
-
-    ``made``: just now, so there is none yet.
-    """
-    if not connection.dialect.supports_comments:
-        return
-    found: dict[str, str | None] = {}
-    if not made:
-        inspector = inspect(connection)
-        found = {column["name"]: column["comment"] for column in inspector.get_columns(table.name)}
-        found[""] = inspector.get_table_comment(table.name)["text"]
-    comments = _comments(table, dialects.of(connection).compiler)
-    differing = [statement for name, text, statement in comments if found.get(name) != text]
-    dialects.catalogue(connection).execute(*differing)
-
-
 def _comments(table: Table, dialect: Dialect) -> Iterator[tuple[str, str, str]]:
     """Comments of a table, under an empty name, and of its columns: name, text, statement."""
     if not dialect.supports_comments:
@@ -294,7 +296,3 @@ def _comments(table: Table, dialect: Dialect) -> Iterator[tuple[str, str, str]]:
 
 def _text(element: Any, dialect: Dialect) -> str:
     return str(element.compile(dialect=dialect)).strip()
-
-
-def _index_name(index: Any) -> str:
-    return str(index.name)

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Table, inspect
+from sqlalchemy import Column, Connection, Table, inspect
 
 from connector.config import SHOP_COLUMN, Config
 from connector.errors import StartupError
@@ -19,7 +19,7 @@ from connector.mirror.dialects.base_catalogue import Key
 from connector.mirror.mapped import logical
 from connector.mirror.models import OWN
 from connector.mirror.statements import quoted
-from connector.mirror.tables import Tables, column_ddl
+from connector.mirror.tables import Tables
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +101,11 @@ def of(connection: Connection, tables: Tables) -> dict[str, Shape]:
     keys = inspector.get_multi_pk_constraint(filter_names=names)
     existing_indexes = indexes.found(connection, names)
     if not dialects.of(connection).keeps_case:
-        _ignore_case(columns, keys)
+        # Names are put in lower case where those that differ only in case are equal.
+        for column in chain.from_iterable(columns.values()):
+            column["name"] = column["name"].lower()
+        for one in keys.values():
+            one["constrained_columns"] = [name.lower() for name in one["constrained_columns"]]
     by_hand = dialects.catalogue(connection).rewrite_rules()
     found = {}
     for table in tables.metadata.sorted_tables:
@@ -125,14 +129,6 @@ def absent(shapes: Mapping[str, Shape]) -> list[tuple[str, str]]:
     ]
 
 
-def _ignore_case(columns: Any, keys: Any) -> None:
-    """Put names in lower case, for a database in which names that differ only in case are equal."""
-    for column in chain.from_iterable(columns.values()):
-        column["name"] = column["name"].lower()
-    for key in keys.values():
-        key["constrained_columns"] = [name.lower() for name in key["constrained_columns"]]
-
-
 def _compare(
     connection: Connection, table: Table, given: Any, key: Collection[str], found_indexes: Any
 ) -> Shape:
@@ -151,7 +147,12 @@ def _compare(
             shape.tight.append(column.name)
         if columns[column.name].get("computed"):
             shape.computed.append(column.name)
-    shape.tight += [name for name, one in columns.items() if name not in table.columns and _refuses(one)]
+    spared = ("default", "computed", "identity")  # what gives a row its value
+    shape.tight += [
+        name
+        for name, one in columns.items()
+        if name not in table.columns and not one["nullable"] and not any(map(one.get, spared))
+    ]
     expected_key = [column.name for column in table.primary_key]
     if set(key) != set(expected_key):
         shape.key = (sorted(key), sorted(expected_key))
@@ -161,11 +162,6 @@ def _compare(
     return shape
 
 
-def _refuses(column: Any) -> bool:
-    given = column.get("default") is not None or column.get("computed") or column.get("identity")
-    return not column["nullable"] and not given
-
-
 def _type_name(type_: Any, connection: Connection) -> str:
     # Collations aside, on which no statement relies.
     name = str(type_.compile(dialect=connection.dialect)).partition(" COLLATE ")[0]
@@ -173,128 +169,129 @@ def _type_name(type_: Any, connection: Connection) -> str:
     return "ANY" if dialects.of(connection).numeric_is_any and name == "NUMERIC" else name
 
 
-# --- What is done about it ------------------------------------------------------------------------
+class Restoration:
+    """What is done about the differences of a table.
 
-
-def restore(
-    connection: Connection, table: Table, shape: Shape, *, changed: Collection[str], config: Config
-) -> set[str] | None:
-    """Make a table as it should be; gives its columns that must be filled, None for whole rows.
-
-    ``changed`` are columns that ``tables.yaml`` changed, the empty name for the key. These are refused, and
-    so is what the ledger cannot fill, with ``StartupError``. ``indexes.make_missing`` makes indexes, last.
+    ``changed`` are columns that ``tables.yaml`` changed, the empty name for the key.
     """
-    refuse(connection, table, shape, changed, config)
-    if gained := shape.gains_shop:
-        # The rows stay until others are filled from the ledger, so that readers never see none.
-        key = Key(SHOP_COLUMN, table.columns[SHOP_COLUMN].comment, usual="", first=True)
-        dialects.catalogue(connection).add_to_key(table.name, key)
-        shape = shape.besides_shop
-    name = quoted(table.name)
-    for rule, definition in shape.rules.items():
-        # Disabled it would still forbid ON CONFLICT.
-        log.warning(
-            "a rule was dropped, because it stopped every write", table=logical(table.name), rule=definition
+
+    def __init__(
+        self, connection: Connection, table: Table, shape: Shape, changed: Collection[str], config: Config
+    ) -> None:
+        self._connection, self._table, self._shape = connection, table, shape
+        self._changed, self._config = changed, config
+        self._name = quoted(table.name)
+
+    def act(self) -> set[str] | None:
+        """Make a table as it should be; gives its columns that must be filled, None for whole rows.
+
+        What is ``changed`` is refused, and so is what the ledger cannot fill, with ``StartupError``.
+        ``indexes.make_missing`` makes indexes, last.
+        """
+        self.refuse()
+        connection, table, shape, name = self._connection, self._table, self._shape, self._name
+        called = logical(table.name)
+        if gained := shape.gains_shop:
+            # The rows stay until others are filled from the ledger, so that readers never see none.
+            key = Key(SHOP_COLUMN, table.columns[SHOP_COLUMN].comment, usual="", first=True)
+            dialects.catalogue(connection).add_to_key(table.name, key)
+            shape = shape.besides_shop
+        for rule, definition in shape.rules.items():
+            # Disabled it would still forbid ON CONFLICT.
+            log.warning("a rule was dropped, because it stopped every write", table=called, rule=definition)
+            connection.exec_driver_sql(f"DROP RULE {quoted(rule)} ON {name}")
+        for column in shape.tight:
+            log.warning("a NOT NULL was dropped, because it stopped every write", table=called, column=column)
+            connection.exec_driver_sql(f"ALTER TABLE {name} ALTER COLUMN {quoted(column)} DROP NOT NULL")
+        if shape.key and table.name not in OWN:
+            connection.exec_driver_sql(f"DELETE FROM {name}")
+        for column in shape.columns:
+            self._add(table.columns[column])
+        for column in shape.types:
+            self._change_type(table.columns[column])
+        if dialects.of(connection).alters:
+            for column in shape.loose:
+                value = self._neutral(table.columns[column])
+                connection.exec_driver_sql(
+                    f"UPDATE {name} SET {quoted(column)} = {value} WHERE {quoted(column)} IS NULL"
+                )
+                connection.exec_driver_sql(f"ALTER TABLE {name} ALTER COLUMN {quoted(column)} SET NOT NULL")
+        if shape.key:
+            self._set_key(shape.key[1])
+        return None if shape.key or gained else shape.refilled
+
+    def refuse(self) -> None:
+        """Refuse what ``act`` cannot do; changes nothing. Raises ``StartupError``."""
+        connection, table, shape = self._connection, self._table, self._shape
+        called = logical(table.name)
+        if shape.gains_shop:
+            relations.refuse_used_key(connection, table.name)
+            shape = shape.besides_shop
+        own, fixed = table.name in OWN, not dialects.of(connection).alters
+        if own and (shape.columns or shape.types):
+            raise StartupError(f"{next(shape.faults(called)).capitalize()}.", RESTORE)
+        refused = Shape(
+            types={name: types for name, types in shape.types.items() if fixed or name in self._changed},
+            loose=shape.loose if fixed else [],
+            tight=[name for name in shape.tight if fixed and name in table.columns],
+            key=shape.key if fixed or "" in self._changed else None,
         )
-        connection.exec_driver_sql(f"DROP RULE {quoted(rule)} ON {name}")
-    for column in shape.tight:
-        log.warning(
-            "a NOT NULL was dropped, because it stopped every write", table=logical(table.name), column=column
-        )
-        connection.exec_driver_sql(f"ALTER TABLE {name} ALTER COLUMN {quoted(column)} DROP NOT NULL")
-    if shape.key and table.name not in OWN:
-        connection.exec_driver_sql(f"DELETE FROM {name}")
-    for column in shape.columns:
-        _add(connection, table, column)
-    for column in shape.types:
-        _change_type(connection, table, column)
-    if dialects.of(connection).alters:
-        for column in shape.loose:
-            value = _neutral(connection, table.columns[column])
-            connection.exec_driver_sql(
-                f"UPDATE {name} SET {quoted(column)} = {value} WHERE {quoted(column)} IS NULL"
+        if fault := next(refused.faults(called), None):
+            at = ("columns", next(iter(refused.types))) if refused.types and not refused.key else ("key",)
+            where = self._config.where("tables", called, *at)
+            raise StartupError(f"{where}: {fault}.", relations.drop_fix(connection, table.name))
+        if shape.computed:
+            raise StartupError(
+                f"The column {shape.computed[0]} of the table {called} is computed by the database, "
+                "and it is the connector's to write.",
+                f"run: ALTER TABLE {self._name} DROP COLUMN {quoted(shape.computed[0])}; "
+                "the next start makes it again and fills it from the ledger",
             )
-            connection.exec_driver_sql(f"ALTER TABLE {name} ALTER COLUMN {quoted(column)} SET NOT NULL")
-    if shape.key:
-        _set_key(connection, table, shape.key[1])
-    return None if shape.key or gained else shape.refilled
+        if fixed and shape.tight:
+            raise StartupError(
+                f"The column {shape.tight[0]} of the table {called} is not the connector's, "
+                "and refuses every row that the connector writes.",
+                f"run: ALTER TABLE {self._name} DROP COLUMN {quoted(shape.tight[0])}",
+            )
 
+    def _add(self, column: Column[Any]) -> None:
+        dialect: Any = self._connection.dialect
+        added = dialect.ddl_compiler(dialect, None).get_column_specification(column)
+        if not column.nullable and column.server_default is None:
+            added += f" DEFAULT {self._neutral(column)}"
+        self._connection.exec_driver_sql(f"ALTER TABLE {self._name} ADD COLUMN {added}")
 
-def refuse(
-    connection: Connection, table: Table, shape: Shape, changed: Collection[str], config: Config
-) -> None:
-    """Refuse what ``restore`` cannot do; changes nothing. Raises ``StartupError``."""
-    if shape.gains_shop:
-        relations.refuse_used_key(connection, table.name)
-        shape = shape.besides_shop
-    own, fixed = table.name in OWN, not dialects.of(connection).alters
-    if own and (shape.columns or shape.types):
-        raise StartupError(f"{next(shape.faults(logical(table.name))).capitalize()}.", RESTORE)
-    refused = Shape(
-        types={name: types for name, types in shape.types.items() if fixed or name in changed},
-        loose=shape.loose if fixed else [],
-        tight=[name for name in shape.tight if fixed and name in table.columns],
-        key=shape.key if fixed or "" in changed else None,
-    )
-    if fault := next(refused.faults(logical(table.name)), None):
-        at = ("columns", next(iter(refused.types))) if refused.types and not refused.key else ("key",)
-        where = config.where("tables", logical(table.name), *at)
-        raise StartupError(f"{where}: {fault}.", relations.drop_fix(connection, table.name))
-    if shape.computed:
-        raise StartupError(
-            f"The column {shape.computed[0]} of the table {logical(table.name)} is computed by the database, "
-            "and it is the connector's to write.",
-            f"run: ALTER TABLE {quoted(table.name)} DROP COLUMN {quoted(shape.computed[0])}; "
-            "the next start makes it again and fills it from the ledger",
+    def _change_type(self, column: Column[Any]) -> None:
+        name = column.name
+        type_ = column.type.compile(dialect=self._connection.dialect)
+        value = "NULL" if column.nullable else self._neutral(column)
+        if column.primary_key:  # else all rows would have one key until they are filled
+            value = f"{quoted(name)}::text::{type_}".partition(" COLLATE ")[0]
+        change = f"ALTER COLUMN {quoted(name)}"
+        default = (
+            f", {change} SET DEFAULT {self._neutral(column)}" if column.server_default is not None else ""
         )
-    if fixed and shape.tight:
-        raise StartupError(
-            f"The column {shape.tight[0]} of the table {logical(table.name)} is not the connector's, "
-            "and refuses every row that the connector writes.",
-            f"run: ALTER TABLE {quoted(table.name)} DROP COLUMN {quoted(shape.tight[0])}",
-        )
+        with dialects.catalogue(self._connection).dependents_named(
+            f"The column {name} of the table {logical(self._table.name)} cannot be made {type_} again"
+        ):
+            self._connection.exec_driver_sql(
+                f"ALTER TABLE {self._name} {change} DROP DEFAULT, "
+                f"{change} TYPE {type_} USING {value}{default}"
+            )
 
+    def _set_key(self, key: list[str]) -> None:
+        name_of_key = inspect(self._connection).get_pk_constraint(self._table.name)["name"]
+        columns = ", ".join(quoted(column.name) for column in self._table.primary_key)
+        if name_of_key:
+            refusal = f"The key of the table {logical(self._table.name)} cannot be made {key} again"
+            with dialects.catalogue(self._connection).dependents_named(refusal):
+                self._connection.exec_driver_sql(
+                    f"ALTER TABLE {self._name} DROP CONSTRAINT {quoted(name_of_key)}"
+                )
+        # Without a name, because the usual one may be taken.
+        self._connection.exec_driver_sql(f"ALTER TABLE {self._name} ADD PRIMARY KEY ({columns})")
 
-def _add(connection: Connection, table: Table, name: str) -> None:
-    column = table.columns[name]
-    added = column_ddl(column, connection.dialect)
-    if not column.nullable and column.server_default is None:
-        added += f" DEFAULT {_neutral(connection, column)}"
-    connection.exec_driver_sql(f"ALTER TABLE {quoted(table.name)} ADD COLUMN {added}")
-
-
-def _change_type(connection: Connection, table: Table, name: str) -> None:
-    column = table.columns[name]
-    type_ = column.type.compile(dialect=connection.dialect)
-    value = "NULL" if column.nullable else _neutral(connection, column)
-    if column.primary_key:  # else all rows would have one key until they are filled
-        value = f"{quoted(name)}::text::{type_}".partition(" COLLATE ")[0]
-    change = f"ALTER COLUMN {quoted(name)}"
-    default = (
-        f", {change} SET DEFAULT {_neutral(connection, column)}" if column.server_default is not None else ""
-    )
-    with dialects.catalogue(connection).dependents_named(
-        f"The column {name} of the table {logical(table.name)} cannot be made {type_} again"
-    ):
-        connection.exec_driver_sql(
-            f"ALTER TABLE {quoted(table.name)} {change} DROP DEFAULT, "
-            f"{change} TYPE {type_} USING {value}{default}"
-        )
-
-
-def _set_key(connection: Connection, table: Table, key: list[str]) -> None:
-    name_of_key = inspect(connection).get_pk_constraint(table.name)["name"]
-    columns = ", ".join(quoted(column.name) for column in table.primary_key)
-    name = quoted(table.name)
-    if name_of_key:
-        refusal = f"The key of the table {logical(table.name)} cannot be made {key} again"
-        with dialects.catalogue(connection).dependents_named(refusal):
-            connection.exec_driver_sql(f"ALTER TABLE {name} DROP CONSTRAINT {quoted(name_of_key)}")
-    # Without a name, because the usual one may be taken.
-    connection.exec_driver_sql(f"ALTER TABLE {name} ADD PRIMARY KEY ({columns})")
-
-
-def _neutral(connection: Connection, column: Any) -> str:
-    """A literal that a column without nulls takes until it is filled."""
-    type_ = str(column.type.compile(dialect=connection.dialect))
-    return "'epoch'" if type_.startswith("TIMESTAMP") else "''" if type_.startswith("TEXT") else "0"
+    def _neutral(self, column: Column[Any]) -> str:
+        """A literal that a column without nulls takes until it is filled."""
+        type_ = str(column.type.compile(dialect=self._connection.dialect))
+        return "'epoch'" if type_.startswith("TIMESTAMP") else "''" if type_.startswith("TEXT") else "0"

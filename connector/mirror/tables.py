@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, Dialect, Index, MetaData, PrimaryKeyConstraint, Table
+from sqlalchemy import Column, Index, MetaData, PrimaryKeyConstraint, Table
 
 from connector.mirror import dialects, models
 from connector.mirror.mapped import MappedColumn, MappedTable
@@ -62,7 +62,10 @@ def mapped_columns(table: MappedTable) -> list[Column[Any]]:
         type_ = "exact" if fact.exact else fact.type
         info = {FACT: True} if fact.shown else {FACT: True, "hidden": True}
         columns.append(_kept(fact.name, type_, fact.comment, info=info, nullable=fact.nullable))
-    columns += [_version(column) for column in table.columns if column.version]
+    for column in table.columns:
+        if column.version:
+            comment = f"Version of the event that gave {column.name} (connector's own)."
+            columns.append(_kept(column.version, "exact", comment, server_default=""))
     if table.stamped:
         columns.append(_kept("mirrored_at", "timestamp", "When the row last changed here (UTC)."))
     return columns
@@ -72,19 +75,9 @@ def _kept(name: str, type_: str, comment: str, **options: Any) -> Column[Any]:
     return Column(name, models.TYPES[type_], comment=comment, **{"nullable": False} | options)
 
 
-def _version(column: MappedColumn) -> Column[Any]:
-    comment = f"Version of the event that gave {column.name} (connector's own)."
-    return _kept(f"{column.name}__version", "exact", comment, server_default="")
-
-
 def _mapped(column: MappedColumn, **options: Any) -> Column[Any]:
     exact = options.get("primary_key") and column.type == "text"
     if column.merge == "count":
         options |= {"nullable": False, "server_default": "0"}
     type_ = models.TYPES["exact" if exact else column.type]
     return Column(column.name, type_, comment=column.description or None, **options)
-
-
-def column_ddl(column: Column[Any], dialect: Dialect) -> str:
-    """``name TYPE …`` as in ALTER TABLE ADD COLUMN."""
-    return str(dialect.ddl_compiler(dialect, None).get_column_specification(column))  # type: ignore[arg-type]

@@ -129,7 +129,7 @@ def test_a_crash_between_adding_a_column_and_filling_it_leaves_it_to_the_next_st
 ) -> None:
     dropped(hand, "order_type")
     with monkeypatch.context() as patched:
-        patched.setattr(schema, "_fill", lambda *_: 1 / 0)
+        patched.setattr(schema._Making, "fill", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             hand.start()
     assert hand.state == "order_type of the table orders is not filled yet"
