@@ -133,6 +133,11 @@ class MappedColumn:
     def version(self) -> str | None:
         return f"{self.name}__version" if self.merge in ("newest", "oldest") else None
 
+    @property
+    def rule(self) -> str:
+        """What decides its values."""
+        return f"{self.type} {self.written}"
+
 
 class Fact(NamedTuple):
     """What the connector itself keeps of the events of a row, in a column of the row."""

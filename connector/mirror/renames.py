@@ -81,8 +81,8 @@ class Renames:
             for one in before.tables:
                 renamed = after.table(self.table(one.name))
                 # The names of keys and of what is required are part of what decides the rows.
-                if recorded.get((one.name, "")) == rules.of_rows(one):
-                    moved[renamed.name, ""] = rules.of_rows(renamed)
+                if recorded.get((one.name, "")) == one.written:
+                    moved[renamed.name, ""] = renamed.written
             moved[rules.MAPPING] = after.written
         for (table, was), today in self.columns.items():  # whose comments are the connector's
             if noted := moved.get(("", table)):
@@ -221,10 +221,13 @@ def pending(connection: Connection, config: Config) -> Renames:
     """
     found, recorded = Renames(), rules.recorded(connection)
     existing = set(inspect(connection).get_table_names())
+    filled = {name for name, column in recorded if column}
     taken: set[str] | None = None
     for table, settings in config.tables.items():
         was = settings.was or ""
-        if was and stored(was) in existing and (was, "") in recorded and not _settled(recorded, was, table):
+        # Where both are tables of the connector, and only that of today is filled, it is done.
+        is_done = table in filled and was not in filled
+        if was and stored(was) in existing and (was, "") in recorded and not is_done:
             taken = dialects.catalogue(connection).names() if taken is None else taken
             if {stored(table), table} & taken:
                 where = config.where("tables", table, "was")
@@ -246,12 +249,6 @@ def pending(connection: Connection, config: Config) -> Renames:
                 where = config.where("tables", table, section, name, "was")
                 raise _refusal(f"{where}: the column {column}", name, f"the table has {name}")
     return found
-
-
-def _settled(recorded: Rules, was: str, table: str) -> bool:
-    """Whether both are tables of the connector, and only that of today is filled."""
-    filled = {name for name, column in recorded if column}
-    return table in filled and was not in filled
 
 
 def _refusal(what: str, name: str, why: str) -> StartupError:

@@ -34,22 +34,12 @@ def fingerprint(mapping: Mapping) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def of_rows(table: MappedTable) -> str:
-    """What decides which rows a table has."""
-    return table.written
-
-
-def of_column(column: MappedColumn) -> str:
-    """What decides a column's values."""
-    return f"{column.type} {column.written}"
-
-
 def of_mapping(mapping: Mapping) -> Rules:
     """The rules of every table and column."""
     rules: Rules = {}
     for table in mapping.tables:
-        rules[table.name, ""] = of_rows(table)
-        rules |= {(table.name, column.name): of_column(column) for column in table.columns}
+        rules[table.name, ""] = table.written
+        rules |= {(table.name, column.name): column.rule for column in table.columns}
     return rules
 
 
@@ -72,11 +62,9 @@ def changed_rules(table: str, recorded: Rules, mapping: Mapping) -> set[str]:
 
 def changed_columns(table: MappedTable, recorded: Rules) -> list[MappedColumn] | None:
     """Columns whose rule differs from the one that filled them; None when all rows may differ."""
-    if recorded.get((table.name, "")) != of_rows(table):
+    if recorded.get((table.name, "")) != table.written:
         return None
-    changed = [
-        column for column in table.columns if recorded.get((table.name, column.name)) != of_column(column)
-    ]
+    changed = [column for column in table.columns if recorded.get((table.name, column.name)) != column.rule]
     # A column that is required decides which rows there are.
     required = [table.columns[place] for place in table.requires]
     return None if any(column in required for column in changed) else changed
@@ -113,7 +101,7 @@ def forget(connection: Connection, table: str, columns: Collection[str] | None) 
 
 def note_filled(connection: Connection, table: MappedTable) -> None:
     """Note that all rows of a table are as its rules say, which reverses ``forget``."""
-    filled = {"": of_rows(table), **{column.name: of_column(column) for column in table.columns}}
+    filled = {"": table.written, **{column.name: column.rule for column in table.columns}}
     for column, rule in filled.items():
         which = (col(MirrorRule.table_name) == table.name, col(MirrorRule.column_name) == column)
         connection.execute(update(MirrorRule).where(*which).values(rule=rule))
