@@ -119,23 +119,23 @@ class DueKeys:
         """Note that the snapshot of the instant ``at`` is on Kafka; the lease ends."""
         with transaction(self.engine) as connection:
             now = self._now(connection)
-            again = f"CASE WHEN again_at > {_at(now)} THEN again_at END"
+            again = f"CASE WHEN again_at > {moment(now)} THEN again_at END"
             if again_after_seconds is not None:
-                again = _at(now + round(again_after_seconds * MICROSECONDS))
-            marked = f"CASE WHEN marked_at > {_at(at)} THEN marked_at ELSE {_at(at)} END"
+                again = moment(now + round(again_after_seconds * MICROSECONDS))
+            marked = f"CASE WHEN marked_at > {moment(at)} THEN marked_at ELSE {moment(at)} END"
             self._conclude(connection, due, f"marked_at = {marked}, again_at = {again}")
 
     def give_up(self, due: DueKey) -> None:
         """End the lease; only a newer want makes the key due."""
         with transaction(self.engine) as connection:
-            after = _at(due.after)
+            after = moment(due.after)
             marked = f"CASE WHEN marked_at < {after} THEN {after} ELSE marked_at END"
             self._conclude(connection, due, f"marked_at = {marked}, again_at = NULL")
 
     def back_off(self, due: DueKey, seconds: float, trouble: str, tries: int) -> None:
         """End the lease; the key is not due for so long."""
         with transaction(self.engine) as connection:
-            until = _at(self._now(connection) + round(seconds * MICROSECONDS))
+            until = moment(self._now(connection) + round(seconds * MICROSECONDS))
             why = self._dialect.literal(trouble)
             sets = f"{NO_LEASE}, not_before = {until}, trouble = {why}, tries = {tries}"
             self._change(connection, due, sets)
@@ -184,9 +184,9 @@ class DueKeys:
         """Have those fetched again that ``MISSED`` is true of."""
         since = 0 if self._missed_at is None else now - round(CHANGED_SECONDS * MICROSECONDS)
         connection.exec_driver_sql(
-            f"UPDATE _hydration_work AS w SET again_at = {_at(now)} FROM _hydration AS h "
-            f"WHERE {SAME} AND h.mirrored_at >= {_at(since)} AND {MISSED} AND NOT ({ASKED}) "
-            f"AND (w.again_at IS NULL OR w.again_at > {_at(now)})"
+            f"UPDATE _hydration_work AS w SET again_at = {moment(now)} FROM _hydration AS h "
+            f"WHERE {SAME} AND h.mirrored_at >= {moment(since)} AND {MISSED} AND NOT ({ASKED}) "
+            f"AND (w.again_at IS NULL OR w.again_at > {moment(now)})"
         )
 
     def _selects(self, family: str, slots: Sequence[int], now: int) -> Iterator[str]:
@@ -194,7 +194,7 @@ class DueKeys:
         hooks, work = ("_hydration", "h"), ("_hydration_work", "w")
         instants = ("h.wanted_at", "h.fetched_at", "w.answered_at", "w.marked_at", "h.mirrored_at")
         read = ", ".join(map(self._dialect.microseconds, instants))
-        again, asked = f"w.again_at <= {_at(now)}", f"w.asked_at <= {_at(now)}"
+        again, asked = f"w.again_at <= {moment(now)}", f"w.asked_at <= {moment(now)}"
         later = f"{asked} AND NOT ({ASKED}) AND NOT COALESCE({again}, false)"
         for kind, first, second, condition, order, most in (
             (HOOKS, hooks, work, ASKED, "h.wanted_at", slots[0]),
@@ -209,8 +209,8 @@ class DueKeys:
                     f"FROM {table} AS {rows} {self._dialect.look_up(*second, SAME)} "
                     f"WHERE {rows}.shop = {self._dialect.literal(self.shop)} "
                     f"AND {rows}.family = {self._dialect.literal(family)} AND {condition} "
-                    f"AND COALESCE(w.leased_until <= {_at(now)}, true) "
-                    f"AND COALESCE(w.not_before <= {_at(now)}, true) "
+                    f"AND COALESCE(w.leased_until <= {moment(now)}, true) "
+                    f"AND COALESCE(w.not_before <= {moment(now)}, true) "
                     f"ORDER BY {order} LIMIT {most} {self._dialect.skip_locked(rows)}) AS due{kind}"
                 )
 
@@ -234,7 +234,7 @@ class DueKeys:
         asked = "asked_at = CASE WHEN asked_at > leased_at THEN asked_at END"
         sets += f", {asked}, {NO_LEASE}, not_before = NULL, trouble = '', tries = 0"
         if not (due.background or due.look):
-            until = _at(due.wanted_at)
+            until = moment(due.wanted_at)
             sets += f", answered_at = CASE WHEN answered_at > {until} THEN answered_at ELSE {until} END"
         self._change(connection, due, sets)
 
@@ -247,7 +247,8 @@ class DueKeys:
         )
 
 
-def _at(instant: int) -> str:
+def moment(instant: int) -> str:
+    """SQL for an instant in microseconds since the epoch."""
     return f"'{events.iso(instant)}'"
 
 

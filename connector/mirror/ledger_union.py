@@ -44,7 +44,8 @@ class LedgerUnion:
         columns = ", ".join(f"{name} TEXT NOT NULL" for name, _ in ledger.IDENTITY)
         key = ", ".join(name for name, _ in ledger.IDENTITY)
         connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {SEEN} ({columns}, PRIMARY KEY ({key}))")
-        self._ledger_before = _count(connection)
+        count = select(func.count()).select_from(LedgerRow)
+        self._ledger_before = connection.execute(count).scalar_one()
 
     def add(self, copies: Iterable[LedgerEvent]) -> None:
         """Put these copies into the ledger where it has none or a worse one."""
@@ -140,10 +141,6 @@ class LedgerUnion:
             counters.replace(connection, counted, counters.received(better), now)
             bodies.drop_unused(connection, {(one.event.entity_key, one.event.source) for one in better})
         return len(new), len(better)
-
-
-def _count(connection: Connection) -> int:
-    return int(connection.execute(select(func.count()).select_from(LedgerRow)).scalar_one())
 
 
 def _counts(copy: Event, current: Event | None, *, archived: bool) -> bool:

@@ -13,7 +13,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, func, literal, or_, select, update
@@ -54,6 +54,15 @@ class Filter:
     since: int | None = None
     limit: int | None = None
 
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """What is true in SQL of each, whatever the limit."""
+        columns = models.DeadLetterRow.__table__.c
+        for name in ("state", "stage", "reason", "action", "hook"):
+            if (value := getattr(self, name)) is not None:
+                yield columns[name] == value
+        if self.since is not None:
+            yield columns.parked_at >= events.iso(self.since)
+
 
 @dataclass(frozen=True, slots=True)
 class StoredLetter:
@@ -64,6 +73,13 @@ class StoredLetter:
     state_at: str
     # Whether the ledger knows its event already, by another way than this letter.
     mirrored: bool = False
+
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        """What stands in a row of the table."""
+        fields = {name: getattr(row, name) for name in DeadLetter.__struct_fields__ if name in row._fields}
+        letter = DeadLetter(**fields | {"context": _context(row.context)})
+        return cls(letter, row.state, row.state_at, bool(row.mirrored))
 
     @property
     def id(self) -> str:
@@ -82,12 +98,12 @@ class Letters:
 
     def ids(self, asked: Filter) -> list[str]:
         """Ids that match, newest first."""
-        query = select(ID).where(*_conditions(asked)).order_by(col(models.DeadLetterRow.parked_at).desc(), ID)
+        query = select(ID).where(*asked.conditions()).order_by(col(models.DeadLetterRow.parked_at).desc(), ID)
         return self._select(query.limit(asked.limit))
 
     def count(self, asked: Filter) -> int:
         """How many match, whatever the limit."""
-        return int(self._select(select(func.count(ID)).where(*_conditions(asked)))[0])
+        return int(self._select(select(func.count(ID)).where(*asked.conditions()))[0])
 
     def starting_with(self, prefix: str) -> list[str]:
         """Ids that start with ``prefix``, an id that equals it among them."""
@@ -138,7 +154,7 @@ class Letters:
             for start in range(0, len(ids), PAGE):
                 query = select(*columns, known.exists().label("mirrored"))
                 rows = connection.execute(query.where(ID.in_(ids[start : start + PAGE])))
-                found |= {row.dead_letter_id: _stored(row) for row in rows}
+                found |= {row.dead_letter_id: StoredLetter.of(row) for row in rows}
         return [found[letter_id] for letter_id in ids if letter_id in found]
 
     @contextmanager
@@ -159,25 +175,10 @@ class Letters:
             return list(connection.execute(query).scalars())
 
 
-def _conditions(asked: Filter) -> Iterator[ColumnElement[bool]]:
-    columns = models.DeadLetterRow.__table__.c
-    for name in ("state", "stage", "reason", "action", "hook"):
-        if (value := getattr(asked, name)) is not None:
-            yield columns[name] == value
-    if asked.since is not None:
-        yield columns.parked_at >= events.iso(asked.since)
-
-
 def whole_bytes(letter: DeadLetter) -> int | None:
     """The length of the whole payload, when the letter holds only its beginning."""
     length = letter.context.get(WHOLE_BYTES)
     return length if isinstance(length, int) and length > len(letter.payload) else None
-
-
-def _stored(row: Any) -> StoredLetter:
-    fields = {name: getattr(row, name) for name in DeadLetter.__struct_fields__ if name in row._fields}
-    letter = DeadLetter(**fields | {"context": _context(row.context)})
-    return StoredLetter(letter, row.state, row.state_at, bool(row.mirrored))
 
 
 def _context(value: Any) -> dict[str, Any]:

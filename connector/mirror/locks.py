@@ -68,7 +68,9 @@ def until_granted(act: Callable[[], T]) -> T:
         try:
             return act()
         except DatabaseOutage as error:
-            if not _is_lock_not_granted(error.__cause__):
+            original: Any = getattr(error.__cause__, "orig", error.__cause__)
+            dialect = dialects.of_error(original) if original else None
+            if dialect is None or dialect.code(original) != dialect.lock_not_granted:
                 raise
         time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - no secret
         pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
@@ -77,12 +79,6 @@ def until_granted(act: Callable[[], T]) -> T:
 def wait_briefly(connection: Connection) -> None:
     """Have this transaction wait ``DDL_SECONDS`` at most for each of its locks."""
     dialects.of(connection).wait_briefly(connection, DDL_SECONDS)
-
-
-def _is_lock_not_granted(error: BaseException | None) -> bool:
-    original: Any = getattr(error, "orig", error)
-    dialect = dialects.of_error(original) if original else None
-    return dialect is not None and dialect.code(original) == dialect.lock_not_granted
 
 
 class _Watch:

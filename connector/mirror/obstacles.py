@@ -6,7 +6,7 @@ Constraints, unique indexes and triggers that raise an error of their own refuse
 events that they refuse are parked (``database.translate``).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -43,11 +43,15 @@ def overcome(engine: Engine, mapping: Mapping, act: Callable[[Clear], T], *, alo
     try:
         return act(lambda _: None)
     except (Defect, Poison) as error:
-        if isinstance(error, SchemaMoved) or (isinstance(error, Poison) and not (alone and _of_index(error))):
+        # An index may be what refused a value that is too large, or that it cannot be computed with.
+        state = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) or ""
+        of_index = alone and state[:2] in ("22", "54")
+        if isinstance(error, SchemaMoved) or (isinstance(error, Poison) and not of_index):
             raise
         failure = error
     found = [one for one in _found(engine, mapping) if isinstance(failure, Defect) or not one.refuses]
-    for some in _tries(found):
+    # Each alone, so that no other is lost with it, and at last all.
+    for some in [*([one] for one in found), *([found] if len(found) > 1 else [])]:
         try:
             done = act(partial(_remove, some))
         except (Defect, Poison):
@@ -64,19 +68,6 @@ def overcome(engine: Engine, mapping: Mapping, act: Callable[[Clear], T], *, alo
             )
         return done
     raise failure
-
-
-def _of_index(error: Poison) -> bool:
-    """Whether an index may be what refused a value: it is too large, or cannot be computed with."""
-    state = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) or ""
-    return state[:2] in ("22", "54")
-
-
-def _tries(found: Sequence[Obstacle]) -> Iterator[Sequence[Obstacle]]:
-    """Each alone, so that no other is lost with it, and at last all."""
-    yield from ([one] for one in found)
-    if len(found) > 1:
-        yield found
 
 
 def _found(engine: Engine, mapping: Mapping) -> list[Obstacle]:

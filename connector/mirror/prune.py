@@ -1,7 +1,5 @@
 """Frozen columns and tables are dropped on request: ``connector schema apply --prune``."""
 
-from functools import partial
-
 import structlog
 from sqlalchemy import Connection, Engine, inspect
 
@@ -22,29 +20,29 @@ def prune(engine: Engine, config: Config, mapping: Mapping) -> list[Frozen]:
 
     Raises ``StartupError`` with the names of what readers built on it, and ``DatabaseOutage``.
     """
+    tables = Tables(mapping)
+
+    def drop() -> list[Frozen]:
+        with transaction(engine) as connection:
+            steps.lock_for_change(connection)
+            found = frozen.of(connection, tables)
+            with broken_views.none_breaks(connection, "What is frozen cannot be dropped"):
+                for one in found:
+                    if not one.column:
+                        _drop_table(connection, one)
+                # First the views without the columns, then the columns.
+                view_schema.Views(connection, config, mapping, tables, shows_removed=False).ensure()
+            with broken_views.put_aside(connection):
+                for one in found:
+                    if one.column:
+                        _drop_column(connection, one)
+        return found
+
     with locks.watching(engine):
-        dropped = locks.until_granted(partial(_prune, engine, config, mapping))
+        dropped = locks.until_granted(drop)
     for one in dropped:
         log.info("dropped what is no longer in tables.yaml", name=one.name)
     return dropped
-
-
-def _prune(engine: Engine, config: Config, mapping: Mapping) -> list[Frozen]:
-    tables = Tables(mapping)
-    with transaction(engine) as connection:
-        steps.lock_for_change(connection)
-        found = frozen.of(connection, tables)
-        with broken_views.none_breaks(connection, "What is frozen cannot be dropped"):
-            for one in found:
-                if not one.column:
-                    _drop_table(connection, one)
-            # First the views without the columns, then the columns.
-            view_schema.Views(connection, config, mapping, tables, shows_removed=False).ensure()
-        with broken_views.put_aside(connection):
-            for one in found:
-                if one.column:
-                    _drop_column(connection, one)
-    return found
 
 
 def _drop_table(connection: Connection, one: Frozen) -> None:

@@ -4,7 +4,6 @@ The database says what is wrong (``Dialect.explain``); here that is compared wit
 """
 
 import difflib
-from collections.abc import Iterable
 
 from sqlalchemy import Engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
@@ -41,12 +40,14 @@ def _explain(engine: Engine, kind: str, named: str) -> StartupError | None:
     if kind == "syntax":
         what = f"The query cannot be read near {name}." if name else "The query ends too early."
         return StartupError(what, "correct it there, or just before")
-    known = _functions(engine) if kind == "function" else _names(engine, kind)
+    known = _names(engine, kind)
     what = WHAT[kind].format(name)
     if name in known:
         there = StartupError(WHAT[kind].format(named), f"write {name}{known[name]}")
         return None if kind == "function" else there
-    if near := _nearest(name, known):
+    by_lower = {one.lower(): one for one in known}
+    if near := difflib.get_close_matches(name.lower(), by_lower, n=2, cutoff=0.6):
+        near = [by_lower[one] for one in near]
         return StartupError(what, f"write {' or '.join(one + known[one] for one in near)}")
     if kind == "function":
         return StartupError(what, f"take one that is there: {dialects.of(engine).functions}")
@@ -57,14 +58,13 @@ def _explain(engine: Engine, kind: str, named: str) -> StartupError | None:
     return StartupError(what, fix + (SINGLE_QUOTES if kind == "column" else ""))
 
 
-def _nearest(name: str, known: Iterable[str]) -> list[str]:
-    by_lower = {one.lower(): one for one in known}
-    return [by_lower[one] for one in difflib.get_close_matches(name.lower(), by_lower, n=2, cutoff=0.6)]
-
-
 def _names(engine: Engine, kind: str) -> dict[str, str]:
-    """Names of tables and views, or of their columns with whose they are."""
+    """Names of functions, of tables and views, or of their columns with whose they are."""
     try:
+        if kind == "function":
+            with engine.connect() as connection:
+                listed = connection.exec_driver_sql(dialects.of(engine).functions)
+                return dict.fromkeys(listed.scalars(), "")
         looked = inspect(engine)
         names = (*looked.get_table_names(), *looked.get_view_names())
         tables = [name for name in names if not name.startswith("_")]  # the store's are not for people
@@ -77,12 +77,3 @@ def _names(engine: Engine, kind: str) -> dict[str, str]:
     except SQLAlchemyError:  # somebody's broken view, or the database has gone meanwhile
         return {}
     return {column: f" (of {', '.join(whose)})" for column, whose in found.items()}
-
-
-def _functions(engine: Engine) -> dict[str, str]:
-    query = dialects.of(engine).functions
-    try:
-        with engine.connect() as connection:
-            return dict.fromkeys(connection.exec_driver_sql(query).scalars(), "")
-    except SQLAlchemyError:  # the database has gone meanwhile
-        return {}

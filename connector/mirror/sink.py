@@ -14,7 +14,7 @@ from functools import partial
 from sqlalchemy import Connection, Engine
 
 from connector.errors import AlreadyThere, EventsKnown, SchemaMoved
-from connector.events import Event, Identity
+from connector.events import Identity
 from connector.mirror import counters, dialects, indexes, ledger, letters, losses, obstacles, offsets
 from connector.mirror.batches import run_both
 from connector.mirror.chunks import Chunk, CommitResult
@@ -257,7 +257,12 @@ class Sink:
         folded again from the ledger.
         """
         stored = ledger.stored(connection, [item.identity for item in known], whole=False)
-        better = [one for one in known if _is_better(one.ledger_event.event, stored[one.identity])]
+        better = []
+        for one in known:
+            copy, current = one.ledger_event.event, stored[one.identity]
+            # What was removed from the ledger's does not come back.
+            if copy.copy_rank < current.copy_rank and not current.attempt < 0 <= copy.attempt:
+                better.append(one)
         if not better:
             return
         identities = [item.identity for item in better]
@@ -289,9 +294,3 @@ class Sink:
             offsets.upsert(connection, moved, now)
         losses.add(connection, result.lost, now)
         result.positions |= {tp: offset.next for tp, offset in moved.items()}
-
-
-def _is_better(copy: Event, current: Event) -> bool:
-    """Whether a copy replaces the ledger's; what was removed from that one does not come back."""
-    brings_back = current.attempt < 0 <= copy.attempt
-    return copy.copy_rank < current.copy_rank and not brings_back

@@ -20,16 +20,45 @@ COLUMNS = {
 COMMENT = "How fresh the mirror is, per family; records_lost must be 0."
 _TOTAL = "CAST(COALESCE(SUM({0}), 0) AS BIGINT)"
 _LOST = _TOTAL.format("records_lost")
-
-
-def select() -> str:
-    """One row per family, and one for dead letters and losses that belong to none, while there are any.
-
-    Events are counted where the sink counts them (``counters.py``), so that the ledger is not read.
-    """
-    return f"""
-WITH {_of_events()},
-{_of_troubles()}
+# Tables of the families, and of what is counted of each family's events. Events are counted where the sink
+# counts them (``counters.py``), so that the ledger is not read.
+_OF_EVENTS = f"""families AS (SELECT family, topic FROM _mirror_routes WHERE action = ''),
+actions AS (SELECT action, family FROM _mirror_routes WHERE action <> '' AND family <> ''),
+counted AS (
+  SELECT family, events, last_mirrored_at,
+         CASE WHEN fetched.topic IS NULL THEN first_received_at END AS first_received_at,
+         CASE WHEN fetched.topic IS NULL THEN last_received_at END AS last_received_at,
+         CASE WHEN fetched.topic IS NOT NULL THEN last_received_at END AS records_fetched_at
+  FROM _mirror_counters AS counters
+  LEFT JOIN (SELECT topic FROM _mirror_routes WHERE family = '') AS fetched ON fetched.topic = counters.topic
+),
+seen AS (
+  SELECT family, {_TOTAL.format("events")} AS events, MIN(first_received_at) AS first_received_at,
+         MAX(last_received_at) AS last_received_at, MAX(last_mirrored_at) AS last_mirrored_at,
+         MAX(records_fetched_at) AS records_fetched_at
+  FROM counted GROUP BY family
+)"""
+# Tables of what stands out in each family: stale records, dead letters, gaps and lost records.
+_OF_TROUBLES = f"""stale AS (
+  SELECT family, COUNT(*) AS records_stale, MIN(wanted_at) AS records_stale_since
+  FROM _hydration WHERE {hydration.DUE} GROUP BY family
+),
+parked AS (
+  SELECT COALESCE(actions.family, families.family, '(unknown)') AS family, COUNT(*) AS dead_letters
+  FROM _dead_letters
+  LEFT JOIN actions ON actions.action = _dead_letters.action
+  LEFT JOIN families ON families.topic = _dead_letters.kafka_topic
+  WHERE state = 'parked' GROUP BY 1
+),
+swept AS (SELECT family, {_TOTAL.format("lost_hooks")} AS lost_hooks FROM _sweeps GROUP BY family),
+offsets AS (
+  SELECT topic, {_LOST} AS records_lost, MAX(clock_distance_ms) AS ahead, MIN(clock_distance_ms) AS behind
+  FROM _consumer_offsets GROUP BY topic
+)"""
+# One row per family, and one for dead letters and losses that belong to none, while there are any.
+SELECT = f"""
+WITH {_OF_EVENTS},
+{_OF_TROUBLES}
 SELECT families.family AS family, COALESCE(seen.events, 0) AS events, first_received_at, last_received_at,
        last_mirrored_at, COALESCE(parked.dead_letters, 0) AS parked_dead_letters,
        COALESCE(offsets.records_lost, 0) AS records_lost,
@@ -50,43 +79,3 @@ FROM (
   FROM offsets WHERE topic NOT IN (SELECT topic FROM families)
 ) AS rest WHERE dead_letters > 0 OR records_lost > 0
 """
-
-
-def _of_events() -> str:
-    """Tables of the families, and of what is counted of each family's events."""
-    return f"""families AS (SELECT family, topic FROM _mirror_routes WHERE action = ''),
-actions AS (SELECT action, family FROM _mirror_routes WHERE action <> '' AND family <> ''),
-counted AS (
-  SELECT family, events, last_mirrored_at,
-         CASE WHEN fetched.topic IS NULL THEN first_received_at END AS first_received_at,
-         CASE WHEN fetched.topic IS NULL THEN last_received_at END AS last_received_at,
-         CASE WHEN fetched.topic IS NOT NULL THEN last_received_at END AS records_fetched_at
-  FROM _mirror_counters AS counters
-  LEFT JOIN (SELECT topic FROM _mirror_routes WHERE family = '') AS fetched ON fetched.topic = counters.topic
-),
-seen AS (
-  SELECT family, {_TOTAL.format("events")} AS events, MIN(first_received_at) AS first_received_at,
-         MAX(last_received_at) AS last_received_at, MAX(last_mirrored_at) AS last_mirrored_at,
-         MAX(records_fetched_at) AS records_fetched_at
-  FROM counted GROUP BY family
-)"""
-
-
-def _of_troubles() -> str:
-    """Tables of what stands out in each family: stale records, dead letters, gaps and lost records."""
-    return f"""stale AS (
-  SELECT family, COUNT(*) AS records_stale, MIN(wanted_at) AS records_stale_since
-  FROM _hydration WHERE {hydration.DUE} GROUP BY family
-),
-parked AS (
-  SELECT COALESCE(actions.family, families.family, '(unknown)') AS family, COUNT(*) AS dead_letters
-  FROM _dead_letters
-  LEFT JOIN actions ON actions.action = _dead_letters.action
-  LEFT JOIN families ON families.topic = _dead_letters.kafka_topic
-  WHERE state = 'parked' GROUP BY 1
-),
-swept AS (SELECT family, {_TOTAL.format("lost_hooks")} AS lost_hooks FROM _sweeps GROUP BY family),
-offsets AS (
-  SELECT topic, {_LOST} AS records_lost, MAX(clock_distance_ms) AS ahead, MIN(clock_distance_ms) AS behind
-  FROM _consumer_offsets GROUP BY topic
-)"""

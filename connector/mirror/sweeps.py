@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
-from connector import clocks, events
+from connector import clocks
 from connector.errors import StartupError
 from connector.mirror import dialects, forgotten
 from connector.mirror.batches import Batch, run
 from connector.mirror.database import transaction
-from connector.mirror.hydration import MICROSECONDS, SAME
+from connector.mirror.hydration import MICROSECONDS, SAME, moment
 from connector.mirror.projections import implied
 
 # How long a sweep that reads no page is taken to run.
@@ -72,7 +72,7 @@ class Sweeps:
         with transaction(self._engine) as connection:
             self._dialect.lock_tables(connection, ["_sweeps"])
             now, of_family = self._now(connection), self._row(family)
-            runs = f"{of_family} AND finished_at IS NULL AND alive_until > {_at(now)}"
+            runs = f"{of_family} AND finished_at IS NULL AND alive_until > {moment(now)}"
             if connection.exec_driver_sql(f"SELECT 1 FROM _sweeps WHERE {runs}").first() is not None:
                 return None
             # What a sweep found that did not end is found again.
@@ -81,11 +81,11 @@ class Sweeps:
             since = self._last(connection, family, whole=False)
             started = max(now, (self._newest(connection, family) or 0) + 1)
             shop, name = map(self._dialect.literal, (self._shop, family))
-            alive = _at(now + round(ALIVE_SECONDS * MICROSECONDS))
+            alive = moment(now + round(ALIVE_SECONDS * MICROSECONDS))
             connection.exec_driver_sql(
                 "INSERT INTO _sweeps (shop, family, started_at, alive_until, whole, "
-                f"listed, enqueued, repaired, lost_hooks) VALUES ({shop}, {name}, {_at(started)}, {alive}, "
-                f"{int(whole)}, 0, 0, 0, 0)"
+                f"listed, enqueued, repaired, lost_hooks) VALUES ({shop}, {name}, {moment(started)}, "
+                f"{alive}, {int(whole)}, 0, 0, 0, 0)"
             )
         return Started(started, None if whole else (since or started))
 
@@ -137,7 +137,7 @@ class Sweeps:
     def finish(self, family: str, started: Started) -> None:
         """Note that the list was read to its end: the next one lists what changed since its start."""
         with transaction(self._engine) as connection:
-            self._advance(connection, family, started, f"finished_at = {_at(self._now(connection))}")
+            self._advance(connection, family, started, f"finished_at = {moment(self._now(connection))}")
 
     def count(self, family: str) -> None:
         """Count again what came of the newest sweep of a family."""
@@ -193,14 +193,14 @@ class Sweeps:
             conflict = f"{ON_CONFLICT} row_digest = excluded.row_digest"
             late = [("text", self._shop), ("text", family), ("text", ""), ("integer", 0)]
             run(connection, f"{WORK})", Batch(LISTED, others), conflict, late)
-        alive = _at(self._now(connection) + round(ALIVE_SECONDS * MICROSECONDS))
+        alive = moment(self._now(connection) + round(ALIVE_SECONDS * MICROSECONDS))
         counts = f"listed = listed + {len(listed | keys)}, enqueued = enqueued + {len(keys)}"
         self._advance(connection, family, started, f"{counts}, alive_until = {alive}")
 
     def _advance(self, connection: Connection, family: str, started: Started, sets: str) -> None:
         update = (
-            f"UPDATE _sweeps SET {sets} WHERE {self._row(family)} AND started_at = {_at(started.started_at)} "
-            "AND finished_at IS NULL"
+            f"UPDATE _sweeps SET {sets} WHERE {self._row(family)} "
+            f"AND started_at = {moment(started.started_at)} AND finished_at IS NULL"
         )
         if connection.exec_driver_sql(update).rowcount != 1:
             raise StartupError(
@@ -223,10 +223,10 @@ class Sweeps:
         missing = f"FROM _implied_hooks AS i WHERE {self._row(family, 'i.')} AND {implied.MISSING}"
         missing += f" AND i.created_at > {first}"
         since = newest - (now - late)
-        implies = f"{missing} AND i.implied_at >= {_at(since)} AND i.implied_at < {_at(late)}"
+        implies = f"{missing} AND i.implied_at >= {moment(since)} AND i.implied_at < {moment(late)}"
         # What the record implies that was fetched since is counted as that.
         lost = (
-            f"{repaired} AND w.changed_at < {_at(late)} AND w.changed_at > {first} "
+            f"{repaired} AND w.changed_at < {moment(late)} AND w.changed_at > {first} "
             "AND (h.wanted_at IS NULL OR h.wanted_at < w.changed_at) "
             f"AND NOT EXISTS (SELECT 1 {missing} AND i.entity_key = w.entity_key "
             "AND i.implied_at >= w.changed_at)"
@@ -234,7 +234,7 @@ class Sweeps:
         connection.exec_driver_sql(
             f"UPDATE _sweeps SET repaired = (SELECT COUNT(*) {repaired}), "
             f"lost_hooks = (SELECT COUNT(*) {lost}) + (SELECT COUNT(*) {implies}) "
-            f"WHERE {of_family} AND started_at = {_at(newest)}"
+            f"WHERE {of_family} AND started_at = {moment(newest)}"
         )
 
     def _newest(self, connection: Connection, family: str) -> int | None:
@@ -275,7 +275,3 @@ def _judge(row: Found, started: Started, fetched: int | None, digest: str | None
         return True, False
     differs = digest != row.digest
     return differs, differs and started.since is not None and fetched < started.since
-
-
-def _at(instant: int) -> str:
-    return f"'{events.iso(instant)}'"

@@ -47,7 +47,11 @@ def copied(engine: Engine, identities: Sequence[Identity], touches: Touches) -> 
             known = ledger.stored(connection, identities)
             touched = touches(known.values())
             if known:
-                _copy_events(connection, _folded_from(engine, touched))
+                with transaction(engine) as reading:
+                    folded = [
+                        event.identity for table, keys in touched for event in events_of(reading, table, keys)
+                    ]
+                _copy_events(connection, folded)
             for table, keys in touched:
                 _copy(connection, table.store, table.group_columns, table.groups(keys))
             # After the rows, which a trigger must not see come.
@@ -79,8 +83,3 @@ def _copy_events(connection: Connection, identities: Sequence[Identity]) -> None
 def _copy(connection: Connection, table: str, key: Columns, keys: Iterable[Sequence[Any]]) -> None:
     insert = f"INSERT OR IGNORE INTO main.{quoted(table)} SELECT * FROM live.{quoted(table)}"
     on_keys(connection, insert, key, keys)
-
-
-def _folded_from(engine: Engine, touched: Touched) -> list[Identity]:
-    with transaction(engine) as reading:
-        return [event.identity for table, keys in touched for event in events_of(reading, table, keys)]

@@ -53,7 +53,7 @@ def statements(config: Config, mapping: Mapping, dialect: Dialect) -> Iterator[V
         settings, table = config.tables[str(view.of)], mapping.table(str(view.of))
         select = view_kinds.select(view, settings, table, dialect)
         yield ViewDefinition(name, select, view.description, view_kinds.comments(view, table) | view.columns)
-    yield ViewDefinition(status_view.NAME, status_view.select(), status_view.COMMENT, status_view.COLUMNS)
+    yield ViewDefinition(status_view.NAME, status_view.SELECT, status_view.COMMENT, status_view.COLUMNS)
     shop = {SHOP_COLUMN: SHOP_DESCRIPTION} if config.shops is not None else {}
     for name, own, comment in (
         (SWEEPS, SWEEPS_COLUMNS, SWEEPS_COMMENT),

@@ -30,8 +30,9 @@ def encode(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
     listed, scalars, given, arrays = [], [], [], []
     known: dict[str, list[tuple[str, Sequence[Any]]]] = {"bigint": [], "text": []}
     for index, ((_, type_), column) in enumerate(zip(columns, values, strict=True)):
-        # The first column gives the number of rows.
-        if index and len(column) >= SAME_FROM and _is_constant(column):
+        # The first column gives the number of rows. Most that have several values differ at their ends.
+        is_long = index and len(column) >= SAME_FROM
+        if is_long and column[0] == column[-1] and column.count(column[0]) == len(column):
             listed.append(f"%s{CASTS[type_]}")
             scalars.append(as_text(type_, column[0]))
             continue
@@ -48,11 +49,6 @@ def encode(columns: Columns, values: Sequence[Sequence[Any]]) -> Encoded:
     # Beside each other in a SELECT the arrays are read as they are; in FROM they are first made a table.
     unnest = ", ".join(f"unnest(%s::{type_}[]) AS {name}" for name, type_ in given)
     return Encoded(", ".join(listed), f"FROM (SELECT {unnest}) AS batch", tuple(scalars), tuple(arrays))
-
-
-def _is_constant(values: Sequence[Any]) -> bool:
-    """Whether a column has one value throughout; most that have not differ at their ends."""
-    return bool(values[0] == values[-1]) and values.count(values[0]) == len(values)
 
 
 def _instant(name: str, values: Sequence[int | None]) -> str:

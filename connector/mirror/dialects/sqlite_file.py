@@ -64,7 +64,11 @@ def engine(file: Path, *, lock_timeout_seconds: float, access: Access) -> Engine
     def _on_checkout(_connection: sqlite3.Connection, record: Any, _proxy: object) -> None:
         # What is written into a file without a name nobody ever reads, and no error says so.
         if access != "read" and record.info[OPENED] != _identity(file):
-            raise _taken_away(file)
+            raise DatabaseDamaged(
+                f"The mirror's file {file} was moved, deleted or replaced while this process had it open.",
+                "start this again: it goes on with the file that is there then, or makes one from what Kafka "
+                "holds (topics.retention_hours). Stop every worker before a mirror is moved or restored",
+            )
 
     @event.listens_for(made, "begin")
     def _on_begin(connection: Connection) -> None:
@@ -100,14 +104,6 @@ def _identity(file: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _taken_away(file: Path) -> DatabaseDamaged:
-    return DatabaseDamaged(
-        f"The mirror's file {file} was moved, deleted or replaced while this process had it open.",
-        "start this again: it goes on with the file that is there then, or makes one from what Kafka holds "
-        "(topics.retention_hours). Stop every worker before a mirror is moved or restored",
-    )
 
 
 def _require(file: Path, access: Access) -> None:
@@ -251,20 +247,6 @@ def log_bytes(file: Path) -> int:
         return 0
 
 
-def shrink_log(file: Path) -> None:
-    """Carry the log into the database and cut it, unless somebody reads or writes just now.
-
-    Waits for nobody: what it cannot do it leaves for the next time. Raises ``sqlite3.Error``.
-    """
-    connection = _open(file, "write", 0)
-    try:
-        # Most of the work is done without the write lock, so that the worker's next batch does not wait.
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    finally:
-        connection.close()
-
-
 def log_watch(
     file: Path, observe: Callable[[int], Any], *, kept: int = LOG_KEPT_BYTES, limit: int = LOG_LIMIT_BYTES
 ) -> Callable[[], str | None]:
@@ -276,8 +258,16 @@ def log_watch(
 
     def look() -> str | None:
         if log_bytes(file) > kept:
-            with contextlib.suppress(sqlite3.OperationalError):  # locked: the next look does it
-                shrink_log(file)
+            # Carried into the database and cut, unless somebody reads or writes just now: this waits for
+            # nobody, and the next look does what is locked.
+            with (
+                contextlib.suppress(sqlite3.OperationalError),
+                contextlib.closing(_open(file, "write", 0)) as connection,
+            ):
+                # Most of the work is done without the write lock, so that the worker's next batch does not
+                # wait.
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         size = log_bytes(file)
         observe(size)
         if size <= limit:

@@ -13,8 +13,17 @@ _PARTS = 5
 
 
 def difference(source: str, value: str, previous: str) -> tuple[str, str]:
-    """See ``Dialect.difference``."""
-    return f"(SELECT *, {_millionths(value, previous)} AS millionths FROM {source}) AS moved", _DELTA
+    """See ``Dialect.difference``; in millionths: exact where it fits into INTEGER, else REAL.
+
+    A fraction is stored as decimal text, and to subtract two binary floats would leave few digits where
+    they are nearly equal. So both are cut into parts of 15 digits, and the differences of the parts, which
+    are exact, are added from the greatest on. SQLite goes over to REAL by itself when INTEGER ends; what
+    is added from there on is below the last digits, so that 15 remain right.
+    """
+    total = "0"
+    for part in range(_PARTS):
+        total = f"({total} * {10**_PART_DIGITS} + ({_part(value, part)} - {_part(previous, part)}))"
+    return f"(SELECT *, {total} AS millionths FROM {source}) AS moved", _DELTA
 
 
 def daily(of: Daily) -> str:
@@ -45,20 +54,6 @@ def daily(of: Daily) -> str:
         f"SELECT days.day, {of.shown}, ({last}) AS {of.value}{of.shop} "
         "FROM days CROSS JOIN series WHERE series.first_at < days.until"
     )
-
-
-def _millionths(value: str, previous: str) -> str:
-    """SQLite's ``value - previous`` in millionths: exact where it fits into INTEGER, else REAL.
-
-    A fraction is stored as decimal text, and to subtract two binary floats would leave few digits where
-    they are nearly equal. So both are cut into parts of 15 digits, and the differences of the parts, which
-    are exact, are added from the greatest on. SQLite goes over to REAL by itself when INTEGER ends; what
-    is added from there on is below the last digits, so that 15 remain right.
-    """
-    total = "0"
-    for part in range(_PARTS):
-        total = f"({total} * {10**_PART_DIGITS} + ({_part(value, part)} - {_part(previous, part)}))"
-    return total
 
 
 def _part(number: str, part: int) -> str:

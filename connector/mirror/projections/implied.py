@@ -15,7 +15,6 @@ from sqlalchemy import Index
 from typing_extensions import override
 
 from connector.config import Config, paths
-from connector.config.source_models import Sign
 from connector.errors import Poison
 from connector.events import Event, Sort
 from connector.mirror import values
@@ -158,10 +157,8 @@ def _rules(config: Config) -> dict[Sort, Implies]:
             family,
             source=sources.name,
             created=paths.keys(implied.created_path),
-            signs=tuple([_sign(action, one) for action, one in implied.actions.items()]),
+            signs=tuple(
+                [(action, paths.keys(one.path), one.texts) for action, one in implied.actions.items()]
+            ),
         )
     return rules
-
-
-def _sign(action: str, sign: Sign) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    return action, paths.keys(sign.path), sign.texts
