@@ -62,7 +62,7 @@ class _Step:
     def _into_schema(self) -> None:
         connection, catalogue = self._connection, self._catalogue
         catalogue.make_store()
-        dependents = postgresql_dependents.take_down(connection, self._moved)
+        dependents = postgresql_dependents.Dependents(connection, self._moved)
         rights = {name: grants.to_read(connection, quoted(name)) for name in self._read}
         for name in self._moved:
             if name not in dependents.kept:
@@ -78,7 +78,7 @@ class _Step:
             of_columns = {column: some for column, some in of_columns.items() if column in columns}
             catalogue.execute(*whole, *(one for some in of_columns.values() for one in some))
         apart = dict.fromkeys(self._views, partial(OWN.sub, r"_\1"))
-        postgresql_dependents.put_back(connection, dependents, apart)
+        dependents.put_back(apart)
 
     def _within_schema(self) -> None:
         query = "SELECT name, sql FROM sqlite_master WHERE type = 'view'"

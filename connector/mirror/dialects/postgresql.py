@@ -162,7 +162,7 @@ class PostgreSQL(Loading):
     ) -> Iterator[Engine]:
         engine = self.connect(database, connections=1, access="create")
         try:
-            with postgresql_trial.made(engine, postgresql_trial.read(engine, tables, kept)) as scratch:
+            with postgresql_trial.Copy.of(engine, tables, kept).made(engine) as scratch:
                 yield scratch
         finally:
             engine.dispose()

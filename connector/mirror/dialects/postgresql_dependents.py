@@ -6,7 +6,7 @@ others stay and go on working, and the log says how their owners can move them.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import Connection
@@ -51,81 +51,69 @@ class Dependent:
     qualified: str
     name: str
     definition: str
+    kind: str
     materialized: bool
     populated: bool
     also: list[str]
     rights: grants.Kept
 
 
-@dataclass(slots=True)
 class Dependents:
-    """What was taken down, in the order in which it can be made; ``kept`` are tables with views left on."""
+    """The views on some tables, taken down as far as this role may; ``kept`` tables have views left on."""
 
-    taken: list[Dependent] = field(default_factory=list)
-    kept: set[str] = field(default_factory=set)
+    def __init__(self, connection: Connection, tables: Collection[str]) -> None:
+        self._connection = connection
+        # In the order in which it can be made.
+        self._taken: list[Dependent] = []
+        names = [quoted(name) for name in tables]
+        rows = connection.exec_driver_sql(ABOVE, (names,)).fetchall()
+        for qualified, name, materialized, definition, populated, ours, owner, also in reversed(rows):
+            kind = "MATERIALIZED VIEW" if materialized else "VIEW"
+            if not ours:
+                log.warning(
+                    "a view still reads the connector's tables, which only the connector uses from now on",
+                    view=qualified,
+                    fix=f"as {owner}: DROP {kind} {qualified}; CREATE {kind} {qualified} AS {definition}",
+                )
+                continue
+            rights = grants.of_view(connection, qualified)
+            try:
+                with connection.begin_nested():
+                    connection.exec_driver_sql(f"DROP {kind} {qualified}")
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) != STILL_USED:  # by something that was kept
+                    raise
+            else:
+                taken = Dependent(qualified, name, definition, kind, materialized, populated, also, rights)
+                self._taken.insert(0, taken)
+        stand_on = connection.exec_driver_sql(STANDS_ON, (names,)).scalars()
+        self.kept = {name[1:-1] for name in stand_on}
 
+    def put_back(self, own: Mapping[str, Callable[[str], str]]) -> None:
+        """Make again what was taken down; ``own`` changes the text of the connector's own views by name.
 
-def take_down(connection: Connection, tables: Collection[str]) -> Dependents:
-    """Drop the views on these tables, as far as this role may."""
-    names = [quoted(name) for name in tables]
-    found = Dependents()
-    rows = connection.exec_driver_sql(ABOVE, (names,)).fetchall()
-    for qualified, name, materialized, definition, populated, ours, owner, also in reversed(rows):
-        kind = _kind(materialized=materialized)
-        if not ours:
-            log.warning(
-                "a view still reads the connector's tables, which only the connector uses from now on",
-                view=qualified,
-                fix=f"as {owner}: DROP {kind} {qualified}; CREATE {kind} {qualified} AS {definition}",
-            )
-            continue
-        rights = grants.of_view(connection, qualified)
-        if _drop(connection, f"{kind} {qualified}"):
-            taken = Dependent(qualified, name, definition, materialized, populated, also, rights)
-            found.taken.insert(0, taken)
-    found.kept = {name[1:-1] for name in connection.exec_driver_sql(STANDS_ON, (names,)).scalars()}
-    return found
+        A view that cannot be created is logged with its definition: it reads a column that readers no longer
+        see.
+        """
+        for one in self._taken:
+            definition = own[one.name](one.definition) if one.name in own else one.definition
+            text = definition.rstrip().removesuffix(";")
+            create = f"CREATE {one.kind} {one.qualified} AS {text}"
+            if one.materialized:
+                create += " WITH DATA" if one.populated else " WITH NO DATA"
+            of_columns = [statement for some in one.rights.of_columns.values() for statement in some]
+            try:
+                with self._connection.begin_nested():
+                    self._execute(create, *one.also, *one.rights.options)
+                    # What the database grants by default was taken from it, or is among its rights.
+                    self._execute(*grants.of_view(self._connection, one.qualified).revokes)
+                    self._execute(*of_columns, *one.rights.rights)
+            except DBAPIError as error:
+                report(one.qualified, create, str(error.orig).splitlines()[0])
 
-
-def _drop(connection: Connection, view: str) -> bool:
-    """Drop a view, unless something that was kept stands on it."""
-    try:
-        with connection.begin_nested():
-            connection.exec_driver_sql(f"DROP {view}")
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != STILL_USED:
-            raise
-        return False
-    return True
-
-
-def put_back(connection: Connection, dependents: Dependents, own: Mapping[str, Callable[[str], str]]) -> None:
-    """Make again what was taken down; ``own`` changes the text of the connector's own views by name.
-
-    A view that cannot be created is logged with its definition: it reads a column that readers no longer see.
-    """
-    for one in dependents.taken:
-        definition = own[one.name](one.definition) if one.name in own else one.definition
-        kind, populated = (
-            _kind(materialized=one.materialized),
-            "WITH DATA" if one.populated else "WITH NO DATA",
-        )
-        text = definition.rstrip().removesuffix(";")
-        create = f"CREATE {kind} {one.qualified} AS {text}" + (f" {populated}" if one.materialized else "")
-        of_columns = [statement for some in one.rights.of_columns.values() for statement in some]
-        try:
-            with connection.begin_nested():
-                _execute(connection, create, *one.also, *one.rights.options)
-                # What the database grants by default was taken from it, or is among its rights.
-                _execute(connection, *grants.of_view(connection, one.qualified).revokes)
-                _execute(connection, *of_columns, *one.rights.rights)
-        except DBAPIError as error:
-            report(one.qualified, create, str(error.orig).splitlines()[0])
-
-
-def _execute(connection: Connection, *statements: str) -> None:
-    for statement in statements:
-        connection.exec_driver_sql(statement.replace("%", "%%"))
+    def _execute(self, *statements: str) -> None:
+        for statement in statements:
+            self._connection.exec_driver_sql(statement.replace("%", "%%"))
 
 
 def report(view: str, definition: str, why: str = "") -> None:
@@ -136,7 +124,3 @@ def report(view: str, definition: str, why: str = "") -> None:
         why=why or "a column is hidden",
         fix=f"make it again without that: {definition}",
     )
-
-
-def _kind(*, materialized: bool) -> str:
-    return "MATERIALIZED VIEW" if materialized else "VIEW"

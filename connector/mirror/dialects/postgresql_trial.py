@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from sqlalchemy import Connection, Engine, MetaData, Table, inspect
 from sqlalchemy.exc import DBAPIError
@@ -27,68 +27,6 @@ WHY_NOT = {
 }
 
 
-@dataclass(slots=True)
-class Copy:
-    """What stands in the database: tables, (name, SELECT) of each view, and rows by table."""
-
-    tables: list[Table] = field(default_factory=list)
-    views: list[tuple[str, str]] = field(default_factory=list)
-    rows: dict[str, Sequence[Any]] = field(default_factory=dict)
-
-
-def read(engine: Engine, tables: Callable[[Connection], Collection[str]], kept: Collection[str]) -> Copy:
-    """Read what has to do with the mirror, in one short transaction."""
-    with engine.begin() as connection:
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
-        existing = set(inspect(connection).get_table_names())
-        metadata = MetaData()
-        metadata.reflect(connection, only=sorted(existing & {*kept, *tables(connection)}))
-        rows = {
-            name: connection.exec_driver_sql(f"SELECT * FROM {quoted(name)}").fetchall()
-            for name in sorted(existing & {*kept})
-        }
-        views = [(row[0], row[1]) for row in connection.exec_driver_sql(VIEWS).fetchall()]
-    return Copy(metadata.sorted_tables, views, rows)
-
-
-@contextmanager
-def made(engine: Engine, copy: Copy) -> Iterator[Engine]:
-    """An engine whose transactions are parts of one that is rolled back, on the copy.
-
-    What a ``StartupError`` says to run is for the database: it names that schema, not the copy's.
-    """
-    scratch = f"xtnd_check_{secrets.token_hex(8)}"
-    with engine.connect() as connection:  # which rolls back what it did
-        names = f"SELECT quote_ident({SCHEMA}), quote_ident({STORE})"
-        schema, store = connection.exec_driver_sql(names).one()
-        connection.exec_driver_sql(f"CREATE SCHEMA {scratch}")
-        for setting in ("search_path", "xtnd.schema", "xtnd.store"):
-            connection.exec_driver_sql(f"SET LOCAL {setting} = {scratch}")
-        _make(connection, copy)
-        connection.execution_options(**{UNLOCKED: True})
-        try:
-            yield cast("Engine", _Scratch(connection))
-        except StartupError as error:
-            cure = error.cure.replace(f'{scratch}."_', f'{store}."_').replace(scratch, schema)
-            raise StartupError(error.what, cure) from error
-
-
-def _make(connection: Connection, copy: Copy) -> None:
-    for table in copy.tables:
-        table.create(connection)
-    for name, rows in copy.rows.items():
-        for row in rows:
-            marks = ", ".join(["%s"] * len(row))
-            connection.exec_driver_sql(f"INSERT INTO {quoted(name)} VALUES ({marks})", tuple(row))
-    for name, select in copy.views:
-        text = select.rstrip().removesuffix(";").replace("%", "%%")
-        # A reader's view may depend on anything; then only its name is taken.
-        with suppress(DBAPIError), connection.begin_nested():
-            connection.exec_driver_sql(f"CREATE VIEW {quoted(name)} AS {text}")
-            continue
-        connection.exec_driver_sql(f"CREATE VIEW {quoted(name)} AS SELECT 1 AS copied")
-
-
 class _Scratch:
     """Stands for an engine whose transactions are parts of one that is rolled back."""
 
@@ -100,3 +38,65 @@ class _Scratch:
     def begin(self) -> Iterator[Connection]:
         with self._connection.begin_nested():
             yield self._connection
+
+
+@dataclass(slots=True)
+class Copy:
+    """What stands in the database: tables, (name, SELECT) of each view, and rows by table."""
+
+    tables: list[Table] = field(default_factory=list)
+    views: list[tuple[str, str]] = field(default_factory=list)
+    rows: dict[str, Sequence[Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, engine: Engine, tables: Callable[[Connection], Collection[str]], kept: Collection[str]
+    ) -> Self:
+        """Read what has to do with the mirror, in one short transaction."""
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+            existing = set(inspect(connection).get_table_names())
+            metadata = MetaData()
+            metadata.reflect(connection, only=sorted(existing & {*kept, *tables(connection)}))
+            rows = {
+                name: connection.exec_driver_sql(f"SELECT * FROM {quoted(name)}").fetchall()
+                for name in sorted(existing & {*kept})
+            }
+            views = [(row[0], row[1]) for row in connection.exec_driver_sql(VIEWS).fetchall()]
+        return cls(metadata.sorted_tables, views, rows)
+
+    @contextmanager
+    def made(self, engine: Engine) -> Iterator[Engine]:
+        """An engine whose transactions are parts of one that is rolled back, on the copy.
+
+        What a ``StartupError`` says to run is for the database: it names that schema, not the copy's.
+        """
+        scratch = f"xtnd_check_{secrets.token_hex(8)}"
+        with engine.connect() as connection:  # which rolls back what it did
+            names = f"SELECT quote_ident({SCHEMA}), quote_ident({STORE})"
+            schema, store = connection.exec_driver_sql(names).one()
+            connection.exec_driver_sql(f"CREATE SCHEMA {scratch}")
+            for setting in ("search_path", "xtnd.schema", "xtnd.store"):
+                connection.exec_driver_sql(f"SET LOCAL {setting} = {scratch}")
+            self._make(connection)
+            connection.execution_options(**{UNLOCKED: True})
+            try:
+                yield cast("Engine", _Scratch(connection))
+            except StartupError as error:
+                cure = error.cure.replace(f'{scratch}."_', f'{store}."_').replace(scratch, schema)
+                raise StartupError(error.what, cure) from error
+
+    def _make(self, connection: Connection) -> None:
+        for table in self.tables:
+            table.create(connection)
+        for name, rows in self.rows.items():
+            for row in rows:
+                marks = ", ".join(["%s"] * len(row))
+                connection.exec_driver_sql(f"INSERT INTO {quoted(name)} VALUES ({marks})", tuple(row))
+        for name, select in self.views:
+            text = select.rstrip().removesuffix(";").replace("%", "%%")
+            # A reader's view may depend on anything; then only its name is taken.
+            with suppress(DBAPIError), connection.begin_nested():
+                connection.exec_driver_sql(f"CREATE VIEW {quoted(name)} AS {text}")
+                continue
+            connection.exec_driver_sql(f"CREATE VIEW {quoted(name)} AS SELECT 1 AS copied")
