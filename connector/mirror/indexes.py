@@ -33,9 +33,10 @@ def make(connection: Connection, index: Index) -> None:
         with connection.begin_nested():
             connection.execute(CreateIndex(index, if_not_exists=True))
     except DBAPIError as error:
-        if not _is_too_long(connection, error) or index.table is None:
+        texts = None if index.table is None else _Texts(connection, index.table.name)
+        if texts is None or not texts.are_too_long(error):
             raise
-        _shorten(connection, index.table.name, str(index.name), [column.name for column in index.columns])
+        texts.shorten(str(index.name), [column.name for column in index.columns])
 
 
 def drop(connection: Connection, former: Tables, tables: Tables) -> None:
@@ -105,45 +106,54 @@ def making_way(connection: Connection, table: str, write: Callable[[], None]) ->
             with connection.begin_nested():
                 write()
         except DBAPIError as error:
+            texts = _Texts(connection, table)
             # Of a text beyond a page PostgreSQL does not say which index it was.
-            if not _is_too_long(connection, error) or not _shorten_all(connection, table):
+            if not texts.are_too_long(error) or not texts.shorten_all():
                 raise
         else:
             return
     write()
 
 
-def _shorten_all(connection: Connection, table: str) -> bool:
-    """Shorten the indexes of a table that hold whole texts; whether there was one."""
-    texts = _text_columns(connection, table)
-    whole = [one for one in inspect(connection).get_indexes(table) if texts.intersection(one["column_names"])]
-    for index in whole:
-        connection.exec_driver_sql(f"DROP INDEX {quoted(str(index['name']))}")
-        _shorten(connection, table, str(index["name"]), [str(column) for column in index["column_names"]])
-    return bool(whole)
+class _Texts:
+    """The texts of a table that is there, which an index over them may not hold."""
 
+    def __init__(self, connection: Connection, table: str) -> None:
+        self._connection, self._table = connection, table
 
-def _text_columns(connection: Connection, table: str) -> set[str]:
-    """Names of the columns that are text in this database: an instant is text to the mapping only."""
-    return {one["name"] for one in inspect(connection).get_columns(table) if isinstance(one["type"], Text)}
+    def are_too_long(self, error: DBAPIError) -> bool:
+        """Whether that is what the database says."""
+        dialect = dialects.of(self._connection)
+        return dialect.index_limit is not None and dialect.code(error) == dialect.index_limit
 
+    def shorten_all(self) -> bool:
+        """Shorten the indexes that hold whole texts; whether there was one."""
+        every, texts = inspect(self._connection).get_indexes(self._table), self._columns()
+        whole = [one for one in every if texts.intersection(one["column_names"])]
+        for index in whole:
+            self._connection.exec_driver_sql(f"DROP INDEX {quoted(str(index['name']))}")
+            self.shorten(str(index["name"]), [str(column) for column in index["column_names"]])
+        return bool(whole)
 
-def _shorten(connection: Connection, table: str, name: str, columns: Sequence[str]) -> None:
-    texts = _text_columns(connection, table).intersection(columns)
-    letters = LETTERS // len(texts)
-    listed = [
-        f"left({quoted(column)}, {letters})" if column in texts else quoted(column) for column in columns
-    ]
-    connection.exec_driver_sql(f"CREATE INDEX {quoted(name)} ON {quoted(table)} ({', '.join(listed)})")
-    log.warning(
-        "the table holds texts that are too long for an index, so it is made over their first letters",
-        table=logical(table),
-        index=name,
-        letters=letters,
-        fix=f"ask with left(column, {letters}) = left(value, {letters}) too, or remove it from tables.yaml",
-    )
+    def shorten(self, name: str, columns: Sequence[str]) -> None:
+        """Make an index over the first letters of texts among these columns."""
+        texts = self._columns().intersection(columns)
+        letters = LETTERS // len(texts)
+        listed = [
+            f"left({quoted(column)}, {letters})" if column in texts else quoted(column) for column in columns
+        ]
+        made = f"CREATE INDEX {quoted(name)} ON {quoted(self._table)} ({', '.join(listed)})"
+        self._connection.exec_driver_sql(made)
+        log.warning(
+            "the table holds texts that are too long for an index, so it is made over their first letters",
+            table=logical(self._table),
+            index=name,
+            letters=letters,
+            fix=f"ask with left(column, {letters}) = left(value, {letters}) too, "
+            "or remove it from tables.yaml",
+        )
 
-
-def _is_too_long(connection: Connection, error: DBAPIError) -> bool:
-    dialect = dialects.of(connection)
-    return dialect.index_limit is not None and dialect.code(error) == dialect.index_limit
+    def _columns(self) -> set[str]:
+        """Names of the columns that are text in this database: an instant is text to the mapping only."""
+        columns = inspect(self._connection).get_columns(self._table)
+        return {one["name"] for one in columns if isinstance(one["type"], Text)}

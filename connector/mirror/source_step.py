@@ -9,7 +9,6 @@ had the same, so a source at the end changes no order, and every row stays the f
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import Connection, inspect
@@ -32,85 +31,82 @@ FORMER_INDEXES = (
 EVENT_ID = "substr({0}, 18, length({0}) - 24) || ':' || CAST(substr({0}, length({0}) - 5) AS INTEGER)"
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """``usual`` is that of most events, and ``several`` says whether there are others."""
-
-    usual: str
-    several: bool
-
-    def of(self, event_id: str, usual: str) -> str:
-        """SQL for the source of an event; ``usual`` is the literal of that name."""
-        if not self.several:
-            return usual
-        found = f"SELECT stored.source FROM notifications AS stored WHERE stored.event_id = {event_id}"
-        return f"COALESCE(({found}), {usual})"
-
-
 def act(connection: Connection, mapped: Collection[str]) -> None:
     """Take the step; ``mapped`` are tables of the mapping, for a store that recorded none yet."""
     rules = connection.exec_driver_sql("SELECT table_name FROM mirror_columns WHERE table_name <> ''")
     existing = set(inspect(connection).get_table_names())
     tables = sorted(({row[0] for row in rules} or set(mapped)) & existing)
-    sources = _sources(connection)
-    _ledger(connection, sources)
+    step = _Step(connection)
+    step.ledger()
     for table in tables:
-        _mapped_table(connection, table, sources)
-    _own_tables(connection)
+        step.mapped_table(table)
+    step.own_tables()
 
 
-def _sources(connection: Connection) -> Sources:
-    query = "SELECT hook, COUNT(*) FROM notifications GROUP BY hook ORDER BY 2 DESC, 1"
-    hooks = connection.exec_driver_sql(query).fetchall()
-    return Sources(f"/webhooks/{hooks[0][0]}" if hooks else "", len(hooks) > 1)
+class _Step:
+    """Parts of the step, in one transaction: most events have the same source."""
 
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        query = "SELECT hook, COUNT(*) FROM notifications GROUP BY hook ORDER BY 2 DESC, 1"
+        hooks = connection.exec_driver_sql(query).fetchall()
+        self._usual = f"/webhooks/{hooks[0][0]}" if hooks else ""
+        self._several = len(hooks) > 1
 
-def _ledger(connection: Connection, sources: Sources) -> None:
-    for name in FORMER_INDEXES:
-        connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(name)}")
-    value = "'/webhooks/' || hook" if sources.several else None
-    key = Key("source", SOURCE, sources.usual, value, NULLABLE)
-    dialects.catalogue(connection).add_to_key("notifications", key)
-    unkeyed = dialects.of(connection).is_json_array("details")
-    connection.exec_driver_sql(
-        "CREATE INDEX ix_notifications_unkeyed ON notifications (action, event_id, source) "
-        f"WHERE {unkeyed} OR entity_key IS NULL"
-    )
+    def ledger(self) -> None:
+        """Put the source into the ledger's key."""
+        for name in FORMER_INDEXES:
+            self._connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(name)}")
+        value = "'/webhooks/' || hook" if self._several else None
+        key = Key("source", SOURCE, self._usual, value, NULLABLE)
+        dialects.catalogue(self._connection).add_to_key("notifications", key)
+        unkeyed = dialects.of(self._connection).is_json_array("details")
+        self._connection.exec_driver_sql(
+            "CREATE INDEX ix_notifications_unkeyed ON notifications (action, event_id, source) "
+            f"WHERE {unkeyed} OR entity_key IS NULL"
+        )
 
+    def mapped_table(self, table: str) -> None:
+        """Put the source into a table's versions, or into a history's key."""
+        columns = [column["name"] for column in inspect(self._connection).get_columns(table)]
+        if "last_version" in columns:
+            versions = ["last_version", *(name for name in columns if name.endswith("__version"))]
+            self._add_sources(table, versions)
+        elif {"event_id", "row_index"} <= set(columns):
+            if "source" in columns:  # a user's own, which no configuration can name from here on
+                former = f"ALTER TABLE {quoted(table)} RENAME COLUMN source TO source__former"
+                self._connection.exec_driver_sql(former)
+            value = self._source(f"{quoted(table)}.event_id") if self._several else None
+            dialects.catalogue(self._connection).add_to_key(table, Key("source", None, self._usual, value))
 
-def _mapped_table(connection: Connection, table: str, sources: Sources) -> None:
-    columns = [column["name"] for column in inspect(connection).get_columns(table)]
-    usual = dialects.of(connection).literal(sources.usual)
-    if "last_version" in columns:
-        versions = ["last_version", *(name for name in columns if name.endswith("__version"))]
-        _add_sources(connection, table, versions, sources)
-    elif {"event_id", "row_index"} <= set(columns):
-        if "source" in columns:  # a user's own, which no configuration can name from here on
-            former = f"ALTER TABLE {quoted(table)} RENAME COLUMN source TO source__former"
-            connection.exec_driver_sql(former)
-        value = sources.of(f"{quoted(table)}.event_id", usual) if sources.several else None
-        dialects.catalogue(connection).add_to_key(table, Key("source", None, sources.usual, value))
+    def _add_sources(self, table: str, versions: list[str]) -> None:
+        """Put the source behind stored versions; ranks of numbers, which stand there too, have no blanks."""
+        log.info("changing versions", table=table, columns=len(versions))
+        sets = []
+        for name in map(quoted, versions):
+            source = self._source(EVENT_ID.format(f"{quoted(table)}.{name}"))
+            blank = dialects.of(self._connection).literal("% %")
+            sets.append(
+                f"{name} = CASE WHEN {name} LIKE {blank} THEN {name} || ' ' || {source} ELSE {name} END"
+            )
+        self._connection.exec_driver_sql(f"UPDATE {quoted(table)} SET {', '.join(sets)}")
 
+    def _source(self, event_id: str) -> str:
+        """SQL for the source of an event."""
+        usual = dialects.of(self._connection).literal(self._usual)
+        if not self._several:
+            return usual
+        found = f"SELECT stored.source FROM notifications AS stored WHERE stored.event_id = {event_id}"
+        return f"COALESCE(({found}), {usual})"
 
-def _add_sources(connection: Connection, table: str, versions: list[str], sources: Sources) -> None:
-    """Put the source behind stored versions; ranks of numbers stand in such columns too, without blanks."""
-    log.info("changing versions", table=table, columns=len(versions))
-    usual = dialects.of(connection).literal(sources.usual)
-    sets = []
-    for name in map(quoted, versions):
-        source = sources.of(EVENT_ID.format(f"{quoted(table)}.{name}"), usual)
-        blank = dialects.of(connection).literal("% %")
-        sets.append(f"{name} = CASE WHEN {name} LIKE {blank} THEN {name} || ' ' || {source} ELSE {name} END")
-    connection.exec_driver_sql(f"UPDATE {quoted(table)} SET {', '.join(sets)}")
-
-
-def _own_tables(connection: Connection) -> None:
-    dialect = dialects.of(connection)
-    connection.exec_driver_sql("ALTER TABLE consumer_offsets ADD COLUMN topic_id TEXT")
-    # Under another name, so that connector 0.1 stops at this store instead of parking every event,
-    # and takes its tables for a stranger's at a start.
-    dialects.catalogue(connection).rename("mirror_columns", "mirror_rules")
-    connection.exec_driver_sql(
-        "CREATE TABLE mirror_layout (version INTEGER NOT NULL, connector TEXT NOT NULL, "
-        f"made_at {dialect.declared('timestamp')} NOT NULL, PRIMARY KEY (version)){dialect.table_options}"
-    )
+    def own_tables(self) -> None:
+        """Have Kafka's ids of topics beside offsets, and a record of the layout."""
+        dialect = dialects.of(self._connection)
+        self._connection.exec_driver_sql("ALTER TABLE consumer_offsets ADD COLUMN topic_id TEXT")
+        # Under another name, so that connector 0.1 stops at this store instead of parking every event,
+        # and takes its tables for a stranger's at a start.
+        dialects.catalogue(self._connection).rename("mirror_columns", "mirror_rules")
+        self._connection.exec_driver_sql(
+            "CREATE TABLE mirror_layout (version INTEGER NOT NULL, connector TEXT NOT NULL, "
+            f"made_at {dialect.declared('timestamp')} NOT NULL, PRIMARY KEY (version)){dialect.table_options}"
+        )
