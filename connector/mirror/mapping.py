@@ -6,7 +6,7 @@ The fold then merges contributions (``fold.py``).
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from pydantic import BaseModel
 
@@ -45,6 +45,24 @@ class WrittenMapping(BaseModel):
     # What is asked for which records; nothing of where and by whom.
     sources: SourceSettings | None = None
 
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """What a mapping of this configuration is compiled from."""
+        if (sources := config.sources) is not None:
+            names = ("entity", "wanted_on", "get", "key", "implied")
+            entities = {
+                family: EntitySettings.model_construct(**{name: getattr(entity, name) for name in names})
+                for family, entity in sources.entities.items()
+            }
+            sources = SourceSettings.model_construct(name=sources.name, shop=sources.shop, entities=entities)
+        return cls(
+            families=config.topics.families,
+            tables=config.tables,
+            shops=config.shops,
+            shop_of_source=config.shop_of_source,
+            sources=sources,
+        )
+
 
 class Mapping:
     """Every table, compiled; the same for the worker, the schema and the verifier.
@@ -61,13 +79,8 @@ class Mapping:
         mapped = [compiler.projection(name, table) for name, table in in_order]
         self.tables = (*mapped, HydrationTable.of(config), ImpliedTable.of(config))
         self.by_shop = config.shops is not None
-        self.written = WrittenMapping(
-            families=config.topics.families,
-            tables=config.tables,
-            shops=config.shops,
-            shop_of_source=config.shop_of_source,
-            sources=None if config.sources is None else _asked(config.sources),
-        ).model_dump_json(exclude_defaults=True, exclude=NO_FORMER_NAMES)
+        written = WrittenMapping.of(config)
+        self.written = written.model_dump_json(exclude_defaults=True, exclude=NO_FORMER_NAMES)
         self.entities = Entities(config)
         self.routed = frozenset([action for _, action, _ in config.actions()])
         self._by_name = {table.name: table for table in self.tables}
@@ -142,15 +155,6 @@ def sources_of(written: str) -> SourceSettings | None:
         return WrittenMapping.model_validate_json(written, strict=True).sources
     except ValueError:
         return None
-
-
-def _asked(sources: SourceSettings) -> SourceSettings:
-    names = ("entity", "wanted_on", "get", "key", "implied")
-    entities = {
-        family: EntitySettings.model_construct(**{name: getattr(entity, name) for name in names})
-        for family, entity in sources.entities.items()
-    }
-    return SourceSettings.model_construct(name=sources.name, shop=sources.shop, entities=entities)
 
 
 class Read(Protocol):

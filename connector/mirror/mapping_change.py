@@ -118,9 +118,9 @@ def examine(engine: Engine, config: Config, mapping: Mapping) -> Fit | None:
         return None
     deadline = time.monotonic() + MOST_SECONDS
     former = former_mapping(config, recorded.get(rules.MAPPING, ""))
-    newest = _newest(engine, mapping.sorts, config.worker.rehearsal.events_per_action, deadline)
+    rounds = _newest(engine, mapping.sorts, config.worker.rehearsal.events_per_action, deadline)
     mapped_before = None if former is None else Trial(None, former, deadline)
-    trial = _try(engine, mapping, _rounds(newest), deadline, beside=mapped_before)
+    trial = _try(engine, mapping, rounds, deadline, beside=mapped_before)
     # What the former mapping would refuse as well, such as events that came before it, does not count.
     before = _refused_before(engine, former, trial.refused)
     found = Fit(sum(trial.tried.values()))
@@ -205,20 +205,10 @@ def _try(
     return trial
 
 
-def _rounds(newest: Readonly[Sort, Sequence[Identity]]) -> list[list[Identity]]:
-    """Some events of every sort, then some more of every sort, newest first."""
-    pages = [
-        [identities[start : start + ROUND] for start in range(0, len(identities), ROUND)]
-        for identities in newest.values()
-    ]
-    return [[identity for page in turn for identity in page] for turn in zip_longest(*pages, fillvalue=())]
+def _newest(engine: Engine, sorts: frozenset[Sort], per_sort: int, deadline: float) -> list[list[Identity]]:
+    """Some of the newest events of every sort, then some more of every sort, newest first.
 
-
-def _newest(
-    engine: Engine, sorts: frozenset[Sort], per_sort: int, deadline: float
-) -> dict[Sort, list[Identity]]:
-    """The newest events of each sort; fewer when the ledger is too large to look further back in time.
-
+    They are fewer when the ledger is too large to look further back in time.
     Busy sorts are found in the first looks, so that the last, through all of it, is for rare ones.
     """
     found: dict[Sort, list[Identity]] = {sort: [] for sort in sorted(sorts)}
@@ -240,4 +230,5 @@ def _newest(
             if len(found[sort]) < per_sort:
                 found[sort].append(identity)
         until = since
-    return found
+    pages = [[some[start : start + ROUND] for start in range(0, len(some), ROUND)] for some in found.values()]
+    return [[identity for page in turn for identity in page] for turn in zip_longest(*pages, fillvalue=())]
