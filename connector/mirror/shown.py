@@ -81,20 +81,17 @@ def _of_table(
     columns += [(one["name"], one["type"], None) for one in removed if one["name"] != "last_version"]
     columns.sort(key=lambda column: column[0] == last)
     shown = [column for column in columns if not column[0].endswith("__version")]
-    listed = ", ".join(
-        (
-            f"{sql} AS {column}"
-            if (sql := elsewhere.get(column))
-            else number(quoted(column), dialect)
-            if isinstance(type_, Numeric)
-            else quoted(column)
-        )
-        for column, type_, _ in shown
-    )
+    listed = []
+    for column, type_, _ in shown:
+        if column in elsewhere:
+            listed.append(f"{elsewhere[column]} AS {column}")
+        else:
+            is_number = isinstance(type_, Numeric)
+            listed.append(number(quoted(column), dialect) if is_number else quoted(column))
     described = EVENT if EVENT.keys() <= {*table.columns.keys()} else {}
     comments = {column: text for column, _, comment in shown if (text := comment or described.get(column))}
     visible = f" WHERE {where}" if (where := table.info.get(VISIBLE)) else ""
-    select = f"SELECT {listed} FROM {quoted(table.name)}{visible}"
+    select = f"SELECT {', '.join(listed)} FROM {quoted(table.name)}{visible}"
     return ViewDefinition(name, select, table.comment or "", comments)
 
 
