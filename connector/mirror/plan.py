@@ -234,15 +234,16 @@ class _Start:
         new = shape.absent(self._shapes)
         expected = rules.of_mapping(self._mapping)
         refusals: list[StartupError] = []
+        here = relations.Relations(self._connection, self._config, self._recorded)
         try:
-            relations.refuse_foreign(self._connection, self._config, strange, self._recorded)
+            here.refuse_foreign(strange)
             by_shop = [table for table, found in self._shapes.items() if found.loses_shop]
-            relations.refuse_shared_shops(self._connection, self._config, by_shop)
+            here.refuse_shared_shops(by_shop)
         except StartupError as refused:
             refusals.append(refused)
         for key, rule in expected.items():
             try:
-                relations.refuse_other_types(self._connection, self._config, {key: rule}, new, self._recorded)
+                here.refuse_other_types({key: rule}, new)
             except StartupError as refused:
                 refusals.append(refused)
         for store, found in self._shapes.items():

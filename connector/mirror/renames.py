@@ -113,79 +113,6 @@ class Renames:
         parts["parent"] = table.parent and self.table(table.parent)
         return table.model_copy(update=parts)
 
-    # --- In the database --------------------------------------------------------------------------
-
-    @contextmanager
-    def applied(self, connection: Connection, config: Config) -> Iterator[None]:
-        """Rename tables and columns, with what is built on them; the block then makes what else changed.
-
-        On PostgreSQL the views of readers follow. On SQLite those on a renamed table do, and one that does
-        not survive the new name of a column has the change refused, with ``StartupError``.
-        """
-        if not self:
-            yield
-            return
-        alters = dialects.of(connection).alters
-        # Compiled before there is a lock that readers wait for.
-        recorded = rules.recorded(connection)
-        before = former_config(config, recorded.get(rules.MAPPING, ""))
-        indexes, moved = self.indexes(before) if before else {}, self.rules(recorded, before)
-        ours = {name for name, rule in rules.views(recorded).items() if rule != TAKEN}
-        self._rename_tables(connection, ours)
-        ours = {self.table(name) for name in ours}
-        (of_first, first), column = next(iter(self.columns.items()), (("", ""), ""))
-        refusal = f"The column {of_first}.{first} cannot be renamed to {column}"
-        with broken_views.none_breaks(connection, refusal), self._without_views(connection, config, ours):
-            for (table, former), column in self.columns.items():
-                with _explained(connection, f"The column {table}.{former} cannot be renamed to {column}"):
-                    for suffix in ("", "__version"):
-                        if former + suffix in _columns(connection, table):
-                            change = f"RENAME COLUMN {quoted(former + suffix)} TO {quoted(column + suffix)}"
-                            _alter(connection, "TABLE", quoted(stored(table)), change)
-            if alters:
-                self._rename_columns_of_views(connection, config, ours)
-            for former, today in indexes.items():  # else a new table of the former name would take them
-                if alters:
-                    _alter(connection, "INDEX IF EXISTS", quoted(former), f"RENAME TO {quoted(today)}")
-                else:  # made again with those that are missing
-                    connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(former)}")
-            rules.replace(connection, moved)
-            try:
-                yield
-            except StartupError as refused:  # all is as it was, names too
-                cure = refused.cure
-                for former, table in self.tables.items():
-                    cure = cure.replace(quoted(stored(table)), quoted(stored(former)))
-                raise StartupError(refused.what, cure) from refused
-
-    def _rename_tables(self, connection: Connection, ours: set[str]) -> None:
-        for former, table in self.tables.items():
-            with _explained(connection, f"The table {former} cannot be renamed to {table}"):
-                _alter(connection, "TABLE", quoted(stored(former)), f"RENAME TO {quoted(stored(table))}")
-                if former in ours and dialects.of(connection).alters:
-                    view = dialects.catalogue(connection).schema + quoted(former)
-                    _alter(connection, "VIEW IF EXISTS", view, f"RENAME TO {quoted(table)}")
-                elif former in ours:
-                    _make_view_again(connection, former, table)
-
-    def _rename_columns_of_views(self, connection: Connection, config: Config, ours: set[str]) -> None:
-        """Views of tables, and views that are made of a table; other views may depend on these."""
-        former, pairs = self.undone(config), []
-        pairs += [(table, was, column) for (table, was), column in self.columns.items()]
-        for name, view in config.views.items():
-            if view.select is None:
-                before = former.views[name]
-                names = view_checks.columns(before, former.tables)
-                today = view_checks.columns(view, config.tables)
-                pairs += [(name, *pair) for pair in zip(names, today, strict=True)]
-        schema = dialects.catalogue(connection).schema
-        for view_name, was, column in pairs:
-            qualified = schema + quoted(view_name)
-            columns = set(connection.exec_driver_sql(COLUMNS_OF_VIEW, (qualified,)).scalars())
-            # If somebody else has the name, it is theirs.
-            if view_name in ours and was in columns and column not in columns:
-                _alter(connection, "VIEW", qualified, f"RENAME COLUMN {quoted(was)} TO {quoted(column)}")
-
     def indexes(self, config: Config) -> dict[str, str]:
         """Names of indexes → today's, where they differ; ``config`` has the former names."""
         before, after = Mapping(config), Tables(Mapping(self._renamed(config))).metadata.tables
@@ -197,21 +124,6 @@ class Renames:
                 columns = tuple([self.column(today, column.name) for column in index.columns])
                 found[str(index.name)] = names.get(columns, str(index.name))
         return {former: today for former, today in found.items() if former != today}
-
-    @contextmanager
-    def _without_views(self, connection: Connection, config: Config, ours: set[str]) -> Iterator[None]:
-        """On SQLite the connector's own views are dropped meanwhile, and made again with other columns."""
-        if not self.columns or dialects.of(connection).alters:
-            yield
-            return
-        kept = {self.table(table) for table, _ in rules.recorded(connection)} - config.tables.keys()
-        triggers: list[str] = []
-        for name in sorted((ours & broken_views.working(connection)) - kept):
-            triggers += dialects.catalogue(connection).triggers(name).values()
-            connection.exec_driver_sql(f"DROP VIEW {quoted(name)}")
-        yield
-        for statement in triggers:
-            connection.exec_driver_sql(statement)
 
 
 def pending(connection: Connection, config: Config) -> Renames:
@@ -259,32 +171,126 @@ def _refusal(what: str, name: str, why: str) -> StartupError:
     )
 
 
-@contextmanager
-def _explained(connection: Connection, refusal: str) -> Iterator[None]:
-    with broken_views.put_aside(connection), broken_views.named(connection, refusal):
-        yield
-
-
-def _make_view_again(connection: Connection, former: str, name: str) -> None:
-    """SQLite renames tables in their dependents, but not views: a table takes the view's name meanwhile."""
-    catalogue = dialects.catalogue(connection)
-    listed = ", ".join(map(quoted, catalogue.columns(f"SELECT * FROM {quoted(former)}")))
-    if triggers := catalogue.triggers(former):
-        raise StartupError(
-            f"The table {former} cannot be renamed to {name}, because its view has triggers: "
-            f"{', '.join(triggers)}.",
-            "drop these triggers (DROP TRIGGER), start again, and make them on the new name",
-        )
-    connection.exec_driver_sql(f"DROP VIEW {quoted(former)}")
-    connection.exec_driver_sql(f"CREATE TABLE {quoted(former)} ({listed})")
-    _alter(connection, "TABLE", quoted(former), f"RENAME TO {quoted(name)}")
-    connection.exec_driver_sql(f"DROP TABLE {quoted(name)}")
-    connection.exec_driver_sql(f"CREATE VIEW {quoted(name)} AS SELECT {listed} FROM {quoted(stored(name))}")
-
-
 def _columns(connection: Connection, table: str) -> set[str]:
     return {column["name"] for column in inspect(connection).get_columns(stored(table))}
 
 
-def _alter(connection: Connection, kind: str, name: str, change: str) -> None:
-    connection.exec_driver_sql(f"ALTER {kind} {name} {change}")
+class Renaming:
+    """The pending renames in the database."""
+
+    def __init__(self, connection: Connection, config: Config) -> None:
+        self._connection, self._config = connection, config
+        self._names = pending(connection, config)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Rename tables and columns, with what is built on them; the block then makes what else changed.
+
+        On PostgreSQL the views of readers follow. On SQLite those on a renamed table do, and one that does
+        not survive the new name of a column has the change refused, with ``StartupError``.
+        """
+        if not self._names:
+            yield
+            return
+        alters = dialects.of(self._connection).alters
+        # Compiled before there is a lock that readers wait for.
+        recorded = rules.recorded(self._connection)
+        before = former_config(self._config, recorded.get(rules.MAPPING, ""))
+        indexes, moved = self._names.indexes(before) if before else {}, self._names.rules(recorded, before)
+        ours = {name for name, rule in rules.views(recorded).items() if rule != TAKEN}
+        self._rename_tables(ours)
+        ours = {self._names.table(name) for name in ours}
+        (of_first, first), column = next(iter(self._names.columns.items()), (("", ""), ""))
+        refusal = f"The column {of_first}.{first} cannot be renamed to {column}"
+        with broken_views.none_breaks(self._connection, refusal), self._without_views(ours):
+            for (table, former), column in self._names.columns.items():
+                with self._explained(f"The column {table}.{former} cannot be renamed to {column}"):
+                    for suffix in ("", "__version"):
+                        if former + suffix in _columns(self._connection, table):
+                            change = f"RENAME COLUMN {quoted(former + suffix)} TO {quoted(column + suffix)}"
+                            self._alter("TABLE", quoted(stored(table)), change)
+            if alters:
+                self._rename_columns_of_views(ours)
+            for former, today in indexes.items():  # else a new table of the former name would take them
+                if alters:
+                    self._alter("INDEX IF EXISTS", quoted(former), f"RENAME TO {quoted(today)}")
+                else:  # made again with those that are missing
+                    self._connection.exec_driver_sql(f"DROP INDEX IF EXISTS {quoted(former)}")
+            rules.replace(self._connection, moved)
+            try:
+                yield
+            except StartupError as refused:  # all is as it was, names too
+                cure = refused.cure
+                for former, table in self._names.tables.items():
+                    cure = cure.replace(quoted(stored(table)), quoted(stored(former)))
+                raise StartupError(refused.what, cure) from refused
+
+    def _rename_tables(self, ours: set[str]) -> None:
+        for former, table in self._names.tables.items():
+            with self._explained(f"The table {former} cannot be renamed to {table}"):
+                self._alter("TABLE", quoted(stored(former)), f"RENAME TO {quoted(stored(table))}")
+                if former in ours and dialects.of(self._connection).alters:
+                    view = dialects.catalogue(self._connection).schema + quoted(former)
+                    self._alter("VIEW IF EXISTS", view, f"RENAME TO {quoted(table)}")
+                elif former in ours:
+                    self._make_view_again(former, table)
+
+    def _rename_columns_of_views(self, ours: set[str]) -> None:
+        """Views of tables, and views that are made of a table; other views may depend on these."""
+        former, pairs = self._names.undone(self._config), []
+        pairs += [(table, was, column) for (table, was), column in self._names.columns.items()]
+        for name, view in self._config.views.items():
+            if view.select is None:
+                before = former.views[name]
+                names = view_checks.columns(before, former.tables)
+                today = view_checks.columns(view, self._config.tables)
+                pairs += [(name, *pair) for pair in zip(names, today, strict=True)]
+        schema = dialects.catalogue(self._connection).schema
+        for view_name, was, column in pairs:
+            qualified = schema + quoted(view_name)
+            columns = set(self._connection.exec_driver_sql(COLUMNS_OF_VIEW, (qualified,)).scalars())
+            # If somebody else has the name, it is theirs.
+            if view_name in ours and was in columns and column not in columns:
+                self._alter("VIEW", qualified, f"RENAME COLUMN {quoted(was)} TO {quoted(column)}")
+
+    @contextmanager
+    def _without_views(self, ours: set[str]) -> Iterator[None]:
+        """On SQLite the connector's own views are dropped meanwhile, and made again with other columns."""
+        if not self._names.columns or dialects.of(self._connection).alters:
+            yield
+            return
+        known = {self._names.table(table) for table, _ in rules.recorded(self._connection)}
+        kept = known - self._config.tables.keys()
+        triggers: list[str] = []
+        for name in sorted((ours & broken_views.working(self._connection)) - kept):
+            triggers += dialects.catalogue(self._connection).triggers(name).values()
+            self._connection.exec_driver_sql(f"DROP VIEW {quoted(name)}")
+        yield
+        for statement in triggers:
+            self._connection.exec_driver_sql(statement)
+
+    @contextmanager
+    def _explained(self, refusal: str) -> Iterator[None]:
+        with broken_views.put_aside(self._connection), broken_views.named(self._connection, refusal):
+            yield
+
+    def _make_view_again(self, former: str, name: str) -> None:
+        """SQLite renames tables in their dependents, but not views: a table takes a view's name meanwhile."""
+        catalogue = dialects.catalogue(self._connection)
+        listed = ", ".join(map(quoted, catalogue.columns(f"SELECT * FROM {quoted(former)}")))
+        if triggers := catalogue.triggers(former):
+            raise StartupError(
+                f"The table {former} cannot be renamed to {name}, because its view has triggers: "
+                f"{', '.join(triggers)}.",
+                "drop these triggers (DROP TRIGGER), start again, and make them on the new name",
+            )
+        self._connection.exec_driver_sql(f"DROP VIEW {quoted(former)}")
+        self._connection.exec_driver_sql(f"CREATE TABLE {quoted(former)} ({listed})")
+        self._alter("TABLE", quoted(former), f"RENAME TO {quoted(name)}")
+        self._connection.exec_driver_sql(f"DROP TABLE {quoted(name)}")
+        self._connection.exec_driver_sql(
+            f"CREATE VIEW {quoted(name)} AS SELECT {listed} FROM {quoted(stored(name))}"
+        )
+
+    def _alter(self, kind: str, name: str, change: str) -> None:
+        self._connection.exec_driver_sql(f"ALTER {kind} {name} {change}")

@@ -160,7 +160,7 @@ class _Making:
     def change(self) -> bool:
         """Make tables, columns and views as they should be; whether there were no tables before."""
         dialects.catalogue(self._connection).make_store()
-        with renames.pending(self._connection, self._config).applied(self._connection, self._config):
+        with renames.Renaming(self._connection, self._config).applied():
             return self._change_renamed()
 
     def fill(self) -> dict[str, list[str] | None]:
@@ -195,13 +195,11 @@ class _Making:
         shapes = shape.of(self._connection, self._tables)
         # A table of another shape of which nothing is recorded is another program's.
         strange = {table for table, found in shapes.items() if found.missing or found.columns or found.key}
-        relations.refuse_foreign(self._connection, self._config, strange, recorded)
+        here = relations.Relations(self._connection, self._config, recorded)
+        here.refuse_foreign(strange)
         by_shop = [table for table, found in shapes.items() if found.loses_shop]
-        relations.refuse_shared_shops(self._connection, self._config, by_shop)
-        new = shape.absent(shapes)
-        relations.refuse_other_types(
-            self._connection, self._config, rules.of_mapping(self._mapping), new, recorded
-        )
+        here.refuse_shared_shops(by_shop)
+        here.refuse_other_types(rules.of_mapping(self._mapping), shape.absent(shapes))
         described = rules.stands(recorded, self._mapping)
         for table in self._tables.metadata.sorted_tables:
             found = shapes.get(table.name)
