@@ -117,7 +117,7 @@ class Health:
         """Measure one part again and again; a run that is late is trouble until it ends."""
         pause = min(START_SECONDS, self._interval)
         while True:
-            run = asyncio.ensure_future(_result(check))
+            run = asyncio.ensure_future(self._measured(check))
             try:
                 while not (await asyncio.wait([run], timeout=self._timeout))[0]:
                     self._note(part, f"no answer within {self._timeout:g} s")
@@ -127,6 +127,14 @@ class Health:
             if run.result() is None:
                 pause = self._interval
             await asyncio.sleep(pause)
+
+    @staticmethod
+    async def _measured(check: Check) -> str | None:
+        try:
+            found = check()
+            return await found if inspect.isawaitable(found) else found
+        except Exception as error:  # noqa: BLE001 - whatever a check trips over is what is wrong
+            return f"{type(error).__name__}: {error}"
 
     def _note(self, part: str, trouble: str | None) -> None:
         before = self._newest.get(part)
@@ -150,11 +158,3 @@ class Health:
 
     def _degraded(self, part: str) -> float:
         return float(self._trouble(part) is not None)
-
-
-async def _result(check: Check) -> str | None:
-    try:
-        found = check()
-        return await found if inspect.isawaitable(found) else found
-    except Exception as error:  # noqa: BLE001 - whatever a check trips over is what is wrong
-        return f"{type(error).__name__}: {error}"

@@ -56,11 +56,28 @@ class Head(msgspec.Struct, frozen=True):
 NO_HEAD = Head(b"", b"", b"1", {}, 0)
 
 
-class _FieldReader(Fields):
+class FieldReader(Fields):
     """Header fields as llhttp calls back; blanks around a value are no part of it (RFC 9110, 5.5)."""
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.setdefault(name.lower(), []).append(value.strip(b" \t"))
+
+    def body_length(self, minor_version: bytes) -> int | None:
+        """The body's bytes, None when it comes in chunks; raises ``Malformed``."""
+        lengths, encodings = self.get(b"content-length"), self.get(b"transfer-encoding")
+        if encodings is not None:
+            if lengths is not None:
+                raise Malformed("both Content-Length and Transfer-Encoding")
+            if len(encodings) > 1 or encodings[0].lower() != b"chunked":
+                raise Malformed("a Transfer-Encoding other than chunked")
+            if minor_version == b"0":
+                raise Malformed("a Transfer-Encoding, which HTTP/1.0 does not know")
+            return None
+        if lengths is None:
+            return 0
+        if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
+            raise Malformed("a Content-Length that is no number, or is repeated")
+        return int(lengths[0])
 
 
 def check_part(part: bytes, before: bytes = b"") -> None:
@@ -88,7 +105,7 @@ def read(head: bytes) -> Head:
         check_part(head)
         raise Malformed("a request line that is not HTTP/1.1")
     method, target, minor_version, lines = sound.groups()
-    fields = _FieldReader()
+    fields = FieldReader()
     if b"\t" in lines:  # llhttp knows "chunked" with blanks, but not with a tab
         lines = b"\r\n".join(one.rstrip(b" \t") for one in lines.split(b"\r\n"))
     try:
@@ -100,24 +117,7 @@ def read(head: bytes) -> Head:
     hosts = len(fields.get(b"host", ()))
     if hosts > 1 or (not hosts and minor_version == b"1"):
         raise Malformed("no Host, or several")
-    return Head(method, target, minor_version, fields, _body_length(fields, minor_version))
-
-
-def _body_length(fields: Fields, minor_version: bytes) -> int | None:
-    lengths, encodings = fields.get(b"content-length"), fields.get(b"transfer-encoding")
-    if encodings is not None:
-        if lengths is not None:
-            raise Malformed("both Content-Length and Transfer-Encoding")
-        if len(encodings) > 1 or encodings[0].lower() != b"chunked":
-            raise Malformed("a Transfer-Encoding other than chunked")
-        if minor_version == b"0":
-            raise Malformed("a Transfer-Encoding, which HTTP/1.0 does not know")
-        return None
-    if lengths is None:
-        return 0
-    if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
-        raise Malformed("a Content-Length that is no number, or is repeated")
-    return int(lengths[0])
+    return Head(method, target, minor_version, fields, fields.body_length(minor_version))
 
 
 def _tokens(values: list[bytes]) -> set[bytes]:

@@ -158,7 +158,7 @@ class KafkaBroker(Broker):
                 f"Apache Kafka needs Java {kafka_jars.OLDEST_JAVA} or later",
                 "install a Java runtime, or give a running broker with --kafka HOST:PORT",
             )
-        jars = kafka_jars.resolve_jars(self.until, self.report)
+        jars = kafka_jars.KafkaJars(self.until, self.report).resolve()
         properties = self._write_properties()
         heap = self.heap or os.environ.get("XTND_KAFKA_HEAP") or DEFAULT_HEAP
         jvm = [java, "-cp", f"{jars}/*", *SIMPLE_LOGGING]

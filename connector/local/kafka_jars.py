@@ -89,88 +89,98 @@ def kafka_is_possible() -> bool:
     return find_java() is not None and (cache_folder().is_dir() or shutil.which("mvn") is not None)
 
 
-def resolve_jars(until: Until = wait_until, report: Report = quiet) -> Path:
-    """Give the folder with Kafka's jars, fetching them at first use (about 45 MB); ``report`` as above.
+class KafkaJars:
+    """The jars of the version that this runs, in the user's cache.
 
-    What is there is checked against the pinned bytes each time (70 ms): a user who can write to the
-    cache could otherwise run code here. What differs is fetched again.
-
-    Safe to run twice at the same time: a lock file lets one fetch and the other wait. Raises
-    ``StartupError`` when Maven cannot reach a repository or a jar is not the pinned one.
+    ``until`` waits for a condition, ``report`` gets how far a download is.
     """
-    folder = cache_folder()
-    if folder.is_dir() and not foreign_jars(folder):
+
+    def __init__(self, until: Until = wait_until, report: Report = quiet) -> None:
+        self._until = until
+        self._report = report
+
+    def resolve(self) -> Path:
+        """Give the folder with Kafka's jars, fetching them at first use (about 45 MB).
+
+        What is there is checked against the pinned bytes each time (70 ms): a user who can write to the
+        cache could otherwise run code here. What differs is fetched again.
+
+        Safe to run twice at the same time: a lock file lets one fetch and the other wait. Raises
+        ``StartupError`` when Maven cannot reach a repository or a jar is not the pinned one.
+        """
+        folder = cache_folder()
+        if folder.is_dir() and not foreign_jars(folder):
+            return folder
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock_file = folder.with_name(f"{folder.name}.lock")
+        with lock_file.open("w") as lock:
+            if not self._until(lambda: try_lock(lock), timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS):
+                raise self._not_fetched(
+                    f"another process has locked {lock_file} for {DOWNLOAD_TIMEOUT_SECONDS} s"
+                )
+            if folder.is_dir():
+                self._remove_foreign(folder)
+            if not folder.is_dir():
+                self._fetch_into(folder)
         return folder
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock_file = folder.with_name(f"{folder.name}.lock")
-    with lock_file.open("w") as lock:
-        if not until(lambda: try_lock(lock), timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS):
-            raise _not_fetched(f"another process has locked {lock_file} for {DOWNLOAD_TIMEOUT_SECONDS} s")
-        if folder.is_dir():
-            _remove_foreign(folder)
-        if not folder.is_dir():
-            _fetch_into(folder, until, report)
-    return folder
 
+    @staticmethod
+    def _remove_foreign(folder: Path) -> None:
+        """Take away a cache that is not the pinned jars; ``StartupError`` where none can be fetched."""
+        foreign = foreign_jars(folder)
+        if not foreign:
+            return
+        listed = ", ".join(foreign)
+        what = f"The jars of Apache Kafka {KAFKA_VERSION} in {folder} are not the pinned ones: {listed}"
+        if shutil.which("mvn") is None:
+            raise StartupError(what, f"remove them (rm -r {folder}), install Maven, and start again")
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise StartupError(
+                f"{what}; and they cannot be removed: {error.strerror}", f"rm -r {folder}"
+            ) from error
+        log.warning("the cached jars were not the pinned ones; fetching them again", jars=foreign)
 
-def _remove_foreign(folder: Path) -> None:
-    """Take away a cache that is not the pinned jars; raises ``StartupError`` where none can be fetched."""
-    foreign = foreign_jars(folder)
-    if not foreign:
-        return
-    what = (
-        f"The jars of Apache Kafka {KAFKA_VERSION} in {folder} are not the pinned ones: {', '.join(foreign)}"
-    )
-    if shutil.which("mvn") is None:
-        raise StartupError(what, f"remove them (rm -r {folder}), install Maven, and start again")
-    try:
-        shutil.rmtree(folder)
-    except OSError as error:
-        raise StartupError(
-            f"{what}; and they cannot be removed: {error.strerror}", f"rm -r {folder}"
-        ) from error
-    log.warning("the cached jars were not the pinned ones; fetching them again", jars=foreign)
+    def _fetch_into(self, folder: Path) -> None:
+        """Download beside the folder and rename, so that a broken download is never taken for Kafka."""
+        with tempfile.TemporaryDirectory(prefix="kafka-", dir=folder.parent) as scratch:
+            jars = Path(scratch, "jars")
+            Path(scratch, "pom.xml").write_text(POM)
+            self.run_maven(Path(scratch), jars)
+            verify(jars, CHECKSUMS.read_text())
+            jars.rename(folder)
 
+    def run_maven(self, project: Path, jars: Path) -> None:
+        """Have Maven put what the ``pom.xml`` of a project names into the folder ``jars``."""
+        command = ["mvn", "-B", "-C", "-f", str(project / "pom.xml"), DEPENDENCY_PLUGIN]
+        command += [f"-DoutputDirectory={jars}", "-DincludeScope=runtime"]
+        maven = Child("mvn", command, project / "mvn.log")
+        names = frozenset(line.split()[1] for line in CHECKSUMS.read_text().splitlines())
+        download = Download(maven.log, names, JARS_BYTES)
 
-def _fetch_into(folder: Path, until: Until, report: Report) -> None:
-    """Download beside the folder and rename, so that a broken download is never taken for Kafka."""
-    with tempfile.TemporaryDirectory(prefix="kafka-", dir=folder.parent) as scratch:
-        jars = Path(scratch, "jars")
-        Path(scratch, "pom.xml").write_text(POM)
-        _run_maven(Path(scratch), jars, until, report)
-        verify(jars, CHECKSUMS.read_text())
-        jars.rename(folder)
+        def reporting(
+            condition: Callable[[], bool], *, timeout_seconds: float, pause_seconds: float = 0.1
+        ) -> bool:
+            def holds() -> bool:
+                self._report(download.text())
+                return condition()
 
+            return self._until(holds, timeout_seconds=timeout_seconds, pause_seconds=pause_seconds)
 
-def _run_maven(project: Path, jars: Path, until: Until, report: Report) -> None:
-    command = ["mvn", "-B", "-C", "-f", str(project / "pom.xml"), DEPENDENCY_PLUGIN]
-    command += [f"-DoutputDirectory={jars}", "-DincludeScope=runtime"]
-    maven = Child("mvn", command, project / "mvn.log")
-    names = frozenset(line.split()[1] for line in CHECKSUMS.read_text().splitlines())
-    download = Download(maven.log, names, JARS_BYTES)
+        code = maven.run(reporting, timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS)
+        if code != 0:
+            raise self._not_fetched(
+                f"no end after {DOWNLOAD_TIMEOUT_SECONDS} s" if code is None else maven.last_lines(10)
+            )
 
-    def reporting(
-        condition: Callable[[], bool], *, timeout_seconds: float, pause_seconds: float = 0.1
-    ) -> bool:
-        def holds() -> bool:
-            report(download.text())
-            return condition()
-
-        return until(holds, timeout_seconds=timeout_seconds, pause_seconds=pause_seconds)
-
-    code = maven.run(reporting, timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS)
-    if code != 0:
-        raise _not_fetched(
-            f"no end after {DOWNLOAD_TIMEOUT_SECONDS} s" if code is None else maven.last_lines(10)
+    @staticmethod
+    def _not_fetched(reason: str) -> StartupError:
+        return StartupError(
+            f"Maven could not fetch Apache Kafka {KAFKA_VERSION}: {reason}",
+            "check that mvn reaches a Maven repository (a mirror goes into ~/.m2/settings.xml) and start "
+            "again, or give a running broker with --kafka HOST:PORT",
         )
-
-
-def _not_fetched(reason: str) -> StartupError:
-    return StartupError(
-        f"Maven could not fetch Apache Kafka {KAFKA_VERSION}: {reason}",
-        "check that mvn reaches a Maven repository (a mirror goes into ~/.m2/settings.xml) and start again, "
-        "or give a running broker with --kafka HOST:PORT",
-    )
 
 
 def verify(jars: Path, checksums: str) -> None:

@@ -66,26 +66,25 @@ class SimulateOptions:
     api_port: int | None = None
     api: ApiOptions = field(default_factory=ApiOptions)
 
-
-def check(options: SimulateOptions) -> SplitResult:
-    """Return the callback URL in parts; raise ``StartupError`` for an invalid option."""
-    for name in ("disorder", "duplicates", "withheld", "deleted"):
-        share = getattr(options, name)
-        if not 0 <= share <= 1:
-            raise StartupError(
-                f"--{name} is {share}; it is a share.", f"Give --{name} from 0 to 1, such as 0.1."
-            )
-    for name, least in (("deliveries", 0 if options.past else 1), ("parallel", 1)):
-        if getattr(options, name) < least:
-            raise StartupError(f"--{name} is {getattr(options, name)}.", f"Give --{name} {least} or more.")
-    if options.past and options.journal:
-        what = "A journal says what was posted, and the days of --days are not."
-        raise StartupError(what, "Leave out --journal or --days.")
-    for name in ("rate", "time_scale"):
-        if getattr(options, name) < 0:
-            flag = name.replace("_", "-")
-            raise StartupError(f"--{flag} is {getattr(options, name)}.", f"Give --{flag} 0 or more.")
-    return target(options.url, options.secret)
+    def check(self) -> SplitResult:
+        """Return the callback URL in parts; raise ``StartupError`` for an invalid option."""
+        for name in ("disorder", "duplicates", "withheld", "deleted"):
+            share = getattr(self, name)
+            if not 0 <= share <= 1:
+                raise StartupError(
+                    f"--{name} is {share}; it is a share.", f"Give --{name} from 0 to 1, such as 0.1."
+                )
+        for name, least in (("deliveries", 0 if self.past else 1), ("parallel", 1)):
+            if getattr(self, name) < least:
+                raise StartupError(f"--{name} is {getattr(self, name)}.", f"Give --{name} {least} or more.")
+        if self.past and self.journal:
+            what = "A journal says what was posted, and the days of --days are not."
+            raise StartupError(what, "Leave out --journal or --days.")
+        for name in ("rate", "time_scale"):
+            if getattr(self, name) < 0:
+                flag = name.replace("_", "-")
+                raise StartupError(f"--{flag} is {getattr(self, name)}.", f"Give --{flag} 0 or more.")
+        return target(self.url, self.secret)
 
 
 def api_options(quirks: Iterable[str], rate: int) -> ApiOptions:

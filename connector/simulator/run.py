@@ -14,7 +14,7 @@ from connector.simulator.api import SimulatedApi, serving
 from connector.simulator.client import session
 from connector.simulator.journal import Journal
 from connector.simulator.opening import Opening, OpenShop
-from connector.simulator.options import SimulateOptions, check, require_listener, say
+from connector.simulator.options import SimulateOptions, require_listener, say
 from connector.simulator.sender import Sender
 from connector.simulator.tally import Tally
 from connector.simulator.traffic import Sending, traffic
@@ -30,7 +30,7 @@ def run_simulation(options: SimulateOptions, console: Console | None = None) -> 
 
     Raises ``StartupError`` when an option is invalid or nothing listens at the URL.
     """
-    parts = check(options)
+    parts = options.check()
     console = console or Console()
     opened = Opening(options, console).open()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

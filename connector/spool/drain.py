@@ -42,11 +42,6 @@ Reroute = Callable[[Record], Record]
 """Gives a record the topic that it has in the configuration of today."""
 
 
-def as_stored(record: Record) -> Record:
-    """Leave a record the topic that it was stored for."""
-    return record
-
-
 class Drain:
     """Drains the spool to Kafka while ``run`` runs."""
 
@@ -56,7 +51,7 @@ class Drain:
         spool: Spool,
         *,
         pause: Pause | None = None,
-        route: Reroute = as_stored,
+        route: Reroute | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """``monotonic`` gives seconds."""
@@ -195,7 +190,8 @@ class Drain:
         return refusals
 
     def _routed(self, record: Record) -> Record:
-        routed = self._route(record)
+        # Without a route a record keeps the topic that it was stored for.
+        routed = record if self._route is None else self._route(record)
         change = (record.topic, routed.topic)
         if routed is not record and change not in self._rerouted:
             self._rerouted.add(change)

@@ -97,13 +97,11 @@ def build_app(config: Config, locator: Locator) -> MirrorApp:
     app.budget = 2 * worker.max_batch_events
     app.batch_bytes = max(BATCH_BYTES, 2 * config.topics.max_message_bytes)
     app.finalize()
-    logging.getLogger("aiokafka.consumer.group_coordinator").addFilter(_is_news)
+    # Of the group coordinator all but that a new group is being made.
+    logging.getLogger("aiokafka.consumer.group_coordinator").addFilter(
+        lambda one: one.msg != "Group Coordinator Request failed: %s" or "[Error 15]" not in one.getMessage()
+    )
     return app
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a record of the group coordinator's log says more than that a new group is being made."""
-    return not (record.msg == "Group Coordinator Request failed: %s" and "[Error 15]" in record.getMessage())
 
 
 def _credentials(config: Config) -> tuple[Any, ssl.SSLContext | None]:

@@ -170,10 +170,10 @@ def test_jars_are_resolved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     if not kafka_jars.kafka_is_possible() or shutil.which("mvn") is None:
         pytest.skip(NO_KAFKA)
     monkeypatch.setenv("XTND_CACHE_DIR", str(tmp_path))
-    folder = kafka_jars.resolve_jars()
+    folder = kafka_jars.KafkaJars().resolve()
     assert (folder / f"kafka_2.13-{kafka_jars.KAFKA_VERSION}.jar").exists()
     monkeypatch.setenv("PATH", "")  # no mvn any more
-    assert kafka_jars.resolve_jars() == folder
+    assert kafka_jars.KafkaJars().resolve() == folder
     assert {path.name for path in tmp_path.iterdir()} == {folder.name, f"{folder.name}.lock"}
 
 
@@ -216,10 +216,10 @@ SPOILS = [spoil_bytes, remove_one, add_one]
 def test_cached_jars_that_are_not_the_pinned_ones_are_refused_at_each_start_without_maven(
     cached: Path, spoil: Callable[[Path], str]
 ) -> None:
-    assert kafka_jars.resolve_jars() == cached
+    assert kafka_jars.KafkaJars().resolve() == cached
     name = spoil(cached)
     with pytest.raises(StartupError, match=name) as refused:
-        kafka_jars.resolve_jars()
+        kafka_jars.KafkaJars().resolve()
     assert f"rm -r {cached}" in refused.value.cure
 
 
@@ -230,8 +230,10 @@ def test_cached_jars_that_are_not_the_pinned_ones_are_fetched_again(
     good = shutil.copytree(cached, tmp_path / "good")
     spoil(cached)
     monkeypatch.setattr(shutil, "which", lambda _name: "mvn")
-    monkeypatch.setattr(kafka_jars, "_run_maven", lambda _project, jars, *_: shutil.copytree(good, jars))
-    assert kafka_jars.resolve_jars() == cached
+    monkeypatch.setattr(
+        kafka_jars.KafkaJars, "run_maven", lambda _self, _project, jars: shutil.copytree(good, jars)
+    )
+    assert kafka_jars.KafkaJars().resolve() == cached
     assert kafka_jars.foreign_jars(cached) == []
 
 

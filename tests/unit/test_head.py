@@ -44,7 +44,7 @@ def test_a_head_is_read_whole_or_malformed(line: bytes, lines: list[bytes]) -> N
 )
 def test_an_unclear_length_is_malformed_whatever_the_parser_lets_through(fields: heads.Fields) -> None:
     with pytest.raises(Malformed):
-        heads._body_length(fields, b"1")
+        heads.FieldReader(fields).body_length(b"1")
 
 
 @given(st.binary(max_size=60), st.lists(st.integers(0, 60), max_size=5))

@@ -353,7 +353,7 @@ def test_percentiles_are_right_to_two_percent(latencies):
 def test_options_that_cannot_work_are_refused_with_their_cure(change, words):
     given = {"url": "http://127.0.0.1:8080/webhooks/xtnd", "secret": "s", **change}
     with pytest.raises(StartupError, match=words):
-        options.check(SimulateOptions(**given))
+        SimulateOptions(**given).check()
 
 
 def test_the_secret_is_not_printed_with_the_options():

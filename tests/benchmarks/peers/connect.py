@@ -23,7 +23,6 @@ from string import Template
 from connector.local import kafka_jars
 from connector.local.ports import free_port
 from connector.local.processes import Child
-from connector.local.stopping import wait_until
 from tests.benchmarks.peers import KEYS, TABLE, PeerBacklog, Table, carry
 from tests.benchmarks.processes import Carried
 from tests.servers import PostgresServer
@@ -166,7 +165,7 @@ def _dependency(group: str, artifact: str, version: str, *without: str) -> str:
 
 def _fetch(dependencies: str, project: Path, jars: Path) -> None:
     (project / "pom.xml").write_text(POM.substitute(dependencies=dependencies))
-    kafka_jars._run_maven(project, jars, wait_until)
+    kafka_jars.KafkaJars().run_maven(project, jars)
 
 
 def _properties(file: Path, settings: dict[str, str]) -> str:
