@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from connector import events
 from connector.commands import checkup, copying
-from connector.commands.rebuild import repair
+from connector.commands.rebuild import make_again
 from connector.config import Config
 from connector.errors import KafkaOutage
 from connector.events import Event
@@ -210,7 +210,7 @@ def test_a_command_without_the_apis_address_takes_what_the_worker_asked_for(
         connection.exec_driver_sql("UPDATE _hydration SET wanted_at = NULL WHERE entity_key = '1'")
     (found,) = [one for one in checkup.Checkup(off).verify(None)[0] if one.startswith("hydration")]
     assert "wanted_at is None and should be" in found
-    repair(off)
+    make_again(off)
     assert stored(mirror) == due
     url = f"sqlite:///{tmp_path}/copied.db"
     copied = off.model_copy(update={"database": off.database.model_copy(update={"url": SecretStr(url)})})

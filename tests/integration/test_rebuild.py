@@ -286,7 +286,7 @@ def test_tables_that_were_done_before_a_failure_are_printed(
         "INSERT INTO notes VALUES ('Q', 'N')",
     )
     with pytest.raises(StartupError, match="stay in the table stock_balances"):
-        commands.repair(mirror.config)
+        commands.make_again(mirror.config)
     assert "orders: 1 rows added" in capsys.readouterr().out
 
 
@@ -353,7 +353,7 @@ def test_a_role_that_may_make_no_temporary_tables_is_told_which_right_it_lacks(
         )
         config = make_config({"database.url": url.replace("postgres@", "rebuild_alone@")})
         with pytest.raises(DatabaseOutage) as raised:
-            commands.repair(config)
+            commands.make_again(config)
         assert "GRANT TEMPORARY ON DATABASE" in (remedies.fix(raised.value) or "")
         does(mirror, "DROP OWNED BY rebuild_alone", "DROP ROLE rebuild_alone")
 
@@ -395,7 +395,7 @@ def test_killed_at_any_place_nothing_happened_and_the_next_one_does_it(shipped: 
 def test_a_repair_says_what_it_put_right(mirror: Mirror, capsys: pytest.CaptureFixture[str]) -> None:
     write_some(mirror)
     does(mirror, "UPDATE _orders SET status = 'x'", "DELETE FROM _mirror_counters")
-    commands.repair(mirror.config)
+    commands.make_again(mirror.config)
     said = capsys.readouterr().out
     assert "orders: 3 rows changed" in said
     assert "products: as the ledger has it" in said
@@ -424,7 +424,7 @@ def test_a_ledger_that_somebody_cut_is_refused_and_no_row_goes(mirror: Mirror) -
     before = mirror.content()
     does(mirror, "DELETE FROM _notifications WHERE action = 'OrderReserved'")
     with pytest.raises(StartupError, match="lacks 3 events") as refused:
-        commands.repair(mirror.config)
+        commands.make_again(mirror.config)
     assert "--from kafka" in refused.value.cure
     with (
         pytest.raises(StartupError, match="does not have them any more") as refused,
@@ -433,9 +433,9 @@ def test_a_ledger_that_somebody_cut_is_refused_and_no_row_goes(mirror: Mirror) -
         session.require_whole_ledger(kafka_was_read=True)
     assert "--from kafka" not in str(refused.value)
     assert mirror.content()["orders"] == before["orders"]
-    commands.repair(mirror.config, accept_smaller_ledger=True)
+    commands.make_again(mirror.config, accept_smaller_ledger=True)
     assert verify.differences(mirror.engine, mirror.mapping) == []
-    commands.repair(mirror.config)  # nothing is missing any more
+    commands.make_again(mirror.config)  # nothing is missing any more
 
 
 # --- Beside a worker -------------------------------------------------------------------------------
