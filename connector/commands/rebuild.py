@@ -66,7 +66,7 @@ def make_again(
     names: list[str] | None = None,
     source: RebuildFrom = "ledger",
     *,
-    accept_smaller_ledger: bool,
+    accept_smaller_ledger: bool = False,
 ) -> None:
     """Put right what differs from the fold of the ledger, and say what it was; without names everywhere."""
     logs.configure()

@@ -22,7 +22,7 @@ from connector.config import Config
 from connector.config.source_models import SourceSettings, resource
 from connector.errors import ConnectorError, StartupError
 from connector.fetching.ports import KafkaTopics, MirrorStore
-from connector.fetching.sweep import FamilySweep, keep_sweeping
+from connector.fetching.sweep import FamilySweep
 from connector.health import Check, Health
 from connector.hydrator import metrics as fetches
 from connector.hydrator.hydrator import Hydrator
@@ -127,7 +127,7 @@ class HydratorProcess:
                     sweep = FamilySweep(
                         self._sources, list_, sweeps=sweeps, backfills=backfills, publisher=kafka
                     )
-                    group.create_task(keep_sweeping(sweep, family))
+                    group.create_task(sweep.keep_on())
             group.create_task(self._measure_sweeps(sweeps))
 
     async def _due_keys(self) -> DueKeys:

@@ -163,35 +163,36 @@ class FamilySweep:
         await self._stored(partial(self._sweeps.publish, self._family, started, listed, published, at))
         return len(published)
 
+    async def keep_on(self) -> None:
+        """Sweep whenever it is due; what fails is tried again a minute later, and ends no other work."""
+        pause = 60.0
+        while True:
+            try:
+                due = await self.due()
+                if due is None:
+                    return
+                wait, whole = due
+                if wait > 0:
+                    # Another process may sweep meanwhile; and what came of the last sweep is counted.
+                    await asyncio.sleep(min(wait, pause))
+                    await self.count()
+                    continue
+                found = await self.run(whole=whole)
+            except ListFault as error:
+                log.error(
+                    "a sweep cannot read its list", family=self._family, error=str(error), fix=error.cure
+                )
+                await asyncio.sleep(pause)
+            except ConnectorError as error:
+                log.error("a sweep was given up", family=self._family, error=str(error))
+                await asyncio.sleep(pause)
+            else:
+                if found.note:
+                    log.info("sweep", family=self._family, note=found.note)
+                    await asyncio.sleep(pause)
+
     async def _stored(self, act: Callable[[], T]) -> T:
         return await self._outages.retry_until_available("database", lambda: asyncio.to_thread(act))
-
-
-async def keep_sweeping(sweep: FamilySweep, family: str) -> None:
-    """Sweep whenever it is due; what fails is tried again a minute later, and ends no other work."""
-    pause = 60.0
-    while True:
-        try:
-            due = await sweep.due()
-            if due is None:
-                return
-            wait, whole = due
-            if wait > 0:
-                # Another process may sweep meanwhile; and what came of the last sweep is counted.
-                await asyncio.sleep(min(wait, pause))
-                await sweep.count()
-                continue
-            found = await sweep.run(whole=whole)
-        except ListFault as error:
-            log.error("a sweep cannot read its list", family=family, error=str(error), fix=error.cure)
-            await asyncio.sleep(pause)
-        except ConnectorError as error:
-            log.error("a sweep was given up", family=family, error=str(error))
-            await asyncio.sleep(pause)
-        else:
-            if found.note:
-                log.info("sweep", family=family, note=found.note)
-                await asyncio.sleep(pause)
 
 
 async def sweep(

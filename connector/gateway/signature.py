@@ -45,6 +45,16 @@ class Keys:
         secrets = [secret.get_secret_value().encode() for secret in hook.secrets]
         return cls(hook=name, keyed=tuple(map(KeyedHash, secrets)), required=hook.verify != "off")
 
+    def fit(self, given: bytes, body: bytes) -> bool:
+        """Whether the 32 bytes ``given`` are the body's HMAC under one of the secrets.
+
+        Every secret is tried, in constant time, so that the time reveals nothing about the secrets.
+        """
+        found = False
+        for secret in self.keyed:
+            found |= hmac.compare_digest(secret.digest(body), given)
+        return found
+
 
 class KeyedHash:
     """HMAC-SHA256 under one key (RFC 2104), for many bodies: its two hashes have taken the key in already.
@@ -85,21 +95,10 @@ def verify(values: Sequence[bytes], body: bytes, keys: Keys) -> VerifiedBody:
     """Return the body as verified by the request's ``ms-signature`` headers; raises ``SignatureRefused``."""
     if keys.required:
         given = read(values)
-        if not matches(given, body, keys.keyed):
+        if not keys.fit(given, body):
             what = "The ms-signature header does not match the body under any secret of this hook."
             raise SignatureRefused("wrong", f"{what} `connector sign` finds out why.")
     return VerifiedBody(body, keys.hook, seal=_SEAL)
-
-
-def matches(given: bytes, body: bytes, keyed: Sequence[KeyedHash]) -> bool:
-    """Whether the 32 bytes ``given`` are the body's HMAC under one of the secrets.
-
-    Every secret is tried, in constant time, so that the time reveals nothing about the secrets.
-    """
-    found = False
-    for secret in keyed:
-        found |= hmac.compare_digest(secret.digest(body), given)
-    return found
 
 
 def read(values: Sequence[bytes]) -> bytes:

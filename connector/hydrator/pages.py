@@ -164,8 +164,21 @@ class RecordList:
         if pages.size_param is not None:
             query[pages.size_param] = pages.size
         if changes is not None and window.since is not None:
-            query |= _filter(changes, window.since, window.until)
+            query |= self._filter(changes, window.since, window.until)
         return f"{self.listing.path}{'&' if '?' in self.listing.path else '?'}{urlencode(query)}"
+
+    @staticmethod
+    def _filter(changes: Incremental, since: int, until: int | None) -> dict[str, str]:
+        """The change filter, wider than the window: by the overlap, and to days where these alone count."""
+        by_day = changes.granularity == "day"
+        start = since - round(changes.overlap_hours * 3600 * SECOND)
+        if by_day:
+            start = start // DAY * DAY - DAY
+        query = {changes.start_param: events.iso(max(start, 0))[:19]}
+        if changes.end_param is not None and until is not None:
+            end = (until // DAY + 1) * DAY if by_day else until + SECOND
+            query[changes.end_param] = events.iso(end)[:19]
+        return query
 
     def _pages(self, body: bytes) -> int | None:
         if self._total is None:
@@ -199,16 +212,3 @@ class RecordList:
             return None
         instant = -1 if changed.tzinfo is None else events.microseconds(changed)
         return instant if 0 <= instant <= at + DAY else None
-
-
-def _filter(changes: Incremental, since: int, until: int | None) -> dict[str, str]:
-    """The change filter, wider than the window: by the overlap, and to days where these alone count."""
-    by_day = changes.granularity == "day"
-    start = since - round(changes.overlap_hours * 3600 * SECOND)
-    if by_day:
-        start = start // DAY * DAY - DAY
-    query = {changes.start_param: events.iso(max(start, 0))[:19]}
-    if changes.end_param is not None and until is not None:
-        end = (until // DAY + 1) * DAY if by_day else until + SECOND
-        query[changes.end_param] = events.iso(end)[:19]
-    return query

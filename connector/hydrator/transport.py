@@ -35,7 +35,7 @@ class HttpTransport:
             what = f"The API gave no whole answer within {self._timeout:g} s"
             raise ApiOutage(f"{what} (timeout_seconds in sources.yaml).") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise ApiOutage(_explained(error)) from None
+            raise ApiOutage(self._explained(error)) from None
 
     async def _exchange(self, url: URL) -> Answer:
         request = self._session.get(url, headers=self._headers, allow_redirects=False)
@@ -52,6 +52,25 @@ class HttpTransport:
             headers = {name.lower(): response.headers[name] for name in response.headers}
             return Answer(response.status, headers, bytes(body))
 
+    @staticmethod
+    def _explained(error: Exception) -> str:
+        """What went wrong on the way to the API; no more of the request than its host and port."""
+        look = "Look at XTND_API_URL and at the network."
+        if not isinstance(error, aiohttp.ClientConnectorError):
+            # Its own text may quote what was sent or received.
+            return f"The connection to the API failed: {type(error).__name__}. {look}"
+        where = f"{error.host}:{error.port}"
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            reason = getattr(error.certificate_error, "verify_message", "it cannot be checked")
+            fix = "Set XTND_API_URL to the name in it, or SSL_CERT_FILE to the authority that signed it."
+            return f"The certificate of {where} does not fit: {reason}. {fix}"
+        if isinstance(error, aiohttp.ClientConnectorSSLError):
+            reason = getattr(error.os_error, "reason", None) or "no secure connection"
+            return f"There is no TLS with {where}: {reason}. Look whether XTND_API_URL has the right port."
+        if isinstance(error, aiohttp.ClientConnectorDNSError):
+            return f"There is no address for {error.host}. {look}"
+        return f"There is no connection to {where}: {error.os_error.strerror or error.os_error}. {look}"
+
 
 @asynccontextmanager
 async def open_transport(sources: SourceSettings) -> AsyncIterator[HttpTransport]:
@@ -62,22 +81,3 @@ async def open_transport(sources: SourceSettings) -> AsyncIterator[HttpTransport
         timeout=aiohttp.ClientTimeout(total=None),  # one for the whole answer is in HttpTransport
     ) as session:
         yield HttpTransport(session, sources)
-
-
-def _explained(error: Exception) -> str:
-    """What went wrong on the way to the API; no more of the request than its host and port."""
-    look = "Look at XTND_API_URL and at the network."
-    if not isinstance(error, aiohttp.ClientConnectorError):
-        # Its own text may quote what was sent or received.
-        return f"The connection to the API failed: {type(error).__name__}. {look}"
-    where = f"{error.host}:{error.port}"
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        reason = getattr(error.certificate_error, "verify_message", "it cannot be checked")
-        fix = "Set XTND_API_URL to the name in it, or SSL_CERT_FILE to the authority that signed it."
-        return f"The certificate of {where} does not fit: {reason}. {fix}"
-    if isinstance(error, aiohttp.ClientConnectorSSLError):
-        reason = getattr(error.os_error, "reason", None) or "no secure connection"
-        return f"There is no TLS with {where}: {reason}. Look whether XTND_API_URL has the right port."
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"There is no address for {error.host}. {look}"
-    return f"There is no connection to {where}: {error.os_error.strerror or error.os_error}. {look}"

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from connector.errors import StartupError
 from connector.local.stopping import Until
 
 PARENT_DEATH = Path(__file__).with_name("parent_death.py")
@@ -115,6 +116,13 @@ class Child:
             log.seek(max(min(self._log_start_bytes, size), size - 64 * 1024))
             lines = log.read().decode(errors="replace").splitlines()
         return "\n".join(lines[-count:])
+
+    def failure(self, what: str) -> StartupError:
+        """That it did something else than it should, with what it wrote last."""
+        return StartupError(
+            f"The {self.name} {what}. It wrote last:\n{self.last_lines()}",
+            f"fix what it reports and start again; its log is {self.log}",
+        )
 
     def keep_log_small(self) -> None:
         """Move a log over the limit to ``<name>.log.1``, also under a running process.

@@ -138,16 +138,16 @@ class Stack:
         with self._screen.step("creating topics"):
             code = topics.run(self._stop.until, timeout_seconds=self._left())
         if code != 0:
-            raise _failed(topics, "could not create the topics")
+            raise topics.failure("could not create the topics")
 
     def _wait_for_part(self, part: Child, admin_port: int) -> None:
         readiness = Readiness(f"http://127.0.0.1:{admin_port}/readyz")
         with self._screen.step(f"starting {part.name}"):
             self._stop.until(lambda: part.pid is None or readiness.ask(), timeout_seconds=self._left())
             if part.pid is None:
-                raise _failed(part, f"ended with exit code {part.exit_code()} while starting")
+                raise part.failure(f"ended with exit code {part.exit_code()} while starting")
             if not readiness.ready:
-                raise _failed(part, f"is not ready; {readiness.url} answers: {readiness.answer}")
+                raise part.failure(f"is not ready; {readiness.url} answers: {readiness.answer}")
 
     def _wait_for_history(self, shop: Child, demo: Demo) -> None:
         """Wait until what the shop starts with is on Kafka, so that the first query has something to show."""
@@ -156,7 +156,7 @@ class Stack:
         with self._screen.step(f"playing {demo.days} days of a shop into this demo's Kafka"):
             self._stop.until(lambda: shop.pid is None or demo.is_open(), timeout_seconds=self._left())
             if shop.pid is None:
-                raise _failed(shop, f"ended with exit code {shop.exit_code()} while starting")
+                raise shop.failure(f"ended with exit code {shop.exit_code()} while starting")
 
     def _child(self, name: str, environment: dict[str, str]) -> Child:
         log = self._plan.data.logs / f"{name}.log"
@@ -184,10 +184,3 @@ class Readiness:
         except OSError as error:
             self.answer = str(error)
         return self.ready
-
-
-def _failed(child: Child, what: str) -> StartupError:
-    return StartupError(
-        f"The {child.name} {what}. It wrote last:\n{child.last_lines()}",
-        f"fix what it reports and start again; its log is {child.log}",
-    )

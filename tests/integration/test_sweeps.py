@@ -11,7 +11,7 @@ import pytest
 from connector import clocks, config, events
 from connector.errors import Defect, StartupError
 from connector.events import DeadLetter, Event
-from connector.fetching.sweep import FamilySweep, Swept, keep_sweeping
+from connector.fetching.sweep import FamilySweep, Swept
 from connector.hydrator.pages import RecordList
 from connector.hydrator.ports import Answer
 from connector.mirror import forgotten, verify
@@ -357,7 +357,7 @@ def test_a_sweep_that_fails_ends_no_other_work_and_is_tried_again(
     monkeypatch.setattr(lists.sweep, "run", fail)
     monkeypatch.setattr("connector.fetching.sweep.asyncio.sleep", enough)
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(keep_sweeping(lists.sweep, "orders"))
+        asyncio.run(lists.sweep.keep_on())
     assert tried == ["whole False"] * 2
 
 
