@@ -71,7 +71,7 @@ class Fetch:
         if not batch.names_first:
             return own, behind
         ends = _offset_at(fetched, found.end)
-        fits = own == expected if exact else own <= expected < behind
+        fits = own == expected if exact else 0 <= own <= expected < behind
         if fits and not batch.is_damaged and ends in ([], [behind]):
             return own, behind  # nearly always
         if ends and following and following.batch.names_first:
@@ -84,12 +84,14 @@ class Fetch:
             return expected, ends[0] if is_near else expected + count
         firsts = [own, *(end - count for end in ends)]
         fitting = [
-            first for first in firsts if (first == expected if exact else first <= expected < first + count)
+            first
+            for first in firsts
+            if (first == expected if exact else 0 <= first <= expected < first + count)
         ]
         if fitting:
             # Of equal votes the highest: what is read twice is dropped, what is passed over is lost.
             first = max(fitting, key=lambda first: (fitting.count(first), first))
-        elif ends and (firsts[1] == own or 0 <= firsts[1] < expected):
+        elif ends and firsts[1] >= 0 and (firsts[1] == own or firsts[1] < expected):
             first = firsts[1]
         else:
             first = expected

@@ -264,6 +264,15 @@ def test_a_batch_inside_a_damaged_record_is_no_batch_of_the_log() -> None:
     assert behind == FIRST + 2
 
 
+@given(st.lists(st.integers(-20, 120) | st.integers(-(1 << 63), (1 << 63) - 1), min_size=1, max_size=4))
+def test_at_the_start_of_a_log_no_wrong_offset_is_an_error(offsets: list[int]) -> None:
+    records: list[Record] = [(None, b"v", [])] * 10
+    fetched = b"".join(at.to_bytes(8, signed=True) + batch(records, NONE)[8:] for at in offsets)
+    found, behind = fetch(fetched, 2)
+    assert behind > 2
+    assert all(record.offset >= 2 for record in found)
+
+
 def test_offsets_that_a_fetch_lacks_are_named() -> None:
     (one, _, three, four), _ = log_of([(2, NONE)] * 4)
     found, _ = fetch(one + three + four, FIRST)
