@@ -29,10 +29,10 @@ OWN = re.compile(rf"\b({'|'.join(PRIVATE)})\b")
 
 def act(connection: Connection, mapped: Collection[str]) -> None:
     """Take the step; ``mapped`` are tables of the mapping, for a store that recorded none yet."""
-    _Step(connection, mapped).take()
+    _Apart(connection, mapped).take()
 
 
-class _Step:
+class _Apart:
     def __init__(self, connection: Connection, mapped: Collection[str]) -> None:
         self._connection = connection
         self._catalogue, self._dialect = dialects.catalogue(connection), dialects.of(connection)

@@ -36,14 +36,14 @@ def act(connection: Connection, mapped: Collection[str]) -> None:
     rules = connection.exec_driver_sql("SELECT table_name FROM mirror_columns WHERE table_name <> ''")
     existing = set(inspect(connection).get_table_names())
     tables = sorted(({row[0] for row in rules} or set(mapped)) & existing)
-    step = _Step(connection)
+    step = _SourceStep(connection)
     step.ledger()
     for table in tables:
         step.mapped_table(table)
     step.own_tables()
 
 
-class _Step:
+class _SourceStep:
     """Parts of the step, in one transaction: most events have the same source."""
 
     def __init__(self, connection: Connection) -> None:
