@@ -105,8 +105,16 @@ def test_a_day_without_events_carries_the_stock_on_up_to_today(mirror: Mirror) -
         ("2023-11-17", 2),
         ("2023-11-18", 2),
     ]
-    # A series begins with its own first day.
+    # A series begins with its own first day, and a value lasts however long it is ago.
     assert select(mirror, days.format(2))[0] == ("2023-11-15", 9)
+    later = (
+        "SELECT day, quantity FROM stock_daily WHERE day IN ('2023-11-21', '2023-11-23', '2024-11-15') AND {}"
+    )
+    assert select(mirror, later.format("product_number = '2' ORDER BY 1")) == [
+        ("2023-11-21", 9),
+        ("2023-11-23", 9),
+        ("2024-11-15", 9),
+    ]
     today = datetime.now(UTC).date()
     (last,) = select(mirror, "SELECT MAX(day) FROM stock_daily WHERE product_number = '1'")[0]
     assert str(today - timedelta(days=1)) <= last <= str(datetime.now(UTC).date())

@@ -10,10 +10,10 @@ def daily(of: Daily) -> str:
     per, after = (", ".join(f"{one}.{name}" for name in of.per) for one in ("history", "series"))
     found = f"SELECT {names} FROM {of.table} AS history WHERE {of.complete}"
     order = f"ORDER BY {names} LIMIT 1"
-    # Of the day itself first: of all rows before its end an index scan reads a page full for the one.
+    # Of a week first: of all rows before the day's end an index scan reads a page full for the one.
     before = f"history.{of.instant} < days.until"
-    today = of.last(f"{before} AND history.{of.instant} >= days.until - interval '1 day'")
-    last = f"SELECT {of.value} FROM (({today}) UNION ALL ({of.last(before)})) AS found LIMIT 1"
+    week = of.last(f"{before} AND history.{of.instant} >= days.until - interval '7 days'")
+    last = f"SELECT {of.value} FROM (({week}) UNION ALL ({of.last(before)})) AS found LIMIT 1"
     return (
         f"WITH RECURSIVE series AS ((SELECT {', '.join(of.per)}, {of.instant} AS first_at "
         f"FROM ({found} {order}) AS one) UNION ALL SELECT one.* FROM series CROSS JOIN LATERAL "
