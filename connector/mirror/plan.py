@@ -5,12 +5,13 @@ start would refuse is found by the same checks, on the newest events, and by a t
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple, Self
 
-from sqlalchemy import Connection, Engine, create_engine, inspect
+from sqlalchemy import Connection, Engine, inspect
 
-from connector.config import Config
+from connector.config import Config, DatabaseSettings
 from connector.errors import StartupError
 from connector.mirror import (
     frozen,
@@ -26,7 +27,7 @@ from connector.mirror import (
     steps,
     view_schema,
 )
-from connector.mirror.database import connect, file_of, transaction
+from connector.mirror.database import connect, dialect_of, file_of, transaction
 from connector.mirror.mapped import MappedColumn, logical
 from connector.mirror.mapping import Mapping, former_mapping
 from connector.mirror.shape import Shape
@@ -80,12 +81,7 @@ def of(config: Config, mapping: Mapping, *, accept_mapping: bool = False) -> Pla
 
     Raises ``DatabaseOutage``, and ``StartupError`` for tables of a newer connector.
     """
-    file = file_of(config.database)
-    if file and not file.exists():
-        engine = create_engine("sqlite+pysqlite://")  # a start would make it
-    else:
-        engine = connect(config.database, access="read")
-    try:
+    with _opened(config.database) as engine:
         if (mirrored := mirrored_sources.as_mirrored(engine, config)) is not config:
             config, mapping = mirrored, Mapping(mirrored)
         with transaction(engine) as connection:
@@ -103,6 +99,19 @@ def of(config: Config, mapping: Mapping, *, accept_mapping: bool = False) -> Pla
         if any(one.change == "refuse" for one in changes):
             return Plan(changes)
         return Plan([*changes, *_refused(engine, config, mapping, accept_mapping=accept_mapping)])
+
+
+@contextmanager
+def _opened(settings: DatabaseSettings) -> Iterator[Engine]:
+    """The database as it is, or an empty one for the file that a start would make."""
+    file = file_of(settings)
+    if file and not file.exists():
+        with dialect_of(settings).trial(settings, lambda _: (), ()) as empty:
+            yield empty
+        return
+    engine = connect(settings, access="read")
+    try:
+        yield engine
     finally:
         engine.dispose()
 
