@@ -1,7 +1,6 @@
 """What would these events change? The sink's own write, in a transaction that is never committed."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -101,8 +100,7 @@ class DryRun(Sink):
         """
         effects, identities = Effects(), [event.identity for event in incoming]
         touches = partial(self._touched, incoming)
-        copies = self._dialect.one_writer
-        with touched.copied(self._engine, identities, touches) if copies else self._undone() as connection:
+        with touched.undone(self._engine, identities, touches) as connection:
             self._dialect.lock_schema(connection, shared=True)
             self._refuse_other(connection.exec_driver_sql(rules.FINGERPRINT).scalar())
             stored = ledger.stored(connection, identities)
@@ -134,16 +132,6 @@ class DryRun(Sink):
             if not isinstance(meaning, Poison):
                 raise
             effects.refused[event.identity] = meaning
-
-    @contextmanager
-    def _undone(self) -> Iterator[Connection]:
-        """A transaction that is rolled back whatever happens; the database's errors come out translated."""
-        try:
-            with self._engine.connect() as connection:
-                connection.begin()  # closing the connection rolls it back
-                yield connection
-        except dialects.ERRORS as error:
-            raise translate(error) from error
 
 
 def _rows(connection: Connection, table: Projection, keys: set[Key]) -> dict[Key, Values]:

@@ -22,7 +22,7 @@ from connector.local.data_dir import DataFolder
 from connector.mirror import database, query, schema, verify
 from connector.mirror.dry_run import DryRun
 from connector.mirror.rows import touched_by
-from connector.mirror.touched import copied
+from connector.mirror.touched import undone
 from tests import strategies
 from tests.conftest import ROOT, MakeConfig
 from tests.servers import free_port
@@ -306,7 +306,7 @@ def test_a_dry_run_beside_a_mirror_in_sqlite_copies_the_events_of_its_rows_alone
         engine = database.connect(lite.database, access="read")
         touched = touched_by(mirror.mapping, mirror.mapping.contributions(sent[0]))
         assert {table.name for table, _ in touched} == {"stock_balances", "stock_balance_history"}
-        with copied(engine, [sent[0].identity], lambda _known: touched) as copy:
+        with undone(engine, [sent[0].identity], lambda _known: touched) as copy:
             rows = copy.exec_driver_sql("SELECT event_id FROM main._notifications").scalars().all()
         engine.dispose()
     assert rows == [sent[0].event_id]

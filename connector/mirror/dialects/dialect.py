@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, Engine, Pool, Table
 from connector.config import DatabaseSettings
 from connector.errors import ConnectorError, StartupError
 from connector.mirror.dialects.fixes import Unknown
-from connector.mirror.dialects.parts import Daily, Encoded, LockHolder, as_text
+from connector.mirror.dialects.parts import Beside, Daily, Encoded, LockHolder, as_text
 from connector.mirror.dialects.syntax import Syntax
 
 # Names and types.
@@ -93,6 +93,13 @@ class Dialect(Syntax, ABC):
     @abstractmethod
     def scratch(self, engine: Engine) -> AbstractContextManager[Connection | None]:
         """A transaction that sees no live table and is never committed; None where there can be none."""
+
+    def beside(self, engine: Engine) -> AbstractContextManager[Beside] | None:  # noqa: ARG002
+        """Empty tables beside the mirror, for a database in which one writer keeps all others from writing.
+
+        None for any other: there a transaction may be tried on the mirror itself and undone.
+        """
+        return None
 
     @abstractmethod
     def ask(self, cursor: Any, sql: str) -> tuple[list[str], Sequence[Any]]:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from sqlalchemy import Connection
+
 from connector import events
 
 
@@ -27,6 +29,18 @@ class LockHolder(NamedTuple):
 
     holder: str
     fields: Mapping[str, Any]
+
+
+class Beside(NamedTuple):
+    """The empty tables of a mirror in a transaction beside it, which is never committed.
+
+    In SQL the name of a table is that of the empty one; behind ``live`` it is the mirror's, as it is now.
+    ``complete`` makes what is no table, such as indexes and triggers.
+    """
+
+    connection: Connection
+    live: str
+    complete: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)

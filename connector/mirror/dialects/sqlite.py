@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent import futures
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from typing_extensions import override
 
 from connector import events
 from connector.config import DatabaseSettings
-from connector.mirror.dialects import sqlite_errors, sqlite_file, sqlite_saving, sqlite_views
+from connector.mirror.dialects import sqlite_copies, sqlite_errors, sqlite_file, sqlite_saving, sqlite_views
 from connector.mirror.dialects.dialect import Access, Columns, Dialect
-from connector.mirror.dialects.parts import Encoded, LockHolder, as_text
+from connector.mirror.dialects.parts import Beside, Encoded, LockHolder, as_text
 
 INT64 = 2**63
 # Sorting for an index goes to disk, because a table may be larger than memory; the size is in KiB.
@@ -85,7 +85,6 @@ class SQLite(Dialect):
     difference = staticmethod(sqlite_views.difference)
     daily = staticmethod(sqlite_views.daily)
     log_watch = staticmethod(sqlite_file.log_watch)
-    one_writer = True
     alters = keeps_case = False
 
     @override
@@ -118,11 +117,11 @@ class SQLite(Dialect):
         tables: Callable[[Connection], Collection[str]],
         kept: Collection[str],
     ) -> Iterator[Engine]:
-        made = sqlite_file.in_memory()
+        made = sqlite_copies.in_memory()
         with made.connect() as connection:  # the only one
             driver: Any = connection.connection.driver_connection
             if (file := self.file(self.url(database.url.get_secret_value()))).exists():
-                sqlite_file.copy_empty(file, driver, kept)
+                sqlite_copies.copy_empty(file, driver, kept)
         try:
             yield made
         finally:
@@ -131,9 +130,13 @@ class SQLite(Dialect):
     @override
     @contextmanager
     def scratch(self, engine: Engine) -> Iterator[Connection]:
-        with sqlite_file.in_memory().connect() as connection:
+        with sqlite_copies.in_memory().connect() as connection:
             connection.begin()
             yield connection
+
+    @override
+    def beside(self, engine: Engine) -> AbstractContextManager[Beside]:
+        return sqlite_copies.beside(self.file(engine.url))
 
     @override
     def ask(self, cursor: Any, sql: str) -> tuple[list[str], Sequence[Any]]:

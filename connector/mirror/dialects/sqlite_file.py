@@ -4,15 +4,15 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 
 from connector.errors import DatabaseDamaged, StartupError
-from connector.mirror.dialects.dialect import Access, quoted, rebuilt_by
+from connector.mirror.dialects.dialect import Access, rebuilt_by
 
 MINIMUM = (3, 37, 0)  # STRICT tables
 MIB = 1_048_576
@@ -165,40 +165,6 @@ def damaged(file: str, reason: str) -> DatabaseDamaged:
         "makes it again from what Kafka holds (topics.retention_hours). What is older may still be read: "
         f'sqlite3 {file}.damaged ".recover"',
     )
-
-
-def in_memory(*, beside: Path | None = None) -> Engine:
-    """An engine on an empty SQLite in memory; the file ``beside`` is read as the schema ``live``."""
-    arguments = {"check_same_thread": False, "uri": True}
-    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args=arguments)
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None  # each transaction starts with an explicit BEGIN
-        if beside:
-            connection.execute("ATTACH ? AS live", (f"{beside.absolute().as_uri()}?mode=ro",))
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
-
-    return engine
-
-
-def copy_empty(file: Path, empty: sqlite3.Connection, kept: Collection[str]) -> None:
-    """Make everything that a file has in an empty database, with the rows of the tables ``kept`` alone."""
-    with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as source:
-        query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
-        for (statement,) in source.execute(f"{query} ORDER BY type = 'table' DESC, rowid").fetchall():
-            # What somebody built of parts that this process does not have is no matter here.
-            with contextlib.suppress(sqlite3.Error):
-                empty.execute(statement)
-        names = {name for (name,) in source.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        for name in names & {*kept}:
-            rows = source.execute(f"SELECT * FROM {quoted(name)}").fetchall()
-            if rows:
-                marks = ", ".join("?" * len(rows[0]))
-                empty.executemany(f"INSERT INTO {quoted(name)} VALUES ({marks})", rows)
 
 
 # --- One rebuild at a time -----------------------------------------------------------------------

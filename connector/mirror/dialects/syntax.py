@@ -37,8 +37,6 @@ class Syntax:
     cascade: ClassVar[str] = ""
     # Whether ALTER changes columns and keys that are there, and renames views and indexes.
     alters: ClassVar[bool] = True
-    # Whether one writer keeps all others from writing.
-    one_writer: ClassVar[bool] = False
     # Whether names are kept as they are written; else those that differ in their case are one.
     keeps_case: ClassVar[bool] = True
     # Whether SQLAlchemy, which has no name for the type ANY, reads it as NUMERIC.
