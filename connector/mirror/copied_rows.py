@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql
 
 from connector import events
 from connector.errors import Poison, StartupError
@@ -22,13 +21,6 @@ from connector.mirror.mapped import logical
 from connector.mirror.statements import quoted
 
 Row = tuple[Any, ...]
-# What PostgreSQL calls a type that ``Dialect.portable`` gives otherwise than it is.
-TYPES = {
-    "JSONB": "json",
-    "NUMERIC": "numeric",
-    "TIMESTAMP(6) WITH TIME ZONE": "timestamp",
-    "BOOLEAN": "boolean",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +34,8 @@ class CopiedTable:
     @classmethod
     def of(cls, table: Table) -> "CopiedTable":
         """The table as the schema has it."""
-        columns = []
-        for column in table.columns:
-            # What SQLite has no type for, such as an instant, only PostgreSQL's name of the type tells.
-            name = str(column.type.compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
-            columns.append((column.name, TYPES.get(name, "")))
-        return cls(table, tuple(columns), tuple(column.name for column in table.primary_key))
+        columns = tuple((column.name, column.info["type"]) for column in table.columns)
+        return cls(table, columns, tuple(column.name for column in table.primary_key))
 
     @property
     def name(self) -> str:

@@ -71,13 +71,16 @@ def mapped_columns(table: MappedTable) -> list[Column[Any]]:
     return columns
 
 
-def _kept(name: str, type_: str, comment: str, **options: Any) -> Column[Any]:
-    return Column(name, models.TYPES[type_], comment=comment, **{"nullable": False} | options)
+def _kept(
+    name: str, type_: str, comment: str, *, info: dict[str, bool] | None = None, **options: Any
+) -> Column[Any]:
+    noted = {"type": models.in_batch(type_), **(info or {})}
+    return Column(name, models.TYPES[type_], comment=comment, info=noted, **{"nullable": False} | options)
 
 
 def _mapped(column: MappedColumn, **options: Any) -> Column[Any]:
     exact = options.get("primary_key") and column.type == "text"
     if column.merge == "count":
         options |= {"nullable": False, "server_default": "0"}
-    type_ = models.TYPES["exact" if exact else column.type]
-    return Column(column.name, type_, comment=column.description or None, **options)
+    options |= {"comment": column.description or None, "info": {"type": column.type}}
+    return Column(column.name, models.TYPES["exact" if exact else column.type], **options)

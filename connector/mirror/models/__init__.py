@@ -20,7 +20,7 @@ from connector.mirror.models.events import (
     unkeyed,
 )
 from connector.mirror.models.layout import MirrorLayout, MirrorRoute, MirrorRule
-from connector.mirror.models.own import SOURCE, TYPES, Own, names, only
+from connector.mirror.models.own import SOURCE, TYPES, Own, in_batch, names, only
 from connector.mirror.models.records import Audit, BackfillWork, Drift, HydrationWork, Sweep
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "MirrorRule",
     "Own",
     "Sweep",
+    "in_batch",
     "names",
     "only",
     "unkeyed",

@@ -32,6 +32,11 @@ TYPES |= {"timestamp": Instant(), "small": Integer()}
 SOURCE = "Where the event came from; with event_id its identity."
 
 
+def in_batch(type_: str) -> str:
+    """What one of ``TYPES`` is in a batch: the ``type`` in the ``info`` of every column."""
+    return {"exact": "text", "small": "integer"}.get(type_, type_)
+
+
 def column(type_: str, comment: str, *, key: bool = False, **info: Any) -> Any:
     """A column of one of ``TYPES`` with its comment; part of the primary key where ``key``.
 
@@ -39,7 +44,7 @@ def column(type_: str, comment: str, *, key: bool = False, **info: Any) -> Any:
     out of the view, and ``shown`` is SQL for what the view has of it (``shown.py``).
     """
     declared: Any = TYPES[type_]
-    info["type"] = {"exact": "text", "small": "integer"}.get(type_, type_)  # in a batch
+    info["type"] = in_batch(type_)
     return Field(sa_type=declared, primary_key=key, sa_column_kwargs={"comment": comment, "info": info})
 
 
