@@ -16,10 +16,6 @@ from connector.mirror.rules import TAKEN, Rules
 from connector.mirror.statements import quoted
 from connector.mirror.tables import Tables
 
-COLUMNS_OF_VIEW = """
-    SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Renames:
@@ -245,12 +241,16 @@ class Renaming:
                 names = view_checks.columns(before, former.tables)
                 today = view_checks.columns(view, self._config.tables)
                 pairs += [(name, *pair) for pair in zip(names, today, strict=True)]
-        schema = dialects.catalogue(self._connection).schema
+        catalogue = dialects.catalogue(self._connection)
+        # Unless somebody dropped it.
+        views = {name for name, one in catalogue.relations(ours).items() if one.is_view}
         for view_name, was, column in pairs:
-            qualified = schema + quoted(view_name)
-            columns = set(self._connection.exec_driver_sql(COLUMNS_OF_VIEW, (qualified,)).scalars())
+            if view_name not in views:
+                continue
+            qualified = catalogue.schema + quoted(view_name)
+            columns = catalogue.columns(f"SELECT * FROM {qualified}")
             # If somebody else has the name, it is theirs.
-            if view_name in ours and was in columns and column not in columns:
+            if was in columns and column not in columns:
                 self._alter("VIEW", qualified, f"RENAME COLUMN {quoted(was)} TO {quoted(column)}")
 
     @contextmanager
