@@ -148,10 +148,10 @@ class Comparison:
 
     def _stored(self) -> Iterator[Cells]:
         dialect = dialects.of(self._connection)
-        query, plain = self._plain.query(dialect)
+        query = self._plain.query(dialect)
         query += f" WHERE {self._where}" if self._where else ""
         try:
-            yield from map(plain, dialect.stream(self._connection, query))
+            yield from dialect.stream(self._connection, query)
         except dialects.ERRORS as error:
             raise translate(error, self._connection.engine.url.database or "") from error
 
@@ -183,26 +183,15 @@ class PlainRows:
         ]
         return zip(*columns, strict=True)
 
-    def query(self, dialect: dialects.Dialect) -> tuple[str, Callable[[Sequence[Any]], Cells]]:
-        """A query for the rows of a table, and what makes each plain: instants and numbers are text."""
-        kept = self._table.kept()
-        # A binary float, which somebody wrote into SQLite, is no number of the mirror's.
+    def query(self, dialect: dialects.Dialect) -> str:
+        """A query for the rows of a table in that form."""
         shown = [
-            quoted(name)
-            if dialect.numeric_is_any and type_ == "numeric"
+            dialect.numeric_text(quoted(name))
+            if type_ == "numeric"
             else dialect.portable(quoted(name), type_)
-            for name, type_ in kept
+            for name, type_ in self._table.kept()
         ]
-        numeric = [place for place, (_, type_) in enumerate(kept) if type_ == "numeric"]
-
-        def plain(row: Sequence[Any]) -> Cells:
-            values = [*row]
-            for place in numeric:
-                if isinstance(values[place], int):
-                    values[place] = str(values[place])
-            return tuple(values)
-
-        return f"SELECT {', '.join(shown)} FROM {quoted(self._table.store)} AS stored", plain
+        return f"SELECT {', '.join(shown)} FROM {quoted(self._table.store)} AS stored"
 
     def by_key(self, rows: Iterable[Sequence[Any]]) -> dict[Key, Values]:
         """Rows by their keys, the rest of each by the names of columns."""

@@ -65,7 +65,7 @@ class Replacement:
         self._read = reader(self._expected)
         self._differing = f"__differing_{number}"
         self._differs = dialects.of(connection).differs
-        self._of_any_type = dialects.of(connection).numeric_is_any
+        self._numeric_text = dialects.of(connection).numeric_text
         columns = tables.metadata.tables[table.store].columns
         self._columns = [one.name for one in columns if one.name != "mirrored_at"]
         made = tables.metadata.tables[table.store].to_metadata(MetaData(), name=self._expected.store)
@@ -194,13 +194,11 @@ class Replacement:
 
     def _differences(self) -> Iterable[str]:
         """Conditions of a row that is not as it should be, to the byte: 1.0 equals 1.00 as a number."""
-        # In SQLite 1.5 may stand as text, as it should, or as a binary float.
-        spelled = "quote({})" if self._of_any_type else "CAST({} AS TEXT)"
         numeric = {one.name for one in self.table.columns if one.type == "numeric"}
         key = {column.name for column in self.table.key}
         for name in self._columns:
             if name not in key:
-                form = (spelled if name in numeric else "{}").format
+                form = self._numeric_text if name in numeric else "{}".format
                 live, expected = (form(f"{row}.{quoted(name)}") for row in ("live", "expected"))
                 yield f"{expected} {self._differs} {live}"
 

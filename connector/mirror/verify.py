@@ -82,10 +82,10 @@ def actual(
     Of these groups of rows alone (``group_columns``), where given.
     """
     rows = PlainRows(table)
-    query, plain = rows.query(dialects.of(connection))
+    query = rows.query(dialects.of(connection))
     if groups is not None:
-        return rows.by_key(map(plain, on_keys(connection, query, table.group_columns, groups)))
-    return rows.by_key(map(plain, connection.exec_driver_sql(query)))
+        return rows.by_key(map(tuple, on_keys(connection, query, table.group_columns, groups)))
+    return rows.by_key(map(tuple, connection.exec_driver_sql(query)))
 
 
 def _compare(

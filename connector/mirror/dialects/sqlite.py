@@ -78,6 +78,8 @@ class SQLite(Dialect):
         "+ CAST(substr({0}, 21, 6) AS INTEGER))"
     ).format
     is_json_array = "json_type({0}) = 'array'".format
+    # A binary float, which somebody wrote, is no number of the mirror's.
+    numeric_text = "CASE WHEN typeof({0}) IN ('real', 'blob') THEN {0} ELSE CAST({0} AS TEXT) END".format
     number = "CAST({0} AS NUMERIC)".format
     translate = staticmethod(sqlite_errors.translate)
     fix = staticmethod(sqlite_errors.fix)

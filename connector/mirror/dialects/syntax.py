@@ -78,5 +78,7 @@ class Syntax:
     seconds_between: Callable[[str, str], str]
     json_text: Callable[[str], str] = "{0}".format
     is_json_array: Callable[[str], str]
+    # A numeric of the store as text; as no text where it stands in a form that the connector never writes.
+    numeric_text: Callable[[str], str] = "CAST({0} AS TEXT)".format
     # A numeric of the store as a number that compares, sorts and adds.
     number: Callable[[str], str] = "{0}".format
