@@ -81,8 +81,7 @@ class _Apart:
         dependents.put_back(apart)
 
     def _within_schema(self) -> None:
-        query = "SELECT name, sql FROM sqlite_master WHERE type = 'view'"
-        texts = {row[0]: row[1] for row in self._connection.exec_driver_sql(query).fetchall()}
+        texts = self._catalogue.views()
         readable = [name for name in texts if self._readable(name)]
         for name in self._moved:
             self._catalogue.rename(name, f"_{name}")

@@ -266,7 +266,7 @@ class Restoration:
         type_ = column.type.compile(dialect=self._connection.dialect)
         value = "NULL" if column.nullable else self._neutral(column)
         if column.primary_key:  # else all rows would have one key until they are filled
-            value = f"{quoted(name)}::text::{type_}".partition(" COLLATE ")[0]
+            value = f"CAST(CAST({quoted(name)} AS TEXT) AS {type_.partition(' COLLATE ')[0]})"
         change = f"ALTER COLUMN {quoted(name)}"
         default = (
             f", {change} SET DEFAULT {self._neutral(column)}" if column.server_default is not None else ""

@@ -1,4 +1,9 @@
-"""The databases that can hold a mirror. One more is one more file here and a line in ``_KNOWN``."""
+"""The databases that can hold a mirror. Only the modules of this package know one by its name.
+
+One more is a module here with a ``Dialect`` and a ``Catalogue``, and a line in ``_KNOWN``. What stands
+elsewhere: its URL (``config.database_url.Backend``), its driver (``pyproject.toml``, ``.importlinter``), and
+a SELECT where a shipped view has one for each database (``config/tables.yaml``).
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
