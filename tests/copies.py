@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import URL, delete, insert
 
 from connector.config import Config
-from connector.mirror import database, schema, views
+from connector.mirror import database, dialects, schema, views
 from connector.mirror.mapping import Mapping
 from connector.mirror.models import MirrorRoute
 
@@ -45,16 +45,16 @@ def fill(config: Config) -> None:
 
 def make_once(url: URL, what: tuple[object, ...], make: Callable[[URL], None]) -> None:
     """Give an empty database what ``make`` puts into one: the first time for each ``what`` beside it."""
-    on_sqlite = url.get_backend_name() == "sqlite"
+    is_file = dialects.named(url.get_backend_name()).file(url) is not None
     key = (url.get_backend_name(), url.host, url.port, *what)
     if key not in _made:
         name = f"made_{uuid.uuid4().hex[:12]}"
-        place = str(Path(str(url.database)).with_name(f"{name}.db")) if on_sqlite else name
-        if not on_sqlite:
+        place = str(Path(str(url.database)).with_name(f"{name}.db")) if is_file else name
+        if not is_file:
             _run(url, f"CREATE DATABASE {place}")
         make(url.set(database=place))
         _made[key] = place
-    (_copy_file if on_sqlite else _copy_database)(_made[key], url)
+    (_copy_file if is_file else _copy_database)(_made[key], url)
 
 
 def _copy_file(place: str, url: URL) -> None:

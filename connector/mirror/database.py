@@ -80,7 +80,7 @@ def clock_distance(engine: Engine) -> float | None:
 
 
 def save(engine: Engine, file: Path, observe: Callable[[int, int], None]) -> bool:
-    """Write a mirror that is a file into another file, in its state of now; False for one of a server.
+    """Write a mirror in SQLite, which backups hold, into another file as it is now; False for any other.
 
     The engine reads; ``observe`` gets how much is done, and all. Raises as ``transaction`` does.
     """

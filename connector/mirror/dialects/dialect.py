@@ -68,7 +68,7 @@ class Dialect(Syntax, ABC):
         """An engine; see ``database.connect``."""
 
     def save(self, engine: Engine, file: Path, observe: Callable[[int, int], None]) -> bool:  # noqa: ARG002
-        """Write the whole database as it is now into a new file; False where it is not one file.
+        """Write the whole database as it is now into a new file of SQLite; False where that is no plain copy.
 
         ``observe`` gets how much is done, and all.
         """
