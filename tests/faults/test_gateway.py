@@ -172,7 +172,8 @@ def test_a_torn_spool_gives_what_is_whole_and_reports_the_rest(
     pause(broker.pid)
     with stack.load(body=partial(balance_body, padding=1000)) as load:
         until(lambda: load.count(202) >= 500, what="deliveries spooled")
-        stack.gateways[-1].kill()
+    # Once all are answered: one whose answer the kill cut off could be among the torn, and is not lost then.
+    stack.gateways[-1].kill()
     with closing(sqlite3.connect(stack.spool)) as spool:
         spooled = spool.execute("SELECT COUNT(*) FROM spool").fetchone()[0]
         spool.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -186,7 +187,7 @@ def test_a_torn_spool_gives_what_is_whole_and_reports_the_rest(
     assert 0 < unreadable < spooled / 2
     until(stack.drained, what="the spool is drained")
     line.recovery = time.monotonic() - began
-    stack.judge(told=unreadable, may_refuse=(CLOSED,))
+    stack.judge(told=unreadable)
 
 
 @pytest.mark.faults
